@@ -1,0 +1,52 @@
+"""BLEU of a corpus (Papineni et al. 2002), exactly as sacrebleu computes it."""
+
+from collections.abc import Sequence
+
+import torch
+from sacrebleu.metrics import BLEU
+from torch import Tensor
+from torchmetrics import Metric
+
+
+class CorpusBleu(Metric):
+    """sacrebleu's corpus BLEU, 0 to 100, from ten integers that add up over batches and ranks.
+
+    tokenize: sacrebleu's name of a tokenizer: "13a" for plain text, "none" for text that is tokenised already
+    (then the score is what multi-bleu.perl gives), "intl", "char", "zh" ... One reference for each sentence.
+    """
+
+    is_differentiable = False
+    higher_is_better = True
+    full_state_update = False
+
+    counts: Tensor  # (4,) n-grams that match, by order
+    totals: Tensor  # (4,) n-grams of the hypotheses, by order
+    lengths: Tensor  # (2,) words of the hypotheses and of the references
+
+    def __init__(self, tokenize: str = "13a", lowercase: bool = False) -> None:
+        super().__init__()
+        # `force` only silences the advice about tokenised text
+        self.bleu = BLEU(tokenize=tokenize, lowercase=lowercase, force=True)
+        for name, size in (("counts", 4), ("totals", 4), ("lengths", 2)):
+            self.add_state(name, torch.zeros(size, dtype=torch.int64), dist_reduce_fx="sum")
+
+    def update(self, hypotheses: Sequence[str], references: Sequence[str]) -> None:
+        """Adds sentence pairs; an empty hypothesis counts as one."""
+        assert len(hypotheses) == len(references), "every hypothesis needs one reference"
+        if not hypotheses:
+            return
+        score = self.bleu.corpus_score(hypotheses, [references])
+        self.counts += self.counts.new_tensor(score.counts)
+        self.totals += self.totals.new_tensor(score.totals)
+        self.lengths += self.lengths.new_tensor([score.sys_len, score.ref_len])
+
+    def compute(self) -> Tensor:
+        score = BLEU.compute_bleu(
+            self.counts.tolist(), self.totals.tolist(), *self.lengths.tolist(), smooth_method="exp"
+        )
+        return torch.tensor(score.score, dtype=torch.float64, device=self.counts.device)
+
+    def signature(self) -> str:
+        """What sacrebleu asks to be printed beside the score: version, tokenizer, case, smoothing."""
+        self.bleu.corpus_score([""], [[""]])  # it names the number of references only after a score
+        return str(self.bleu.get_signature())
