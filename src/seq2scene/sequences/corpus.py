@@ -1,0 +1,252 @@
+"""Corpora: text files as flat arrays of token ids, read once and then mapped from a cache.
+
+A file is tokenised once into *types* (the distinct tokens in order of appearance) and an array that says which type
+stands where; vocabularies are counted from that array and ids are gathered through it. All of it is cached under a
+hash of the file's bytes and of the settings, so a changed file or setting can never meet a stale entry.
+"""
+
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import zlib
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from seq2scene.errors import UserError
+from seq2scene.sequences.language import Language, fingerprint
+from seq2scene.sequences.tokenizers import Tokenizer, restore
+from seq2scene.sequences.vocabulary import Vocabulary
+
+CACHE_VERSION = 1  # raise it when tokenizing or the layout of the cache changes
+
+
+@dataclass(frozen=True)
+class Text:
+    """The lines of one file. data: all bytes, uint8. starts, ends: (lines,) int64, each line within ``data``."""
+
+    path: Path
+    digest: str
+    data: np.ndarray
+    starts: np.ndarray
+    ends: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def line(self, i: int) -> str:
+        """Line ``i``, from 0, as it stands in the file."""
+        return self.data[self.starts[i] : self.ends[i]].tobytes().decode()
+
+    def lines(self) -> list[str]:
+        """All lines in order."""
+        data = self.data.tobytes()
+        return [data[a:b].decode() for a, b in zip(self.starts.tolist(), self.ends.tolist(), strict=True)]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A tokenised text. types: the distinct tokens. places: (tokens,) int32 into ``types``. offsets: (lines + 1,)."""
+
+    types: list[str]
+    places: np.ndarray
+    offsets: np.ndarray
+
+    def counts(self) -> Counter:
+        """How often each token occurs."""
+        counts = np.bincount(self.places, minlength=len(self.types))
+        return Counter(dict(zip(self.types, counts.tolist(), strict=True)))
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A text in the ids of a vocabulary, each line followed by EOS, in one flat array.
+
+    text: its lines. ids: (tokens + lines,) int32. offsets: (lines + 1,) int64; line i is ``ids[offsets[i]:offsets[i + 1]]``
+    and the last of these is EOS.
+    """
+
+    text: Text
+    ids: np.ndarray
+    offsets: np.ndarray
+    vocabulary: Vocabulary
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, i: int) -> np.ndarray:
+        """The ids of line ``i``, without EOS."""
+        return self.ids[self.offsets[i] : self.offsets[i + 1] - 1]
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """(lines,) int64, EOS not counted."""
+        return np.diff(self.offsets) - 1
+
+
+def read_text(path: Path | str, cache: Path | str, hint: str = "") -> Text:
+    """The lines of a plain or gzipped UTF-8 file, split at line feeds only.
+
+    ``hint`` says what to do where the file is missing. Raises UserError for a file that is missing, unreadable,
+    damaged, empty or not UTF-8.
+    """
+    path = Path(path)
+    packed = _read_bytes(path, hint)
+    digest = hashlib.sha256(packed).hexdigest()
+
+    def make() -> dict[str, np.ndarray]:
+        data = _unpack(packed, path)
+        _check_utf8(data, path)
+        return _find_lines(data, path)
+
+    arrays = _cached(Path(cache), fingerprint(["text", CACHE_VERSION, digest]), make)
+    return Text(path, digest, arrays["data"], arrays["starts"], arrays["ends"])
+
+
+def tokenise(text: Text, tokenizer: Tokenizer, cache: Path | str) -> Tokens:
+    """The tokens of a text, from the cache where they have been made before."""
+    key = fingerprint(["tokens", CACHE_VERSION, text.digest, tokenizer.state()])
+    arrays = _cached(Path(cache), key, lambda: _tokenise(text.lines(), tokenizer))
+    types = json.loads(arrays["types"].tobytes())
+    return Tokens(types, arrays["places"], arrays["offsets"])
+
+
+def encode(text: Text, language: Language, cache: Path | str) -> Corpus:
+    """A text in the ids of a language, from the cache where it has been made before."""
+    key = fingerprint(["corpus", CACHE_VERSION, text.digest, language.state()])
+
+    def make() -> dict[str, np.ndarray]:
+        return _encode(tokenise(text, language.tokenizer, cache), language.vocabulary)
+
+    arrays = _cached(Path(cache), key, make)
+    return Corpus(text, arrays["ids"], arrays["offsets"], language.vocabulary)
+
+
+def train_tokenizer(tokenizer: Tokenizer, texts: list[Text], cache: Path | str) -> Tokenizer:
+    """The tokenizer after learning from texts; what it learnt is cached."""
+    key = fingerprint(["tokenizer", CACHE_VERSION, [text.digest for text in texts], tokenizer.state()])
+
+    def make() -> dict[str, np.ndarray]:
+        tokenizer.train(line for text in texts for line in text.lines())
+        return {"state": _json_array(tokenizer.state())}
+
+    return restore(json.loads(_cached(Path(cache), key, make)["state"].tobytes()))
+
+
+def check_parallel(source: Text, target: Text) -> None:
+    """Raises UserError unless both texts have equally many lines."""
+    if len(source) == len(target):
+        return
+    longer, shorter = (source, target) if len(source) > len(target) else (target, source)
+    raise UserError(
+        f"{source.path} has {len(source)} lines but {target.path} has {len(target)}: line {len(shorter) + 1} of "
+        f"{longer.path} has no partner in {shorter.path}. Line n of one must translate line n of the other; "
+        "look for a lost or doubled line, or fetch the files again"
+    )
+
+
+def _read_bytes(path: Path, hint: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist" + (f": {hint}" if hint else "")) from None
+    except IsADirectoryError:
+        raise UserError(f"{path} is a folder; name a text file, plain or .gz") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _unpack(packed: bytes, path: Path) -> bytes:
+    """Gzip is known by its first two bytes, whatever the file is called."""
+    if not packed.startswith(b"\x1f\x8b"):
+        if path.suffix == ".gz" and packed:
+            raise UserError(f"{path} is named .gz but is not gzip: rename it or fetch it again")
+        return packed
+    try:
+        return gzip.decompress(packed)
+    except (OSError, EOFError, zlib.error) as error:
+        raise UserError(f"{path} is a damaged gzip file ({error}): fetch it again") from None
+
+
+def _check_utf8(data: bytes, path: Path) -> None:
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        column = error.start - data.rfind(b"\n", 0, error.start)
+        raise UserError(
+            f"{path}, line {line}, byte {column}: not UTF-8 (0x{data[error.start]:02x}). "
+            "Convert the file, for example with iconv -f latin1 -t utf-8"
+        ) from None
+
+
+def _find_lines(data: bytes, path: Path) -> dict[str, np.ndarray]:
+    """Where lines start and end: only line feeds end them, a carriage return before one is dropped."""
+    data = data.removeprefix(b"\xef\xbb\xbf")  # a byte order mark is no text
+    if not data.strip():
+        raise UserError(f"{path} is empty: a corpus needs at least one line of text")
+    flat = np.frombuffer(data if data.endswith(b"\n") else data + b"\n", dtype=np.uint8)
+    feeds = np.flatnonzero(flat == ord("\n"))
+    starts = np.concatenate([[0], feeds[:-1] + 1])
+    returns = (feeds > starts) & (flat[feeds - 1] == ord("\r"))
+    return {"data": flat, "starts": starts, "ends": feeds - returns}
+
+
+def _tokenise(lines: Iterable[str], tokenizer: Tokenizer) -> dict[str, np.ndarray]:
+    numbers: defaultdict[str, int] = defaultdict()
+    numbers.default_factory = numbers.__len__  # an unseen token gets the next number
+    places, offsets = array("i"), array("q", [0])
+    for line in lines:
+        places.extend(map(numbers.__getitem__, tokenizer.split(line)))
+        offsets.append(len(places))
+    return {
+        "types": _json_array(list(numbers)),
+        "places": np.asarray(places, dtype=np.int32),
+        "offsets": np.asarray(offsets, dtype=np.int64),
+    }
+
+
+def _encode(tokens: Tokens, vocabulary: Vocabulary) -> dict[str, np.ndarray]:
+    """Ids in place of types, and EOS behind each line."""
+    lines = len(tokens.offsets) - 1
+    offsets = tokens.offsets + np.arange(lines + 1)
+    ids = np.full(offsets[-1], vocabulary.eos, dtype=np.int32)
+    is_word = np.ones(len(ids), dtype=bool)
+    is_word[offsets[1:] - 1] = False
+    ids[is_word] = np.asarray(vocabulary.ids(tokens.types), dtype=np.int32)[tokens.places]
+    return {"ids": ids, "offsets": offsets}
+
+
+def _json_array(value: object) -> np.ndarray:
+    return np.frombuffer(json.dumps(value).encode(), dtype=np.uint8)
+
+
+def _cached(cache: Path, key: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The arrays kept under ``key``, made first where they are not there; mapped, not read.
+
+    An entry is a folder that appears in one rename: a reader sees all of it or nothing, and of two makers the
+    first wins and the other's work is dropped.
+    """
+    entry = cache / key
+    if not entry.is_dir():
+        arrays = make()
+        cache.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=cache))
+        try:
+            for name, values in arrays.items():
+                np.save(draft / f"{name}.npy", values)
+            os.chmod(draft, 0o755)  # mkdtemp hides it from other users
+            draft.rename(entry)
+        except OSError:
+            if not entry.is_dir():
+                raise
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+    return {file.stem: np.load(file, mmap_mode="c") for file in entry.glob("*.npy")}

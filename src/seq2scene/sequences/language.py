@@ -1,0 +1,59 @@
+"""A language as a model sees it: how text becomes ids and ids become text."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from seq2scene.sequences.batch import Sentences
+from seq2scene.sequences.padding import pad
+from seq2scene.sequences.tokenizers import Tokenizer, restore
+from seq2scene.sequences.vocabulary import Vocabulary
+
+
+class Language:
+    """A tokenizer and a vocabulary."""
+
+    def __init__(self, tokenizer: Tokenizer, vocabulary: Vocabulary):
+        self.tokenizer = tokenizer
+        self.vocabulary = vocabulary
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a line, without special symbols around them."""
+        return self.vocabulary.ids(self.tokenizer.split(text))
+
+    def batch(self, lines: Sequence[str], eos: bool = False) -> Sentences:
+        """Lines as a padded batch (B, T), T at least 1; with ``eos`` each ends in EOS."""
+        end = [self.vocabulary.eos] if eos else []
+        sentences = [torch.tensor(self.encode(line) + end, dtype=torch.int64) for line in lines]
+        ids, lengths = pad(sentences, self.vocabulary.pad)
+        if ids.shape[1] == 0:
+            ids = ids.new_full((len(lines), 1), self.vocabulary.pad)
+        return Sentences.of(ids, lengths)
+
+    def tokens(self, ids: Sequence[int] | Tensor) -> list[str]:
+        """The tokens of one sentence (T,) up to the first EOS, without BOS and padding."""
+        ids = ids.tolist() if isinstance(ids, Tensor) else list(ids)
+        if self.vocabulary.eos in ids:
+            ids = ids[: ids.index(self.vocabulary.eos)]
+        silent = {self.vocabulary.pad, self.vocabulary.bos}
+        return self.vocabulary.tokens(i for i in ids if i not in silent)
+
+    def decode(self, ids: Sequence[int] | Tensor) -> str:
+        """The text of one sentence (T,), as ``tokens`` cuts it."""
+        return self.tokenizer.join(self.tokens(ids))
+
+    def state(self) -> dict:
+        """Plain containers from which ``from_state`` makes the language again."""
+        return {"tokenizer": self.tokenizer.state(), "vocabulary": self.vocabulary.state()}
+
+    @classmethod
+    def from_state(cls, state: dict) -> "Language":
+        return cls(restore(state["tokenizer"]), Vocabulary.from_state(state["vocabulary"]))
+
+
+def fingerprint(state: object) -> str:
+    """A hash of plain containers: equal states have equal fingerprints, on every machine."""
+    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()

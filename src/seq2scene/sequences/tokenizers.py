@@ -1,0 +1,211 @@
+"""Tokenizers: how a line of text becomes tokens and tokens become text again.
+
+Each is restored by ``restore(tokenizer.state())``; states are plain containers.
+"""
+
+import base64
+import io
+import re
+from collections.abc import Iterable
+from typing import ClassVar, Protocol
+
+from seq2scene.errors import UserError
+
+
+class Tokenizer(Protocol):
+    """What every tokenizer offers."""
+
+    name: ClassVar[str]
+
+    def train(self, lines: Iterable[str]) -> None:
+        """Learns from the training text; most have nothing to learn."""
+
+    def split(self, text: str) -> list[str]:
+        """Tokens of one line."""
+
+    def join(self, tokens: list[str]) -> str:
+        """Text of tokens: what a reader should see."""
+
+    def state(self) -> dict:
+        """``{"name": ..., **constructor arguments and what was learnt}``."""
+
+
+class Whitespace:
+    """Tokens are separated by ASCII spaces and nothing else: a non-breaking space may well be a token."""
+
+    name = "whitespace"
+
+    def __init__(self, lowercase: bool = False):
+        self.lowercase = lowercase
+
+    def train(self, lines: Iterable[str]) -> None:
+        pass
+
+    def split(self, text: str) -> list[str]:
+        text = text.lower() if self.lowercase else text
+        return [token for token in text.split(" ") if token]
+
+    def join(self, tokens: list[str]) -> str:
+        return " ".join(tokens)
+
+    def state(self) -> dict:
+        return {"name": self.name, "lowercase": self.lowercase}
+
+
+class Moses:
+    """The Moses tokenizer with its punctuation normalisation (sacremoses), for raw text of a language.
+
+    ``aggressive_hyphens`` splits ``semi-final`` into ``semi @-@ final``, which is undone by ``join``.
+    """
+
+    name = "moses"
+
+    def __init__(self, language: str = "en", lowercase: bool = False, aggressive_hyphens: bool = False):
+        from sacremoses import MosesDetokenizer, MosesPunctNormalizer, MosesTokenizer
+
+        self.language, self.lowercase, self.aggressive_hyphens = language, lowercase, aggressive_hyphens
+        self._normaliser = MosesPunctNormalizer(lang=language)
+        self._tokenizer = MosesTokenizer(lang=language)
+        self._detokenizer = MosesDetokenizer(lang=language)
+
+    def train(self, lines: Iterable[str]) -> None:
+        pass
+
+    def split(self, text: str) -> list[str]:
+        text = self._normaliser.normalize(text.lower() if self.lowercase else text)
+        return self._tokenizer.tokenize(text, aggressive_dash_splits=self.aggressive_hyphens, escape=False)
+
+    def join(self, tokens: list[str]) -> str:
+        return self._detokenizer.detokenize(tokens, unescape=False)
+
+    def state(self) -> dict:
+        return {
+            "name": self.name,
+            "language": self.language,
+            "lowercase": self.lowercase,
+            "aggressive_hyphens": self.aggressive_hyphens,
+        }
+
+
+class SentencePiece:
+    """Subwords learnt from the training text, by byte-pair encoding or as a unigram language model."""
+
+    name = "sentencepiece"
+
+    def __init__(
+        self,
+        model_type: str = "bpe",
+        vocabulary_size: int = 8000,
+        lowercase: bool = False,
+        model: str | None = None,
+    ):
+        self.model_type, self.vocabulary_size, self.lowercase = model_type, vocabulary_size, lowercase
+        self._model = model
+        self._pieces = _load_pieces(model) if model is not None else None
+
+    def train(self, lines: Iterable[str]) -> None:
+        """Raises UserError when the text is too small for ``vocabulary_size`` pieces."""
+        self._model = _train_pieces(
+            (self._case(line) for line in lines), self.model_type, self.vocabulary_size
+        )
+        self._pieces = _load_pieces(self._model)
+
+    def split(self, text: str) -> list[str]:
+        assert self._pieces is not None, "train a sentencepiece tokenizer before using it"
+        return self._pieces.encode(self._case(text), out_type=str)
+
+    def join(self, tokens: list[str]) -> str:
+        assert self._pieces is not None, "train a sentencepiece tokenizer before using it"
+        return self._pieces.decode_pieces(list(tokens))
+
+    def state(self) -> dict:
+        return {
+            "name": self.name,
+            "model_type": self.model_type,
+            "vocabulary_size": self.vocabulary_size,
+            "lowercase": self.lowercase,
+            "model": self._model,
+        }
+
+    def _case(self, text: str) -> str:
+        return text.lower() if self.lowercase else text
+
+
+class Character:
+    """Every character is a token, spaces too."""
+
+    name = "character"
+
+    def __init__(self, lowercase: bool = False):
+        self.lowercase = lowercase
+
+    def train(self, lines: Iterable[str]) -> None:
+        pass
+
+    def split(self, text: str) -> list[str]:
+        return list(text.lower() if self.lowercase else text)
+
+    def join(self, tokens: list[str]) -> str:
+        return "".join(tokens)
+
+    def state(self) -> dict:
+        return {"name": self.name, "lowercase": self.lowercase}
+
+
+TOKENIZERS = {kind.name: kind for kind in (Whitespace, Moses, SentencePiece, Character)}
+CHOICES = ["whitespace", "moses", "bpe", "unigram", "character"]
+
+
+def choose(name: str, language: str, lowercase: bool = False, vocabulary_size: int = 8000) -> Tokenizer:
+    """The tokenizer a user names; ``vocabulary_size`` matters to bpe and unigram, ``language`` to moses.
+
+    Raises UserError for a name that is not one of ``CHOICES``.
+    """
+    if name in ("bpe", "unigram"):
+        return SentencePiece(name, vocabulary_size, lowercase)
+    if name == "moses":
+        return Moses(language, lowercase)
+    if name in ("whitespace", "character"):
+        return TOKENIZERS[name](lowercase)
+    raise UserError(f"there is no tokenizer {name!r}: choose one of {', '.join(CHOICES)}")
+
+
+def restore(state: dict) -> Tokenizer:
+    """The tokenizer whose ``state()`` this is."""
+    settings = dict(state)
+    return TOKENIZERS[settings.pop("name")](**settings)
+
+
+def _train_pieces(lines: Iterable[str], model_type: str, size: int) -> str:
+    """The trained sentencepiece model, as base64 text."""
+    import sentencepiece
+
+    trained = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(lines),
+            model_writer=trained,
+            model_type=model_type,
+            vocab_size=size,
+            character_coverage=1.0,
+            minloglevel=2,
+        )
+    except (RuntimeError, ValueError) as error:
+        raise UserError(_explain(str(error), model_type, size)) from error
+    return base64.b64encode(trained.getvalue()).decode("ascii")
+
+
+def _load_pieces(model: str):
+    from sentencepiece import SentencePieceProcessor
+
+    return SentencePieceProcessor(model_proto=base64.b64decode(model))
+
+
+def _explain(problem: str, model_type: str, size: int) -> str:
+    """Sentencepiece's complaint in the words of this project."""
+    wanted = f"vocabulary_size={size} ({model_type})"
+    if largest := re.search(r"value <= (\d+)", problem):
+        return f"{wanted} is too large for this text: {largest[1]} is the largest that works"
+    if smallest := re.search(r"required_chars\. \d+ vs (\d+)", problem):
+        return f"{wanted} is too small for the characters of this text: use at least {smallest[1]}"
+    return f"sentencepiece cannot learn {wanted} from this text: {problem}"
