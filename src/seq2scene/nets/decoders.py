@@ -1,0 +1,201 @@
+"""The decoder of Luong, Pham and Manning (EMNLP 2015): h_t -> a_t -> c_t -> h~_t -> p(y_t).
+
+N rows (sentences, or beams of sentences), T steps, E embedding features, H cells, L layers, D memory features.
+
+    h_t  = RNN([embed(y_{t-1}); h~_{t-1}], h_{t-1})     h~_{t-1} only with input feeding (section 3.3)
+    c_t  = attention(h_t)                                section 3.1
+    h~_t = tanh(W_c [c_t; h_t])                          eq. 5; without attention h~_t = h_t
+    p    = softmax(W_s h~_t)                             eq. 6
+
+Without input feeding nothing at step t waits for the attention at t - 1: all steps are one RNN call and one attention
+call. With it a loop is needed, and holds only what has to wait.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seq2scene.errors import UserError
+from seq2scene.nets.encoders import recurrent
+from seq2scene.sequences.memory import Memory
+
+Recurrent = tuple[Tensor, ...]  # (h,) or (h, c), each (N, L, H)
+State = tuple  # (recurrent,) or, with input feeding, (recurrent, h~ (N, H))
+
+BRIDGES = ("copy", "linear", "zero")
+
+
+class LuongDecoder(nn.Module):
+    """Recurrent decoder with attention after the recurrence.
+
+    bridge makes the first state of the encoder's last one: ``copy`` it layer by layer, through a ``linear`` layer and
+    tanh, or start from ``zero``. tied shares the input embedding with W_s. dropout acts on the input of every layer
+    and on h~_t before it is projected and fed on. attention is what ``seq2scene.attention`` builds, or None.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        padding: int,
+        memory_size: int,
+        memory_layers: int,
+        attention: nn.Module | None,
+        embedding_size: int = 256,
+        hidden_size: int = 256,
+        layers: int = 1,
+        cell: str = "lstm",
+        dropout: float = 0.0,
+        input_feeding: bool = True,
+        bridge: str = "linear",
+        tied: bool = False,
+        output_bias: bool = True,
+    ) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary_size, embedding_size, padding_idx=padding)
+        self.dropout = nn.Dropout(dropout)
+        self.rnn = recurrent(cell)(
+            embedding_size + (hidden_size if input_feeding else 0),
+            hidden_size,
+            layers,
+            batch_first=True,
+            dropout=dropout if layers > 1 else 0.0,
+        )
+        self.attention = attention
+        if attention is not None:
+            self.combine = nn.Linear(memory_size + hidden_size, hidden_size, bias=False)
+        self.output = nn.Linear(hidden_size, vocabulary_size, bias=output_bias)
+        if tied:
+            if embedding_size != hidden_size:
+                raise UserError(
+                    f"decoder.tied=true needs embedding_size ({embedding_size}) and hidden_size ({hidden_size}) equal"
+                )
+            self.output.weight = self.embedding.weight
+        self.input_feeding = input_feeding
+        self.bridge = self._bridge(bridge, memory_size, memory_layers)
+
+    def _bridge(self, kind: str, memory_size: int, memory_layers: int) -> nn.ModuleList | None:
+        if kind not in BRIDGES:
+            raise UserError(f"decoder.bridge={kind} is not a choice; choose one of {', '.join(BRIDGES)}")
+        sizes = memory_layers, memory_size
+        if kind == "copy" and sizes != (self.rnn.num_layers, self.rnn.hidden_size):
+            raise UserError(
+                f"decoder.bridge=copy needs an encoder of the decoder's own shape: it has {sizes[0]} layers of "
+                f"{sizes[1]}, the decoder {self.rnn.num_layers} of {self.rnn.hidden_size}; use bridge=linear"
+            )
+        if kind == "linear" and memory_layers != self.rnn.num_layers:
+            raise UserError(
+                f"decoder.bridge=linear goes layer by layer: the encoder has {memory_layers} layers, "
+                f"the decoder {self.rnn.num_layers}; make them equal or use bridge=zero"
+            )
+        self.bridge_kind = kind
+        states = 2 if isinstance(self.rnn, nn.LSTM) else 1
+        size = memory_size, self.rnn.hidden_size
+        return nn.ModuleList(nn.Linear(*size) for _ in range(states)) if kind == "linear" else None
+
+    def keys(self, states: Tensor) -> Tensor:
+        """The memory's states as this decoder's attention compares them; made once per sentence."""
+        return states if self.attention is None else self.attention.keys(states)
+
+    def start(self, memory: Memory) -> State:
+        """The state before the first step, one row per sentence."""
+        rows = len(memory), self.rnn.num_layers, self.rnn.hidden_size
+        if self.bridge_kind == "linear":
+            final = tuple(torch.tanh(layer(s)) for layer, s in zip(self.bridge, memory.final, strict=True))
+        elif self.bridge_kind == "copy":
+            final = memory.final
+        else:
+            final = tuple(memory.states.new_zeros(rows) for _ in memory.final)
+        return (final, final[0].new_zeros(rows[0], rows[2])) if self.input_feeding else (final,)
+
+    def step(self, previous: Tensor, state: State, memory: Memory) -> tuple[Tensor, State, Tensor | None]:
+        """One step of every row: previous (N,) ids -> logits (N, V), state, weights (N, S) or None.
+
+        N = len(memory) * beams, the beams of a sentence adjacent: they share its memory as so many queries.
+        """
+        features, weights, state = self._run(previous.unsqueeze(1), state, memory)
+        logits = self.output(features.squeeze(1))
+        return logits, state, None if weights is None else weights.squeeze(1)
+
+    def forward(self, memory: Memory, previous: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The teacher-forced pass: previous (B, T) ids -> h~ (B, T, H), weights (B, T, S) or None.
+
+        ``output`` turns h~ into logits; that is left to the caller, who knows which positions are real.
+        """
+        features, weights, _ = self._run(previous, self.start(memory), memory)
+        return features, weights
+
+    def _run(self, previous: Tensor, state: State, memory: Memory) -> tuple[Tensor, Tensor | None, State]:
+        embedded = self.dropout(self.embedding(previous))  # (N, T, E)
+        run = self._fed_run if self.input_feeding else self._fused_run
+        return run(embedded, state, memory)
+
+    def _attend(self, hidden: Tensor, memory: Memory) -> tuple[Tensor, Tensor | None]:
+        """h (N, T, H) -> h~ (N, T, H) before dropout, weights (N, T, S) or None."""
+        if self.attention is None:
+            return hidden, None
+        rows, steps, size = hidden.shape
+        query = hidden.reshape(len(memory), -1, size)  # beams stand beside each other on the query axis
+        context, weights = self.attention(query, memory)
+        attended = torch.tanh(self.combine(torch.cat([context, query], dim=2)))  # context half first
+        return attended.view(rows, steps, size), weights.view(rows, steps, -1)
+
+    def _fused_run(
+        self, embedded: Tensor, state: State, memory: Memory
+    ) -> tuple[Tensor, Tensor | None, State]:
+        """All steps at once: one RNN call, one attention call."""
+        first = tuple(s.transpose(0, 1).contiguous() for s in state[0])  # nn.RNN wants (L, N, H)
+        lstm = isinstance(self.rnn, nn.LSTM)
+        hidden, last = self.rnn(embedded, first if lstm else first[0])
+        last = tuple(s.transpose(0, 1) for s in (last if lstm else (last,)))
+        attended, weights = self._attend(hidden, memory)
+        return self.dropout(attended), weights, (last,)
+
+    def _fed_run(self, embedded: Tensor, state: State, memory: Memory) -> tuple[Tensor, Tensor | None, State]:
+        """Step by step, each fed with h~ of the one before; the embedding's half of the gates is made ahead."""
+        steps, words = embedded.shape[1], embedded.shape[2]
+        lstm = isinstance(self.rnn, nn.LSTM)
+        w_word, w_fed = self.rnn.weight_ih_l0.split([words, self.rnn.hidden_size], dim=1)
+        gates = F.linear(embedded, w_word, self.rnn.bias_ih_l0).unbind(1)  # T times (N, gates)
+        keep = self.dropout(torch.ones_like(embedded[:, :, :1]).expand(-1, -1, self.rnn.hidden_size)).unbind(
+            1
+        )
+        layers = [tuple(layer) for layer in zip(*(s.unbind(1) for s in state[0]), strict=True)]
+        fed, features, weights = state[1], [], []
+        for t in range(steps):
+            inputs = torch.addmm(gates[t], fed, w_fed.t())
+            for layer, below in enumerate(layers):
+                if layer > 0:
+                    x = F.dropout(hidden, self.rnn.dropout, self.training)
+                    inputs = F.linear(x, self._weight("weight_ih", layer), self._weight("bias_ih", layer))
+                w_hidden, b_hidden = self._weight("weight_hh", layer), self._weight("bias_hh", layer)
+                update = lstm_update if lstm else gru_update
+                layers[layer] = update(inputs, below, w_hidden, b_hidden)
+                hidden = layers[layer][0]
+            fed, attention = self._attend(hidden.unsqueeze(1), memory)
+            fed = fed.squeeze(1) * keep[t]
+            features.append(fed)
+            weights.append(attention)
+        last = tuple(torch.stack(s, dim=1) for s in zip(*layers, strict=True))
+        weights = None if self.attention is None else torch.cat(weights, dim=1)
+        return torch.stack(features, dim=1), weights, (last, fed)
+
+    def _weight(self, kind: str, layer: int) -> Tensor:
+        return getattr(self.rnn, f"{kind}_l{layer}")
+
+
+def lstm_update(inputs: Tensor, state: Recurrent, w_hidden: Tensor, b_hidden: Tensor) -> Recurrent:
+    """One LSTM step (Zaremba et al. 2014): input part of the gates i, f, g, o (N, 4H) and (h, c) -> (h, c)."""
+    h, c = state
+    i, f, g, o = (inputs + F.linear(h, w_hidden, b_hidden)).chunk(4, dim=1)
+    c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+    return o.sigmoid() * c.tanh(), c
+
+
+def gru_update(inputs: Tensor, state: Recurrent, w_hidden: Tensor, b_hidden: Tensor) -> Recurrent:
+    """One GRU step (Cho et al. 2014, PyTorch's form): input part of the gates r, z, n (N, 3H) and (h,) -> (h,)."""
+    (h,) = state
+    r_input, z_input, n_input = inputs.chunk(3, dim=1)
+    r_hidden, z_hidden, n_hidden = F.linear(h, w_hidden, b_hidden).chunk(3, dim=1)
+    z = (z_input + z_hidden).sigmoid()
+    n = (n_input + (r_input + r_hidden).sigmoid() * n_hidden).tanh()
+    return ((1 - z) * n + z * h,)

@@ -1,0 +1,93 @@
+"""The loss over a large vocabulary, fused with the projection that makes its logits.
+
+The projection and its softmax cost more than the rest of a recurrent translator together, and most of that is moving
+an (N, V) matrix through memory again and again. Here it exists a slice at a time, small enough for the cache, and the
+slice that holds probabilities becomes the slice of the logits' gradient.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+# Logits per slice: what stays in a CPU's cache, and what keeps a GPU busy.
+SLICE = {"cpu": 2**21, "cuda": 2**26}
+
+
+def linear_cross_entropy(
+    features: Tensor, weight: Tensor, bias: Tensor | None, gold: Tensor, smoothing: float = 0.0
+) -> tuple[Tensor, Tensor]:
+    """Sums of -log p(gold) over N positions, with p = softmax(features weight^T + bias).
+
+    features (N, D), weight (V, D), bias (V,) or None, gold (N,) ids. Returns the loss to differentiate, smoothed as
+    ``(1 - smoothing) * nll + smoothing * mean over the vocabulary of -log p``, and the plain negative
+    log-likelihood, detached: perplexity is always that of the latter.
+    """
+    if not torch.is_grad_enabled():
+        return _sums(features, weight, bias, gold, smoothing, None)
+    return _LinearCrossEntropy.apply(features, weight, bias, gold, smoothing)
+
+
+def _sums(features, weight, bias, gold, smoothing, gradients):
+    """Both sums; with ``gradients`` (d_features, d_weight, d_bias or None) also fills those with the loss's."""
+    device = features.device.type
+    half = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else features.dtype
+    size = len(weight)
+    rows = max(SLICE.get(device, SLICE["cuda"]) // size, 1)
+    weight = weight.to(half)
+    loss = nll = torch.zeros((), device=features.device, dtype=torch.promote_types(half, torch.float32))
+    for start in range(0, len(features), rows):
+        x, y = features[start : start + rows].to(half), gold[start : start + rows].unsqueeze(1)
+        logits = F.linear(x, weight, None if bias is None else bias.to(half)).to(loss.dtype)  # (rows, V)
+        probabilities = logits.softmax(dim=1)
+        # log sum exp from the likeliest word, whose probability never underflows: one pass instead of three
+        log_norm = logits.amax(dim=1, keepdim=True) - probabilities.amax(dim=1, keepdim=True).log()
+        slice_nll = (log_norm - logits.gather(1, y)).sum()
+        nll = nll + slice_nll
+        if smoothing:
+            uniform = (log_norm.squeeze(1) - logits.mean(dim=1)).sum()
+            loss = loss + (1 - smoothing) * slice_nll + smoothing * uniform
+        if gradients is None:
+            continue
+        d_logits = probabilities
+        if smoothing:
+            d_logits.sub_(smoothing / size)
+        d_logits.scatter_add_(1, y, d_logits.new_full(y.shape, smoothing - 1))
+        d_logits = d_logits.to(half)
+        d_features, d_weight, d_bias = gradients
+        torch.mm(d_logits, weight, out=d_features[start : start + rows])
+        d_weight.addmm_(d_logits.t(), x)
+        if d_bias is not None:
+            d_bias += d_logits.sum(dim=0)
+    return (loss if smoothing else nll), nll
+
+
+class _LinearCrossEntropy(torch.autograd.Function):
+    """The loss is a scalar, so its gradient is ready with it and only awaits the factor from above."""
+
+    @staticmethod
+    def forward(ctx, features, weight, bias, gold, smoothing):
+        device = features.device.type
+        half = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else features.dtype
+        gradients = (
+            torch.empty_like(features, dtype=half),
+            torch.zeros_like(weight, dtype=half),
+            None if bias is None else torch.zeros_like(bias),
+        )
+        loss, nll = _sums(features, weight, bias, gold, smoothing, gradients)
+        ctx.save_for_backward(*gradients)
+        ctx.dtypes = features.dtype, weight.dtype
+        ctx.mark_non_differentiable(nll)
+        return loss.clone(), nll.detach().clone()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, d_loss, _):
+        d_features, d_weight, d_bias = ctx.saved_tensors
+        features_dtype, weight_dtype = ctx.dtypes
+        return (
+            (d_features * d_loss).to(features_dtype),
+            (d_weight * d_loss).to(weight_dtype),
+            None if d_bias is None else d_bias * d_loss,
+            None,
+            None,
+        )
