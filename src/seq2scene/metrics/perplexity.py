@@ -8,8 +8,8 @@ from torchmetrics import Metric
 class Perplexity(Metric):
     """exp of (summed negative log-likelihood / number of words), both summed over batches and ranks.
 
-    Whether EOS is one of the words is the caller's: feed one instance with it and another without. The sums are
-    in float64, since a long corpus adds many small numbers to a large one. Nothing seen yet: not a number.
+    Whether EOS is one of the words is the caller's: feed one instance with it and another without. The sums
+    are in float64, since a long corpus adds many small numbers to a large one. Before any word: NaN.
     """
 
     is_differentiable = False
