@@ -1,0 +1,48 @@
+# `make train` and `make test` set up all they need in .venv first: a machine with Python 3.11 (and its pip and venv) is enough.
+.DEFAULT_GOAL := help
+.PHONY: help install train test clean
+.DELETE_ON_ERROR:
+
+# The first of these that runs and is new enough; `make PYTHON=/path/to/python train` takes another.
+PYTHON ?= $(shell for python in python3.11 python3 python; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+ARGS ?=
+TESTS ?=
+
+BIN := .venv/bin
+INSTALLED := .venv/installed
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+help:
+	@echo "make train                            set up, train the default on the embedded data, evaluate it"
+	@echo "make train ARGS='task=nmt seed=1'     the same with other choices (python src/train.py --help lists them)"
+	@echo "make test                             set up, then ruff and the tests"
+	@echo "make test TESTS='tests/search -x'     the same with other arguments for pytest"
+	@echo "make install                          set up only"
+	@echo "make clean                            remove .venv and caches; outputs/ and data/ stay"
+	@echo "PYTHON=...                            the Python to make .venv with (3.11 or newer)"
+
+install: $(INSTALLED)
+
+$(INSTALLED): requirements.txt setup.cfg pyproject.toml
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or newer found; install one or say make PYTHON=/path/to/python" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "error: $(PYTHON) is not a Python of version 3.11 or newer" >&2; exit 1; }
+	@"$(PYTHON)" -m venv .venv \
+		|| { echo "error: no virtual environment could be made (on Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }
+	@echo "installing into .venv (5.5 GB, most of it PyTorch; once, some minutes)"
+	@$(PIP) -r requirements.txt
+	@$(PIP) --no-deps --editable .
+	@touch $@
+
+train: $(INSTALLED)
+	$(BIN)/python src/train.py $(ARGS)
+
+test: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest $(TESTS)
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache build src/*.egg-info
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
