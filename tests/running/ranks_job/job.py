@@ -1,0 +1,48 @@
+"""A job of several ranks for test_ranks.py: sums 1000 * rank + seed over all ranks."""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import hydra
+import torch
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+from torch import distributed
+
+from seq2scene.errors import UserError
+from seq2scene.running.ranks import ranks
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="main")
+def main(config: DictConfig) -> None:
+    before = dict(os.environ)
+    with ranks(Path(__file__), config.count):
+        rank = int(os.environ.get("LOCAL_RANK", 0))
+        if config.die == "before" and rank == 1:
+            raise ValueError("no such luck")
+        if config.count > 1:
+            distributed.init_process_group("gloo")
+        number = torch.tensor(1000 * rank + config.seed)
+        if config.die == "inside" and rank == 1:
+            raise ValueError("no such luck")
+        if config.die == "never":
+            Path(HydraConfig.get().runtime.output_dir, f"pid{rank}").write_text(str(os.getpid()))
+            distributed.barrier()
+            print("all here", flush=True)
+            time.sleep(600)
+        if config.count > 1:
+            distributed.all_reduce(number)
+        print(f"rank {rank} of seed {config.seed} has {number.item()}", flush=True)
+    if "LOCAL_RANK" not in before:
+        assert dict(os.environ) == before
+        assert not distributed.is_initialized()
+    Path(HydraConfig.get().runtime.output_dir, f"sum{rank}").write_text(str(number.item()))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"error: {error}")
