@@ -17,6 +17,7 @@ from seq2scene.sequences.batching import (
     EvaluationBatches,
     LengthBatches,
     Loader,
+    Plan,
     collate_pairs,
     padding_efficiency,
 )
@@ -34,16 +35,17 @@ class ParallelText(pl.LightningDataModule):
     train, val: [source file, target file], plain or gzip, relative to ``root``; tests: name -> the same.
     source, target: language codes, for tokenizers and reports.
     tokenizer: whitespace, moses, bpe, unigram or character; vocabulary_size is the pieces of bpe and unigram.
-    tokenizer, lowercase, vocabulary_size, min_count and max_size are for both sides, or a list [source, target].
+    tokenizer, lowercase, vocabulary_size, min_count, max_size: one for both sides, or [source, target].
     min_count, max_size: which tokens of the training set the vocabulary lists.
     shared_vocabulary: one tokenizer and vocabulary, learnt from both sides, whose settings are the source's.
     max_length: training pairs with more tokens on either side are left out; None keeps all.
     source_eos: sources end in EOS too.
     batch_by, batch_size, pool_batches, seed: see ``LengthBatches``; batch_size is of one rank.
     eval_batch_size: sentences in a batch of validation and test.
-    cache: folder for tokenised text. fetch: the command that gets the files, for the error when they are missing.
+    cache: folder for tokenised text. fetch: the command that gets the files, told when they are missing.
 
-    ``setup`` refuses every fault of the files with a UserError that names file and line.
+    ``prepare_data`` and ``setup`` refuse every fault of the files with a UserError that names file and line.
+    ``padding_efficiency``, known with the training batches: real / padded tokens of source and target.
     """
 
     def __init__(
@@ -58,7 +60,7 @@ class ParallelText(pl.LightningDataModule):
         lowercase: bool | list[bool] = False,
         vocabulary_size: int | list[int] = 8000,
         min_count: int | list[int] = 1,
-        max_size: int | None | list[int | None] = None,
+        max_size: int | list[int | None] | None = None,
         shared_vocabulary: bool = False,
         max_length: int | None = 100,
         source_eos: bool = False,
@@ -71,7 +73,7 @@ class ParallelText(pl.LightningDataModule):
         fetch: str | None = None,
     ):
         super().__init__()
-        self.root = Path(root)
+        self.root = Path(root).expanduser()
         self.files = {"train": train, "val": val, **tests}
         self.test_names = list(tests)
         self.codes = (source, target)
@@ -80,10 +82,11 @@ class ParallelText(pl.LightningDataModule):
         self.max_length, self.source_eos = max_length, source_eos
         self.batch_by, self.batch_size, self.eval_batch_size = batch_by, batch_size, eval_batch_size
         self.pool_batches, self.seed = pool_batches, seed
-        self.cache, self.fetch = Path(cache), fetch
+        self.cache, self.fetch = Path(cache).expanduser(), fetch
         self.languages: tuple[Language, Language] | None = None
         self.corpora: dict[str, tuple[Corpus, Corpus]] = {}
         self._texts: dict[str, tuple[Text, Text]] = {}
+        self.padding_efficiency: dict[str, float] = {}
         self._train_loader: Loader | None = None
         self._place: dict[str, int] | None = None
         self._check_settings()
@@ -129,11 +132,11 @@ class ParallelText(pl.LightningDataModule):
     # Lightning's hooks
 
     def prepare_data(self) -> None:
-        """Fills the cache, in one process."""
-        self._load(list(self.files))
+        """Fills the cache, in one process; with given languages the training files may be missing."""
+        self._load([split for split in self.files if split != "train" or self.languages is None])
 
     def setup(self, stage: str | None = None) -> None:
-        """Reads what the stage needs (fit, validate, test or None for all) and learns the languages if need be."""
+        """Reads what ``stage`` needs (None: everything), and learns the languages unless they were given."""
         splits = {"fit": ["train", "val"], "validate": ["val"], "test": self.test_names}
         self._load(splits.get(stage, list(self.files)))
 
@@ -149,7 +152,7 @@ class ParallelText(pl.LightningDataModule):
             seed=self.seed,
             **self._ranks(),
         )
-        self._report_padding(plan, kept)
+        self._report_padding(plan)
         loader = self._loader(plan, source, target, kept)
         if self._place is not None:
             loader.load_state_dict(self._place)
@@ -237,8 +240,8 @@ class ParallelText(pl.LightningDataModule):
         kept = np.flatnonzero(~(empty | long))
         if len(kept) == 0:
             raise UserError(
-                f"no training pair is left: of {len(source)}, {empty.sum()} are empty on a side and {long.sum()} are "
-                f"longer than max_length={self.max_length}"
+                f"no training pair is left: of {len(source)}, {empty.sum()} are empty on a side and "
+                f"{long.sum()} are longer than max_length={self.max_length}"
             )
         if len(kept) < len(source):
             self._report(
@@ -254,7 +257,7 @@ class ParallelText(pl.LightningDataModule):
         )
         return self._loader(plan, source, target, np.arange(len(source)))
 
-    def _loader(self, plan, source: Corpus, target: Corpus, kept: np.ndarray) -> Loader:
+    def _loader(self, plan: Plan, source: Corpus, target: Corpus, kept: np.ndarray) -> Loader:
         collate = partial(_collate, source, target, self.source_eos, kept)
         on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
         return Loader(plan, collate, prefetch=4 if on_gpu else 0, pin_memory=on_gpu)
@@ -264,13 +267,15 @@ class ParallelText(pl.LightningDataModule):
             return {"rank": 0, "world": 1}
         return {"rank": self.trainer.global_rank, "world": self.trainer.world_size}
 
-    def _report_padding(self, plan: LengthBatches, kept: np.ndarray) -> None:
+    def _report_padding(self, plan: LengthBatches) -> None:
         batches = plan.batches(0)
+        self.padding_efficiency = {
+            "source": padding_efficiency(batches, plan.source_lengths),
+            "target": padding_efficiency(batches, plan.target_lengths),
+        }
         self._report(
-            "%d training batches on each rank; %.1f%% of source and %.1f%% of target positions are real tokens",
-            len(batches),
-            100 * padding_efficiency(batches, plan.source_lengths),
-            100 * padding_efficiency(batches, plan.target_lengths),
+            "%d training batches; real tokens fill %.1f%% of the source and %.1f%% of the target positions",
+            *(len(batches), *(100 * share for share in self.padding_efficiency.values())),
         )
 
     def _report(self, message: str, *values: object) -> None:
@@ -278,6 +283,8 @@ class ParallelText(pl.LightningDataModule):
             log.info(message, *values)
 
     def _check_settings(self) -> None:
+        if {"train", "val"} & set(self.test_names):
+            raise UserError("data.tests: a test set cannot be called train or val")
         for split, names in self.files.items():
             if len(names) != 2:
                 raise UserError(f"data: {split} must be [source file, target file], not {names}")
@@ -300,7 +307,7 @@ class ParkText(ParallelText):
 
 def _side(setting, side: int):
     """The source's (0) or target's (1) value of a setting that may be one for both."""
-    return setting[side] if isinstance(setting, list | tuple) else setting
+    return setting[side] if isinstance(setting, Sequence) and not isinstance(setting, str) else setting
 
 
 def _collate(

@@ -1,7 +1,8 @@
 """Which sentences meet in which batch, and the loader that makes those batches.
 
-Plans work in *steps*: one batch on each of W ranks. A step's sentences are cut from a length-sorted order first and
-dealt to the ranks afterwards, so W ranks with batches of B see, step by step, what one rank with batches of W * B sees.
+A training plan works in *steps*: one batch on each of W ranks. A step's sentences are cut from a
+length-sorted order first and dealt to the ranks afterwards, so W ranks with batches of B see, step by step,
+what one rank with batches of W * B sees.
 """
 
 import logging
@@ -35,17 +36,18 @@ class Plan(Protocol):
 class LengthBatches:
     """Training batches of sentences of like length, in an order shuffled by seed and epoch.
 
-    The sentences are permuted and cut into pools of ``pool_batches`` batches. Each pool is sorted by target and then
-    source length, ties in the permuted order, every second pool downwards so that pools join without a jump; steps
-    are cut from that order, and shuffled.
+    The sentences are permuted and cut into pools of ``pool_batches`` batches. Each pool is sorted by target
+    and then source length, ties in the permuted order, every second pool downwards so that pools join
+    without a jump. Steps are cut from that order, dealt to the ranks, and shuffled.
 
-    Every sentence is seen in every epoch, exactly once but for up to W - 1 that are seen twice to make the sentences
-    a multiple of the W ranks. Every rank gets equally many batches, of equally many sentences.
+    Every sentence is seen in every epoch, exactly once but for the up to W - 1 that are seen twice to make
+    their number a multiple of W. All ranks get equally many batches, and in a step equally many sentences.
 
-    ``by="sentences"``: ``size`` is the most sentences of a rank's batch; the steps differ by at most one sentence per
-    rank, so there is no small last batch. ``by="tokens"``: ``size`` is the most padded tokens of a rank's batch on its
-    longer side (the longest sentence times the sentences); the number of steps is that of epoch 0 and one per
-    cent; an epoch that needs fewer halves some of the largest, and should one need more, ``size`` stretches by one per cent.
+    ``by="sentences"``: ``size`` is the most sentences in a rank's batch. The batches differ by one sentence
+    at most, so the last is no smaller than the others.
+    ``by="tokens"``: ``size`` is the most padded tokens in a rank's batch, counted on the longer side. Every
+    epoch has as many steps as epoch 0 needs, plus one per cent: where fewer are needed some are halved, and
+    should more be needed ``size`` stretches by one per cent at a time.
 
     Raises UserError when the longest sentence alone has more than ``size`` tokens.
     """
@@ -68,8 +70,8 @@ class LengthBatches:
         self._longest = np.maximum(source_lengths, target_lengths)
         if by == "tokens" and self._longest.max() > size:
             raise UserError(
-                f"batches of {size} tokens cannot hold the longest sentence, {self._longest.max()} tokens: raise "
-                "batch_size or lower max_length"
+                f"batches of {size} tokens cannot hold the longest sentence, {self._longest.max()} tokens: "
+                "raise batch_size or lower max_length"
             )
         self._steps = self._count_steps()
 
@@ -131,10 +133,11 @@ class LengthBatches:
 
 
 class EvaluationBatches:
-    """Batches for validation and test: every sentence exactly once over all ranks, longest first, the same each epoch.
+    """Batches for validation and test: over all ranks every sentence exactly once, the longest first.
 
-    Ranks take every W-th sentence of the sorted order. They have equally many batches, unless a rank has fewer
-    sentences than another has batches (fewer sentences than ranks, or batches of one sentence).
+    Each of the W ranks takes every W-th sentence of the sorted order. They have equally many batches,
+    except where there are fewer sentences than ranks or batches hold one sentence: then some ranks have one
+    batch less.
     """
 
     def __init__(
@@ -155,9 +158,9 @@ class EvaluationBatches:
 class Loader:
     """Iterates over the batches of one epoch at a time, and can go on in the middle of one.
 
-    ``collate`` makes a batch of row numbers. Lightning tells ``sampler`` the epoch and keeps ``state_dict()`` in
-    checkpoints; an iteration begins, and reads the epoch and the place, when its first batch is asked for.
-    ``prefetch`` batches are made ahead in a thread, pinned if ``pin_memory``.
+    ``collate`` makes a batch of row numbers; ``prefetch`` batches are made ahead in a thread. Lightning
+    tells ``sampler`` the epoch and keeps ``state_dict()`` in checkpoints. It asks for an iterator before it
+    tells the epoch, so an iteration reads epoch and place only when its first batch is asked for.
     """
 
     batch_sampler = None  # Lightning asks
@@ -206,10 +209,9 @@ class Loader:
         """Makes the next iteration go on behind the ``done`` batches."""
         if state["total"] != len(self):
             log.warning(
-                "the checkpoint was written in an epoch of %d batches and this one has %d: the batches left are not "
-                "exactly those unseen",
-                state["total"],
-                len(self),
+                "the checkpoint counts %d batches in an epoch, now there are %d: some sentences of it "
+                "are seen twice or not at all",
+                *(state["total"], len(self)),
             )
         self.epoch = state["epoch"]
         self._skip = self._done = min(state["done"], len(self))

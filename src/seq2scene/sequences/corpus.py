@@ -1,14 +1,14 @@
 """Corpora: text files as flat arrays of token ids, read once and then mapped from a cache.
 
-A file is tokenised once into *types* (the distinct tokens in order of appearance) and an array that says which type
-stands where; vocabularies are counted from that array and ids are gathered through it. All of it is cached under a
-hash of the file's bytes and of the settings, so a changed file or setting can never meet a stale entry.
+A file is tokenised once into *types* (the distinct tokens in order of appearance) and an array that says
+which type stands where; vocabularies are counted from that array and ids are gathered through it. All of it
+is cached under a hash of the file's bytes and of the settings, so a changed file or setting never meets a
+stale entry.
 """
 
 import gzip
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 import zlib
@@ -21,16 +21,22 @@ from pathlib import Path
 import numpy as np
 
 from seq2scene.errors import UserError
-from seq2scene.sequences.language import Language, fingerprint
+from seq2scene.sequences.language import Language
 from seq2scene.sequences.tokenizers import Tokenizer, restore
 from seq2scene.sequences.vocabulary import Vocabulary
+
+Arrays = dict[str, np.ndarray]
 
 CACHE_VERSION = 1  # raise it when tokenizing or the layout of the cache changes
 
 
 @dataclass(frozen=True)
 class Text:
-    """The lines of one file. data: all bytes, uint8. starts, ends: (lines,) int64, each line within ``data``."""
+    """The lines of one file.
+
+    data: all bytes, uint8. starts, ends: (lines,) int64, where each line lies in ``data``. digest: a hash
+    of the file.
+    """
 
     path: Path
     digest: str
@@ -53,7 +59,11 @@ class Text:
 
 @dataclass(frozen=True)
 class Tokens:
-    """A tokenised text. types: the distinct tokens. places: (tokens,) int32 into ``types``. offsets: (lines + 1,)."""
+    """A tokenised text.
+
+    types: the distinct tokens. places: (tokens,) int32 into ``types``. offsets: (lines + 1,) int64 into
+    ``places``.
+    """
 
     types: list[str]
     places: np.ndarray
@@ -69,8 +79,8 @@ class Tokens:
 class Corpus:
     """A text in the ids of a vocabulary, each line followed by EOS, in one flat array.
 
-    text: its lines. ids: (tokens + lines,) int32. offsets: (lines + 1,) int64; line i is ``ids[offsets[i]:offsets[i + 1]]``
-    and the last of these is EOS.
+    text: its lines. ids: (tokens + lines,) int32. offsets: (lines + 1,) int64: line i, its EOS included, is
+    ``ids[offsets[i] : offsets[i + 1]]``.
     """
 
     text: Text
@@ -94,50 +104,49 @@ class Corpus:
 def read_text(path: Path | str, cache: Path | str, hint: str = "") -> Text:
     """The lines of a plain or gzipped UTF-8 file, split at line feeds only.
 
-    ``hint`` says what to do where the file is missing. Raises UserError for a file that is missing, unreadable,
-    damaged, empty or not UTF-8.
+    ``hint`` says what to do where the file is missing. Raises UserError for a file that is missing,
+    unreadable, damaged, empty or not UTF-8.
     """
     path = Path(path)
     packed = _read_bytes(path, hint)
     digest = hashlib.sha256(packed).hexdigest()
 
-    def make() -> dict[str, np.ndarray]:
+    def make() -> Arrays:
         data = _unpack(packed, path)
         _check_utf8(data, path)
         return _find_lines(data, path)
 
-    arrays = _cached(Path(cache), fingerprint(["text", CACHE_VERSION, digest]), make)
+    arrays = _cached(cache, ["text", digest], make)
     return Text(path, digest, arrays["data"], arrays["starts"], arrays["ends"])
 
 
 def tokenise(text: Text, tokenizer: Tokenizer, cache: Path | str) -> Tokens:
     """The tokens of a text, from the cache where they have been made before."""
-    key = fingerprint(["tokens", CACHE_VERSION, text.digest, tokenizer.state()])
-    arrays = _cached(Path(cache), key, lambda: _tokenise(text.lines(), tokenizer))
+    content = ["tokens", text.digest, tokenizer.state()]
+    arrays = _cached(cache, content, lambda: _tokenise(text.lines(), tokenizer))
     types = json.loads(arrays["types"].tobytes())
     return Tokens(types, arrays["places"], arrays["offsets"])
 
 
 def encode(text: Text, language: Language, cache: Path | str) -> Corpus:
     """A text in the ids of a language, from the cache where it has been made before."""
-    key = fingerprint(["corpus", CACHE_VERSION, text.digest, language.state()])
 
-    def make() -> dict[str, np.ndarray]:
+    def make() -> Arrays:
         return _encode(tokenise(text, language.tokenizer, cache), language.vocabulary)
 
-    arrays = _cached(Path(cache), key, make)
+    arrays = _cached(cache, ["corpus", text.digest, language.state()], make)
     return Corpus(text, arrays["ids"], arrays["offsets"], language.vocabulary)
 
 
 def train_tokenizer(tokenizer: Tokenizer, texts: list[Text], cache: Path | str) -> Tokenizer:
     """The tokenizer after learning from texts; what it learnt is cached."""
-    key = fingerprint(["tokenizer", CACHE_VERSION, [text.digest for text in texts], tokenizer.state()])
+    content = ["tokenizer", [text.digest for text in texts], tokenizer.state()]
 
-    def make() -> dict[str, np.ndarray]:
+    def make() -> Arrays:
         tokenizer.train(line for text in texts for line in text.lines())
         return {"state": _json_array(tokenizer.state())}
 
-    return restore(json.loads(_cached(Path(cache), key, make)["state"].tobytes()))
+    return restore(json.loads(_cached(cache, content, make)["state"].tobytes()))
 
 
 def check_parallel(source: Text, target: Text) -> None:
@@ -146,9 +155,9 @@ def check_parallel(source: Text, target: Text) -> None:
         return
     longer, shorter = (source, target) if len(source) > len(target) else (target, source)
     raise UserError(
-        f"{source.path} has {len(source)} lines but {target.path} has {len(target)}: line {len(shorter) + 1} of "
-        f"{longer.path} has no partner in {shorter.path}. Line n of one must translate line n of the other; "
-        "look for a lost or doubled line, or fetch the files again"
+        f"{source.path} has {len(source)} lines but {target.path} has {len(target)}: "
+        f"line {len(shorter) + 1} of {longer.path} has no partner in {shorter.path}. "
+        "Line n of one must translate line n of the other: look for a lost or doubled line"
     )
 
 
@@ -187,7 +196,7 @@ def _check_utf8(data: bytes, path: Path) -> None:
         ) from None
 
 
-def _find_lines(data: bytes, path: Path) -> dict[str, np.ndarray]:
+def _find_lines(data: bytes, path: Path) -> Arrays:
     """Where lines start and end: only line feeds end them, a carriage return before one is dropped."""
     data = data.removeprefix(b"\xef\xbb\xbf")  # a byte order mark is no text
     if not data.strip():
@@ -199,7 +208,7 @@ def _find_lines(data: bytes, path: Path) -> dict[str, np.ndarray]:
     return {"data": flat, "starts": starts, "ends": feeds - returns}
 
 
-def _tokenise(lines: Iterable[str], tokenizer: Tokenizer) -> dict[str, np.ndarray]:
+def _tokenise(lines: Iterable[str], tokenizer: Tokenizer) -> Arrays:
     numbers: defaultdict[str, int] = defaultdict()
     numbers.default_factory = numbers.__len__  # an unseen token gets the next number
     places, offsets = array("i"), array("q", [0])
@@ -213,7 +222,7 @@ def _tokenise(lines: Iterable[str], tokenizer: Tokenizer) -> dict[str, np.ndarra
     }
 
 
-def _encode(tokens: Tokens, vocabulary: Vocabulary) -> dict[str, np.ndarray]:
+def _encode(tokens: Tokens, vocabulary: Vocabulary) -> Arrays:
     """Ids in place of types, and EOS behind each line."""
     lines = len(tokens.offsets) - 1
     offsets = tokens.offsets + np.arange(lines + 1)
@@ -228,25 +237,33 @@ def _json_array(value: object) -> np.ndarray:
     return np.frombuffer(json.dumps(value).encode(), dtype=np.uint8)
 
 
-def _cached(cache: Path, key: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The arrays kept under ``key``, made first where they are not there; mapped, not read.
-
-    An entry is a folder that appears in one rename: a reader sees all of it or nothing, and of two makers the
-    first wins and the other's work is dropped.
-    """
-    entry = cache / key
+def _cached(cache: Path | str, content: list, make: Callable[[], Arrays]) -> Arrays:
+    """The arrays kept for ``content`` (plain containers), made where there are none yet; mapped, not read."""
+    key = hashlib.sha256(json.dumps([CACHE_VERSION, *content], sort_keys=True).encode()).hexdigest()
+    entry = Path(cache) / key
     if not entry.is_dir():
         arrays = make()
-        cache.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=cache))
         try:
-            for name, values in arrays.items():
-                np.save(draft / f"{name}.npy", values)
-            os.chmod(draft, 0o755)  # mkdtemp hides it from other users
-            draft.rename(entry)
-        except OSError:
-            if not entry.is_dir():
-                raise
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
+            _write_entry(entry, arrays)
+        except OSError as error:
+            raise UserError(
+                f"the cache {cache} cannot be written ({error.strerror}): set data.cache"
+            ) from error
+    # copy on write: torch wants writable arrays, the file stays as it is
     return {file.stem: np.load(file, mmap_mode="c") for file in entry.glob("*.npy")}
+
+
+def _write_entry(entry: Path, arrays: Arrays) -> None:
+    """Makes a folder that appears in one rename: of two makers the first wins, no reader sees half of it."""
+    entry.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=entry.parent))
+    try:
+        for name, values in arrays.items():
+            np.save(draft / f"{name}.npy", values)
+        draft.chmod(0o755)  # mkdtemp hides it from other users
+        draft.rename(entry)
+    except OSError:
+        if not entry.is_dir():  # else another process was first
+            raise
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)

@@ -1,7 +1,5 @@
 """A language as a model sees it: how text becomes ids and ids become text."""
 
-import hashlib
-import json
 from collections.abc import Sequence
 
 import torch
@@ -52,8 +50,3 @@ class Language:
     @classmethod
     def from_state(cls, state: dict) -> "Language":
         return cls(restore(state["tokenizer"]), Vocabulary.from_state(state["vocabulary"]))
-
-
-def fingerprint(state: object) -> str:
-    """A hash of plain containers: equal states have equal fingerprints, on every machine."""
-    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()

@@ -53,17 +53,14 @@ class Whitespace:
 
 
 class Moses:
-    """The Moses tokenizer with its punctuation normalisation (sacremoses), for raw text of a language.
-
-    ``aggressive_hyphens`` splits ``semi-final`` into ``semi @-@ final``, which is undone by ``join``.
-    """
+    """The Moses tokenizer with its punctuation normalisation (sacremoses), for raw text of a language."""
 
     name = "moses"
 
-    def __init__(self, language: str = "en", lowercase: bool = False, aggressive_hyphens: bool = False):
+    def __init__(self, language: str = "en", lowercase: bool = False):
         from sacremoses import MosesDetokenizer, MosesPunctNormalizer, MosesTokenizer
 
-        self.language, self.lowercase, self.aggressive_hyphens = language, lowercase, aggressive_hyphens
+        self.language, self.lowercase = language, lowercase
         self._normaliser = MosesPunctNormalizer(lang=language)
         self._tokenizer = MosesTokenizer(lang=language)
         self._detokenizer = MosesDetokenizer(lang=language)
@@ -73,18 +70,13 @@ class Moses:
 
     def split(self, text: str) -> list[str]:
         text = self._normaliser.normalize(text.lower() if self.lowercase else text)
-        return self._tokenizer.tokenize(text, aggressive_dash_splits=self.aggressive_hyphens, escape=False)
+        return self._tokenizer.tokenize(text, escape=False)
 
     def join(self, tokens: list[str]) -> str:
         return self._detokenizer.detokenize(tokens, unescape=False)
 
     def state(self) -> dict:
-        return {
-            "name": self.name,
-            "language": self.language,
-            "lowercase": self.lowercase,
-            "aggressive_hyphens": self.aggressive_hyphens,
-        }
+        return {"name": self.name, "language": self.language, "lowercase": self.lowercase}
 
 
 class SentencePiece:

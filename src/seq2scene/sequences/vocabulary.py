@@ -11,8 +11,8 @@ SPECIAL_SYMBOLS = ["<pad>", "<unk>", "<bos>", "<eos>"]
 class Vocabulary:
     """A list of tokens, the special symbols first; a token's id is its place.
 
-    A word of the data that is spelt like a special symbol is an ordinary word with an id of its own: no text can
-    name a special id.
+    A word of the data that is spelt like a special symbol is an ordinary word with an id of its own: no text
+    can name a special id.
     """
 
     def __init__(self, tokens: list[str], pad: int = 0, unk: int = 1, bos: int = 2, eos: int = 3):
