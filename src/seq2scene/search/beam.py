@@ -1,0 +1,203 @@
+"""Beam search, for all sentences of a batch at once."""
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from seq2scene.errors import UserError
+from seq2scene.search.constraints import NEVER, Constraints, Rules, require, require_number, require_whole
+from seq2scene.search.frontier import Decoder, Frontier, unfinished
+from seq2scene.search.hypotheses import Hypotheses, say_nothing
+from seq2scene.search.scoring import NORMALISATIONS, coverage_penalty, length_penalty
+from seq2scene.search.top import top
+from seq2scene.search.trail import Step, best_endings, follow
+from seq2scene.sequences.memory import Memory
+
+
+@dataclass(frozen=True)
+class Live:
+    """The beams of the b sentences that are being written, w of each.
+
+    previous: (b, w) their last words. totals: (b, w) their log-probabilities, -inf where a beam is dead.
+    best: (b, n_best) the best scores of hypotheses that ended. ended: (b,) how many did.
+    history: (b, w, step) all their words, kept for n-grams only. coverage: (b, w, S) attention received so
+    far or None.
+    """
+
+    rules: Rules
+    previous: Tensor
+    totals: Tensor
+    best: Tensor
+    ended: Tensor
+    history: Tensor
+    coverage: Tensor | None
+
+    @classmethod
+    def start(cls, rules: Rules, bos: int, n_best: int) -> Self:
+        """One beam per sentence: so the first words differ."""
+        previous = torch.full_like(rules.limits, bos).unsqueeze(1)
+        totals = torch.zeros_like(previous, dtype=torch.float32)
+        best = totals.new_full((len(totals), n_best), NEVER)
+        return cls(
+            rules,
+            previous,
+            totals,
+            best,
+            torch.zeros_like(rules.limits),
+            previous.new_empty(*previous.shape, 0),
+            None,
+        )
+
+    def __getitem__(self, index: Tensor) -> Self:
+        """The beams of the sentences ``index`` (any,) only."""
+        values = (None if value is None else value[index] for value in vars(self).values())
+        return type(self)(*values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beam(Constraints):
+    """Keeps the ``size`` likeliest beginnings of each sentence and returns the ``n_best`` best hypotheses.
+
+    A hypothesis ends when EOS is among the ``size`` best continuations of its sentence; ``size`` others go
+    on.
+    Score: log-probability / lp + coverage penalty, computed once, when the hypothesis ends, with EOS counted
+    in its length (``scoring.length_penalty``, ``scoring.coverage_penalty``).
+    normalisation: none, average or gnmt, with the exponent alpha. coverage: the weight beta of the coverage
+    penalty. A sentence is done when none of its beams can end better than the ``n_best`` it has, which loses
+    nothing; with early_stop also when ``size`` hypotheses have ended, which is faster and all that fairseq
+    does.
+
+    Raises UserError if a value is out of its range, or if coverage is asked of a model without attention.
+    """
+
+    size: int = 5
+    n_best: int = 1
+    normalisation: str = "none"
+    alpha: float = 1.0
+    coverage: float = 0.0
+    early_stop: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_whole("size", self.size, 1)
+        require_whole("n_best", self.n_best, 1)
+        require("n_best", self.n_best, self.n_best <= self.size, f"at most search.size={self.size}")
+        known = self.normalisation in NORMALISATIONS
+        require("normalisation", self.normalisation, known, "one of " + ", ".join(NORMALISATIONS))
+        require_number("alpha", self.alpha, 0)
+        require_number("coverage", self.coverage, 0)
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        decoder: Decoder,
+        memory: Memory,
+        *,
+        bos: int,
+        eos: int,
+        pad: int,
+        unk: int,
+        prefix: Tensor | None = None,
+        keep_weights: bool = False,
+    ) -> Hypotheses:
+        """Searches for the B sentences of ``memory``. ``prefix``: (B, P) forced beginnings, right-padded."""
+        rules = self.rules(memory, bos, eos, pad, unk, prefix)
+        frontier = Frontier(decoder, memory)
+        live = Live.start(rules[frontier.sentences], bos, self.n_best)
+        trail: list[Step] = []
+        while len(frontier):
+            step, live = self._step(frontier, live, len(trail))
+            trail.append(step if keep_weights else replace(step, weights=None))
+        return self._read(trail, memory, rules, pad)
+
+    def _step(self, frontier: Frontier, live: Live, number: int) -> tuple[Step, Live]:
+        """Gives every beam its next word, after ``number`` others, and drops the sentences that are done."""
+        log_probs, weights = frontier.step(live.previous)
+        live = self._cover(live, weights)
+        choose = partial(top, k=self.size + 1)  # at most one is EOS, so size others can go on
+        values, words = live.rules.propose(log_probs, number, live.history.flatten(0, 1), choose)
+        totals = (live.totals.view(-1, 1) + values).view(len(frontier), -1)  # (b, w * k)
+        totals, order = (
+            ranked[:, : 2 * self.size] for ranked in totals.sort(dim=1, descending=True, stable=True)
+        )
+        parents = order // words.shape[1]
+        tokens = words.view(len(frontier), -1).gather(1, order)
+        ends = tokens == live.rules.eos
+        step = Step(
+            sentences=frontier.sentences,
+            tokens=tokens,
+            log_probs=values.view(len(frontier), -1).gather(1, order),
+            parents=parents,
+            kept=ends.byte().sort(dim=1, stable=True).indices[:, : self.size],
+            ended=self._end(live, totals, parents, ends, number + 1, frontier.memory.mask),
+            weights=weights,
+        )
+        return step, self._go_on(frontier, live, step, totals.masked_fill(ends, NEVER))
+
+    def _cover(self, live: Live, weights: Tensor | None) -> Live:
+        """Adds this step's attention (b * w, S) to what the source positions received, if that counts."""
+        if self.coverage == 0:
+            return live
+        if weights is None:
+            raise UserError(
+                f"search.coverage={self.coverage}: this model has no attention; search.coverage=0 works"
+            )
+        weights = weights.view(*live.totals.shape, -1)
+        return replace(live, coverage=weights if live.coverage is None else live.coverage + weights)
+
+    def _end(
+        self, live: Live, totals: Tensor, parents: Tensor, ends: Tensor, length: int, mask: Tensor
+    ) -> Tensor:
+        """(b, E) scores of those of the first ``size`` candidates that end, -inf for the others."""
+        totals, parents, ends = (values[:, : self.size] for values in (totals, parents, ends))
+        scores = totals / length_penalty(length, self.normalisation, self.alpha)
+        if live.coverage is not None:
+            scores = scores + coverage_penalty(take(live.coverage, parents), mask.unsqueeze(1), self.coverage)
+        return scores.masked_fill(~ends, NEVER)
+
+    def _go_on(self, frontier: Frontier, live: Live, step: Step, totals: Tensor) -> Live:
+        """The kept candidates as beams; ``totals`` (b, C) are -inf for those that ended."""
+        beams = live.totals.shape[1]
+        parents, previous = step.parents.gather(1, step.kept), step.tokens.gather(1, step.kept)
+        history = live.history
+        if live.rules.no_repeat_ngram:
+            history = torch.cat([take(history, parents), previous.unsqueeze(2)], dim=2)
+        live = Live(
+            rules=live.rules,
+            previous=previous,
+            totals=totals.gather(1, step.kept),
+            best=torch.cat([live.best, step.ended], dim=1).topk(self.n_best).values,
+            ended=live.ended + (step.ended > NEVER).sum(1),
+            history=history,
+            coverage=None if live.coverage is None else take(live.coverage, parents),
+        )
+        done = self._done(live)
+        going = unfinished(done)
+        frontier.follow(parents, beams, going)
+        live = replace(live, totals=live.totals.masked_fill(done.unsqueeze(1), NEVER))
+        return live if going is None else live[going]
+
+    def _done(self, live: Live) -> Tensor:
+        """(b,) whether no beam can end better than the worst hypothesis that would be returned.
+
+        Log-probabilities only fall and lp only grows, so the most that a beam can reach is its present total
+        over the largest lp; the coverage penalty can only take away.
+        """
+        longest = length_penalty(live.rules.limits + 1, self.normalisation, self.alpha)
+        done = live.best[:, -1] >= live.totals.amax(1) / longest
+        return done | (live.ended >= self.size) if self.early_stop else done
+
+    def _read(self, trail: list[Step], memory: Memory, rules: Rules, pad: int) -> Hypotheses:
+        endings = best_endings(trail, len(memory), self.n_best, memory.lengths.device)
+        tokens, log_probs, weights = follow(trail, endings, pad)
+        empty = (memory.lengths == 0).nonzero().squeeze(1)
+        say_nothing(tokens[:, :1], endings.scores[:, :1], empty, rules.eos)
+        return Hypotheses.of(tokens, endings.scores, log_probs, rules.limits, pad, weights)
+
+
+def take(values: Tensor, beams: Tensor) -> Tensor:
+    """Of values (b, w, ...) those of ``beams`` (b, any): (b, any, ...)."""
+    return values[torch.arange(len(values), device=values.device).unsqueeze(1), beams]

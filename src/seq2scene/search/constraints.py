@@ -1,0 +1,146 @@
+"""What a search may write: lengths, banned words, repeated n-grams, a forced beginning."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from seq2scene.errors import UserError
+from seq2scene.sequences.memory import Memory
+
+NEVER = -math.inf
+FREE = -1  # in a prefix: the search chooses
+
+
+def require(name: str, value: object, good: bool, wanted: str) -> None:
+    """Raises UserError unless ``value`` is ``good``."""
+    if not good:
+        raise UserError(f"search.{name}={value}: it must be {wanted}")
+
+
+def require_whole(name: str, value: object, low: int) -> None:
+    require(name, value, isinstance(value, int) and value >= low, f"a whole number of at least {low}")
+
+
+def require_number(name: str, value: object, low: float, high: float = math.inf) -> None:
+    good = isinstance(value, int | float) and low <= value <= high and math.isfinite(value)
+    require(
+        name, value, good, f"a number of at least {low}" + (f" and at most {high}" if high < math.inf else "")
+    )
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The constraints of the b sentences that are being written.
+
+    limits: (b,) most words before EOS. prefix: (b, P) forced tokens, FREE where there are none.
+    banned: (any,) ids that are never written.
+    """
+
+    limits: Tensor
+    prefix: Tensor
+    banned: Tensor
+    eos: int
+    min_length: int
+    no_repeat_ngram: int
+
+    def __getitem__(self, index: Tensor) -> Self:
+        """The rules of the sentences ``index`` (any,) only."""
+        return replace(self, limits=self.limits[index], prefix=self.prefix[index])
+
+    def forced(self, step: int) -> Tensor:
+        """(b,) the token that must come after ``step`` others, FREE where there is a choice."""
+        forced = torch.where(self.limits <= step, self.eos, FREE)
+        if step >= self.prefix.shape[1]:
+            return forced
+        return torch.where(self.prefix[:, step] == FREE, forced, self.prefix[:, step])
+
+    def ban(self, log_probs: Tensor, step: int, history: Tensor) -> None:
+        """Sets what must not come next to -inf, in place.
+
+        log_probs: (rows, V). history: (rows, step), what each row wrote so far; read for n-grams only.
+        """
+        log_probs.index_fill_(1, self.banned, NEVER)
+        if step < self.min_length:
+            log_probs[:, self.eos] = NEVER
+        if 0 < self.no_repeat_ngram <= step:
+            log_probs.scatter_(1, self._repeats(history), NEVER)
+
+    def _repeats(self, history: Tensor) -> Tensor:
+        """(rows, windows) the words that would complete an n-gram of ``history``; elsewhere a banned id."""
+        n = self.no_repeat_ngram
+        windows = history.unfold(1, n, 1)  # (rows, windows, n)
+        ending = history[:, history.shape[1] - n + 1 :].unsqueeze(1)  # the last n - 1 words
+        begun = (windows[..., :-1] == ending).all(2)
+        return torch.where(begun, windows[..., -1], self.banned[0])
+
+    def propose(
+        self,
+        log_probs: Tensor,
+        step: int,
+        history: Tensor,
+        choose: Callable[[Tensor], tuple[Tensor, Tensor]],
+    ) -> tuple[Tensor, Tensor]:
+        """What ``choose`` picks of the allowed words, or the forced one: log-probabilities, ids (rows, k).
+
+        log_probs: (rows, V), the model's, spoilt here. A forced token keeps the model's log-probability even
+        where it is banned, and the other k - 1 proposals of its row get -inf.
+        """
+        beams = len(log_probs) // len(self.limits)
+        forced = self.forced(step).repeat_interleave(beams).unsqueeze(1)  # (rows, 1)
+        forced_log_probs = log_probs.gather(1, forced.clamp(min=0))
+        self.ban(log_probs, step, history)
+        values, tokens = choose(log_probs)
+        others = torch.full_like(values[:, 1:], NEVER)
+        values = torch.where(forced == FREE, values, torch.cat([forced_log_probs, others], dim=1))
+        return values, torch.where(forced == FREE, tokens, forced)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Constraints:
+    """What all searches have in common. Lengths count words, without EOS.
+
+    max_ratio, max_extra, max_length: a sentence gets at most ``max_ratio * source length + max_extra`` words,
+    and never more than ``max_length``; then EOS is forced. A longer forced prefix is written in full.
+    min_length: EOS is banned before so many words, unless the limit forces it.
+    ban_unk: never write the unknown word. no_repeat_ngram: no n-gram of this size twice in a sentence; 0 for
+    no such ban.
+
+    Raises UserError if a value is out of its range.
+    """
+
+    max_ratio: float = 2.0
+    max_extra: int = 10
+    max_length: int = 200
+    min_length: int = 0
+    ban_unk: bool = False
+    no_repeat_ngram: int = 0
+
+    def __post_init__(self) -> None:
+        require_number("max_ratio", self.max_ratio, 0)
+        require_whole("max_extra", self.max_extra, 0)
+        require_whole("max_length", self.max_length, 1)
+        require_whole("min_length", self.min_length, 0)
+        require(
+            "min_length", self.min_length, self.min_length <= self.max_length, "at most search.max_length"
+        )
+        require_whole("no_repeat_ngram", self.no_repeat_ngram, 0)
+
+    def rules(self, memory: Memory, bos: int, eos: int, pad: int, unk: int, prefix: Tensor | None) -> Rules:
+        """The rules for the B sentences of ``memory``; ``prefix`` is (B, P), right-padded."""
+        if prefix is None:
+            prefix = memory.lengths.new_empty(len(memory), 0)
+        assert len(prefix) == len(memory)
+        limits = (memory.lengths * self.max_ratio).long() + self.max_extra
+        limits = limits.clamp(max=self.max_length).maximum((prefix != pad).sum(1))
+        return Rules(
+            limits=limits,
+            prefix=prefix.masked_fill(prefix == pad, FREE),
+            banned=torch.tensor([pad, bos, unk] if self.ban_unk else [pad, bos], device=limits.device),
+            eos=eos,
+            min_length=self.min_length,
+            no_repeat_ngram=self.no_repeat_ngram,
+        )

@@ -1,0 +1,84 @@
+"""Where the hypotheses of a beam came from: back-pointers, followed once at the end."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the b sentences that were being written, each with C candidates, best first.
+
+    sentences: (b,) their places in the batch. tokens, log_probs: (b, C) of the candidates' last words.
+    parents: (b, C) the beam that each extends. kept: (b, beams) the candidates that became the next step's
+    beams.
+    ended: (b, E) the scores of the first E candidates as hypotheses, -inf where they did not end.
+    weights: (b * beams before, S) attention at this step, or None.
+    """
+
+    sentences: Tensor
+    tokens: Tensor
+    log_probs: Tensor
+    parents: Tensor
+    kept: Tensor
+    ended: Tensor
+    weights: Tensor | None
+
+    def rows(self, batch: int) -> Tensor:
+        """(batch,) the row here of each sentence of the batch; 0 for those that had left."""
+        rows = torch.zeros(batch, dtype=torch.int64, device=self.sentences.device)
+        return rows.index_copy_(0, self.sentences, torch.arange(len(self.sentences), device=rows.device))
+
+
+@dataclass(frozen=True)
+class Endings:
+    """The best N hypotheses of B sentences: their scores, last steps and candidates there, each (B, N).
+
+    Where there are fewer than N the score is -inf and the step -1.
+    """
+
+    scores: Tensor
+    steps: Tensor
+    candidates: Tensor
+
+
+def best_endings(trail: list[Step], batch: int, count: int, device: torch.device) -> Endings:
+    """The ``count`` best of each of ``batch`` sentences, the one found first where scores are equal."""
+    blanks = torch.zeros(
+        count, dtype=torch.int64, device=device
+    )  # come first, so they beat all others at -inf
+    scores = [torch.full((batch, count), -torch.inf, device=device)]
+    steps, candidates = [blanks - 1], [blanks]
+    for number, step in enumerate(trail):
+        everyone = step.ended.new_full((batch, step.ended.shape[1]), -torch.inf)
+        scores.append(everyone.index_copy_(0, step.sentences, step.ended))
+        candidates.append(torch.arange(everyone.shape[1], device=device))
+        steps.append(torch.full_like(candidates[-1], number))
+    ranked, order = torch.cat(scores, dim=1).sort(dim=1, descending=True, stable=True)
+    order = order[:, :count]
+    return Endings(ranked[:, :count], torch.cat(steps)[order], torch.cat(candidates)[order])
+
+
+def follow(trail: list[Step], endings: Endings, pad: int) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Back along the trail: padded tokens and log-probabilities (B, N, T), weights (B, N, T, S) or None."""
+    last = int(endings.steps.max())
+    shape = *endings.steps.shape, max(1, last + 1)
+    tokens = endings.steps.new_full(shape, pad)
+    log_probs = endings.scores.new_zeros(shape)
+    attended = [step.weights for step in trail if step.weights is not None]
+    weights = attended[0].new_zeros(*shape, attended[0].shape[1]) if attended else None
+    beams = torch.zeros_like(endings.steps)  # (B, N) where each hypothesis stands after the step
+    for number in range(last, -1, -1):
+        step = trail[number]
+        rows = step.rows(len(beams))
+        written = endings.steps >= number  # (B, N)
+        chosen = torch.where(endings.steps == number, endings.candidates, step.kept[rows].gather(1, beams))
+        chosen = chosen.where(written, 0)
+        tokens[:, :, number] = step.tokens[rows].gather(1, chosen).where(written, pad)
+        log_probs[:, :, number] = step.log_probs[rows].gather(1, chosen).where(written, 0.0)
+        beams = step.parents[rows].gather(1, chosen).where(written, 0)
+        if weights is not None:
+            by_beam = step.weights.unflatten(0, (len(step.sentences), -1))  # (b, beams before, S)
+            weights[:, :, number] = by_beam[rows.unsqueeze(1), beams] * written.unsqueeze(2)
+    return tokens, log_probs, weights
