@@ -1,0 +1,295 @@
+"""Fetching published files: resumed where a connection broke, verified, and never fetched twice."""
+
+import gzip
+import hashlib
+import json
+import logging
+import os
+import shutil
+import ssl
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from typing import IO
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
+
+from seq2scene.errors import UserError
+
+log = logging.getLogger(__name__)
+
+MANIFEST = "downloads.json"
+CHUNK = 1 << 20
+TIMEOUT = 30  # seconds without a byte
+PASSING = (408, 425, 429, 500, 502, 503, 504)  # HTTP statuses that may be gone the next time
+BROKEN_CONNECTION = (URLError, TimeoutError, ConnectionError, HTTPException, ssl.SSLError)
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A published file and its place under the data's root.
+
+    sha256 and size in bytes are of the file as published, None where nobody has said them.
+    Where ``path`` ends in .gz and ``url`` does not, the file is kept gzip-compressed.
+    """
+
+    url: str
+    path: str
+    sha256: str | None = None
+    size: int | None = None
+
+    @property
+    def packed(self) -> bool:
+        return self.path.endswith(".gz") and not self.url.endswith(".gz")
+
+
+@dataclass
+class Report:
+    """What ``fetch_all`` did: paths under the root."""
+
+    fetched: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)  # were there, were wrong, and were fetched again
+
+
+class _Retry(Exception):
+    """An attempt failed in a way that the next may not."""
+
+
+class _Wrong(Exception):
+    """A file is not the published one."""
+
+
+def fetch_all(files: Sequence[DataFile], root: Path, attempts: int = 4, pause: float = 1.0) -> Report:
+    """Brings every file to its place under ``root``, with a progress bar.
+
+    A file that is there and whole is left alone; one that is damaged is fetched again. A partial download
+    (``.part``) is continued where the server can. A file without a published checksum is recorded in a
+    manifest when first seen, and held to it later. A broken connection is tried again, ``attempts`` times in
+    all, after ``pause``, 2 ``pause``, 4 ``pause`` ... seconds.
+
+    Raises:
+        UserError: a file cannot be had, or is not the published one: with its address and its place.
+    """
+    report = Report()
+    with _progress() as progress:
+        try:
+            for number, file in enumerate(files, start=1):
+                task = progress.add_task(f"{number}/{len(files)} {file.path}", total=file.size)
+                _bring(file, root, attempts, pause, report, _Bar(progress, task))
+                progress.remove_task(task)
+        except OSError as error:  # the network's are dealt with further in: this is the disk
+            raise UserError(f"cannot write below {root}: {error}") from error
+    return report
+
+
+def _bring(file: DataFile, root: Path, attempts: int, pause: float, report: Report, bar: "_Bar") -> None:
+    place = root / file.path
+    was_there = place.exists()
+    if was_there and _is_whole(file, root):
+        report.kept.append(file.path)
+        return
+    if was_there:
+        log.warning("%s is damaged: it is fetched again", place)
+        report.damaged.append(file.path)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    _persist(file, root, attempts, pause, bar)
+    report.fetched.append(file.path)
+
+
+def _persist(file: DataFile, root: Path, attempts: int, pause: float, bar: "_Bar") -> None:
+    """Tries until the file is in its place."""
+    for attempt in range(attempts):
+        try:
+            _attempt(file, root, bar)
+            return
+        except _Retry as error:
+            reason = str(error)
+            if attempt + 1 < attempts:
+                log.info("%s: %s; trying again", file.path, reason)
+                time.sleep(pause * 2**attempt)
+    raise _failure(file, root, f"{reason} ({attempts} attempts)")
+
+
+def _failure(file: DataFile, root: Path, reason: str) -> UserError:
+    packed = ", gzip-compressed," if file.packed else ""
+    return UserError(
+        f"cannot fetch {file.url}: {reason}. Run this again to go on from what has come so far; or put the "
+        f"file{packed} at {root / file.path} by hand and run this again to verify it"
+    )
+
+
+# One attempt
+
+
+def _attempt(file: DataFile, root: Path, bar: "_Bar") -> None:
+    place = root / file.path
+    part = place.with_name(place.name + ".part")
+    continued = part.exists()
+    try:
+        _download(file.url, part, bar)
+    except HTTPError as error:
+        _refuse(error, part, file, root)
+    except BROKEN_CONNECTION as error:
+        raise _Retry(f"the connection failed: {getattr(error, 'reason', None) or error}") from error
+    with part.open("rb") as stream:
+        size, sha256 = _measure(stream)
+    try:
+        _check(file, root, size, sha256)
+    except _Wrong as error:
+        _throw_away(part)
+        if continued:  # the old part may be what is wrong
+            raise _Retry(str(error)) from error
+        raise _failure(file, root, str(error)) from error
+    _remember(file, root, size, sha256)
+    _settle(part, place, file.packed)
+
+
+def _refuse(error: HTTPError, part: Path, file: DataFile, root: Path) -> None:
+    """Raises what an HTTP status means; returns if it means that the part is already the whole."""
+    reason = f"the server says {error.code} {error.reason}"
+    if error.code == 416:  # nothing lies behind what is here
+        if error.headers.get("Content-Range") == f"bytes */{part.stat().st_size}":
+            return
+        _throw_away(part)
+        raise _Retry(reason) from error
+    raise _Retry(reason) if error.code in PASSING else _failure(file, root, reason)
+
+
+def _download(url: str, part: Path, bar: "_Bar") -> None:
+    """Fetches what is missing of ``part``, or all if the server cannot go on or its file has changed."""
+    etag = part.with_name(part.name + ".etag")
+    have = part.stat().st_size if part.exists() else 0
+    headers = {"User-Agent": "seq2scene", "Accept-Encoding": "identity"}
+    if have:
+        headers["Range"] = f"bytes={have}-"
+        if etag.exists():
+            headers["If-Range"] = etag.read_text()
+    with urlopen(Request(url, headers=headers), timeout=TIMEOUT) as response:
+        if response.status != 206:
+            have = 0
+            _keep_etag(response, etag)
+        expected = response.headers.get("Content-Length")
+        total = None if expected is None else have + int(expected)
+        bar.start(have, total)
+        with part.open("ab" if have else "wb") as out:
+            _copy(response, out, bar.advance)
+    if total is not None and part.stat().st_size < total:
+        raise ConnectionError(f"it ended after {part.stat().st_size:,} of {total:,} bytes")
+
+
+def _keep_etag(response: HTTPResponse, etag: Path) -> None:
+    """A strong ETag tells, when the download is continued, whether the file there is still the same."""
+    value = response.headers.get("ETag", "")
+    if value.startswith('"'):
+        etag.write_text(value)
+    else:
+        etag.unlink(missing_ok=True)
+
+
+def _copy(source: IO[bytes], out: IO[bytes], advance: Callable[[int], None]) -> None:
+    while chunk := source.read(CHUNK):
+        out.write(chunk)
+        advance(len(chunk))
+
+
+def _settle(part: Path, place: Path, packed: bool) -> None:
+    """Puts the verified part in its place in one step, so that a file in its place is always whole."""
+    if packed:
+        squeezed = place.with_name(place.name + ".tmp")
+        with part.open("rb") as source, gzip.open(squeezed, "wb") as out:
+            shutil.copyfileobj(source, out, CHUNK)
+        os.replace(squeezed, place)
+    else:
+        os.replace(part, place)
+    _throw_away(part)
+
+
+def _throw_away(part: Path) -> None:
+    part.unlink(missing_ok=True)
+    part.with_name(part.name + ".etag").unlink(missing_ok=True)
+
+
+# Sizes and checksums
+
+
+def _measure(stream: IO[bytes]) -> tuple[int, str]:
+    """Size and SHA-256 of what a stream holds."""
+    size, digest = 0, hashlib.sha256()
+    while chunk := stream.read(CHUNK):
+        size += len(chunk)
+        digest.update(chunk)
+    return size, digest.hexdigest()
+
+
+def _is_whole(file: DataFile, root: Path) -> bool:
+    """Whether the file in its place is the published one; one never seen before is believed and recorded."""
+    open_it = gzip.open if file.packed else open
+    try:
+        with open_it(root / file.path, "rb") as stream:
+            size, sha256 = _measure(stream)
+        _check(file, root, size, sha256)
+    except (_Wrong, EOFError, zlib.error, gzip.BadGzipFile):
+        return False
+    _remember(file, root, size, sha256)
+    return True
+
+
+def _check(file: DataFile, root: Path, size: int, sha256: str) -> None:
+    """Holds a file against the catalogue, or else the manifest."""
+    known = _read_manifest(root).get(file.path, {}) if file.sha256 is None else {}
+    for what, expected, found in (
+        ("size", file.size or known.get("size"), size),
+        ("SHA-256", file.sha256 or known.get("sha256"), sha256),
+    ):
+        if expected not in (None, found):
+            raise _Wrong(f"it has {what} {found}, not {expected}")
+
+
+def _remember(file: DataFile, root: Path, size: int, sha256: str) -> None:
+    """Records a file that has no published checksum, so that later ones are held to it."""
+    manifest = _read_manifest(root)
+    if file.sha256 is not None or file.path in manifest:
+        return
+    manifest[file.path] = {"url": file.url, "size": size, "sha256": sha256}
+    new = root / f"{MANIFEST}.tmp"
+    new.write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    os.replace(new, root / MANIFEST)
+
+
+def _read_manifest(root: Path) -> dict[str, dict]:
+    path = root / MANIFEST
+    if not path.exists():
+        return {}
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(
+            f"{path} is not JSON ({error}): mend it, or remove it to record the files anew"
+        ) from error
+
+
+# The progress bar
+
+
+@dataclass
+class _Bar:
+    progress: Progress
+    task: TaskID
+
+    def start(self, completed: int, total: int | None) -> None:
+        self.progress.update(self.task, completed=completed, total=total)
+
+    def advance(self, count: int) -> None:
+        self.progress.advance(self.task, count)
+
+
+def _progress() -> Progress:
+    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
+    return Progress(*columns, console=Console(stderr=True), transient=True)

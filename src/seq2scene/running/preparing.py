@@ -1,0 +1,45 @@
+"""Getting a data set onto the disk: published files are fetched, the park is generated."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from seq2scene.building import build
+from seq2scene.data.downloads import DataFile, Report, fetch_all
+from seq2scene.errors import UserError
+
+
+def prepare(config: Mapping[str, Any], name: str, known: Sequence[str]) -> None:
+    """Fetches or generates the data set ``name`` into ``config["data"]["root"]``, and says what it did.
+
+    config: plain containers: ``data`` (its root), ``prepare`` (its catalogue: ``base`` and ``files``; without
+    files, the data module makes them itself) and ``mirror`` (an address instead of base).
+    known: the data sets that have a catalogue, named in the UserError for any other.
+    """
+    recipe = config.get("prepare")
+    if recipe is None:
+        raise UserError(f"data={name} cannot be fetched; those that can: {', '.join(sorted(known))}")
+    root = Path(config["data"]["root"])
+    if recipe["files"]:
+        print(summary(name, root, fetch_all(catalogue(recipe, config.get("mirror")), root)))
+    else:
+        build(config["data"]).prepare_data()
+        print(f"{name}: generated in {root}")
+
+
+def catalogue(recipe: Mapping[str, Any], mirror: str | None = None) -> list[DataFile]:
+    """The files of a recipe of ``conf/prepare``, at ``mirror`` if there is one, else at the recipe's base."""
+    base = (mirror or recipe["base"]).rstrip("/")
+    if not base.startswith(("http://", "https://", "file://")):
+        raise UserError(f"mirror={base} is not an address: it starts with https://, http:// or file://")
+    return [
+        DataFile(f"{base}/{entry['from']}", path, entry.get("sha256"), entry.get("size"))
+        for path, entry in recipe["files"].items()
+    ]
+
+
+def summary(name: str, root: Path, report: Report) -> str:
+    """One line on what was done."""
+    fetched, kept, damaged = len(report.fetched), len(report.kept), len(report.damaged)
+    again = f" ({damaged} because damaged)" if damaged else ""
+    return f"{name}: {fetched + kept} files in {root}: {fetched} fetched{again}, {kept} already there"
