@@ -1,11 +1,14 @@
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+import seq2scene
 from seq2scene.painting.attention_map import LONGEST_LABEL, attention_figure, draw_attention
 from seq2scene.painting.figures import save_picture, white_to_blue
 
@@ -94,4 +97,5 @@ def test_painting_leaves_pyplot_alone():
         "import sys; from seq2scene.painting import attention_map, curves, length_plot;"
         "attention_map.draw_attention([[1.0]], ['a'], ['b']); assert 'matplotlib.pyplot' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", program], check=True)
+    source = str(Path(seq2scene.__file__).parents[1])
+    subprocess.run([sys.executable, "-c", program], check=True, env={**os.environ, "PYTHONPATH": source})
