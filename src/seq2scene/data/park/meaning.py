@@ -1,0 +1,67 @@
+"""What a sentence means, before it is put into a language: mentions of things, clauses, and how clauses combine."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mention:
+    """A thing spoken of.
+
+    name: its class, ``both`` for the two children, or ``it`` for the subject of the weather. form: ``name``,
+    ``definite``, ``indefinite``, ``pronoun``, or ``gap`` (the thing a relative clause is about, inside that clause).
+    """
+
+    name: str
+    form: str = "definite"
+    size: str | None = None
+    colour: str | None = None
+    relative: "Clause | None" = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """A preposition, named as the relation it states, and what it governs."""
+
+    relation: str
+    anchor: Mention
+
+
+@dataclass(frozen=True)
+class Clause:
+    """One verb and what goes with it. front: a place or adverb said first; adjective: the predicate of ``be``."""
+
+    verb: str
+    subject: Mention
+    object: Mention | None = None
+    recipient: Mention | None = None
+    place: Place | None = None
+    adjective: str | None = None
+    negated: bool = False
+    front: "Place | str | None" = None
+
+    def combinations(self) -> Iterator[str]:
+        """Each subject, relation and object that the clause and the relative clauses in it state or deny."""
+        subjects = ("hb0", "hb1") if self.subject.name == "both" else (self.subject.name,)
+        places = [place for place in (self.place, self.front) if isinstance(place, Place)]
+        stated = [(place.relation, place.anchor) for place in places]
+        if self.object:
+            stated.append((self.verb, self.object))
+        for relation, mention in stated:
+            yield from (f"{subject}|{relation}|{mention.name}" for subject in subjects)
+        mentions = [self.subject, self.object, self.recipient, *(place.anchor for place in places)]
+        for mention in mentions:
+            if mention and mention.relative:
+                yield from mention.relative.combinations()
+
+
+@dataclass(frozen=True)
+class Message:
+    """A sentence: one clause (``plain``, ``there``) or two (``and``, ``but``, ``because``, ``while``, ``that`` ...)."""
+
+    frame: str
+    clauses: tuple[Clause, ...]
+
+    @property
+    def combinations(self) -> tuple[str, ...]:
+        return tuple(combination for clause in self.clauses for combination in clause.combinations())

@@ -1,0 +1,122 @@
+"""The park's parallel text on disk: train, val and test in English, German and French.
+
+The same line of ``train.en``, ``train.de`` and ``train.fr`` says the same; ``train.en-de.links`` holds the word
+alignment of the two, by meaning, as pairs of 0-based positions (``0-0 1-2``) of the words that Moses tokenisation
+gives.
+
+The test set is of unseen combinations. A combination is a subject, a relation and an object
+(``hb0|hold|t_13``); about one in ten is held out, by a hash of the combination alone, the same for every seed. Each
+test sentence states or denies at least one held-out combination; no sentence of train or val does. Val is a plain
+split. No two lines of the three sets are equal in any of the languages.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+from seq2scene.data.park.grammar import LANGUAGES, links, text
+from seq2scene.data.park.meaning import Message
+from seq2scene.data.park.sampling import sample_scene
+from seq2scene.data.park.telling import tell
+from seq2scene.errors import UserError
+
+VERSION = 1  # raise it whenever the same seed would give other files
+SPLITS = ("train", "val", "test")
+ALIGNED = (("en", "de"), ("en", "fr"), ("de", "fr"))
+PER_SCENE = 3
+
+
+def is_held_out(combination: str) -> bool:
+    """Whether only the test set may use a combination: one in ten, by its SHA-256."""
+    return int.from_bytes(hashlib.sha256(combination.encode()).digest()[:4], "big") % 10 == 0
+
+
+def distinct_messages(seed: int) -> Iterator[Message]:
+    """Messages about one random scene after another, without those whose text in any language came before."""
+    rng = Random(seed)
+    seen: set[str] = set()
+    while True:
+        for message in tell(sample_scene(rng), rng, PER_SCENE):
+            texts = {f"{language} {text(message, language)}" for language in LANGUAGES}
+            if not texts & seen:
+                seen |= texts
+                yield message
+
+
+def split_messages(seed: int, train: int, val: int, test: int) -> dict[str, list[Message]]:
+    """The messages of the three sets, in the order of their lines."""
+    known: list[Message] = []
+    unseen: list[Message] = []
+    messages = distinct_messages(seed)
+    while len(known) < train + val or len(unseen) < test:
+        message = next(messages)
+        (unseen if any(map(is_held_out, message.combinations)) else known).append(message)
+    return {"train": known[:train], "val": known[train : train + val], "test": unseen[:test]}
+
+
+def write_park(folder: Path, seed: int = 0, train: int = 8000, val: int = 500, test: int = 500) -> None:
+    """Write the files of a park at once: a reader sees all of them or none.
+
+    Raises:
+        UserError: the folder exists and is not empty, or cannot be made.
+    """
+    folder = Path(folder)
+    splits = split_messages(seed, train, val, test)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
+            draft = Path(temporary) / "park"
+            draft.mkdir()
+            for split, messages in splits.items():
+                _write_split(draft, split, messages)
+            facts = json.dumps(_facts(seed, train, val, test), indent=1)
+            (draft / "park.json").write_text(facts + "\n", encoding="utf-8")
+            os.rename(draft, folder)
+    except OSError as error:
+        raise UserError(f"cannot write the park to {folder}: {error.strerror}") from error
+
+
+def park_is_written(folder: Path, seed: int = 0, train: int = 8000, val: int = 500, test: int = 500) -> bool:
+    """Whether the folder holds just this park, written by this version of the generator."""
+    try:
+        return json.loads((Path(folder) / "park.json").read_text("utf-8")) == _facts(seed, train, val, test)
+    except (OSError, ValueError):
+        return False
+
+
+def ensure_park(root: Path, seed: int = 0, train: int = 8000, val: int = 500, test: int = 500) -> Path:
+    """The folder of a park under ``root``, written on first use; parks that differ lie in different folders.
+
+    Processes may race: each writes a draft beside the folder, one of them gets to rename its draft, and all use that.
+
+    Raises:
+        UserError: the folder cannot be written, or holds something else.
+    """
+    folder = Path(root) / f"v{VERSION}-seed{seed}-{train}-{val}-{test}"
+    if not park_is_written(folder, seed, train, val, test):
+        try:
+            write_park(folder, seed, train, val, test)
+        except UserError:
+            if not park_is_written(folder, seed, train, val, test):
+                raise
+    return folder
+
+
+def _facts(seed: int, train: int, val: int, test: int) -> dict[str, int]:
+    return {"version": VERSION, "seed": seed, "train": train, "val": val, "test": test}
+
+
+def _write_split(folder: Path, split: str, messages: list[Message]) -> None:
+    for language in LANGUAGES:
+        _write_lines(folder / f"{split}.{language}", [text(message, language) for message in messages])
+    for source, target in ALIGNED:
+        lines = [" ".join(f"{i}-{j}" for i, j in links(message, source, target)) for message in messages]
+        _write_lines(folder / f"{split}.{source}-{target}.links", lines)
+
+
+def _write_lines(path: Path, lines: list[str]) -> None:
+    path.write_bytes("".join(f"{line}\n" for line in lines).encode("utf-8"))
