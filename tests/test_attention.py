@@ -21,7 +21,9 @@ def golden(name: str) -> torch.Tensor:
 
 
 def attention(score: str, query_size: int = 4, memory_size: int = 4) -> torch.nn.Module:
-    """The attention called ``score`` in float64, with the golden parameters where the sizes are the golden ones."""
+    """The attention called ``score`` in float64, with the golden parameters where the sizes are the golden
+    ones.
+    """
     torch.manual_seed(0)
     if score == "location":
         module = LocationAttention(query_size, memory_size, max_length=12)

@@ -4,11 +4,12 @@
     weights_t(s) = softmax_s score(query_t, state_s)          eq. 7
     context_t    = sum_s weights_t(s) state_s
 
-B sentences, T queries each (decoder steps, or the beams of one step), S memory positions, Q query features,
-D memory features, K key features. Position s is the source's natural order, whichever way the encoder read it.
+B sentences, T queries each (decoder steps, or the beams of one step), S memory positions, Q query features, D
+memory features, K key features. Position s is the source's natural order, whichever way the encoder read it.
 
-An attention is built with ``(query_size, memory_size)``, projects the memory once with ``keys(states)`` and is then
-called with ``(query, memory)``. Weights are exactly 0 on padding, and all 0 where a sentence is empty.
+An attention is built with ``(query_size, memory_size)``, projects the memory once with ``keys(states)`` and
+is then called with ``(query, memory)``. Weights are exactly 0 on padding, and all 0 where a sentence is
+empty.
 """
 
 import torch
@@ -19,7 +20,8 @@ from seq2scene.sequences.memory import Memory
 
 
 def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
-    """Softmax of scores (B, T, S) over the positions where mask (B, S) or (B, T, S) is True, in float32 or wider.
+    """Softmax of scores (B, T, S) over the positions where mask (B, S) or (B, T, S) is True, in float32 or
+    wider.
 
     Exactly 0 elsewhere, and 0 everywhere in a row without any such position.
     """
@@ -30,7 +32,9 @@ def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
 
 
 class DotScore(nn.Module):
-    """score = h . s. Where the sizes differ the query is first projected to the memory's size, without bias."""
+    """score = h . s. Where the sizes differ the query is first projected to the memory's size, without
+    bias.
+    """
 
     def __init__(self, query_size: int, memory_size: int) -> None:
         super().__init__()
@@ -105,8 +109,8 @@ class GlobalAttention(nn.Module):
 class LocationAttention(nn.Module):
     """Attention that looks at the query alone: softmax(W h) over positions (section 3.1, eq. 9).
 
-    W has ``max_length`` rows; a sentence uses its first S of them, and words beyond ``max_length`` get no weight
-    (the paper's footnote). Rows count positions in the source's natural order.
+    W has ``max_length`` rows; a sentence uses its first S of them, and words beyond ``max_length`` get no
+    weight (the paper's footnote). Rows count positions in the source's natural order.
     """
 
     def __init__(self, query_size: int, memory_size: int, max_length: int = 50) -> None:
@@ -127,5 +131,7 @@ class LocationAttention(nn.Module):
 
 
 def no_attention(query_size: int, memory_size: int) -> None:
-    """The choice not to attend (Sutskever et al. 2014): the decoder knows the source by its first state alone."""
+    """The choice not to attend (Sutskever et al. 2014): the decoder knows the source by its first state
+    alone.
+    """
     return None

@@ -1,4 +1,6 @@
-"""The recurrent translator: packed = gathered, all at once = step by step, padding and neighbours never matter."""
+"""The recurrent translator: packed = gathered, all at once = step by step, padding and neighbours never
+matter.
+"""
 
 import itertools
 

@@ -3,7 +3,6 @@
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -255,10 +254,14 @@ class ParallelText(pl.LightningDataModule):
         plan = EvaluationBatches(
             self._source_lengths(split), target.lengths + 1, self.eval_batch_size, **self._ranks()
         )
-        return self._loader(plan, source, target, np.arange(len(source)))
+        return self._loader(plan, source, target, np.arange(len(source)), references=True)
 
-    def _loader(self, plan: Plan, source: Corpus, target: Corpus, kept: np.ndarray) -> Loader:
-        collate = partial(_collate, source, target, self.source_eos, kept)
+    def _loader(
+        self, plan: Plan, source: Corpus, target: Corpus, rows: np.ndarray, references: bool = False
+    ) -> Loader:
+        def collate(chosen: np.ndarray) -> ParallelBatch:
+            return collate_pairs(source, target, rows[chosen], self.source_eos, references)
+
         on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
         return Loader(plan, collate, prefetch=4 if on_gpu else 0, pin_memory=on_gpu)
 
@@ -308,9 +311,3 @@ class ParkText(ParallelText):
 def _side(setting, side: int):
     """The source's (0) or target's (1) value of a setting that may be one for both."""
     return setting[side] if isinstance(setting, Sequence) and not isinstance(setting, str) else setting
-
-
-def _collate(
-    source: Corpus, target: Corpus, source_eos: bool, kept: np.ndarray, rows: np.ndarray
-) -> ParallelBatch:
-    return collate_pairs(source, target, kept[rows], source_eos)

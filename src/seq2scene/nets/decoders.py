@@ -1,14 +1,15 @@
 """The decoder of Luong, Pham and Manning (EMNLP 2015): h_t -> a_t -> c_t -> h~_t -> p(y_t).
 
-N rows (sentences, or beams of sentences), T steps, E embedding features, H cells, L layers, D memory features.
+N rows (sentences, or beams of sentences), T steps, E embedding features, H cells, L layers, D memory
+features.
 
     h_t  = RNN([embed(y_{t-1}); h~_{t-1}], h_{t-1})     h~_{t-1} only with input feeding (section 3.3)
     c_t  = attention(h_t)                                section 3.1
     h~_t = tanh(W_c [c_t; h_t])                          eq. 5; without attention h~_t = h_t
     p    = softmax(W_s h~_t)                             eq. 6
 
-Without input feeding nothing at step t waits for the attention at t - 1: all steps are one RNN call and one attention
-call. With it a loop is needed, and holds only what has to wait.
+Without input feeding nothing at step t waits for the attention at t - 1: all steps are one RNN call and one
+attention call. With it a loop is needed, and holds only what has to wait.
 """
 
 import torch
@@ -28,9 +29,10 @@ BRIDGES = ("copy", "linear", "zero")
 class LuongDecoder(nn.Module):
     """Recurrent decoder with attention after the recurrence.
 
-    bridge makes the first state of the encoder's last one: ``copy`` it layer by layer, through a ``linear`` layer and
-    tanh, or start from ``zero``. tied shares the input embedding with W_s. dropout acts on the input of every layer
-    and on h~_t before it is projected and fed on. attention is what ``seq2scene.attention`` builds, or None.
+    bridge makes the first state of the encoder's last one: ``copy`` it layer by layer, through a ``linear``
+    layer and tanh, or start from ``zero``. tied shares the input embedding with W_s. dropout acts on the
+    input of every layer and on h~_t before it is projected and fed on. attention is what
+    ``seq2scene.attention`` builds, or None.
     """
 
     def __init__(
@@ -67,7 +69,8 @@ class LuongDecoder(nn.Module):
         if tied:
             if embedding_size != hidden_size:
                 raise UserError(
-                    f"decoder.tied=true needs embedding_size ({embedding_size}) and hidden_size ({hidden_size}) equal"
+                    f"decoder.tied=true needs embedding_size ({embedding_size}) and "
+                    f"hidden_size ({hidden_size}) equal"
                 )
             self.output.weight = self.embedding.weight
         self.input_feeding = input_feeding
@@ -79,8 +82,8 @@ class LuongDecoder(nn.Module):
         sizes = memory_layers, memory_size
         if kind == "copy" and sizes != (self.rnn.num_layers, self.rnn.hidden_size):
             raise UserError(
-                f"decoder.bridge=copy needs an encoder of the decoder's own shape: it has {sizes[0]} layers of "
-                f"{sizes[1]}, the decoder {self.rnn.num_layers} of {self.rnn.hidden_size}; use bridge=linear"
+                f"decoder.bridge=copy needs an encoder of the decoder's own shape: it has {sizes[0]} layers "
+                f"of {sizes[1]}, the decoder {self.rnn.num_layers} of {self.rnn.hidden_size}; use bridge=linear"
             )
         if kind == "linear" and memory_layers != self.rnn.num_layers:
             raise UserError(
@@ -165,13 +168,12 @@ class LuongDecoder(nn.Module):
             inputs = torch.addmm(gates[t], fed, w_fed.t())
             for layer, below in enumerate(layers):
                 if layer > 0:
-                    x = F.dropout(hidden, self.rnn.dropout, self.training)
+                    x = F.dropout(layers[layer - 1][0], self.rnn.dropout, self.training)
                     inputs = F.linear(x, self._weight("weight_ih", layer), self._weight("bias_ih", layer))
                 w_hidden, b_hidden = self._weight("weight_hh", layer), self._weight("bias_hh", layer)
                 update = lstm_update if lstm else gru_update
                 layers[layer] = update(inputs, below, w_hidden, b_hidden)
-                hidden = layers[layer][0]
-            fed, attention = self._attend(hidden.unsqueeze(1), memory)
+            fed, attention = self._attend(layers[-1][0].unsqueeze(1), memory)
             fed = fed.squeeze(1) * keep[t]
             features.append(fed)
             weights.append(attention)
@@ -184,7 +186,9 @@ class LuongDecoder(nn.Module):
 
 
 def lstm_update(inputs: Tensor, state: Recurrent, w_hidden: Tensor, b_hidden: Tensor) -> Recurrent:
-    """One LSTM step (Zaremba et al. 2014): input part of the gates i, f, g, o (N, 4H) and (h, c) -> (h, c)."""
+    """One LSTM step (Zaremba et al. 2014): input part of the gates i, f, g, o (N, 4H) and (h, c) -> (h,
+    c).
+    """
     h, c = state
     i, f, g, o = (inputs + F.linear(h, w_hidden, b_hidden)).chunk(4, dim=1)
     c = f.sigmoid() * c + i.sigmoid() * g.tanh()
@@ -192,7 +196,9 @@ def lstm_update(inputs: Tensor, state: Recurrent, w_hidden: Tensor, b_hidden: Te
 
 
 def gru_update(inputs: Tensor, state: Recurrent, w_hidden: Tensor, b_hidden: Tensor) -> Recurrent:
-    """One GRU step (Cho et al. 2014, PyTorch's form): input part of the gates r, z, n (N, 3H) and (h,) -> (h,)."""
+    """One GRU step (Cho et al. 2014, PyTorch's form): input part of the gates r, z, n (N, 3H) and (h,) ->
+    (h,).
+    """
     (h,) = state
     r_input, z_input, n_input = inputs.chunk(3, dim=1)
     r_hidden, z_hidden, n_hidden = F.linear(h, w_hidden, b_hidden).chunk(3, dim=1)

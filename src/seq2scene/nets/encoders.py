@@ -27,10 +27,11 @@ def recurrent(cell: str) -> Callable[..., nn.RNNBase]:
 class RecurrentEncoder(nn.Module):
     """Stacked LSTM or GRU over embedded words, optionally in both directions.
 
-    reverse_source reads each sentence from its last word to its first (Sutskever et al. 2014, section 3.3); states
-    still come back in the sentence's own order. Dropout is applied to the input of every layer. packing is how
-    padding is kept out: ``packed`` sequences, or ``gather``, which runs the padded rectangle with every cell held
-    still on padding. The two give equal numbers; which is faster depends on the device and the lengths.
+    reverse_source reads each sentence from its last word to its first (Sutskever et al. 2014, section 3.3);
+    states still come back in the sentence's own order. Dropout is applied to the input of every layer.
+    packing is how padding is kept out: ``packed`` sequences, or ``gather``, which runs the padded rectangle
+    with every cell held still on padding. The two give equal numbers; which is faster depends on the device
+    and the lengths.
     """
 
     def __init__(
@@ -74,8 +75,8 @@ class RecurrentEncoder(nn.Module):
     def forward(self, source: Sentences) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Source of B sentences -> states (B, S, output_size), zero on padding, and the last recurrent state.
 
-        The last state is (h,) or (h, c), each (B, L, output_size), the directions of a layer side by side; an empty
-        sentence has zeros.
+        The last state is (h,) or (h, c), each (B, L, output_size), the directions of a layer side by side; an
+        empty sentence has zeros.
         """
         ids = reverse(source.ids, source.lengths) if self.reverse_source else source.ids
         embedded = self.dropout(self.embedding(ids))
@@ -119,8 +120,8 @@ class RecurrentEncoder(nn.Module):
     def _held_run(self, inputs: Tensor, mask: Tensor, name: str) -> tuple[Tensor, tuple[Tensor, ...]]:
         """One layer, one direction, whose memory stands still on padding.
 
-        A further input feature, 1 on padding, drives the gates there: an LSTM's input gate shut and forget gate
-        open, so that c is kept; a GRU's update gate open, so that h is. An LSTM's last h is looked up.
+        A further input feature, 1 on padding, drives the gates there: an LSTM's input gate shut and forget
+        gate open, so that c is kept; a GRU's update gate open, so that h is. An LSTM's last h is looked up.
         """
         w_input, w_hidden, b_input, b_hidden = (
             getattr(self.rnn, kind + name) for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")

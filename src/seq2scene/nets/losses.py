@@ -1,8 +1,8 @@
 """The loss over a large vocabulary, fused with the projection that makes its logits.
 
-The projection and its softmax cost more than the rest of a recurrent translator together, and most of that is moving
-an (N, V) matrix through memory again and again. Here it exists a slice at a time, small enough for the cache, and the
-slice that holds probabilities becomes the slice of the logits' gradient.
+The projection and its softmax cost more than the rest of a recurrent translator together, and most of that is
+moving an (N, V) matrix through memory again and again. Here it exists a slice at a time, small enough for the
+cache, and the slice that holds probabilities becomes the slice of the logits' gradient.
 """
 
 import torch
@@ -18,9 +18,9 @@ def linear_cross_entropy(
 ) -> tuple[Tensor, Tensor]:
     """Sums of -log p(gold) over N positions, with p = softmax(features weight^T + bias).
 
-    features (N, D), weight (V, D), bias (V,) or None, gold (N,) ids. Returns the loss to differentiate, smoothed as
-    ``(1 - smoothing) * nll + smoothing * mean over the vocabulary of -log p``, and the plain negative
-    log-likelihood, detached: perplexity is always that of the latter.
+    features (N, D), weight (V, D), bias (V,) or None, gold (N,) ids. Returns the loss to differentiate,
+    smoothed as ``(1 - smoothing) * nll + smoothing * mean over the vocabulary of -log p``, and the plain
+    negative log-likelihood, detached: perplexity is always that of the latter.
     """
     if not torch.is_grad_enabled():
         return _sums(features, weight, bias, gold, smoothing, None)
@@ -28,7 +28,9 @@ def linear_cross_entropy(
 
 
 def _sums(features, weight, bias, gold, smoothing, gradients):
-    """Both sums; with ``gradients`` (d_features, d_weight, d_bias or None) also fills those with the loss's."""
+    """Both sums; with ``gradients`` (d_features, d_weight, d_bias or None) also fills those with the
+    loss's.
+    """
     device = features.device.type
     half = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else features.dtype
     size = len(weight)

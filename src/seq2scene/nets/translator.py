@@ -7,7 +7,9 @@ from seq2scene.sequences.memory import Memory
 
 
 class Translator(nn.Module):
-    """Sequence to sequence (Sutskever et al. 2014; Luong et al. 2015). The decoder obeys the decoder contract."""
+    """Sequence to sequence (Sutskever et al. 2014; Luong et al. 2015). The decoder obeys the decoder
+    contract.
+    """
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module) -> None:
         super().__init__()
@@ -26,7 +28,9 @@ class Translator(nn.Module):
 
 
 def initialise_uniform(module: nn.Module, reach: float) -> None:
-    """Draws every parameter from U[-reach, reach], padding embeddings excepted (Luong et al. 2015, section 4.1)."""
+    """Draws every parameter from U[-reach, reach], padding embeddings excepted (Luong et al. 2015, section
+    4.1).
+    """
     for parameter in module.parameters():
         nn.init.uniform_(parameter, -reach, reach)
     for layer in module.modules():

@@ -41,12 +41,14 @@ class ParallelBatch:
     """B sentence pairs.
 
     source: the sentences read. target: the sentences to write, each ending in EOS (the gold of teacher forcing).
-    lines: (B,) int64 on the CPU, the 0-based line of each pair in its corpus.
+    lines: (B,) int64 on the CPU, the 0-based line of each pair in its corpus. references: for evaluation, the target
+    lines as they stand in the file, which unknown words do not simplify.
     """
 
     source: Sentences
     target: Sentences
     lines: Tensor
+    references: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.source)

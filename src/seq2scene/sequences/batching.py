@@ -218,11 +218,17 @@ class Loader:
 
 
 def collate_pairs(
-    source: Corpus, target: Corpus, rows: np.ndarray, source_eos: bool = False
+    source: Corpus, target: Corpus, rows: np.ndarray, source_eos: bool = False, references: bool = False
 ) -> ParallelBatch:
-    """The pairs of lines ``rows`` (B,) as a batch; targets end in EOS, sources only with ``source_eos``."""
+    """The pairs of lines ``rows`` (B,) as a batch; targets end in EOS, sources only with ``source_eos``.
+
+    With ``references`` the batch also brings the target lines as they stand in the file.
+    """
     return ParallelBatch(
-        cut_sentences(source, rows, source_eos), cut_sentences(target, rows, True), torch.from_numpy(rows)
+        cut_sentences(source, rows, source_eos),
+        cut_sentences(target, rows, True),
+        torch.from_numpy(rows),
+        tuple(target.text.line(row) for row in rows) if references else (),
     )
 
 

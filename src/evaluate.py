@@ -1,0 +1,20 @@
+"""Scores a checkpoint on its test sets: ``python src/evaluate.py ckpt=outputs/nmt/.../best.ckpt``."""
+
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig
+
+from seq2scene.running.entry import user_errors
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="evaluate")
+def main(cfg: DictConfig) -> None:
+    with user_errors():
+        from seq2scene.running.evaluation import evaluate
+
+        evaluate(cfg, Path(__file__).resolve())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,18 @@
+"""Translates text: ``python src/generate.py ckpt=... text="A dog runs ."``, or file=..., or from stdin."""
+
+import hydra
+from omegaconf import DictConfig
+
+from seq2scene.running.entry import user_errors
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="generate")
+def main(cfg: DictConfig) -> None:
+    with user_errors():
+        from seq2scene.running.generation import generate
+
+        generate(cfg)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""What every entry point needs before and around its work. Importing it prepares the configs' variables."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from seq2scene.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[3]
+os.environ.setdefault("SEQ2SCENE_ROOT", str(ROOT))
+
+
+def run_stamp() -> str:
+    """Names a run's folder: the launcher's job number, on which all of its processes agree, or date and time."""
+    for variable in ("TORCHELASTIC_RUN_ID", "SLURM_JOB_ID"):
+        if os.environ.get(variable, "none") != "none":
+            return os.environ[variable]
+    return datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")[:-3]
+
+
+OmegaConf.register_new_resolver("run_stamp", run_stamp, use_cache=True, replace=True)
+
+
+@contextmanager
+def user_errors() -> Iterator[None]:
+    """Prints a UserError as ``error: ...`` and ends with status 2; other exceptions keep their traceback."""
+    try:
+        yield
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,96 @@
+"""Scores of a model on its test sets, with the outputs they are scores of."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.table import Table
+
+from seq2scene.building import build
+from seq2scene.data.parallel_text import ParallelText
+from seq2scene.running.checkpoints import find_checkpoint, load_checkpoint, task_of
+from seq2scene.running.length_report import bleu_by_length, write_csv, write_plot
+from seq2scene.running.trainers import make_trainer, processes, quieten
+from seq2scene.tasks.nmt import NMT, Translation
+
+
+def evaluate_translation(trainer: pl.Trainer, task: NMT, data: ParallelText, folder: Path) -> dict[str, Any]:
+    """Translates and scores every test set; the scores by name of the set and of the score.
+
+    Into ``folder`` go metrics.json and, of each set, NAME.hypotheses.txt (line by line, as the source file),
+    NAME.scores.txt (log-probabilities), NAME.by_length.csv and .png.
+    """
+    data.trainer = trainer  # the loaders deal to its ranks
+    results = {}
+    for name, loader in zip(data.test_names, data.test_dataloader(), strict=True):
+        task.translations.clear()
+        (scores,) = trainer.test(task, dataloaders=loader, verbose=False)
+        translations = _gather(task.translations, trainer.world_size)
+        results[name] = {key.removeprefix("test/"): value for key, value in scores.items()}
+        results[name]["signature"] = task.scores["test_scores"]["bleu"].signature()
+        if trainer.is_global_zero:
+            folder.mkdir(parents=True, exist_ok=True)
+            _write(name, translations, task, data, folder)
+    if trainer.is_global_zero:
+        (folder / "metrics.json").write_text(json.dumps(results, indent=2) + "\n")
+    return results
+
+
+def _gather(translations: list[Translation], world: int) -> list[Translation]:
+    """Of all ranks, in the order of the lines."""
+    parts: list[Any] = [translations]
+    if world > 1:
+        parts = [None] * world
+        torch.distributed.all_gather_object(parts, translations)
+    return sorted((one for part in parts for one in part), key=lambda one: one.line)
+
+
+def _write(name: str, translations: list[Translation], task: NMT, data: ParallelText, folder: Path) -> None:
+    texts = [one.text for one in translations]
+    (folder / f"{name}.hypotheses.txt").write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
+    (folder / f"{name}.scores.txt").write_text("".join(f"{one.log_prob:.4f}\n" for one in translations))
+    split = task.target.tokenizer.split
+    tokens = [" ".join(split(text)) for text in texts]
+    lines = data.references(name)
+    references = [" ".join(split(lines[one.line])) for one in translations]
+    rows = {name: bleu_by_length(tokens, references, tokenize="none")}
+    write_csv(folder / f"{name}.by_length.csv", rows)
+    write_plot(folder / f"{name}.by_length.png", rows)
+
+
+def show_results(results: dict[str, dict[str, Any]]) -> None:
+    """Prints a line for each test set, and the BLEU signature below them."""
+    if not results:
+        return
+    columns = ("bleu_tok", "bleu", "chrf", "perplexity", "perplexity_words")
+    table = Table("test set", *columns)
+    for name, scores in results.items():
+        table.add_row(name, *(f"{scores[column]:.2f}" for column in columns))
+    Console().print(table)
+    print(f"bleu: sacrebleu {next(iter(results.values()))['signature']}; bleu_tok: of the model's own tokens")
+
+
+def evaluate(cfg: DictConfig, script: Path) -> None:
+    """``python src/evaluate.py``: scores a checkpoint on the test sets it was trained with, or on others."""
+    checkpoint = load_checkpoint(find_checkpoint(cfg.ckpt, "best.ckpt"))
+    parts = checkpoint["hyper_parameters"]
+    chosen = OmegaConf.to_container(cfg, resolve=True)
+    task = task_of(checkpoint, **{key: chosen[key] for key in ("search",) if key in chosen})
+    given = {key: value for key, value in chosen["data"].items() if value is not None}
+    data = build(given if "_target_" in given else {**parts["config"]["data"], **given}, "data")
+    data.use(parts["description"])
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    quieten()
+    with processes(chosen["trainer"], script):
+        data.prepare_data()
+        data.setup("test")
+        trainer = make_trainer(chosen["trainer"], logger=False, enable_checkpointing=False)
+        results = evaluate_translation(trainer, task, data, folder)
+        if trainer.is_global_zero:
+            show_results(results)
+            print(f"hypotheses, log-probabilities and plots: {folder}")

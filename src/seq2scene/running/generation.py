@@ -1,0 +1,129 @@
+"""Translating what comes along: a line, a file or a stream."""
+
+import gzip
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TextIO
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from seq2scene.errors import UserError
+from seq2scene.painting.attention_map import draw_attention
+from seq2scene.painting.figures import save_picture
+from seq2scene.running.checkpoints import find_checkpoint, load_checkpoint, task_of
+from seq2scene.search.hypotheses import Hypotheses
+from seq2scene.sequences.batch import Sentences
+from seq2scene.tasks.nmt import NMT
+
+
+def generate(cfg: DictConfig) -> None:
+    """``python src/generate.py``: one line in, one line (or its n best, with scores) out, empty lines included."""
+    checkpoint = load_checkpoint(find_checkpoint(cfg.ckpt, "best.ckpt"))
+    config = checkpoint["hyper_parameters"]["config"]
+    search = OmegaConf.to_container(cfg.search, resolve=True) if "search" in cfg else dict(config["search"])
+    if cfg.n_best > 1:
+        search |= _several(search, cfg.n_best)
+    device = _device(cfg.device)
+    task = task_of(checkpoint, search=search).to(device)
+    pictures = None if cfg.pictures is None else Path(cfg.pictures)
+    if pictures is not None and task.net.decoder.attention is None:
+        raise UserError("pictures: this model has no attention to draw")
+    number = 0
+    with _output(cfg.out) as out:
+        for lines in _chunks(_lines(cfg), cfg.batch_size):
+            source, prefix = _read(
+                task, lines, cfg.prefix, bool(checkpoint["hyper_parameters"]["description"]["source_eos"])
+            )
+            found = task.translate(source.to(device), prefix=prefix, keep_weights=pictures is not None).to(
+                "cpu"
+            )
+            for row in range(len(lines)):
+                number += 1
+                _write(out, number, task, found, row, cfg.scores or found.tokens.shape[1] > 1)
+                if pictures is not None:
+                    _draw(pictures / f"line_{number}.png", task, source, found, row)
+            out.flush()
+
+
+def _several(search: dict, n_best: int) -> dict:
+    """The settings by which a search returns ``n_best`` hypotheses."""
+    match search["_target_"].rpartition(".")[2]:
+        case "Beam":
+            return {"n_best": n_best, "size": max(search["size"], n_best)}
+        case "Sample":
+            return {"num_samples": n_best}
+    raise UserError(f"n_best={n_best}: greedy search finds one translation; use search=beam or search=sample")
+
+
+def _device(name: str) -> str:
+    if name not in ("auto", "cpu", "cuda"):
+        raise UserError(f"device={name} is not a choice; choose one of auto, cpu, cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("device=cuda: no GPU is visible; use device=cpu")
+    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+
+
+def _lines(cfg: DictConfig) -> Iterator[str]:
+    """The text, the lines of the file, or those of stdin, without their line ends."""
+    if cfg.text is not None:
+        yield str(cfg.text)
+    elif cfg.file is not None:
+        path = Path(cfg.file)
+        if not path.is_file():
+            raise UserError(f"file={path}: there is no such file")
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
+            yield from _decoded(file, str(path))
+    else:
+        if sys.stdin.isatty():
+            print("type lines to translate; end with Ctrl-D", file=sys.stderr)
+        yield from _decoded(sys.stdin.buffer, "stdin")
+
+
+def _decoded(file, name: str) -> Iterator[str]:
+    for number, line in enumerate(file, start=1):
+        try:
+            yield line.decode().rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise UserError(f"{name}, line {number}: not UTF-8 ({error.reason}); convert it first") from error
+
+
+def _chunks(lines: Iterator[str], size: int) -> Iterator[list[str]]:
+    """Lists of up to ``size`` lines; of one line each where somebody is typing them."""
+    while chunk := list(islice(lines, 1 if sys.stdin.isatty() else size)):
+        yield chunk
+
+
+def _output(path: str | None) -> TextIO:
+    if path is None:
+        return open(sys.stdout.fileno(), "w", encoding="utf-8", closefd=False)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    return open(path, "w", encoding="utf-8")
+
+
+def _read(
+    task: NMT, lines: list[str], prefix: str | None, eos: bool
+) -> tuple[Sentences, torch.Tensor | None]:
+    source = task.source.batch(lines, eos)
+    if prefix is None:
+        return source, None
+    forced = torch.tensor(task.target.encode(prefix), device=task.device)
+    return source, forced.expand(len(lines), -1)
+
+
+def _write(out: TextIO, number: int, task: NMT, found: Hypotheses, row: int, scores: bool) -> None:
+    for n in range(found.tokens.shape[1]):
+        if found.lengths[row, n] == 0:  # the beam found fewer
+            continue
+        text = task.target.decode(found.tokens[row, n])
+        out.write(f"{number}\t{found.log_probs[row, n]:.4f}\t{text}\n" if scores else f"{text}\n")
+
+
+def _draw(path: Path, task: NMT, source: Sentences, found: Hypotheses, row: int) -> None:
+    words = task.source.vocabulary.tokens(source.ids[row, : source.lengths[row]].tolist())
+    output = task.target.vocabulary.tokens(found.tokens[row, 0, : found.lengths[row, 0]].tolist())
+    if words:
+        weights = found.weights[row, 0, : len(output), : len(words)].float().numpy()
+        save_picture(path, draw_attention(weights, words, output))

@@ -1,0 +1,39 @@
+"""The Lightning Trainer of a config, and the processes it needs."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+
+from seq2scene.building import build
+from seq2scene.running.ranks import local_devices, ranks
+
+
+@contextmanager
+def processes(trainer: dict[str, Any], script: Path) -> Iterator[None]:
+    """Runs the body in as many processes of this machine as the trainer's config asks for."""
+    with ranks(script, local_devices(trainer["devices"], trainer["accelerator"])):
+        yield
+
+
+def make_trainer(config: dict[str, Any], **arguments: Any) -> pl.Trainer:
+    """The Trainer of the config group ``trainer``; ``arguments`` are its callbacks, loggers and folder."""
+    settings = dict(config)
+    torch.set_float32_matmul_precision(settings.pop("float32_matmul"))
+    if isinstance(settings["strategy"], dict):
+        settings["strategy"] = build(settings["strategy"], "trainer.strategy")
+    return build(settings, "trainer", **arguments)
+
+
+def quieten() -> None:
+    """Silences what Lightning tells everybody and nobody here can act on."""
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)
+    warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
+    warnings.filterwarnings("ignore", ".*Experiment logs directory .* exists and is not empty.*")

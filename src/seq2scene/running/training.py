@@ -1,0 +1,129 @@
+"""Training: from a composed config to a folder with checkpoints, curves, samples and test scores."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from hydra import compose
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.loggers import CSVLogger, WandbLogger
+from pytorch_lightning.utilities import rank_zero_only
+
+from seq2scene.building import build
+from seq2scene.painting.curves import draw_curves
+from seq2scene.painting.figures import save_picture
+from seq2scene.running.checkpoints import build_task, find_checkpoint, load_checkpoint, task_of
+from seq2scene.running.entry import ROOT
+from seq2scene.running.evaluation import evaluate_translation, show_results
+from seq2scene.running.trainers import make_trainer, processes, quieten
+
+
+def train(cfg: DictConfig, script: Path) -> float:
+    """``python src/train.py``: trains, tests the best checkpoint, says where everything is.
+
+    script: the entry point, which further processes of the same job run too. Returns the best value of the
+    monitored metric, which sweepers optimise.
+    """
+    start = None
+    if cfg.resume is not None:
+        start = find_checkpoint(cfg.resume, "last.ckpt")
+        checkpoint = load_checkpoint(start)
+        cfg = compose("train", merge_overrides(checkpoint["overrides"], given_overrides()))
+    config = OmegaConf.to_container(cfg, resolve=True)
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    with processes(config["trainer"], script):
+        return _train(config, folder, start)
+
+
+def given_overrides() -> list[str]:
+    """What this job was told on the command line, or by a sweeper, without ``resume`` itself."""
+    return [o for o in HydraConfig.get().overrides.task if o.lstrip("+").split("=")[0] != "resume"]
+
+
+def merge_overrides(saved: list[str], given: list[str]) -> list[str]:
+    """The saved run's overrides, those of the same key replaced by the given ones."""
+
+    def key(override: str) -> str:
+        return override.lstrip("+~").split("=")[0]
+
+    replaced = {key(override) for override in given}
+    return [override for override in saved if key(override) not in replaced] + given
+
+
+def _train(config: dict[str, Any], folder: Path, start: Path | None) -> float:
+    pl.seed_everything(config["seed"], workers=True, verbose=False)
+    quieten()
+    data = build(config["data"], "data")
+    if start is not None:
+        data.use(load_checkpoint(start)["hyper_parameters"]["description"])
+    data.prepare_data()
+    data.setup()
+    task = build_task(config, data.description())
+    loggers = [build(logger, f"logger.{name}") for name, logger in config["logger"].items()]
+    callbacks = [build(callback, f"callbacks.{name}") for name, callback in config["callbacks"].items()]
+    callbacks.append(Provenance())
+    if not config["trainer"]["enable_progress_bar"]:
+        callbacks = [c for c in callbacks if not isinstance(c, pl.callbacks.ProgressBar)]
+    trainer = make_trainer(config["trainer"], callbacks=callbacks, logger=loggers, default_root_dir=folder)
+    for logger in loggers:
+        logger.log_hyperparams({**config, "git": git_revision()})
+    try:
+        trainer.fit(task, datamodule=data, ckpt_path=start)
+        monitored = trainer.checkpoint_callback
+        best = monitored.best_model_score
+        results = {}
+        if config["test"] and monitored.best_model_path and not trainer.interrupted:
+            best_task = task_of(load_checkpoint(Path(monitored.best_model_path)))
+            results = evaluate_translation(trainer, best_task, data, folder)
+        if trainer.is_global_zero:
+            _report(config, folder, results)
+    finally:
+        finish(loggers)
+    return float("nan") if best is None else float(best)
+
+
+class Provenance(pl.Callback):
+    """Keeps in every checkpoint how it came about: the overrides to compose its config from, and the revision."""
+
+    def on_save_checkpoint(self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict) -> None:
+        checkpoint["overrides"] = given_overrides()
+        checkpoint["git"] = git_revision()
+
+
+def git_revision() -> str | None:
+    """The commit of the project, ``+`` behind it where files differ from it; None outside a checkout."""
+    try:
+        ask = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
+        return subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def finish(loggers: list) -> None:
+    """Ends the loggers, so that the next job of a sweep starts a run of its own."""
+    for logger in loggers:
+        logger.finalize("success")
+        if isinstance(logger, WandbLogger) and rank_zero_only.rank == 0:
+            logger.experiment.finish(quiet=True)
+
+
+def _report(config: dict[str, Any], folder: Path, results: dict[str, Any]) -> None:
+    show_results(results)
+    metrics = folder / "metrics.csv"
+    if "csv" in config["logger"] and metrics.is_file():
+        save_picture(folder / "curves.png", draw_curves(metrics))
+    print(f"\nThis run is in {folder}")
+    for name, what in (
+        ("best.ckpt", f"best checkpoint by {config['monitor']['metric']}"),
+        ("last.ckpt", "last checkpoint, to resume from"),
+        ("metrics.csv", "every logged number"),
+        ("curves.png", "learning curves"),
+        ("metrics.json", "scores on the test sets"),
+        ("samples", "sample translations and attention maps, by epoch"),
+    ):
+        if (folder / name).exists():
+            print(f"  {name:14} {what}")
+    for path in sorted(folder.glob("*.by_length.png")):
+        print(f"  {path.name:14} BLEU by sentence length")

@@ -1,0 +1,146 @@
+"""Translation: the LightningModule of sentence pairs."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import ModuleDict
+
+from seq2scene.building import build
+from seq2scene.metrics.bleu import CorpusBleu
+from seq2scene.metrics.chrf import CorpusChrf
+from seq2scene.metrics.perplexity import Perplexity
+from seq2scene.nets.losses import linear_cross_entropy
+from seq2scene.nets.translator import Translator, initialise_uniform
+from seq2scene.search.hypotheses import Hypotheses
+from seq2scene.sequences.batch import ParallelBatch, Sentences
+from seq2scene.sequences.language import Language
+from seq2scene.sequences.padding import shift_right
+from seq2scene.tasks.task import Loss, Task
+
+
+@dataclass(frozen=True)
+class Translation:
+    """One line of a test set as it was translated. log_prob is the model's, of the words and EOS."""
+
+    line: int
+    text: str
+    log_prob: float
+
+
+class NMT(Task):
+    """Recurrent translation (Sutskever et al. 2014; Luong et al. 2015).
+
+    Perplexity is by teacher forcing, counts EOS (``perplexity_words`` does not), and never includes label
+    smoothing. BLEU and chrF are of free-running output: ``bleu`` is sacrebleu's 13a BLEU of plain text, ``bleu_tok``
+    that of the model's own tokens, unknown words included in both.
+    """
+
+    def __init__(self, config: dict[str, Any], description: dict[str, Any]) -> None:
+        super().__init__(config, description)
+        self.source = Language.from_state(description["source"])
+        self.target = Language.from_state(description["target"])
+        self.net = self._build_net()
+        self.smoothing = config["loss"]["smoothing"]
+        self.per_sentence = config["loss"]["per"] == "sentence"
+        self.searches = {
+            stage: build(config[key], key) for stage, key in (("val", "val_search"), ("test", "search"))
+        }
+        self.scores = ModuleDict({stage + "_scores": self._build_scores() for stage in self.searches})
+        self.translations: list[Translation] = []
+
+    def _build_net(self) -> Translator:
+        model, source, target = self.config["model"], self.source.vocabulary, self.target.vocabulary
+        encoder = build(model["encoder"], "model.encoder", vocabulary_size=len(source), padding=source.pad)
+        sizes = {"query_size": model["decoder"]["hidden_size"], "memory_size": encoder.output_size}
+        decoder = build(
+            model["decoder"],
+            "model.decoder",
+            vocabulary_size=len(target),
+            padding=target.pad,
+            memory_size=encoder.output_size,
+            memory_layers=encoder.rnn.num_layers,
+            attention=build(self.config["attention"], "attention", **sizes),
+        )
+        net = Translator(encoder, decoder)
+        if model["initial_range"] is not None:
+            initialise_uniform(net, model["initial_range"])
+        return net
+
+    def _build_scores(self) -> ModuleDict:
+        lowercase = getattr(self.target.tokenizer, "lowercase", False)
+        return ModuleDict(
+            {
+                "perplexity": Perplexity(),
+                "perplexity_words": Perplexity(),
+                "bleu": CorpusBleu(lowercase=lowercase),
+                "bleu_tok": CorpusBleu(tokenize="none"),
+                "chrf": CorpusChrf(),
+            }
+        )
+
+    # Teacher forcing
+
+    def loss(self, batch: ParallelBatch) -> Loss:
+        gold = batch.target
+        features, _ = self.net(batch.source, shift_right(gold.ids, self.target.vocabulary.bos))
+        total, nll = self._cross_entropy(features[gold.mask], gold.ids[gold.mask], self.smoothing)
+        count = gold.mask.sum()
+        normaliser = count.new_tensor(len(batch)) if self.per_sentence else count
+        return Loss(total, nll, count, normaliser.to(nll.dtype))
+
+    def _cross_entropy(self, features: Tensor, gold: Tensor, smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
+        output = self.net.decoder.output
+        return linear_cross_entropy(features, output.weight, output.bias, gold, smoothing)
+
+    # Free running
+
+    def translate(self, source: Sentences, stage: str = "test", **options: Any) -> Hypotheses:
+        """Searches for translations of ``source``; options go to the search (prefix, keep_weights)."""
+        v = self.target.vocabulary
+        memory = self.net.encode(source)
+        return self.searches[stage](
+            self.net.decoder, memory, bos=v.bos, eos=v.eos, pad=v.pad, unk=v.unk, **options
+        )
+
+    def validation_step(self, batch: ParallelBatch, index: int) -> None:
+        self._evaluate(batch, "val")
+
+    def test_step(self, batch: ParallelBatch, index: int) -> None:
+        self._evaluate(batch, "test")
+
+    def _evaluate(self, batch: ParallelBatch, stage: str) -> None:
+        scores, gold = self.scores[stage + "_scores"], batch.target
+        features, _ = self.net(batch.source, shift_right(gold.ids, self.target.vocabulary.bos))
+        ends = gold.mask & (gold.ids == self.target.vocabulary.eos)
+        words = gold.mask & ~ends
+        _, nll_words = self._cross_entropy(features[words], gold.ids[words])
+        _, nll_ends = self._cross_entropy(features[ends], gold.ids[ends])
+        scores["perplexity_words"].update(nll_words, words.sum())
+        scores["perplexity"].update(nll_words + nll_ends, gold.mask.sum())
+        found = self.translate(batch.source, stage)
+        tokens = [self.target.tokens(row) for row in found.tokens[:, 0].cpu()]
+        texts = [self.target.tokenizer.join(row) for row in tokens]
+        scores["bleu"].update(texts, batch.references)
+        split = self.target.tokenizer.split
+        scores["bleu_tok"].update(
+            [" ".join(t) for t in tokens], [" ".join(split(r)) for r in batch.references]
+        )
+        if stage == "test":
+            scores["chrf"].update(texts, batch.references)
+            rows = zip(batch.lines.tolist(), texts, found.log_probs[:, 0].tolist(), strict=True)
+            self.translations += [Translation(*row) for row in rows]
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_scores("val", ("perplexity", "perplexity_words", "bleu", "bleu_tok"))
+
+    def on_test_epoch_end(self) -> None:
+        self._log_scores("test", ("perplexity", "perplexity_words", "bleu", "bleu_tok", "chrf"))
+
+    def _log_scores(self, stage: str, names: tuple[str, ...]) -> None:
+        for name in names:
+            score = self.scores[stage + "_scores"][name]
+            shown = stage == "val" and name in ("perplexity", "bleu_tok")
+            self.log(f"{stage}/{name}", score.compute().float(), prog_bar=shown, rank_zero_only=False)
+            score.reset()

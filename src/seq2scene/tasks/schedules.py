@@ -1,0 +1,52 @@
+"""Learning-rate schedules of the papers, as factors of the optimizer's own rate."""
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+
+def halving(
+    optimizer: Optimizer, steps_per_epoch: int, start: float = 5.0, every: float = 1.0, factor: float = 0.5
+) -> LambdaLR:
+    """Constant for ``start`` epochs, then times ``factor`` at once and after each further ``every`` epochs.
+
+    Luong et al. 2015, section 4.1: start 5, or 8 with dropout, every 1. Sutskever et al. 2014, section 3.4: start 5,
+    every 0.5. The released code of the former starts an epoch later than its paper says (start 6).
+    """
+
+    def rate(step: int) -> float:
+        epochs = step / steps_per_epoch
+        return 1.0 if epochs < start else factor ** (1 + int((epochs - start) / every))
+
+    return LambdaLR(optimizer, rate)
+
+
+def warm_up(optimizer: Optimizer, steps: int = 400, decay: str = "none") -> LambdaLR:
+    """Rises in a straight line over ``steps`` steps; then stays (``none``) or falls as 1/sqrt(step) (``rsqrt``)."""
+    assert decay in ("none", "rsqrt"), decay
+
+    def rate(step: int) -> float:
+        rising = min((step + 1) / steps, 1.0)
+        return rising * (steps / max(step + 1, steps)) ** 0.5 if decay == "rsqrt" else rising
+
+    return LambdaLR(optimizer, rate)
+
+
+def warm_up_cosine(
+    optimizer: Optimizer, steps_per_epoch: int, epochs: int, steps: int = 400, floor: float = 0.0
+) -> LambdaLR:
+    """Rises over ``steps`` steps, then falls along a cosine to ``floor`` of the rate at the end of ``epochs``."""
+    from math import cos, pi
+
+    total = max(steps_per_epoch * epochs - steps, 1)
+
+    def rate(step: int) -> float:
+        if step < steps:
+            return (step + 1) / steps
+        return floor + (1 - floor) * 0.5 * (1 + cos(pi * min((step - steps) / total, 1.0)))
+
+    return LambdaLR(optimizer, rate)
+
+
+def constant(optimizer: Optimizer) -> LambdaLR:
+    """The optimizer's own rate throughout."""
+    return LambdaLR(optimizer, lambda step: 1.0)

@@ -1,0 +1,91 @@
+"""What all tasks share: optimisation, with gradients that do not depend on how a batch was divided."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from seq2scene.building import build
+
+
+@dataclass(frozen=True)
+class Loss:
+    """total: the sum to differentiate. nll: the plain negative log-likelihood, for perplexity. count: of how many
+    positions. normaliser: what the gradient of ``total`` is divided by, over all ranks and micro-batches."""
+
+    total: Tensor
+    nll: Tensor
+    count: Tensor
+    normaliser: Tensor
+
+
+class Task(pl.LightningModule):
+    """A net, its loss and its optimisation; subclasses say what a step, a validation and a prediction are.
+
+    config: the whole composed config as plain containers. description: what the data said about itself. Both are
+    kept in checkpoints, which then need nothing else.
+
+    The gradient is that of (sum of the losses over all ranks and accumulated micro-batches) / (sum of their
+    normalisers), however many devices there are and however unequal their batches. Lightning and DDP divide by the
+    number of micro-batches and of ranks; ``configure_gradient_clipping``, which sees every gradient once before the
+    step, puts that right.
+    """
+
+    def __init__(self, config: dict[str, Any], description: dict[str, Any]) -> None:
+        super().__init__()
+        self.save_hyperparameters(logger=False)
+        self.config = config
+        self.description = description
+        self._normaliser: Tensor | None = None
+
+    def loss(self, batch: Any) -> Loss:
+        raise NotImplementedError
+
+    def training_step(self, batch: Any, index: int) -> Tensor:
+        loss = self.loss(batch)
+        self._normaliser = loss.normaliser if self._normaliser is None else self._normaliser + loss.normaliser
+        per_position = loss.nll / loss.count
+        self.log("train/loss", per_position, batch_size=len(batch))
+        self.log("train/perplexity", per_position.exp(), prog_bar=True, batch_size=len(batch))
+        return loss.total
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Divides the gradients by the true normaliser and rescales them to ``trainer.gradient_clip_val``."""
+        normaliser, self._normaliser = self._normaliser.clone(), None
+        if self.trainer.world_size > 1:
+            torch.distributed.all_reduce(normaliser)
+        divided_by = self.trainer.accumulate_grad_batches * self.trainer.world_size
+        scale = divided_by / normaliser
+        parameters = (p for group in optimizer.param_groups for p in group["params"])
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients) * scale
+        if gradient_clip_val:
+            scale = scale * (gradient_clip_val / norm).clamp(max=1.0)
+        torch._foreach_mul_(gradients, scale)
+        self.log("train/gradient_norm", norm)
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """The optimizer and schedule of the config; a schedule may ask for ``steps_per_epoch``."""
+        settings = dict(self.config["optimizer"])
+        if self.trainer.precision == "16-mixed":
+            settings["fused"] = False  # a fused step removes the loss scale itself, too late for the norm
+        optimizer = build(settings, "optimizer", params=self.parameters())
+        schedule = dict(self.config["schedule"])
+        how = {key: schedule.pop(key) for key in ("interval", "monitor") if key in schedule}
+        if "steps_per_epoch" in schedule:
+            schedule["steps_per_epoch"] = self._steps_per_epoch()
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": build(schedule, "schedule", optimizer=optimizer), **how},
+        }
+
+    def _steps_per_epoch(self) -> int:
+        batches = len(self.trainer.datamodule.train_dataloader())
+        return -(-batches // self.trainer.accumulate_grad_batches)

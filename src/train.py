@@ -1,0 +1,20 @@
+"""Trains a model: ``python src/train.py``; ``--help`` lists the choices."""
+
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig
+
+from seq2scene.running.entry import user_errors
+
+
+@hydra.main(version_base="1.3", config_path="../conf", config_name="train")
+def main(cfg: DictConfig) -> float:
+    with user_errors():
+        from seq2scene.running.training import train  # late, so that --help need not wait for PyTorch
+
+        return train(cfg, Path(__file__).resolve())
+
+
+if __name__ == "__main__":
+    main()
