@@ -218,7 +218,7 @@ def test_a_resumed_run_trains_on_exactly_the_batches_left(root, when, asks_for_l
     assert len(whole) == 3 * 13
     written = list((root / "run").glob("*.ckpt"))
     assert len(written) >= 3
-    for checkpoint in written:
+    for checkpoint in sorted(written)[:: max(len(written) // 9, 1)]:
         step = torch.load(checkpoint, weights_only=True)["global_step"]
         left = fit(ready(root), root / "run", Recorder(asks_for_length), checkpoint, **when)
         assert [lines for *_, lines in left] == [lines for *_, lines in whole[step:]]
