@@ -8,7 +8,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from seq2scene.data.parallel_text import ParallelText
+from seq2scene.data.parallel_text import ParallelText, ParkText
 from seq2scene.errors import UserError
 
 PAIRS = [
@@ -230,6 +230,17 @@ def test_every_epoch_of_a_run_has_its_own_order_and_all_pairs(root):
     assert epochs[0] != epochs[1] != epochs[2]
     for batches in epochs:
         assert sorted(chain.from_iterable(batches)) == list(range(25))
+
+
+def test_the_park_is_written_on_first_use_and_read_like_any_text(tmp_path):
+    data = ParkText(
+        ["train.en", "train.fr"], ["val.en", "val.fr"], {"test": ["test.en", "test.fr"]}, "en", "fr",
+        root=str(tmp_path / "park"), cache=str(tmp_path / "cache"), tokenizer="moses", lowercase=True,
+    )  # fmt: skip
+    data.prepare_data()
+    data.setup()
+    assert len(data.sources("train")) == 8000
+    assert len(data.test_dataloader()[0]) > 0
 
 
 def multi30k(shared_data: Path, cache: Path, **settings) -> ParallelText:

@@ -3,12 +3,14 @@
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pytorch_lightning as pl
 
+from seq2scene.data.park.writing import ensure_park
 from seq2scene.errors import UserError
 from seq2scene.sequences import corpus
 from seq2scene.sequences.batch import ParallelBatch, Sentences
@@ -179,6 +181,11 @@ class ParallelText(pl.LightningDataModule):
 
     # Reading
 
+    @cached_property
+    def folder(self) -> Path:
+        """Where the files are."""
+        return self.root
+
     def _load(self, splits: list[str]) -> None:
         for split in splits:
             self._text(split)
@@ -200,7 +207,7 @@ class ParallelText(pl.LightningDataModule):
                 else "check data.root and the names of the files"
             )
             source, target = (
-                corpus.read_text(self.root / name, self.cache, hint) for name in self.files[split]
+                corpus.read_text(self.folder / name, self.cache, hint) for name in self.files[split]
             )
             corpus.check_parallel(source, target)
             self._texts[split] = (source, target)
@@ -299,13 +306,11 @@ class ParallelText(pl.LightningDataModule):
 
 
 class ParkText(ParallelText):
-    """The park's sentences: ``root`` is written on first use, in seconds (see ``seq2scene.data.park``)."""
+    """The park's sentences, written under ``root`` on first use, in seconds (see ``seq2scene.data.park``)."""
 
-    def prepare_data(self) -> None:
-        from seq2scene.data.park import ensure_park
-
-        ensure_park(self.root)
-        super().prepare_data()
+    @cached_property
+    def folder(self) -> Path:
+        return ensure_park(self.root)
 
 
 def _side(setting, side: int):
