@@ -1,7 +1,7 @@
 """The German of the park: four genders and numbers by three cases, verb second, verb last, separable verbs.
 
-The middle field is ordered pronouns, dative, accusative, negation, place; relative clauses of objects are put behind
-the whole clause.
+The middle field is ordered pronouns, dative, accusative, negation, place; relative clauses of objects are put
+behind the whole clause.
 """
 
 from typing import NamedTuple
@@ -12,7 +12,10 @@ from seq2scene.data.park.words import COMMA, STOP, Word, merge, tidy, words
 
 
 class Verb(NamedTuple):
-    """Third person singular and plural, the separable particle, a fixed complement, what the object is governed by."""
+    """Third person singular and plural, the separable particle, and what governs the object.
+
+    fixed: words that belong to the verb and stand before the object.
+    """
 
     singular: str
     plural: str
@@ -67,7 +70,7 @@ PREPOSITIONS = {
     "on": "auf",
     "in": "in",
     "above": "über",
-    "near": "in der Nähe von",
+    "near": "nahe bei",
     "far_from": "weit weg von",
 }
 FRONTS = {
@@ -91,7 +94,13 @@ ENDINGS = {
     "indefinite": {"m": "er en en", "f": "e e en", "n": "es es en", "p": "e e en"},
     "none": {"m": "er en en", "f": "e e en", "n": "es es en", "p": "en en en"},
 }
-CONTRACTIONS = {("in", "dem"): "im", ("von", "dem"): "vom", ("zu", "dem"): "zum", ("zu", "der"): "zur"}
+CONTRACTIONS = {
+    ("bei", "dem"): "beim",
+    ("in", "dem"): "im",
+    ("von", "dem"): "vom",
+    ("zu", "dem"): "zum",
+    ("zu", "der"): "zur",
+}
 CONJUNCTIONS = {"because": ", weil", "while": ", während", "that": ", dass"}
 
 

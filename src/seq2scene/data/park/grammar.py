@@ -1,4 +1,4 @@
-"""The three languages side by side: a message as text, as words, and the alignment of two languages' words."""
+"""The three languages side by side: a message as text, as words, and the alignment of the words of two."""
 
 from seq2scene.data.park import english, french, german
 from seq2scene.data.park.meaning import Message
@@ -18,7 +18,10 @@ def text(message: Message, language: str) -> str:
 
 
 def links(message: Message, source: str, target: str) -> list[tuple[int, int]]:
-    """The word alignment (source position, target position) by meaning; words that only one language has stay free."""
+    """The word alignment by meaning, as (source position, target position).
+
+    Words that only one of the languages has, and commas, stay unaligned.
+    """
     targets = list(enumerate(words_of(message, target)))
     return [
         (i, j)

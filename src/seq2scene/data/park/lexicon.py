@@ -83,7 +83,11 @@ NOUNS: dict[str, Noun] = {
 NAMES = {"hb0": "Mike", "hb1": "Jenny"}
 SHARED = ("c_0", "c_5", "t_0", "t_2", "t_5")  # two classes, one noun: only the colour tells which is meant
 DEFINITE = ("s_3", "e_3", "e_4")  # always with the definite article
-RESIZABLE = ("p_0", "p_5", "p_7", "p_8", "p_9", "a_0", "a_1", "a_2", "a_4", "a_5", "s_1", "s_2")
+RESIZABLE = (
+    *("p_0", "p_5", "p_7", "p_8", "p_9"),
+    *("a_0", "a_1", "a_2", "a_4", "a_5"),
+    *("s_1", "s_2", "s_6", "s_7", "t_3"),
+)
 
 
 class Adjective(NamedTuple):

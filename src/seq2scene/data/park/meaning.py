@@ -1,4 +1,4 @@
-"""What a sentence means, before it is put into a language: mentions of things, clauses, and how clauses combine."""
+"""What a sentence means, before it is put into a language: mentions of things, clauses, their combination."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,8 +8,9 @@ from dataclasses import dataclass
 class Mention:
     """A thing spoken of.
 
-    name: its class, ``both`` for the two children, or ``it`` for the subject of the weather. form: ``name``,
-    ``definite``, ``indefinite``, ``pronoun``, or ``gap`` (the thing a relative clause is about, inside that clause).
+    name: its class, ``both`` for the two children, or ``it`` for the subject of the weather.
+    form: ``name``, ``definite``, ``indefinite``, ``pronoun``, or, inside a relative clause, ``gap`` for the
+    thing that the clause is about.
     """
 
     name: str
@@ -29,7 +30,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Clause:
-    """One verb and what goes with it. front: a place or adverb said first; adjective: the predicate of ``be``."""
+    """One verb and what goes with it.
+
+    front: a place or an adverb that is said first. adjective: the predicate of ``be``.
+    """
 
     verb: str
     subject: Mention
@@ -57,7 +61,12 @@ class Clause:
 
 @dataclass(frozen=True)
 class Message:
-    """A sentence: one clause (``plain``, ``there``) or two (``and``, ``but``, ``because``, ``while``, ``that`` ...)."""
+    """A sentence of one clause or two.
+
+    frame: ``plain``, ``there`` (there is ...), ``seen`` (you can see that ...), and for two clauses
+    ``and``, ``but``, ``because``, ``that``, ``while``, ``while_first``, or ``same`` (and, the subject said
+    once).
+    """
 
     frame: str
     clauses: tuple[Clause, ...]

@@ -68,10 +68,10 @@ def _places(one: Placed, other: Placed) -> Iterator[str]:
         return
     if other.kind not in ("large", "child", "animal"):
         return
-    if one.z == other.z and other.name in SHELTERS and one.kind in ("animal", "toy", "child"):
-        if across <= 0.25 * other.width and one.height <= 0.75 * other.height:
-            yield "under"
-            return
+    sheltered = one.z == other.z and other.name in SHELTERS and one.kind != "large"
+    if sheltered and across <= 0.25 * other.width and one.height <= 0.75 * other.height:
+        yield "under"
+        return
     if one.z == other.z and -12 <= gap <= 45:
         yield "next_to"
     if abs(one.z - other.z) <= 1 and 0 <= gap <= 170:

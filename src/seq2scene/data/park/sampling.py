@@ -1,4 +1,4 @@
-"""Scenes drawn from a seed: things are put where they make sense, and relations are then read from the positions."""
+"""Scenes drawn from a seed: things are put where they make sense; relations are read from the positions."""
 
 from dataclasses import replace
 from random import Random
@@ -22,15 +22,19 @@ from seq2scene.data.park.world import (
 from seq2scene.data.park.world import SCALES as SCALE
 
 ORDER = ("s_", "p_", "hb0", "hb1", "a_", "c_", "e_", "t_")  # the order of types in the AbstractScenes files
+SEATS = ("p_0", "p_1", "p_2", "p_4")
 HELD = [name for name in names_of("toy", "food") if name != "t_14"]
 
 
 def sample_scene(rng: Random) -> Scene:
-    """A scene of 6 to about 12 things with all its relations; the same generator state gives the same scene."""
-    things = _large(rng)
-    for name in CHILDREN if rng.random() < 0.9 else rng.sample(CHILDREN, 1):
-        _child(rng, name, things)
-    children = [thing for thing in things if thing.kind == "child"]
+    """A scene of 3 to 13 things, mostly 6 to 9, and its relations; the state of ``rng`` decides it all."""
+    things: list[Placed] = []
+    children: list[Placed] = []
+    while not children:  # a crowded park may have no room for a child: start again
+        things = _large(rng)
+        for name in CHILDREN if rng.random() < 0.9 else rng.sample(CHILDREN, 1):
+            _child(rng, name, things)
+        children = [thing for thing in things if thing.kind == "child"]
     for child in children:
         _company(rng, child, things)
     for name in _unused(rng, names_of("animal"), things)[: rng.choice((0, 0, 1, 1))]:
@@ -91,9 +95,9 @@ def _large(rng: Random) -> list[Placed]:
 
 def _child(rng: Random, name: str, things: list[Placed]) -> None:
     others = [thing for thing in things if thing.kind == "child"]
-    pose = others[0].pose if others and rng.random() < 0.2 else rng.randrange(len(POSES))
-    expression = others[0].expression if others and rng.random() < 0.2 else rng.randrange(5)
-    seats = [t for t in things if t.name in SURFACES and t.name != "p_6" or t.name == "p_2"]
+    pose = others[0].pose if others and rng.random() < 0.25 else rng.randrange(len(POSES))
+    expression = others[0].expression if others and rng.random() < 0.25 else rng.randrange(5)
+    seats = [t for t in things if t.name in SEATS]
     free = [seat for seat in seats if not any(t.kind == "child" and t.x == seat.x for t in things)]
     if POSES[pose] in ("sit", "kneel") and free and rng.random() < 0.7:
         seat = rng.choice(free)

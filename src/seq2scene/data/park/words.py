@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class Word(NamedTuple):
-    """A written word and the parts of the meaning it carries; words of two languages align where these meet."""
+    """A written word and the parts of the meaning it carries; words align where these meet."""
 
     text: str
     marks: frozenset[str] = frozenset()
@@ -37,6 +37,6 @@ def tidy(sentence: Iterable[Word]) -> list[Word]:
 
 
 def text_of(sentence: list[Word]) -> str:
-    """The sentence as people write it: no space before a comma or stop, or genitive, none after an elision."""
+    """The sentence as people write it: no space before punctuation and genitives, none after an elision."""
     text = " ".join(word.text for word in sentence)
     return text.replace(" ,", ",").replace(" .", ".").replace(" 's", "'s").replace("' ", "'")

@@ -1,14 +1,15 @@
 """The world of the park: what can be in it, and what a scene is.
 
-A park is a canvas of 500 x 400 pixels, origin at the top left. Mike and Jenny play in it, with animals, toys, food,
-clothes, large things that stand on the ground, and things in the sky. Things and their attributes are those of clip
-art, so that a scene can be written in the format of AbstractScenes_v1.1: a class name (``s_k`` sky, ``p_k`` large,
-``hb0`` and ``hb1`` the children, ``a_k`` animals, ``c_k`` clothing, ``e_k`` food, ``t_k`` toys), the centre (x, y) of
-its picture, a depth z (0 near, 1, 2 far: drawn at scale 1, 0.7, 0.49), a flip (0 looks right, 1 looks left), and for
-the two children one of 7 poses and one of 5 expressions. No class occurs twice in a scene.
+A park is a canvas of 500 x 400 pixels, origin at the top left. Mike and Jenny play in it, with animals,
+toys, food, clothes, large things that stand on the ground, and things in the sky. Things and their
+attributes are those of clip art, so that a scene can be written in the format of AbstractScenes_v1.1: a
+class name (``s_k`` sky, ``p_k`` large, ``hb0`` and ``hb1`` the children, ``a_k`` animals, ``c_k`` clothing,
+``e_k`` food, ``t_k`` toys), the centre (x, y) of its picture, a depth z (0 near, 1, 2 far: drawn at scale
+1, 0.7, 0.49), a flip (0 looks right, 1 looks left), and for the two children one of 7 poses and one of 5
+expressions. No class occurs twice in a scene.
 
-Sizes and anchors (hand, head, foot) are those of the unscaled picture of a thing that looks right; whoever draws the
-park keeps to them.
+Sizes and anchors (hand, head, foot) are those of the unscaled picture of a thing that looks right; whoever
+draws the park keeps to them.
 """
 
 from dataclasses import dataclass
@@ -236,10 +237,13 @@ class Relation:
 
 @dataclass(frozen=True)
 class Scene:
-    """Things in the order of the AbstractScenes files (by type), and all relations true of their positions."""
+    """Things in the order of the AbstractScenes files, by type, and the relations true of their positions."""
 
     things: tuple[Placed, ...]
     relations: tuple[Relation, ...]
+
+    def get(self, name: str) -> Placed | None:
+        return next((thing for thing in self.things if thing.name == name), None)
 
     def __getitem__(self, name: str) -> Placed:
         return next(thing for thing in self.things if thing.name == name)

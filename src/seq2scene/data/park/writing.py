@@ -1,13 +1,13 @@
 """The park's parallel text on disk: train, val and test in English, German and French.
 
-The same line of ``train.en``, ``train.de`` and ``train.fr`` says the same; ``train.en-de.links`` holds the word
-alignment of the two, by meaning, as pairs of 0-based positions (``0-0 1-2``) of the words that Moses tokenisation
-gives.
+The same line of ``train.en``, ``train.de`` and ``train.fr`` says the same. ``train.en-de.links`` holds the
+word alignment of the two, by meaning, as pairs of 0-based positions (``0-0 1-2``) of the words that Moses
+tokenisation gives.
 
 The test set is of unseen combinations. A combination is a subject, a relation and an object
-(``hb0|hold|t_13``); about one in ten is held out, by a hash of the combination alone, the same for every seed. Each
-test sentence states or denies at least one held-out combination; no sentence of train or val does. Val is a plain
-split. No two lines of the three sets are equal in any of the languages.
+(``hb0|hold|t_13``); one in ten is held out, by a hash of the combination alone, the same for every seed.
+Each test sentence states or denies at least one held-out combination; no sentence of train or val does. Val
+is a plain split. No two lines of the three sets are equal in any of the languages.
 """
 
 import hashlib
@@ -91,7 +91,7 @@ def park_is_written(folder: Path, seed: int = 0, train: int = 8000, val: int = 5
 def ensure_park(root: Path, seed: int = 0, train: int = 8000, val: int = 500, test: int = 500) -> Path:
     """The folder of a park under ``root``, written on first use; parks that differ lie in different folders.
 
-    Processes may race: each writes a draft beside the folder, one of them gets to rename its draft, and all use that.
+    Processes may race: each writes a draft beside the folder, one gets to rename its draft, and all use that.
 
     Raises:
         UserError: the folder cannot be written, or holds something else.
