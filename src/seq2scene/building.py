@@ -31,9 +31,8 @@ def build(config: Mapping[str, Any], where: str = "", /, **arguments: Any) -> An
 
     where: the config key it came from, for messages. Keys that begin with an underscore are Hydra's.
 
-    Raises:
-        UserError: the target is outside the allow-list or cannot be found, a key is none of its parameters, or
-            a value is not of the type that the parameter declares.
+    Raises: UserError: the target is outside the allow-list or cannot be found, a key is none of its
+    parameters, or a value is not of the type that the parameter declares.
     """
     for target in _targets(config):
         if not target.startswith(ALLOWED):

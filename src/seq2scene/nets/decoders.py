@@ -83,7 +83,7 @@ class LuongDecoder(nn.Module):
         if kind == "copy" and sizes != (self.rnn.num_layers, self.rnn.hidden_size):
             raise UserError(
                 f"decoder.bridge=copy needs an encoder of the decoder's own shape: it has {sizes[0]} layers "
-                f"of {sizes[1]}, the decoder {self.rnn.num_layers} of {self.rnn.hidden_size}; use bridge=linear"
+                f"of {sizes[1]}, the decoder {self.rnn.num_layers} of {self.rnn.hidden_size}; use linear"
             )
         if kind == "linear" and memory_layers != self.rnn.num_layers:
             raise UserError(
@@ -154,7 +154,7 @@ class LuongDecoder(nn.Module):
         return self.dropout(attended), weights, (last,)
 
     def _fed_run(self, embedded: Tensor, state: State, memory: Memory) -> tuple[Tensor, Tensor | None, State]:
-        """Step by step, each fed with h~ of the one before; the embedding's half of the gates is made ahead."""
+        """Step by step, each fed with the h~ before; the embedding's half of the gates is made ahead."""
         steps, words = embedded.shape[1], embedded.shape[2]
         lstm = isinstance(self.rnn, nn.LSTM)
         w_word, w_fed = self.rnn.weight_ih_l0.split([words, self.rnn.hidden_size], dim=1)

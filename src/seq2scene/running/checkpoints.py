@@ -37,8 +37,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(
-            f"{path} is no checkpoint of this project: it holds objects, and loading it could run foreign code; "
-            "nothing of it was run"
+            f"{path} is no checkpoint of this project: it holds objects, and loading them could run foreign "
+            "code; nothing of it was run"
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is damaged or no checkpoint: {_first_line(error)}") from error

@@ -16,7 +16,7 @@ os.environ.setdefault("SEQ2SCENE_ROOT", str(ROOT))
 
 
 def run_stamp() -> str:
-    """Names a run's folder: the launcher's job number, on which all of its processes agree, or date and time."""
+    """Names a run's folder: the launcher's job number, known to all of its processes, or date and time."""
     for variable in ("TORCHELASTIC_RUN_ID", "SLURM_JOB_ID"):
         if os.environ.get(variable, "none") != "none":
             return os.environ[variable]

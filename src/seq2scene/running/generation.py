@@ -20,7 +20,9 @@ from seq2scene.tasks.nmt import NMT
 
 
 def generate(cfg: DictConfig) -> None:
-    """``python src/generate.py``: one line in, one line (or its n best, with scores) out, empty lines included."""
+    """``python src/generate.py``: one line in, one line (or its n best, with scores) out, empty lines
+    included.
+    """
     checkpoint = load_checkpoint(find_checkpoint(cfg.ckpt, "best.ckpt"))
     config = checkpoint["hyper_parameters"]["config"]
     search = OmegaConf.to_container(cfg.search, resolve=True) if "search" in cfg else dict(config["search"])

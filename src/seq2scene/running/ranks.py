@@ -5,6 +5,7 @@ a sampling sweeper the ranks of one job would train different trials. Here a chi
 and finds its place through the environment variables that Lightning and torch.distributed document.
 """
 
+import atexit
 import os
 import select
 import signal
@@ -90,9 +91,13 @@ def ranks(script: Path, count: int) -> Iterator[None]:
     Raises:
         UserError: if a child fails, soon after it does, with its log's place and last lines.
     """
+    if CHILD in os.environ:
+        with _tied_to_parent():
+            yield
+        return
+    if launched():
+        atexit.register(_leave_group)  # at the very end: the jobs of a sweep share the launcher's rendezvous
     if launched() or count == 1:
-        if CHILD in os.environ:
-            _end_with_parent()
         yield
         return
     if threading.current_thread() is not threading.main_thread():
@@ -109,14 +114,25 @@ def ranks(script: Path, count: int) -> Iterator[None]:
             raise UserError(children.failure)
 
 
-def _end_with_parent() -> None:
-    """End this process as soon as the parent has ended, in whatever way: its end of our stdin closes then."""
+@contextmanager
+def _tied_to_parent() -> Iterator[None]:
+    """The body of a child: it ends as soon as rank 0 has ended, in whatever way, and never hides a failure."""
 
-    def wait() -> None:
-        os.read(0, 1)
+    def end_with_parent() -> None:
+        os.read(0, 1)  # returns when rank 0's end of our standard input closes
         os._exit(1)
 
-    threading.Thread(target=wait, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    try:
+        yield
+    except BaseException:
+        farewell = threading.Timer(
+            PATIENCE, os._exit, (1,)
+        )  # leaving a broken process group may take for ever
+        farewell.daemon = True
+        farewell.start()
+        raise
+    _leave_group()  # gloo may abort a process that exits without
 
 
 def _rendezvous(count: int) -> dict[str, str]:

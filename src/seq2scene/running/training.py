@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 from hydra import compose
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.loggers import CSVLogger, WandbLogger
+from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from seq2scene.building import build
@@ -85,7 +85,9 @@ def _train(config: dict[str, Any], folder: Path, start: Path | None) -> float:
 
 
 class Provenance(pl.Callback):
-    """Keeps in every checkpoint how it came about: the overrides to compose its config from, and the revision."""
+    """Keeps in every checkpoint how it came about: the overrides to compose its config from, and the
+    revision.
+    """
 
     def on_save_checkpoint(self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict) -> None:
         checkpoint["overrides"] = given_overrides()

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.nn import ModuleDict
 
@@ -33,8 +32,8 @@ class NMT(Task):
     """Recurrent translation (Sutskever et al. 2014; Luong et al. 2015).
 
     Perplexity is by teacher forcing, counts EOS (``perplexity_words`` does not), and never includes label
-    smoothing. BLEU and chrF are of free-running output: ``bleu`` is sacrebleu's 13a BLEU of plain text, ``bleu_tok``
-    that of the model's own tokens, unknown words included in both.
+    smoothing. BLEU and chrF are of free-running output: ``bleu`` is sacrebleu's 13a BLEU of plain text,
+    ``bleu_tok`` that of the model's own tokens, unknown words included in both.
     """
 
     def __init__(self, config: dict[str, Any], description: dict[str, Any]) -> None:

@@ -9,8 +9,8 @@ def halving(
 ) -> LambdaLR:
     """Constant for ``start`` epochs, then times ``factor`` at once and after each further ``every`` epochs.
 
-    Luong et al. 2015, section 4.1: start 5, or 8 with dropout, every 1. Sutskever et al. 2014, section 3.4: start 5,
-    every 0.5. The released code of the former starts an epoch later than its paper says (start 6).
+    Luong et al. 2015, section 4.1: start 5, or 8 with dropout, every 1. Sutskever et al. 2014, section 3.4:
+    start 5, every 0.5. The released code of the former starts an epoch later than its paper says (start 6).
     """
 
     def rate(step: int) -> float:
@@ -21,7 +21,9 @@ def halving(
 
 
 def warm_up(optimizer: Optimizer, steps: int = 400, decay: str = "none") -> LambdaLR:
-    """Rises in a straight line over ``steps`` steps; then stays (``none``) or falls as 1/sqrt(step) (``rsqrt``)."""
+    """Rises in a straight line over ``steps`` steps; then stays (``none``) or falls as 1/sqrt(step)
+    (``rsqrt``).
+    """
     assert decay in ("none", "rsqrt"), decay
 
     def rate(step: int) -> float:
@@ -34,7 +36,9 @@ def warm_up(optimizer: Optimizer, steps: int = 400, decay: str = "none") -> Lamb
 def warm_up_cosine(
     optimizer: Optimizer, steps_per_epoch: int, epochs: int, steps: int = 400, floor: float = 0.0
 ) -> LambdaLR:
-    """Rises over ``steps`` steps, then falls along a cosine to ``floor`` of the rate at the end of ``epochs``."""
+    """Rises over ``steps`` steps, then falls along a cosine to ``floor`` of the rate at the end of
+    ``epochs``.
+    """
     from math import cos, pi
 
     total = max(steps_per_epoch * epochs - steps, 1)

@@ -12,8 +12,10 @@ from seq2scene.building import build
 
 @dataclass(frozen=True)
 class Loss:
-    """total: the sum to differentiate. nll: the plain negative log-likelihood, for perplexity. count: of how many
-    positions. normaliser: what the gradient of ``total`` is divided by, over all ranks and micro-batches."""
+    """total: the sum to differentiate. nll: the plain negative log-likelihood, for perplexity. count: of how
+    many positions. normaliser: what the gradient of ``total`` is divided by, over all ranks and
+    micro-batches.
+    """
 
     total: Tensor
     nll: Tensor
@@ -24,13 +26,13 @@ class Loss:
 class Task(pl.LightningModule):
     """A net, its loss and its optimisation; subclasses say what a step, a validation and a prediction are.
 
-    config: the whole composed config as plain containers. description: what the data said about itself. Both are
-    kept in checkpoints, which then need nothing else.
+    config: the whole composed config as plain containers. description: what the data said about itself. Both
+    are kept in checkpoints, which then need nothing else.
 
     The gradient is that of (sum of the losses over all ranks and accumulated micro-batches) / (sum of their
-    normalisers), however many devices there are and however unequal their batches. Lightning and DDP divide by the
-    number of micro-batches and of ranks; ``configure_gradient_clipping``, which sees every gradient once before the
-    step, puts that right.
+    normalisers), however many devices there are and however unequal their batches. Lightning and DDP divide
+    by the number of micro-batches and of ranks; ``configure_gradient_clipping``, which sees every gradient
+    once before the step, puts that right.
     """
 
     def __init__(self, config: dict[str, Any], description: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""The same few validation lines, translated after every validation: a table and pictures of where it looked."""
+"""The same few validation lines, translated after every validation: a table and pictures of attention."""
 
 import csv
 from pathlib import Path
@@ -17,9 +17,10 @@ COLUMNS = ["line", "source", "reference", "translation", "log_prob"]
 
 
 class SampleTranslations(pl.Callback):
-    """Writes ``folder/epoch_NNN.csv`` and attention maps ``folder/epoch_NNN_line_L.png``, and shows both to W&B and
-    TensorBoard where those log. ``lines`` are spread evenly over the validation set; the first ``pictures`` of them
-    are drawn."""
+    """Writes ``folder/epoch_NNN.csv`` and attention maps ``folder/epoch_NNN_line_L.png``, and shows both to
+    W&B and TensorBoard where those log. ``lines`` are spread evenly over the validation set; the first
+    ``pictures`` of them are drawn.
+    """
 
     def __init__(self, folder: str, lines: int = 8, pictures: int = 3) -> None:
         self.folder, self.lines, self.pictures = Path(folder), lines, pictures

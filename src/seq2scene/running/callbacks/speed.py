@@ -9,10 +9,11 @@ from seq2scene.sequences.batch import ParallelBatch
 
 
 class Speed(pl.Callback):
-    """Logs ``train/tokens_per_second`` over the last ``every_n_steps`` batches: real target tokens of all ranks.
+    """Logs ``train/tokens_per_second`` over the last ``every_n_steps`` batches: real target tokens of all
+    ranks.
 
-    It reads lengths that are on the CPU and asks nothing of the device, so what it shows is how fast steps are
-    given out; over many steps that is how fast they are done.
+    It reads lengths that are on the CPU and asks nothing of the device, so what it shows is how fast steps
+    are given out; over many steps that is how fast they are done.
     """
 
     def __init__(self, every_n_steps: int = 50) -> None:

@@ -1,0 +1,150 @@
+"""Speed and memory of translation: prints a table, writes JSON.
+
+    python benchmarks/translation.py [--data FOLDER] [--ckpt RUN] [--threads 2] [--steps 200]
+
+Training rows are the size of the published comparisons on Multi30k (one layer, 256 embedding features, an encoder of
+2 x 128 and a decoder of 256 cells, general attention, 64 sentences a batch): real target tokens per second through
+the whole of Lightning's loop, after a warm-up of as many steps. Search rows, with --ckpt, translate
+test_2016_flickr with a trained model, once loaded and warm. Every row runs in a process of its own.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+START = time.perf_counter()
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "src"))
+
+TRAINING = {
+    "train, input feeding": [],
+    "train, no input feeding": ["model.decoder.input_feeding=false"],
+    "train, input feeding, bf16": ["trainer.precision=bf16-mixed"],
+    "train, no input feeding, bf16": ["model.decoder.input_feeding=false", "trainer.precision=bf16-mixed"],
+}
+SEARCHES = {"greedy": ["search=greedy"], "beam 5": ["search=beam", "search.normalisation=average"]}
+SIZE = ["model.encoder.hidden_size=128", "model.decoder.bridge=copy", "loss.smoothing=0", "schedule=constant"]
+
+
+def configuration(name: str, overrides: list[str], data: str) -> dict:
+    """A composed config as plain containers, without the parts that need a run's folder."""
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+
+    import seq2scene.running.entry  # noqa: F401  (the configs' variables)
+
+    settings = ["data=multi30k", f"data.root={data}", "~logger", "~callbacks", *overrides]
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return OmegaConf.to_container(compose(name, settings), resolve=True)
+
+
+def measure_training(overrides: list[str], data: str, steps: int) -> dict:
+    """Real target tokens per second over the last half of 2 * ``steps`` steps."""
+    import pytorch_lightning as pl
+
+    from seq2scene.building import build
+    from seq2scene.running.checkpoints import build_task
+    from seq2scene.running.trainers import make_trainer, quieten
+
+    class Watch(pl.Callback):
+        first = 0.0
+        since = 0.0
+        tokens = 0
+
+        def on_train_batch_end(self, trainer, module, outputs, batch, index) -> None:
+            if trainer.global_step == 1:
+                self.first = time.perf_counter() - START
+            if trainer.global_step == steps:
+                self.since = time.perf_counter()
+            elif trainer.global_step > steps:
+                self.tokens += int(batch.target.lengths.sum())
+
+    config = configuration(
+        "train", [*SIZE, f"trainer.max_steps={2 * steps}", "trainer.max_epochs=-1", *overrides], data
+    )
+    config["trainer"] |= {"limit_val_batches": 0, "enable_progress_bar": False, "enable_model_summary": False}
+    quieten()
+    pl.seed_everything(1, verbose=False)
+    module = build(config["data"], "data")
+    module.prepare_data()
+    module.setup("fit")
+    task = build_task(config, module.description())
+    watch = Watch()
+    trainer = make_trainer(config["trainer"], callbacks=[watch], logger=False, enable_checkpointing=False)
+    trainer.fit(task, datamodule=module)
+    speed = watch.tokens / (time.perf_counter() - watch.since)
+    return {"target tokens/s": round(speed), "first step after s": round(watch.first, 1)}
+
+
+def measure_search(overrides: list[str], data: str, ckpt: str) -> dict:
+    """Sentences per second on test_2016_flickr, length-sorted in batches of 128, decoding to text included."""
+    import torch
+
+    from seq2scene.building import build
+    from seq2scene.running.checkpoints import find_checkpoint, load_checkpoint, task_of
+
+    config = configuration("train", overrides, data)
+    checkpoint = load_checkpoint(find_checkpoint(ckpt, "best.ckpt"))
+    torch.set_float32_matmul_precision(config["trainer"]["float32_matmul"])
+    task = task_of(checkpoint, search=config["search"])
+    module = build({**checkpoint["hyper_parameters"]["config"]["data"], **config["data"]}, "data")
+    module.use(checkpoint["hyper_parameters"]["description"])
+    module.setup("test")
+    batches = list(module.test_dataloader()[0])
+    times = []
+    for _ in range(4):
+        since = time.perf_counter()
+        for batch in batches:
+            found = task.translate(batch.source)
+            [task.target.decode(row) for row in found.tokens[:, 0]]
+        times.append(time.perf_counter() - since)
+    best = sorted(times[1:])[1]  # the median of three, after one to warm up
+    return {"sentences/s": round(sum(map(len, batches)) / best), "seconds": round(best, 2)}
+
+
+def measure(row: str, options: argparse.Namespace) -> dict:
+    import torch
+
+    torch.set_num_threads(options.threads)
+    if row in TRAINING:
+        result = measure_training(TRAINING[row], options.data, options.steps)
+    else:
+        result = measure_search(SEARCHES[row], options.data, options.ckpt)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {**result, "peak MiB": round(peak)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    default = Path(os.environ.get("SEQ2SCENE_DATA", ROOT / "data")) / "multi30k"
+    parser.add_argument("--data", default=str(default), help="folder of Multi30k")
+    parser.add_argument("--ckpt", help="a trained checkpoint or run, for the search rows")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--only", help="one row, by name")
+    parser.add_argument("--out", default="translation_benchmark.json")
+    parser.add_argument("--row", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.row:
+        print(json.dumps(measure(options.row, options)))
+        return
+    rows = [*TRAINING, *(SEARCHES if options.ckpt else [])]
+    results = {}
+    for row in [options.only] if options.only else rows:
+        again = [sys.executable, __file__, *sys.argv[1:], "--row", row]
+        environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads)}
+        done = subprocess.run(again, stdout=subprocess.PIPE, text=True, check=True, env=environment)
+        results[row] = json.loads(done.stdout.splitlines()[-1])
+        print(f"{row:30}", "  ".join(f"{key} {value}" for key, value in results[row].items()), flush=True)
+    Path(options.out).write_text(json.dumps({"threads": options.threads, "rows": results}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
