@@ -4,7 +4,19 @@ from itertools import product
 
 import pytest
 import torch
-from toy_decoders import BOS, EOS, IDS, PAD, UNK, HistoryDecoder, force, markov, one, toy_memory
+from toy_decoders import (
+    BOS,
+    EOS,
+    IDS,
+    PAD,
+    UNK,
+    HistoryDecoder,
+    MarkovDecoder,
+    force,
+    markov,
+    one,
+    toy_memory,
+)
 
 from seq2scene.errors import UserError
 from seq2scene.search.beam import Beam
@@ -36,13 +48,6 @@ def exhaustive(
     return sorted(found, reverse=True)
 
 
-def same(found, other) -> bool:
-    width = min(found.tokens.shape[2], other.tokens.shape[2])
-    return torch.equal(found.tokens[..., :width], other.tokens[..., :width]) and torch.allclose(
-        found.scores, other.scores, atol=1e-5
-    )
-
-
 @pytest.mark.parametrize(("normalisation", "alpha"), SCORES)
 @pytest.mark.parametrize("decoder", [markov(7, 3, seed=1), HistoryDecoder(7)], ids=["markov", "history"])
 def test_wide_beam_finds_the_exhaustive_best(decoder, normalisation, alpha):
@@ -59,12 +64,11 @@ def test_wide_beam_finds_the_exhaustive_best(decoder, normalisation, alpha):
 
 def test_wide_beam_with_coverage_finds_the_exhaustive_best():
     decoder, memory = HistoryDecoder(6, seed=2), toy_memory([3])
-    found = Beam(**fixed_length(3, size=40, normalisation="gnmt", alpha=0.4, coverage=0.7))(
-        decoder, memory, **IDS
-    )
-    score, tokens = exhaustive(decoder, memory, 6, 3, "gnmt", 0.4, beta=0.7)[0]
-    assert found.scores.item() == pytest.approx(score, abs=1e-5)
-    assert found.tokens[0, 0, : found.lengths[0, 0]].tolist() == tokens
+    search = Beam(**fixed_length(3, size=40, n_best=9, normalisation="gnmt", alpha=0.4, coverage=0.7))
+    found = search(decoder, memory, **IDS)
+    best = exhaustive(decoder, memory, 6, 3, "gnmt", 0.4, beta=0.7)[:9]
+    assert found.scores[0].tolist() == pytest.approx([score for score, _ in best], abs=1e-5)
+    assert found.tokens[0, 0, : found.lengths[0, 0]].tolist() == best[0][1]
 
 
 @pytest.mark.parametrize(("normalisation", "alpha"), SCORES)
@@ -77,6 +81,15 @@ def test_no_beam_beats_the_exhaustive_best(normalisation, alpha):
         scores.append(search(decoder, memory, **IDS).scores.item())
     assert max(scores) <= best + 1e-5
     assert scores[-1] == pytest.approx(best, abs=1e-5)
+
+
+def test_a_hypothesis_ends_only_where_eos_is_among_the_best():
+    table = torch.full((1, 5, 5), -torch.inf)
+    table[0, BOS, [4, EOS]] = torch.tensor([0.55, 0.45]).log()
+    table[0, 4, [4, EOS]] = torch.tensor([0.4, 0.6]).log()
+    found = [Beam(size=size)(MarkovDecoder(table), toy_memory([2]), **IDS) for size in (1, 2)]
+    assert found[0].tokens[0, 0].tolist() == [4, EOS]  # 0.33: its rival of 0.45 was only second best
+    assert found[1].tokens[0, 0].tolist() == [EOS]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -197,7 +210,7 @@ def test_length_penalty_by_hand():
         ({"normalisation": "mean"}, "one of none, average, gnmt"),
         ({"alpha": -1}, "at least 0"),
         ({"coverage": float("nan")}, "at least 0"),
-        ({"min_length": 9, "max_length": 8}, "at most search.max_length"),
+        ({"min_length": 9, "max_length": 8}, "at most search.max_length=8"),
         ({"max_ratio": "long"}, "a number of at least 0"),
     ],
 )

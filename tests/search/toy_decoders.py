@@ -11,7 +11,7 @@ IDS = {"pad": PAD, "unk": UNK, "bos": BOS, "eos": EOS}
 
 
 def toy_memory(lengths: list[int], seed: int = 0) -> Memory:
-    """Random states (B, S, 3); the final state is the number of the sentence, so that rows can be told apart."""
+    """Random states (B, S, 3); the final state is the number of the sentence, to tell rows apart."""
     sizes = torch.tensor(lengths)
     mask = lengths_to_mask(sizes, max(max(lengths), 1))
     states = torch.randn(*mask.shape, 3, generator=torch.Generator().manual_seed(seed)) * mask.unsqueeze(2)
@@ -35,8 +35,9 @@ class MarkovDecoder:
 class HistoryDecoder:
     """p(next | all previous words, source) with attention, from a little recurrent net with a nested state.
 
-    The state holds the sum of the hidden states so far, the hidden state and the step, one of them twice over in
-    deeper nests, and the logits need them all: a leaf that is not reordered with the beams spoils the scores.
+    The state holds the sum of the hidden states so far, the hidden state and the step, one of them twice over
+    in deeper nests, and the logits need them all: a leaf that is not reordered with the beams spoils the
+    scores.
     """
 
     def __init__(self, vocabulary: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> None:
@@ -48,7 +49,7 @@ class HistoryDecoder:
         self.rows_asked = 0
 
     def start(self, memory: Memory) -> tuple:
-        zeros = torch.zeros(len(memory), 3)
+        zeros = torch.zeros_like(memory.states[:, 0])
         return zeros, ((zeros + 1, (zeros.unsqueeze(1),)), zeros[:, 0].long())
 
     def step(self, previous: Tensor, state: tuple, memory: Memory) -> tuple[Tensor, tuple, Tensor]:

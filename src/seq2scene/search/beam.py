@@ -23,8 +23,8 @@ class Live:
 
     previous: (b, w) their last words. totals: (b, w) their log-probabilities, -inf where a beam is dead.
     best: (b, n_best) the best scores of hypotheses that ended. ended: (b,) how many did.
-    history: (b, w, step) all their words, kept for n-grams only. coverage: (b, w, S) attention received so
-    far or None.
+    history: (b, w, step) all their words, kept for n-grams only.
+    coverage: (b, w, S) the attention that each source position received so far, kept if it counts.
     """
 
     rules: Rules
@@ -41,15 +41,8 @@ class Live:
         previous = torch.full_like(rules.limits, bos).unsqueeze(1)
         totals = torch.zeros_like(previous, dtype=torch.float32)
         best = totals.new_full((len(totals), n_best), NEVER)
-        return cls(
-            rules,
-            previous,
-            totals,
-            best,
-            torch.zeros_like(rules.limits),
-            previous.new_empty(*previous.shape, 0),
-            None,
-        )
+        ended, history = torch.zeros_like(rules.limits), previous.unsqueeze(2)[:, :, :0]
+        return cls(rules, previous, totals, best, ended, history, coverage=None)
 
     def __getitem__(self, index: Tensor) -> Self:
         """The beams of the sentences ``index`` (any,) only."""
@@ -61,14 +54,15 @@ class Live:
 class Beam(Constraints):
     """Keeps the ``size`` likeliest beginnings of each sentence and returns the ``n_best`` best hypotheses.
 
-    A hypothesis ends when EOS is among the ``size`` best continuations of its sentence; ``size`` others go
-    on.
+    A hypothesis ends when EOS is among the ``size`` best continuations of its sentence, and ``size``
+    others go on.
     Score: log-probability / lp + coverage penalty, computed once, when the hypothesis ends, with EOS counted
     in its length (``scoring.length_penalty``, ``scoring.coverage_penalty``).
-    normalisation: none, average or gnmt, with the exponent alpha. coverage: the weight beta of the coverage
-    penalty. A sentence is done when none of its beams can end better than the ``n_best`` it has, which loses
-    nothing; with early_stop also when ``size`` hypotheses have ended, which is faster and all that fairseq
-    does.
+
+    normalisation, alpha: the kind of lp (none, average or gnmt) and its exponent.
+    coverage: the weight beta of the coverage penalty; 0 for none.
+    early_stop: a sentence is done as soon as ``size`` hypotheses have ended. It is always done once none of
+    its beams can end better than the ``n_best`` that it has, which loses nothing.
 
     Raises UserError if a value is out of its range, or if coverage is asked of a model without attention.
     """
@@ -120,19 +114,19 @@ class Beam(Constraints):
         choose = partial(top, k=self.size + 1)  # at most one is EOS, so size others can go on
         values, words = live.rules.propose(log_probs, number, live.history.flatten(0, 1), choose)
         totals = (live.totals.view(-1, 1) + values).view(len(frontier), -1)  # (b, w * k)
-        totals, order = (
-            ranked[:, : 2 * self.size] for ranked in totals.sort(dim=1, descending=True, stable=True)
-        )
+        totals, order = totals.sort(dim=1, descending=True, stable=True)
+        totals, order = totals[:, : 2 * self.size], order[:, : 2 * self.size]
         parents = order // words.shape[1]
         tokens = words.view(len(frontier), -1).gather(1, order)
         ends = tokens == live.rules.eos
+        scores = self._score(totals, number + 1, parents, live.coverage, frontier.memory.mask)
         step = Step(
             sentences=frontier.sentences,
             tokens=tokens,
             log_probs=values.view(len(frontier), -1).gather(1, order),
             parents=parents,
             kept=ends.byte().sort(dim=1, stable=True).indices[:, : self.size],
-            ended=self._end(live, totals, parents, ends, number + 1, frontier.memory.mask),
+            ended=scores.masked_fill(~ends, NEVER)[:, : self.size],
             weights=weights,
         )
         return step, self._go_on(frontier, live, step, totals.masked_fill(ends, NEVER))
@@ -142,21 +136,18 @@ class Beam(Constraints):
         if self.coverage == 0:
             return live
         if weights is None:
-            raise UserError(
-                f"search.coverage={self.coverage}: this model has no attention; search.coverage=0 works"
-            )
+            raise UserError(f"search.coverage={self.coverage}: the model has no attention; 0 would work")
         weights = weights.view(*live.totals.shape, -1)
         return replace(live, coverage=weights if live.coverage is None else live.coverage + weights)
 
-    def _end(
-        self, live: Live, totals: Tensor, parents: Tensor, ends: Tensor, length: int, mask: Tensor
+    def _score(
+        self, totals: Tensor, length: int, parents: Tensor, coverage: Tensor | None, mask: Tensor
     ) -> Tensor:
-        """(b, E) scores of those of the first ``size`` candidates that end, -inf for the others."""
-        totals, parents, ends = (values[:, : self.size] for values in (totals, parents, ends))
+        """(b, C) what candidates of log-probability ``totals`` are worth if they end here."""
         scores = totals / length_penalty(length, self.normalisation, self.alpha)
-        if live.coverage is not None:
-            scores = scores + coverage_penalty(take(live.coverage, parents), mask.unsqueeze(1), self.coverage)
-        return scores.masked_fill(~ends, NEVER)
+        if coverage is None:
+            return scores
+        return scores + coverage_penalty(coverage, mask.unsqueeze(1), self.coverage).gather(1, parents)
 
     def _go_on(self, frontier: Frontier, live: Live, step: Step, totals: Tensor) -> Live:
         """The kept candidates as beams; ``totals`` (b, C) are -inf for those that ended."""

@@ -27,9 +27,8 @@ def require_whole(name: str, value: object, low: int) -> None:
 
 def require_number(name: str, value: object, low: float, high: float = math.inf) -> None:
     good = isinstance(value, int | float) and low <= value <= high and math.isfinite(value)
-    require(
-        name, value, good, f"a number of at least {low}" + (f" and at most {high}" if high < math.inf else "")
-    )
+    upper = f" and at most {high}" if high < math.inf else ""
+    require(name, value, good, f"a number of at least {low}{upper}")
 
 
 @dataclass(frozen=True)
@@ -106,8 +105,8 @@ class Constraints:
     max_ratio, max_extra, max_length: a sentence gets at most ``max_ratio * source length + max_extra`` words,
     and never more than ``max_length``; then EOS is forced. A longer forced prefix is written in full.
     min_length: EOS is banned before so many words, unless the limit forces it.
-    ban_unk: never write the unknown word. no_repeat_ngram: no n-gram of this size twice in a sentence; 0 for
-    no such ban.
+    ban_unk: never write the unknown word.
+    no_repeat_ngram: no n-gram of this size twice in a sentence; 0 for no such ban.
 
     Raises UserError if a value is out of its range.
     """
@@ -124,9 +123,8 @@ class Constraints:
         require_whole("max_extra", self.max_extra, 0)
         require_whole("max_length", self.max_length, 1)
         require_whole("min_length", self.min_length, 0)
-        require(
-            "min_length", self.min_length, self.min_length <= self.max_length, "at most search.max_length"
-        )
+        fits = self.min_length <= self.max_length
+        require("min_length", self.min_length, fits, f"at most search.max_length={self.max_length}")
         require_whole("no_repeat_ngram", self.no_repeat_ngram, 0)
 
     def rules(self, memory: Memory, bos: int, eos: int, pad: int, unk: int, prefix: Tensor | None) -> Rules:

@@ -35,14 +35,22 @@ class Frontier:
         self.sentences = memory.lengths.nonzero().squeeze(1)
         self.memory = memory if len(self) == len(memory) else memory[self.sentences]
         self.state = decoder.start(self.memory) if len(self) else ()
+        self.log_probs = torch.empty(0, 0, device=memory.lengths.device)
 
     def __len__(self) -> int:
         return len(self.sentences)
 
     def step(self, previous: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Reads ``previous`` (b, beams): float32 log-probabilities (rows, V), attention (rows, S) or None."""
+        """Reads ``previous`` (b, beams): float32 log-probabilities (rows, V), attention (rows, S) or None.
+
+        The log-probabilities are overwritten by the next step.
+        """
         logits, self.state, weights = self.decoder.step(previous.flatten(), self.state, self.memory)
-        return logits.log_softmax(-1, dtype=torch.float32), weights
+        if self.log_probs.numel() < logits.numel():
+            self.log_probs = torch.empty_like(logits, dtype=torch.float32)
+        # One buffer for all steps: on a CPU, touching fresh memory takes longer than the softmax.
+        log_probs = self.log_probs[: len(logits)]
+        return torch.log_softmax(logits, -1, dtype=torch.float32, out=log_probs), weights
 
     def follow(self, parents: Tensor, beams: int, going: Tensor | None = None) -> None:
         """Row j of each sentence becomes what row ``parents[:, j]`` (b, any) of its ``beams`` rows was.
