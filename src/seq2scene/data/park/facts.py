@@ -6,7 +6,16 @@ from random import Random
 
 from seq2scene.data.park.lexicon import DEFINITE, NOUNS, RESIZABLE, SHARED
 from seq2scene.data.park.meaning import Clause, Mention, Place
-from seq2scene.data.park.world import CHILDREN, EXPRESSIONS, POSES, Placed, Relation, Scene, names_of
+from seq2scene.data.park.world import (
+    CHILDREN,
+    EXPRESSIONS,
+    PORTABLE,
+    POSES,
+    Placed,
+    Relation,
+    Scene,
+    names_of,
+)
 
 LEVEL = ("next_to", "near", "behind", "in_front_of")  # places where one can also run
 SPATIAL = (*LEVEL, "left_of", "right_of", "under", "on", "in", "above", "far_from")
@@ -115,7 +124,7 @@ class Facts:
             moods = sorted({*MOODS.values()} - {MOODS[EXPRESSIONS[child.expression]]})
             return Clause("be", subject, adjective=self.rng.choice(moods), negated=True)
         has = {r.object for r in self.scene.relations if r.subject == child.name and r.kind in TAKEN}
-        things = names_of("clothing") if kind == "wear" else names_of("toy", "food")
+        things = names_of("clothing") if kind == "wear" else PORTABLE
         there = [name for name in things if name in self.scene and name not in has]
         nouns = {NOUNS[name].english for name in has}
         absent = [name for name in things if name not in self.scene and name not in DEFINITE]

@@ -84,6 +84,7 @@ FRONTS = {
     "background": "im Hintergrund",
     "foreground": "im Vordergrund",
 }
+POINTING = "points to a relative clause"  # mark of an article that is not contracted: von dem Baum, der ...
 CASES = ("nominative", "accusative", "dative")
 DEFINITE = {"m": "der den dem", "f": "die die der", "n": "das das dem", "p": "die die den"}
 INDEFINITE = {"m": "ein einen einem", "f": "eine eine einer", "n": "ein ein einem", "p": "  "}
@@ -220,7 +221,9 @@ def noun_phrase(mention: Mention, case: str, at: str, none: str | None = None) -
         found, kind = words(article, f"{at}.article", none), "none"
     else:
         table = DEFINITE if mention.form == "definite" else INDEFINITE
-        found, kind = words(table[gender].split(" ")[index], f"{at}.article"), mention.form
+        pointing = [POINTING] if mention.relative else []
+        article = words(table[gender].split(" ")[index], f"{at}.article", *pointing)
+        found, kind = article, mention.form
     ending = ENDINGS[kind][gender].split()[index]
     for what, adjective in (("size", mention.size), ("colour", mention.colour)):
         found += words(ADJECTIVES[adjective].german + ending, f"{at}.{what}") if adjective else []
@@ -244,7 +247,7 @@ def _contract(sentence: list[Word]) -> list[Word]:
     found: list[Word] = []
     for word in sentence:
         short = CONTRACTIONS.get((found[-1].text, word.text)) if found else None
-        if short:
+        if short and POINTING not in word.marks:
             found[-1] = merge(found[-1], word, short)
         else:
             found.append(word)

@@ -23,7 +23,6 @@ from seq2scene.data.park.world import SCALES as SCALE
 
 ORDER = ("s_", "p_", "hb0", "hb1", "a_", "c_", "e_", "t_")  # the order of types in the AbstractScenes files
 SEATS = ("p_0", "p_1", "p_2", "p_4")
-HELD = [name for name in names_of("toy", "food") if name != "t_14"]
 
 
 def sample_scene(rng: Random) -> Scene:
@@ -65,10 +64,11 @@ def _unused(rng: Random, names: list[str], things: list[Placed]) -> list[str]:
 
 
 def _fits(thing: Placed, things: list[Placed]) -> bool:
-    """Inside the canvas, and beside, not upon, the things at its depth."""
+    """Inside the canvas, beside the things at its depth and not upon them; children also at any depth."""
     if thing.left < -10 or thing.right > CANVAS[0] + 10:
         return False
-    level = [other for other in things if other.z == thing.z and other.kind not in ("sky", "clothing")]
+    level = [other for other in things if other.z == thing.z or other.kind == thing.kind == "child"]
+    level = [other for other in level if other.kind not in ("sky", "clothing")]
     return all(abs(thing.x - other.x) >= (thing.width + other.width) / 2 - 10 for other in level)
 
 
@@ -183,7 +183,7 @@ def _belongings(rng: Random, child: Placed, things: list[Placed]) -> None:
         ball = _unused(rng, list(BALLS), things)[0]
         things.append(_centred(ball, child.foot, child.z, 0))
     elif rng.random() < 0.6:
-        held = _unused(rng, HELD, things)[0]
+        held = _unused(rng, list(PORTABLE), things)[0]
         things.append(_centred(held, child.hand, child.z, child.flip))
 
 
@@ -199,10 +199,12 @@ def _loose(rng: Random, name: str, things: list[Placed]) -> None:
 
 
 def _sky(rng: Random, things: list[Placed]) -> None:
+    """One or two things in the sky, often above something on the ground."""
     for name in rng.sample(names_of("sky"), rng.choice((1, 1, 1, 2))):
         z = rng.choice((0, 1, 1, 2))
-        tall = SCALE[z] * THINGS[name].height
+        width, height = SCALE[z] * THINGS[name].width, SCALE[z] * THINGS[name].height
         x = rng.choice(things).x + rng.uniform(-30, 30) if rng.random() < 0.6 else rng.uniform(50, 450)
-        thing = _put(name, x, rng.uniform(tall + 2, max(tall + 10, 130)), z, rng.randrange(2))
+        x = min(max(x, width / 2), CANVAS[0] - width / 2)
+        thing = _put(name, x, rng.uniform(height + 2, max(height + 10, 130)), z, rng.randrange(2))
         if all(t.kind != "sky" or abs(t.x - x) > (t.width + thing.width) / 2 for t in things):
             things.append(thing)

@@ -139,6 +139,7 @@ THINGS: dict[str, Thing] = {
 }
 CHILDREN = ("hb0", "hb1")
 BALLS = ("t_0", "t_2", "t_4", "t_5")
+PORTABLE = tuple(name for name, thing in THINGS.items() if thing.kind in ("toy", "food") and name != "t_14")
 EYEWEAR = ("c_8", "c_9")
 BEASTS = ("a_0", "a_5")  # what children run away from
 
