@@ -11,7 +11,9 @@ from seq2scene.data.park.world import (
     CHILDREN,
     GROUND,
     INSIDES,
+    PORTABLE,
     POSES,
+    SCALES,
     SHELTERS,
     SURFACES,
     THINGS,
@@ -19,7 +21,6 @@ from seq2scene.data.park.world import (
     Scene,
     names_of,
 )
-from seq2scene.data.park.world import SCALES as SCALE
 
 ORDER = ("s_", "p_", "hb0", "hb1", "a_", "c_", "e_", "t_")  # the order of types in the AbstractScenes files
 SEATS = ("p_0", "p_1", "p_2", "p_4")
@@ -50,7 +51,7 @@ def sample_scene(rng: Random) -> Scene:
 def _put(name: str, x: float, bottom: float, z: int, flip: int, pose: int = 0, expression: int = 0) -> Placed:
     """A thing standing with its lower edge at ``bottom``."""
     return Placed(
-        name, round(x), round(bottom - SCALE[z] * THINGS[name].height / 2), z, flip, pose, expression
+        name, round(x), round(bottom - SCALES[z] * THINGS[name].height / 2), z, flip, pose, expression
     )
 
 
@@ -128,7 +129,7 @@ def _company(rng: Random, child: Placed, things: list[Placed]) -> None:
 
 
 def _aside(rng: Random, child: Placed, name: str, side: int, flip: int, things: list[Placed]) -> None:
-    apart = (child.width + SCALE[child.z] * THINGS[name].width) / 2 + rng.uniform(0, 12)
+    apart = (child.width + SCALES[child.z] * THINGS[name].width) / 2 + rng.uniform(0, 12)
     thing = _put(name, child.x + side * apart, child.bottom + rng.uniform(-2, 2), child.z, flip)
     if _fits(thing, things):
         things.append(thing)
@@ -150,7 +151,7 @@ def _near(rng: Random, name: str, anchor: Placed) -> Placed:
         x = anchor.x + rng.uniform(-0.2, 0.2) * anchor.width
         return _put(name, x, anchor.bottom + rng.uniform(0, 3), z, flip)
     if way == "beside":
-        apart = (anchor.width + SCALE[z] * THINGS[name].width) / 2 + rng.uniform(2, 32)
+        apart = (anchor.width + SCALES[z] * THINGS[name].width) / 2 + rng.uniform(2, 32)
         return _put(name, anchor.x + rng.choice((-1, 1)) * apart, anchor.bottom + rng.uniform(-3, 3), z, flip)
     z += -1 if way == "before" else 1
     x = anchor.x + rng.uniform(-0.35, 0.35) * anchor.width
@@ -202,7 +203,7 @@ def _sky(rng: Random, things: list[Placed]) -> None:
     """One or two things in the sky, often above something on the ground."""
     for name in rng.sample(names_of("sky"), rng.choice((1, 1, 1, 2))):
         z = rng.choice((0, 1, 1, 2))
-        width, height = SCALE[z] * THINGS[name].width, SCALE[z] * THINGS[name].height
+        width, height = SCALES[z] * THINGS[name].width, SCALES[z] * THINGS[name].height
         x = rng.choice(things).x + rng.uniform(-30, 30) if rng.random() < 0.6 else rng.uniform(50, 450)
         x = min(max(x, width / 2), CANVAS[0] - width / 2)
         thing = _put(name, x, rng.uniform(height + 2, max(height + 10, 130)), z, rng.randrange(2))
