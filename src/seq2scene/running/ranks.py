@@ -116,7 +116,7 @@ def ranks(script: Path, count: int) -> Iterator[None]:
 
 @contextmanager
 def _tied_to_parent() -> Iterator[None]:
-    """The body of a child: it ends as soon as rank 0 has ended, in whatever way, and never hides a failure."""
+    """The body of a child: it ends as soon as rank 0 has ended, however it did, and hides no failure."""
 
     def end_with_parent() -> None:
         os.read(0, 1)  # returns when rank 0's end of our standard input closes
