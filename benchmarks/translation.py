@@ -2,10 +2,10 @@
 
     python benchmarks/translation.py [--data FOLDER] [--ckpt RUN] [--threads 2] [--steps 200]
 
-Training rows are the size of the published comparisons on Multi30k (one layer, 256 embedding features, an encoder of
-2 x 128 and a decoder of 256 cells, general attention, 64 sentences a batch): real target tokens per second through
-the whole of Lightning's loop, after a warm-up of as many steps. Search rows, with --ckpt, translate
-test_2016_flickr with a trained model, once loaded and warm. Every row runs in a process of its own.
+Training rows are the size of the published comparisons on Multi30k (one layer, 256 embedding features, an
+encoder of 2 x 128 and a decoder of 256 cells, general attention, 64 sentences a batch): real target tokens
+per second through the whole of Lightning's loop, after a warm-up of as many steps. Search rows, with --ckpt,
+translate test_2016_flickr with a trained model, once loaded and warm. Every row runs in a process of its own.
 """
 
 import argparse
@@ -82,7 +82,7 @@ def measure_training(overrides: list[str], data: str, steps: int) -> dict:
 
 
 def measure_search(overrides: list[str], data: str, ckpt: str) -> dict:
-    """Sentences per second on test_2016_flickr, length-sorted in batches of 128, decoding to text included."""
+    """Sentences per second of test_2016_flickr, sorted by length in batches of 128, text made of them too."""
     import torch
 
     from seq2scene.building import build

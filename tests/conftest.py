@@ -13,5 +13,7 @@ def shared_data() -> Path:
     """Folder of the published data sets; tests that want it skip where it is absent."""
     folder = Path(os.environ.get("SEQ2SCENE_TEST_DATA", ROOT.parent / "shared" / "data"))
     if not folder.is_dir():
-        pytest.skip("published data not at hand: set SEQ2SCENE_TEST_DATA to the folder that holds multi30k/ ...")
+        pytest.skip(
+            "published data not at hand: set SEQ2SCENE_TEST_DATA to the folder that holds multi30k/ ..."
+        )
     return folder

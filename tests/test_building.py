@@ -47,5 +47,5 @@ def test_whole_numbers_are_numbers() -> None:
 
 
 def test_a_target_that_does_not_exist_is_named() -> None:
-    with pytest.raises(UserError, match="cannot build seq2scene.attention.Nothing"):
+    with pytest.raises(UserError, match=r"cannot build seq2scene\.attention\.Nothing"):
         build({"_target_": "seq2scene.attention.Nothing"}, "attention")

@@ -82,6 +82,8 @@ def _check(target: Any, config: Mapping[str, Any], where: str) -> None:
         place = f"{where}.{key}" if where else key
         if key not in parameters and not open_ended:
             raise UserError(f"{place} is not an option; options are {', '.join(parameters)}")
+        if value == "???":
+            raise UserError(f"{place} is required: set {place}=...")
         if key in hints and not _fits(value, hints[key]):
             kind = getattr(hints[key], "__name__", None) or str(hints[key])
             raise UserError(f"{place}={value!r} has the wrong type: it must be {kind}")

@@ -37,7 +37,7 @@ def test_a_truncated_checkpoint_is_called_damaged(tmp_path: Path) -> None:
     for keep in (0, 10, 1000, path.stat().st_size - 10):
         cut = tmp_path / f"cut_{keep}.ckpt"
         cut.write_bytes(path.read_bytes()[:keep])
-        with pytest.raises(UserError, match="is damaged or no checkpoint|is no checkpoint"):
+        with pytest.raises(UserError, match=r"is damaged or no checkpoint|is no checkpoint"):
             load_checkpoint(cut)
 
 
@@ -53,5 +53,5 @@ def test_a_missing_checkpoint_names_those_that_are_there(tmp_path: Path) -> None
     with pytest.raises(UserError, match=r"no checkpoint at .*best\.ckpt: it holds .*last\.ckpt"):
         find_checkpoint(tmp_path, "best.ckpt")
     assert find_checkpoint(tmp_path, "last.ckpt") == tmp_path / "last.ckpt"
-    with pytest.raises(UserError, match="give the .ckpt file or the folder of a run"):
+    with pytest.raises(UserError, match=r"give the \.ckpt file or the folder of a run"):
         find_checkpoint(tmp_path / "nowhere.ckpt", "best.ckpt")

@@ -6,11 +6,11 @@ import torch
 from seq2scene.tasks.schedules import halving, warm_up, warm_up_cosine
 
 
-def rates(make, steps: int, **settings) -> list[float]:
+def rates(make, count: int, **settings) -> list[float]:
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
     schedule = make(optimizer, **settings)
     found = []
-    for _ in range(steps):
+    for _ in range(count):
         found.append(schedule.get_last_lr()[0])
         optimizer.step()
         schedule.step()

@@ -1,6 +1,7 @@
 """Checkpoints: tensors and plain containers, loaded without executing anything they hold."""
 
 import pickle
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         UserError: if the file is damaged, foreign, or holds anything that would have to be executed.
     """
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Detected pickle protocol")  # of a file that is refused anyway
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(
             f"{path} is no checkpoint of this project: it holds objects, and loading them could run foreign "

@@ -18,12 +18,15 @@ from seq2scene.running.length_report import bleu_by_length, write_csv, write_plo
 from seq2scene.running.trainers import make_trainer, processes, quieten
 from seq2scene.tasks.nmt import NMT, Translation
 
+GROUP = 200  # sentences in a group of Luong et al. 2015, Figure 6
+
 
 def evaluate_translation(trainer: pl.Trainer, task: NMT, data: ParallelText, folder: Path) -> dict[str, Any]:
     """Translates and scores every test set; the scores by name of the set and of the score.
 
     Into ``folder`` go metrics.json and, of each set, NAME.hypotheses.txt (line by line, as the source file),
-    NAME.scores.txt (log-probabilities), NAME.by_length.csv and .png.
+    NAME.scores.txt (log-probabilities), and BLEU by sentence length as CSV and PNG: NAME.by_length in buckets
+    of five words, NAME.by_length_groups in groups of 200 sentences.
     """
     data.trainer = trainer  # the loaders deal to its ranks
     results = {}
@@ -58,9 +61,10 @@ def _write(name: str, translations: list[Translation], task: NMT, data: Parallel
     tokens = [" ".join(split(text)) for text in texts]
     lines = data.references(name)
     references = [" ".join(split(lines[one.line])) for one in translations]
-    rows = {name: bleu_by_length(tokens, references, tokenize="none")}
-    write_csv(folder / f"{name}.by_length.csv", rows)
-    write_plot(folder / f"{name}.by_length.png", rows)
+    for report, group in (("by_length", None), ("by_length_groups", GROUP)):
+        rows = {name: bleu_by_length(tokens, references, tokenize="none", group=group)}
+        write_csv(folder / f"{name}.{report}.csv", rows)
+        write_plot(folder / f"{name}.{report}.png", rows)
 
 
 def show_results(results: dict[str, dict[str, Any]]) -> None:

@@ -12,8 +12,8 @@ from seq2scene.sequences.padding import lengths_to_mask
 class Sentences:
     """Right-padded token ids of B sentences.
 
-    ids: (B, T) int64. mask: (B, T) bool, True on real positions. lengths: (B,) int64, always on the CPU, so that
-    packing a batch never waits for the device.
+    ids: (B, T) int64. mask: (B, T) bool, True on real positions. lengths: (B,) int64, always on the CPU, so
+    that packing a batch never waits for the device.
     """
 
     ids: Tensor
@@ -40,9 +40,9 @@ class Sentences:
 class ParallelBatch:
     """B sentence pairs.
 
-    source: the sentences read. target: the sentences to write, each ending in EOS (the gold of teacher forcing).
-    lines: (B,) int64 on the CPU, the 0-based line of each pair in its corpus. references: for evaluation, the target
-    lines as they stand in the file, which unknown words do not simplify.
+    source: the sentences read. target: the sentences to write, each ending in EOS (the gold of teacher
+    forcing). lines: (B,) int64 on the CPU, the 0-based line of each pair in its corpus. references: for
+    evaluation, the target lines as they stand in the file, which unknown words do not simplify.
     """
 
     source: Sentences

@@ -9,9 +9,9 @@ from torch import Tensor
 class Memory:
     """The encoded inputs of B sentences, S positions each.
 
-    states: (B, S, D), zero on padding. keys: (B, S, K), the states as the attention compares them, projected once.
-    mask: (B, S) bool. lengths: (B,) int64 on the device. final: the encoder's last recurrent state, (h,) or (h, c),
-    each (B, layers, D).
+    states: (B, S, D), zero on padding. keys: (B, S, K), the states as the attention compares them, projected
+    once. mask: (B, S) bool. lengths: (B,) int64 on the device. final: the encoder's last recurrent state,
+    (h,) or (h, c), each (B, layers, D).
     """
 
     states: Tensor

@@ -1,6 +1,7 @@
 """Padding, lengths and masks: the one place where ragged sentences become rectangles.
 
-B sentences, T positions. A mask is a bool tensor (B, T), True on real positions, and real positions come first.
+B sentences, T positions. A mask is a bool tensor (B, T), True on real positions, and real positions come
+first.
 """
 
 import torch
@@ -21,7 +22,8 @@ def pad(sentences: list[Tensor], value: int) -> tuple[Tensor, Tensor]:
 def pad_flat(tokens: Tensor, starts: Tensor, lengths: Tensor, value: int) -> Tensor:
     """Cuts sentences out of one flat array and pads them: (B, T) with T the longest, at least 1.
 
-    ``tokens`` (all tokens,); ``starts`` and ``lengths`` (B,) index into it. One gather, no loop over sentences.
+    ``tokens`` (all tokens,); ``starts`` and ``lengths`` (B,) index into it. One gather, no loop over
+    sentences.
     """
     width = max(int(lengths.max()), 1) if len(lengths) else 1
     mask = lengths_to_mask(lengths, width)

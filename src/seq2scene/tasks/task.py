@@ -49,7 +49,7 @@ class Task(pl.LightningModule):
         loss = self.loss(batch)
         self._normaliser = loss.normaliser if self._normaliser is None else self._normaliser + loss.normaliser
         per_position = loss.nll / loss.count
-        self.log("train/loss", per_position, batch_size=len(batch))
+        self.log("train/loss", per_position, prog_bar=True, batch_size=len(batch))
         self.log("train/perplexity", per_position.exp(), prog_bar=True, batch_size=len(batch))
         return loss.total
 

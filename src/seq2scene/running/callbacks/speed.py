@@ -20,6 +20,11 @@ class Speed(pl.Callback):
         self.every_n_steps = every_n_steps
         self._tokens, self._batches, self._since = 0, 0, 0.0
 
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        shares = {f"data/real_{side}_tokens": s for side, s in trainer.datamodule.padding_efficiency.items()}
+        for logger in trainer.loggers:
+            logger.log_metrics(shares, step=trainer.global_step)
+
     def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self._start()
 

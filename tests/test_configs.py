@@ -1,0 +1,138 @@
+"""Every option of every group composes, and what it describes can be built and trained."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf, open_dict
+
+import seq2scene.running.entry  # noqa: F401  (the configs' variables)
+from seq2scene.building import build
+from seq2scene.errors import UserError
+from seq2scene.running.checkpoints import build_task
+from seq2scene.sequences.batch import ParallelBatch
+from seq2scene.sequences.language import Language
+from seq2scene.sequences.tokenizers import choose
+from seq2scene.sequences.vocabulary import Vocabulary
+
+CONF = Path(__file__).resolve().parents[1] / "conf"
+SIZES = ["debug=tiny", "data=park"]
+
+
+def options(group: str) -> list[str]:
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+@pytest.fixture
+def composed(tmp_path: Path):
+    """Composes a plain config as the training entry point would, its outputs in a folder of the test."""
+
+    def make(*overrides: str) -> dict[str, Any]:
+        with initialize_config_dir(str(CONF), version_base="1.3", job_name="test"):
+            cfg = compose(
+                "train", [*overrides, f"hydra.runtime.output_dir={tmp_path}"], return_hydra_config=True
+            )
+            HydraConfig.instance().set_config(cfg)
+            with open_dict(cfg):
+                del cfg["hydra"]
+            return OmegaConf.to_container(cfg, resolve=True)
+
+    yield make
+    GlobalHydra.instance().clear()
+    HydraConfig.instance().cfg = None
+
+
+def description() -> dict[str, Any]:
+    vocabulary = Vocabulary.count([list("abcdef")])
+    language = Language(choose("whitespace", "en"), vocabulary).state()
+    return {"source": language, "target": language, "source_eos": False}
+
+
+def batch() -> ParallelBatch:
+    language = Language.from_state(description()["source"])
+    lines = ["a b c", "d", "f e d c b a"]
+    return ParallelBatch(
+        language.batch(lines), language.batch(lines[::-1], eos=True), torch.arange(3), tuple(lines[::-1])
+    )
+
+
+class Pretend:
+    """Just enough of a trainer for a module outside one."""
+
+    precision, accumulate_grad_batches, world_size = "32-true", 1, 1
+
+
+@pytest.mark.parametrize("feed", ["true", "false"])
+@pytest.mark.parametrize("attention", options("attention"))
+def test_every_attention_trains_and_translates(composed, attention: str, feed: str) -> None:
+    config = composed(*SIZES, f"attention={attention}", f"model.decoder.input_feeding={feed}")
+    task = build_task(config, description())
+    loss = task.loss(batch())
+    loss.total.backward()
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in task.parameters())
+    assert loss.count.item() == 3 + 1 + 6 + 3
+    assert task.eval().translate(batch().source).tokens.shape[0] == 3
+
+
+@pytest.mark.parametrize("model", options("model"))
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_every_model_and_cell_trains(composed, model: str, cell: str) -> None:
+    task = build_task(composed(*SIZES, f"model={model}", f"model.encoder.cell={cell}"), description())
+    task.loss(batch()).total.backward()
+
+
+@pytest.mark.parametrize("search", options("search"))
+def test_every_search_finds_something(composed, search: str) -> None:
+    task = build_task(composed(*SIZES, f"search={search}"), description()).eval()
+    assert (task.translate(batch().source).lengths > 0).all()
+
+
+@pytest.mark.parametrize("optimizer", options("optimizer"))
+def test_every_optimizer_steps(composed, optimizer: str) -> None:
+    config = composed(*SIZES, f"optimizer={optimizer}")
+    weight = torch.nn.Parameter(torch.ones(2))
+    made = build(config["optimizer"], "optimizer", params=[weight])
+    weight.sum().backward()
+    made.step()
+    assert (weight != 1).all()
+
+
+@pytest.mark.parametrize("schedule", options("schedule"))
+def test_every_schedule_is_built_for_its_optimizer(composed, monkeypatch, schedule: str) -> None:
+    task = build_task(composed(*SIZES, f"schedule={schedule}"), description())
+    monkeypatch.setattr(type(task), "trainer", Pretend())
+    monkeypatch.setattr(type(task), "_steps_per_epoch", lambda self: 10)
+    made = task.configure_optimizers()
+    assert made["lr_scheduler"]["interval"] in ("step", "epoch")
+
+
+@pytest.mark.parametrize("group", ["logger", "callbacks"])
+def test_every_logger_and_callback_is_built(composed, group: str) -> None:
+    for option in options(group):
+        for name, part in composed(*SIZES, f"{group}={option}")[group].items():
+            build(part, f"{group}.{name}")
+
+
+@pytest.mark.parametrize("group", ["trainer", "data", "task", "experiment", "debug"])
+def test_every_other_option_composes(composed, group: str) -> None:
+    for option in options(group):
+        config = composed(f"{group}={option}")
+        assert config["task"]["name"] and config["trainer"]["max_epochs"] > 0
+
+
+def test_what_must_be_given_is_asked_for_by_its_key(composed) -> None:
+    with pytest.raises(UserError, match=r"data\.train is required"):
+        build(composed("data=text_files")["data"], "data")
+
+
+def test_smoothing_does_not_touch_the_reported_likelihood(composed) -> None:
+    plain = build_task(composed(*SIZES, "loss.smoothing=0", "seed=1"), description()).eval()
+    smooth = build_task(composed(*SIZES, "loss.smoothing=0.2", "seed=1"), description()).eval()
+    smooth.load_state_dict(plain.state_dict())
+    ours, theirs = plain.loss(batch()), smooth.loss(batch())
+    torch.testing.assert_close(ours.nll, theirs.nll)
+    assert ours.total.item() != pytest.approx(theirs.total.item())
