@@ -137,7 +137,7 @@ class Beam(Constraints):
             return live
         if weights is None:
             raise UserError(f"search.coverage={self.coverage}: the model has no attention; 0 would work")
-        weights = weights.view(*live.totals.shape, -1)
+        weights = weights.unflatten(0, live.totals.shape)
         return replace(live, coverage=weights if live.coverage is None else live.coverage + weights)
 
     def _score(
