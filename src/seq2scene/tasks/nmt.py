@@ -75,7 +75,7 @@ class NMT(Task):
                 "perplexity_words": Perplexity(),
                 "bleu": CorpusBleu(lowercase=lowercase),
                 "bleu_tok": CorpusBleu(tokenize="none"),
-                "chrf": CorpusChrf(),
+                "chrf": CorpusChrf(lowercase=lowercase),
             }
         )
 
