@@ -140,7 +140,7 @@ def _rendezvous(count: int) -> dict[str, str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    threads = max(1, len(os.sched_getaffinity(0)) // count)
+    threads = max(1, torch.get_num_threads() // count)
     return {
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),
