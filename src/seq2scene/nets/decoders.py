@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seq2scene.errors import UserError
+from seq2scene.nets.dropout import Dropout, dropout_mask
 from seq2scene.nets.encoders import recurrent
 from seq2scene.sequences.memory import Memory
 
@@ -54,7 +55,7 @@ class LuongDecoder(nn.Module):
     ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary_size, embedding_size, padding_idx=padding)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.rnn = recurrent(cell)(
             embedding_size + (hidden_size if input_feeding else 0),
             hidden_size,
@@ -159,9 +160,9 @@ class LuongDecoder(nn.Module):
         lstm = isinstance(self.rnn, nn.LSTM)
         w_word, w_fed = self.rnn.weight_ih_l0.split([words, self.rnn.hidden_size], dim=1)
         gates = F.linear(embedded, w_word, self.rnn.bias_ih_l0).unbind(1)  # T times (N, gates)
-        keep = self.dropout(torch.ones_like(embedded[:, :, :1]).expand(-1, -1, self.rnn.hidden_size)).unbind(
-            1
-        )
+        dropping = self.training and self.dropout.p > 0
+        shape = (*embedded.shape[:2], self.rnn.hidden_size)
+        keep = dropout_mask(shape, self.dropout.p, embedded).unbind(1) if dropping else None
         layers = [tuple(layer) for layer in zip(*(s.unbind(1) for s in state[0]), strict=True)]
         fed, features, weights = state[1], [], []
         for t in range(steps):
@@ -174,7 +175,7 @@ class LuongDecoder(nn.Module):
                 update = lstm_update if lstm else gru_update
                 layers[layer] = update(inputs, below, w_hidden, b_hidden)
             fed, attention = self._attend(layers[-1][0].unsqueeze(1), memory)
-            fed = fed.squeeze(1) * keep[t]
+            fed = fed.squeeze(1) if keep is None else fed.squeeze(1) * keep[t]
             features.append(fed)
             weights.append(attention)
         last = tuple(torch.stack(s, dim=1) for s in zip(*layers, strict=True))

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from seq2scene.errors import UserError
+from seq2scene.nets.dropout import Dropout
 from seq2scene.sequences.batch import Sentences
 from seq2scene.sequences.padding import reverse
 
@@ -51,7 +52,7 @@ class RecurrentEncoder(nn.Module):
         if packing not in ("packed", "gather"):
             raise UserError(f"encoder.packing={packing} is not a choice; choose one of packed, gather")
         self.embedding = nn.Embedding(vocabulary_size, embedding_size, padding_idx=padding)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.rnn = recurrent(cell)(
             embedding_size,
             hidden_size,
@@ -103,22 +104,23 @@ class RecurrentEncoder(nn.Module):
         return states, final if isinstance(final, tuple) else (final,)
 
     def _gathered(self, embedded: Tensor, source: Sentences) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Every direction as a plain forward run; the backward one on sentences reversed in place."""
+        """Every direction as a run over the padded rectangle, the backward one over the flipped one."""
         inputs, finals = embedded, []
         for layer in range(self.rnn.num_layers):
             if layer > 0:
                 inputs = nn.functional.dropout(inputs, self.rnn.dropout, self.training)
             outputs = []
             for suffix in ("", "_reverse")[: self.directions]:
-                turned = reverse(inputs, source.lengths) if suffix else inputs
-                states, final = self._held_run(turned, source.mask, f"_l{layer}{suffix}")
-                outputs.append(reverse(states, source.lengths) if suffix else states)
+                states, final = self._held_run(inputs, source.mask, f"_l{layer}{suffix}", bool(suffix))
+                outputs.append(states)
                 finals.append(final)
             inputs = torch.cat(outputs, dim=2)
         return inputs, tuple(torch.cat(state) for state in zip(*finals, strict=True))
 
-    def _held_run(self, inputs: Tensor, mask: Tensor, name: str) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """One layer, one direction, whose memory stands still on padding.
+    def _held_run(
+        self, inputs: Tensor, mask: Tensor, name: str, backward: bool
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """One layer, one direction, whose memory stands still on padding, in front of words as behind them.
 
         A further input feature, 1 on padding, drives the gates there: an LSTM's input gate shut and forget
         gate open, so that c is kept; a GRU's update gate open, so that h is. An LSTM's last h is looked up.
@@ -138,8 +140,10 @@ class RecurrentEncoder(nn.Module):
         zeros = inputs.new_zeros(1, len(inputs), cells)
         start = (zeros, zeros) if lstm else zeros
         run = torch.lstm if lstm else torch.gru
+        inputs = inputs.flip(1) if backward else inputs
         states, final, *cell = run(inputs, start, weights, True, 1, 0.0, self.training, False, True)
+        states = states.flip(1) if backward else states
         if lstm:
-            last = (mask.sum(dim=1) - 1).clamp(min=0)
-            final = states[torch.arange(len(last), device=last.device), last].unsqueeze(0)
+            last = torch.zeros_like(mask[:, 0], dtype=torch.int64) if backward else mask.sum(dim=1) - 1
+            final = states[torch.arange(len(last), device=last.device), last.clamp(min=0)].unsqueeze(0)
         return states, (final, *cell)

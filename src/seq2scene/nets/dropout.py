@@ -1,0 +1,34 @@
+"""Dropout whose masks are cheap to draw on a CPU.
+
+PyTorch draws a CPU's masks one generator call an element, which at a recurrent translator's size takes about
+as long as its encoder. Here one call of 64 random bits decides on four elements.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+STEPS = 2**16  # what 16 random bits can tell apart: the probability is rounded to a multiple of 1 / STEPS
+
+
+def dropout_mask(shape: tuple[int, ...], probability: float, like: Tensor) -> Tensor:
+    """What multiplies a tensor to drop its elements: 0 with ``probability``, else 1 / (1 - probability).
+
+    Of any shape, with the device and dtype of ``like``; from PyTorch's global generator.
+    """
+    if like.device.type != "cpu" or probability in (0.0, 1.0):
+        return F.dropout(like.new_ones(shape), probability)
+    size = torch.Size(shape).numel()
+    dropped = round(probability * STEPS)
+    bits = torch.empty(-(-size // 4), dtype=torch.int64).random_(torch.iinfo(torch.int64).min, None)
+    kept = bits.view(torch.int16)[:size].view(shape) >= dropped - STEPS // 2
+    return kept.to(like.dtype) * (STEPS / (STEPS - dropped))
+
+
+class Dropout(nn.Dropout):
+    """``nn.Dropout`` by ``dropout_mask``."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return inputs
+        return inputs * dropout_mask(inputs.shape, self.p, inputs)
