@@ -127,7 +127,7 @@ def test_a_run_leaves_what_it_promises(trained: Path) -> None:
         "train/tokens_per_second",
         "train/gradient_norm",
     } <= columns
-    assert len(list((trained / "samples").glob("epoch_*.csv"))) == 3
+    assert len(list((trained / "samples").glob("step_*.csv"))) == 3
     assert len(list((trained / "samples").glob("*.png"))) == 9
     assert (trained / "hparams.yaml").read_text().count("git:") == 1
 

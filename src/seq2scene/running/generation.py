@@ -36,6 +36,7 @@ def generate(cfg: DictConfig) -> None:
     number = 0
     with _output(cfg.out) as out:
         for lines in _chunks(_lines(cfg), cfg.batch_size):
+            _tell_unknown(task, lines, number)
             source, prefix = _read(
                 task, lines, cfg.prefix, bool(checkpoint["hyper_parameters"]["description"]["source_eos"])
             )
@@ -113,6 +114,16 @@ def _read(
         return source, None
     forced = torch.tensor(task.target.encode(prefix), device=task.device)
     return source, forced.expand(len(lines), -1)
+
+
+def _tell_unknown(task: NMT, lines: list[str], before: int) -> None:
+    """Names on stderr the words of each line that the model does not know."""
+    for number, line in enumerate(lines, start=before + 1):
+        unknown = [
+            token for token in task.source.tokenizer.split(line) if token not in task.source.vocabulary
+        ]
+        if unknown:
+            print(f"line {number}: unknown to the model: {' '.join(unknown)}", file=sys.stderr)
 
 
 def _write(out: TextIO, number: int, task: NMT, found: Hypotheses, row: int, scores: bool) -> None:

@@ -11,12 +11,18 @@ import pytorch_lightning as pl
 import torch
 
 from seq2scene.building import build
+from seq2scene.errors import UserError
 from seq2scene.running.ranks import local_devices, ranks
 
 
 @contextmanager
 def processes(trainer: dict[str, Any], script: Path) -> Iterator[None]:
     """Runs the body in as many processes of this machine as the trainer's config asks for."""
+    if trainer["strategy"] in ("ddp_spawn", "ddp_fork", "ddp_notebook"):
+        raise UserError(
+            f"trainer.strategy={trainer['strategy']} would start processes of its own; use ddp, which sweeps "
+            "survive too"
+        )
     with ranks(script, local_devices(trainer["devices"], trainer["accelerator"])):
         yield
 
@@ -34,6 +40,7 @@ def quieten() -> None:
     """Silences what Lightning tells everybody and nobody here can act on."""
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    warnings.filterwarnings("ignore", ".*recommended to use .*sync_dist=True.*")  # metrics sync themselves
     warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)
     warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
     warnings.filterwarnings("ignore", ".*Experiment logs directory .* exists and is not empty.*")

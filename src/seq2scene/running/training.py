@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from hydra import compose
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
@@ -14,6 +15,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from seq2scene.building import build
 from seq2scene.painting.curves import draw_curves
 from seq2scene.painting.figures import save_picture
+from seq2scene.running.callbacks.provenance import Provenance
 from seq2scene.running.checkpoints import build_task, find_checkpoint, load_checkpoint, task_of
 from seq2scene.running.entry import ROOT
 from seq2scene.running.evaluation import evaluate_translation, show_results
@@ -26,15 +28,15 @@ def train(cfg: DictConfig, script: Path) -> float:
     script: the entry point, which further processes of the same job run too. Returns the best value of the
     monitored metric, which sweepers optimise.
     """
-    start = None
+    start, overrides = None, given_overrides()
     if cfg.resume is not None:
         start = find_checkpoint(cfg.resume, "last.ckpt")
-        checkpoint = load_checkpoint(start)
-        cfg = compose("train", merge_overrides(checkpoint["overrides"], given_overrides()))
+        overrides = merge_overrides(load_checkpoint(start)["overrides"], overrides)
+        cfg = compose("train", overrides)
     config = OmegaConf.to_container(cfg, resolve=True)
     folder = Path(HydraConfig.get().runtime.output_dir)
     with processes(config["trainer"], script):
-        return _train(config, folder, start)
+        return _train(config, overrides, folder, start)
 
 
 def given_overrides() -> list[str]:
@@ -52,7 +54,7 @@ def merge_overrides(saved: list[str], given: list[str]) -> list[str]:
     return [override for override in saved if key(override) not in replaced] + given
 
 
-def _train(config: dict[str, Any], folder: Path, start: Path | None) -> float:
+def _train(config: dict[str, Any], overrides: list[str], folder: Path, start: Path | None) -> float:
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     quieten()
     data = build(config["data"], "data")
@@ -63,10 +65,11 @@ def _train(config: dict[str, Any], folder: Path, start: Path | None) -> float:
     task = build_task(config, data.description())
     loggers = [build(logger, f"logger.{name}") for name, logger in config["logger"].items()]
     callbacks = [build(callback, f"callbacks.{name}") for name, callback in config["callbacks"].items()]
-    callbacks.append(Provenance())
+    callbacks.append(Provenance(overrides, git_revision()))
     if not config["trainer"]["enable_progress_bar"]:
         callbacks = [c for c in callbacks if not isinstance(c, pl.callbacks.ProgressBar)]
     trainer = make_trainer(config["trainer"], callbacks=callbacks, logger=loggers, default_root_dir=folder)
+    torch.manual_seed(config["seed"] + trainer.global_rank)  # equal weights, but dropout of each rank's own
     for logger in loggers:
         logger.log_hyperparams({**config, "git": git_revision()})
     try:
@@ -82,16 +85,6 @@ def _train(config: dict[str, Any], folder: Path, start: Path | None) -> float:
     finally:
         finish(loggers)
     return float("nan") if best is None else float(best)
-
-
-class Provenance(pl.Callback):
-    """Keeps in every checkpoint how it came about: the overrides to compose its config from, and the
-    revision.
-    """
-
-    def on_save_checkpoint(self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict) -> None:
-        checkpoint["overrides"] = given_overrides()
-        checkpoint["git"] = git_revision()
 
 
 def git_revision() -> str | None:
@@ -123,7 +116,7 @@ def _report(config: dict[str, Any], folder: Path, results: dict[str, Any]) -> No
         ("metrics.csv", "every logged number"),
         ("curves.png", "learning curves"),
         ("metrics.json", "scores on the test sets"),
-        ("samples", "sample translations and attention maps, by epoch"),
+        ("samples", "sample translations and attention maps, by step"),
     ):
         if (folder / name).exists():
             print(f"  {name:14} {what}")

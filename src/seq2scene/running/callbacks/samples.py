@@ -17,8 +17,8 @@ COLUMNS = ["line", "source", "reference", "translation", "log_prob"]
 
 
 class SampleTranslations(pl.Callback):
-    """Writes ``folder/epoch_NNN.csv`` and attention maps ``folder/epoch_NNN_line_L.png``, and shows both to
-    W&B and TensorBoard where those log. ``lines`` are spread evenly over the validation set; the first
+    """Writes ``folder/step_NNNNNN.csv`` and attention maps ``folder/step_NNNNNN_line_L.png``, and shows both
+    to W&B and TensorBoard where those log. ``lines`` are spread evenly over the validation set; the first
     ``pictures`` of them are drawn.
     """
 
@@ -56,7 +56,7 @@ class SampleTranslations(pl.Callback):
 
     def _write(self, trainer: pl.Trainer, rows: list[list], pictures: dict[int, np.ndarray]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        stem = f"epoch_{trainer.current_epoch:03d}"
+        stem = f"step_{trainer.global_step:06d}"
         with open(self.folder / f"{stem}.csv", "w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([COLUMNS, *rows])
         for line, picture in pictures.items():
