@@ -1,4 +1,4 @@
-"""Prints the tables of RESULTS.md from finished runs: python experiments/collect.py NAME=RUN ... [--epochs]"""
+"""Prints the tables of RESULTS.md from runs: python experiments/collect.py NAME=RUN_FOLDER ... [--epochs]"""
 
 import argparse
 import csv

@@ -89,5 +89,5 @@ class Task(pl.LightningModule):
         }
 
     def _steps_per_epoch(self) -> int:
-        batches = len(self.trainer.datamodule.train_dataloader())
-        return -(-batches // self.trainer.accumulate_grad_batches)
+        self.trainer.fit_loop.setup_data()  # Lightning would do it later, after the schedule needs its count
+        return -(-int(self.trainer.num_training_batches) // self.trainer.accumulate_grad_batches)
