@@ -94,7 +94,9 @@ def train(work: Path, name: str, *arguments: str) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(work: Path) -> Path:
-    return train(work, "base", "trainer.max_epochs=3", "logger=all", "trainer.log_every_n_steps=2")
+    return train(
+        work, "base", "trainer.max_epochs=3", "optimizer.lr=0.01", "logger=all", "trainer.log_every_n_steps=2"
+    )
 
 
 def weights(path: Path) -> dict[str, torch.Tensor]:
@@ -118,7 +120,7 @@ def test_a_run_leaves_what_it_promises(trained: Path) -> None:
         assert (trained / name).stat().st_size > 0, name
     scores = json.loads((trained / "metrics.json").read_text())["test"]
     assert {"bleu", "bleu_tok", "chrf", "perplexity", "perplexity_words", "signature"} <= scores.keys()
-    assert scores["perplexity"] < 12
+    assert scores["perplexity"] < 10  # twelve words, and it learns
     columns = rows(trained / "metrics.csv")[0].keys()
     assert {
         "train/loss",

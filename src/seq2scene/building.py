@@ -4,10 +4,11 @@ import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import hydra.utils
 from hydra.errors import InstantiationException
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from seq2scene.errors import UserError
 
@@ -49,7 +50,12 @@ def build(config: Mapping[str, Any], where: str = "", /, **arguments: Any) -> An
         if isinstance(cause, UserError):
             raise cause from None
         raise UserError(f"{where or 'config'}: cannot build {config['_target_']}: {cause}") from error
-    return partial(**arguments)
+    try:
+        return partial(**arguments)
+    except (TypeError, ValueError, MisconfigurationException) as error:
+        if config["_target_"].startswith("seq2scene."):
+            raise  # our own parts say what is wrong with a UserError; anything else is a fault of ours
+        raise UserError(f"{where or config['_target_']}: {error}") from error
 
 
 def _targets(config: Any) -> Iterator[str]:
@@ -93,15 +99,13 @@ def _fits(value: Any, hint: Any) -> bool:
     """Whether a plain config value fits a type hint; anything but the plain types is left to the callee."""
     if get_origin(hint) in (Union, UnionType):
         return any(_fits(value, option) for option in get_args(hint))
-    if not isinstance(value, str | int | float | bool | NoneType) or hint not in (
-        str,
-        int,
-        float,
-        bool,
-        NoneType,
-    ):
-        plain = (str, int, float, bool, NoneType, list, dict)
-        return get_origin(hint) is not None or hint not in plain or isinstance(value, hint)
+    plain = isinstance(value, str | int | float | bool | NoneType)
+    if get_origin(hint) is Literal:
+        return value in get_args(hint)
+    if get_origin(hint) is not None or not isinstance(hint, type) or hint is object:
+        return True
     if hint is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
-    return isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
+    if hint in (str, int, bool, NoneType, list, dict) or plain:
+        return isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
+    return True

@@ -11,8 +11,8 @@ FOLDER = Path(__file__).resolve().parents[2] / "conf" / "search"
 
 
 @pytest.mark.parametrize("name", ["greedy", "beam", "sample"])
-def test_options_are_the_arguments_and_their_defaults(name):
+def test_options_are_the_arguments(name):
     config = OmegaConf.to_container(OmegaConf.load(FOLDER / f"{name}.yaml"))
     search = get_class(config.pop("_target_"))
-    assert config == {field.name: field.default for field in fields(search)}
+    assert config.keys() == {field.name for field in fields(search)}
     search(**config)

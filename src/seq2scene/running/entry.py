@@ -23,6 +23,15 @@ def run_stamp() -> str:
     return datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")[:-3]
 
 
+def run_name(task: str, resume: str | None) -> str:
+    """Names a run after its task, or after the run that it resumes: outputs/NAME/STAMP[/last.ckpt]."""
+    if resume is None:
+        return task
+    path = Path(resume).resolve()
+    return (path if path.is_dir() else path.parent).parent.name or task
+
+
+OmegaConf.register_new_resolver("run_name", run_name, replace=True)
 OmegaConf.register_new_resolver("run_stamp", run_stamp, use_cache=True, replace=True)
 
 

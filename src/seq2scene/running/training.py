@@ -101,7 +101,7 @@ def finish(loggers: list) -> None:
     for logger in loggers:
         logger.finalize("success")
         if isinstance(logger, WandbLogger) and rank_zero_only.rank == 0:
-            logger.experiment.finish(quiet=True)
+            logger.experiment.finish()
 
 
 def _report(config: dict[str, Any], folder: Path, results: dict[str, Any]) -> None:

@@ -133,6 +133,7 @@ class NMT(Task):
 
     def on_validation_epoch_end(self) -> None:
         self._log_scores("val", ("perplexity", "perplexity_words", "bleu", "bleu_tok"))
+        super().on_validation_epoch_end()
 
     def on_test_epoch_end(self) -> None:
         self._log_scores("test", ("perplexity", "perplexity_words", "bleu", "bleu_tok", "chrf"))

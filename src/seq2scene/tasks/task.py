@@ -5,7 +5,9 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from seq2scene.building import build
 
@@ -72,6 +74,21 @@ class Task(pl.LightningModule):
             scale = scale * (gradient_clip_val / norm).clamp(max=1.0)
         torch._foreach_mul_(gradients, scale)
         self.log("train/gradient_norm", norm)
+
+    def on_validation_epoch_end(self) -> None:
+        """Steps a plateau schedule; subclasses log first and then come here.
+
+        Lightning would do it after the checkpoint of the epoch is written, and a resumed run would miss it.
+        """
+        if self.trainer.sanity_checking or self.trainer.state.fn != TrainerFn.FITTING:
+            return
+        for schedule in self.trainer.lr_scheduler_configs:
+            if isinstance(schedule.scheduler, ReduceLROnPlateau):
+                schedule.scheduler.step(self.trainer.callback_metrics[schedule.monitor])
+
+    def lr_scheduler_step(self, scheduler: LRScheduler, metric: Any | None) -> None:
+        if not isinstance(scheduler, ReduceLROnPlateau):
+            scheduler.step()
 
     def configure_optimizers(self) -> dict[str, Any]:
         """The optimizer and schedule of the config; a schedule may ask for ``steps_per_epoch``."""

@@ -66,9 +66,8 @@ class SampleTranslations(pl.Callback):
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 logger.log_table("val/translations", columns=COLUMNS, data=rows)
-                if pictures:
-                    captions = [f"line {line}" for line in pictures]
-                    logger.log_image("val/attention", images=list(pictures.values()), caption=captions)
+                for line, picture in pictures.items():
+                    logger.log_image(f"val/attention/line_{line}", images=[picture])
             elif isinstance(logger, TensorBoardLogger):
                 table = "\n".join("|".join(map(str, row)) for row in [COLUMNS, ["---"] * len(COLUMNS), *rows])
                 logger.experiment.add_text("val/translations", table, trainer.global_step)
