@@ -27,7 +27,7 @@ TRAINING = {
     "train, input feeding, bf16": ["trainer.precision=bf16-mixed"],
     "train, no input feeding, bf16": ["model.decoder.input_feeding=false", "trainer.precision=bf16-mixed"],
 }
-SEARCHES = {"greedy": ["search=greedy"], "beam 5": ["search=beam", "search.normalisation=average"]}
+SEARCHES = {"greedy": ["search=greedy"], "beam 5": ["search=beam"], "beam 5, bf16": ["search=beam"]}
 SIZE = ["model.encoder.hidden_size=128", "model.decoder.bridge=copy", "loss.smoothing=0", "schedule=constant"]
 
 
@@ -81,7 +81,7 @@ def measure_training(overrides: list[str], data: str, steps: int) -> dict:
     return {"target tokens/s": round(speed), "first step after s": round(watch.first, 1)}
 
 
-def measure_search(overrides: list[str], data: str, ckpt: str) -> dict:
+def measure_search(overrides: list[str], data: str, ckpt: str, half: bool) -> dict:
     """Sentences per second of test_2016_flickr, sorted by length in batches of 128, text made of them too."""
     import torch
 
@@ -92,6 +92,8 @@ def measure_search(overrides: list[str], data: str, ckpt: str) -> dict:
     checkpoint = load_checkpoint(find_checkpoint(ckpt, "best.ckpt"))
     torch.set_float32_matmul_precision(config["trainer"]["float32_matmul"])
     task = task_of(checkpoint, search=config["search"])
+    if half:
+        task.net.to(torch.bfloat16)
     module = build({**checkpoint["hyper_parameters"]["config"]["data"], **config["data"]}, "data")
     module.use(checkpoint["hyper_parameters"]["description"])
     module.setup("test")
@@ -114,7 +116,7 @@ def measure(row: str, options: argparse.Namespace) -> dict:
     if row in TRAINING:
         result = measure_training(TRAINING[row], options.data, options.steps)
     else:
-        result = measure_search(SEARCHES[row], options.data, options.ckpt)
+        result = measure_search(SEARCHES[row], options.data, options.ckpt, row.endswith("bf16"))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {**result, "peak MiB": round(peak)}
 
