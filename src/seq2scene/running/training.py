@@ -74,10 +74,12 @@ def _train(config: dict[str, Any], overrides: list[str], folder: Path, start: Pa
         logger.log_hyperparams({**config, "git": git_revision()})
     try:
         trainer.fit(task, datamodule=data, ckpt_path=start)
+        if trainer.is_global_zero and "csv" in config["logger"]:
+            save_picture(folder / "curves.png", draw_curves(folder / "metrics.csv", ("perplexity", "bleu")))
         monitored = trainer.checkpoint_callback
-        best = monitored.best_model_score
+        best = monitored and monitored.best_model_score
         results = {}
-        if config["test"] and monitored.best_model_path and not trainer.interrupted:
+        if config["test"] and monitored and monitored.best_model_path:
             best_task = task_of(load_checkpoint(Path(monitored.best_model_path)))
             results = evaluate_translation(trainer, best_task, data, folder)
         if trainer.is_global_zero:
@@ -106,9 +108,6 @@ def finish(loggers: list) -> None:
 
 def _report(config: dict[str, Any], folder: Path, results: dict[str, Any]) -> None:
     show_results(results)
-    metrics = folder / "metrics.csv"
-    if "csv" in config["logger"] and metrics.is_file():
-        save_picture(folder / "curves.png", draw_curves(metrics))
     print(f"\nThis run is in {folder}")
     for name, what in (
         ("best.ckpt", f"best checkpoint by {config['monitor']['metric']}"),
@@ -120,5 +119,5 @@ def _report(config: dict[str, Any], folder: Path, results: dict[str, Any]) -> No
     ):
         if (folder / name).exists():
             print(f"  {name:14} {what}")
-    for path in sorted(folder.glob("*.by_length.png")):
+    for path in sorted(folder.glob("*.by_length*.png")):
         print(f"  {path.name:14} BLEU by sentence length")
