@@ -14,6 +14,8 @@ from seq2scene.building import build
 from seq2scene.errors import UserError
 from seq2scene.running.ranks import local_devices, ranks
 
+MATMUL = ("highest", "high", "medium")
+
 
 @contextmanager
 def processes(trainer: dict[str, Any], script: Path) -> Iterator[None]:
@@ -30,7 +32,12 @@ def processes(trainer: dict[str, Any], script: Path) -> Iterator[None]:
 def make_trainer(config: dict[str, Any], **arguments: Any) -> pl.Trainer:
     """The Trainer of the config group ``trainer``; ``arguments`` are its callbacks, loggers and folder."""
     settings = dict(config)
-    torch.set_float32_matmul_precision(settings.pop("float32_matmul"))
+    precision = settings.pop("float32_matmul")
+    if precision not in MATMUL:
+        raise UserError(
+            f"trainer.float32_matmul={precision} is not a choice; choose one of {', '.join(MATMUL)}"
+        )
+    torch.set_float32_matmul_precision(precision)
     if isinstance(settings["strategy"], dict):
         settings["strategy"] = build(settings["strategy"], "trainer.strategy")
     return build(settings, "trainer", **arguments)

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import ModuleDict
 
 from seq2scene.building import build
+from seq2scene.errors import UserError
 from seq2scene.metrics.bleu import CorpusBleu
 from seq2scene.metrics.chrf import CorpusChrf
 from seq2scene.metrics.perplexity import Perplexity
@@ -42,6 +43,10 @@ class NMT(Task):
         self.target = Language.from_state(description["target"])
         self.net = self._build_net()
         self.smoothing = config["loss"]["smoothing"]
+        if config["loss"]["per"] not in ("token", "sentence"):
+            raise UserError(
+                f"loss.per={config['loss']['per']} is not a choice; choose one of token, sentence"
+            )
         self.per_sentence = config["loss"]["per"] == "sentence"
         self.searches = {
             stage: build(config[key], key) for stage, key in (("val", "val_search"), ("test", "search"))
@@ -142,5 +147,5 @@ class NMT(Task):
         for name in names:
             score = self.scores[stage + "_scores"][name]
             shown = stage == "val" and name in ("perplexity", "bleu_tok")
-            self.log(f"{stage}/{name}", score.compute().float(), prog_bar=shown, rank_zero_only=False)
+            self.log(f"{stage}/{name}", score.compute().float(), prog_bar=shown)
             score.reset()

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from seq2scene.building import build
+from seq2scene.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,10 @@ class Task(pl.LightningModule):
         gradient_clip_algorithm: str | None = None,
     ) -> None:
         """Divides the gradients by the true normaliser and rescales them to ``trainer.gradient_clip_val``."""
+        if gradient_clip_algorithm == "value":
+            raise UserError(
+                "trainer.gradient_clip_algorithm=value: gradients are clipped by their norm alone"
+            )
         normaliser, self._normaliser = self._normaliser.clone(), None
         if self.trainer.world_size > 1:
             torch.distributed.all_reduce(normaliser)
