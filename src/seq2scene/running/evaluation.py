@@ -31,10 +31,11 @@ def evaluate_translation(trainer: pl.Trainer, task: NMT, data: ParallelText, fol
     data.trainer = trainer  # the loaders deal to its ranks
     results = {}
     for name, loader in zip(data.test_names, data.test_dataloader(), strict=True):
+        task.test_name = name
         task.translations.clear()
         (scores,) = trainer.test(task, dataloaders=loader, verbose=False)
         translations = _gather(task.translations, trainer.world_size)
-        results[name] = {key.removeprefix("test/"): value for key, value in scores.items()}
+        results[name] = {key.removeprefix(f"test/{name}/"): value for key, value in scores.items()}
         results[name]["signature"] = task.scores["test_scores"]["bleu"].signature()
         if trainer.is_global_zero:
             folder.mkdir(parents=True, exist_ok=True)

@@ -52,6 +52,7 @@ class NMT(Task):
             stage: build(config[key], key) for stage, key in (("val", "val_search"), ("test", "search"))
         }
         self.scores = ModuleDict({stage + "_scores": self._build_scores() for stage in self.searches})
+        self.test_name = "test"  # of the set being scored, for the names of its scores
         self.translations: list[Translation] = []
 
     def _build_net(self) -> Translator:
@@ -144,8 +145,9 @@ class NMT(Task):
         self._log_scores("test", ("perplexity", "perplexity_words", "bleu", "bleu_tok", "chrf"))
 
     def _log_scores(self, stage: str, names: tuple[str, ...]) -> None:
+        place = stage if stage == "val" else f"test/{self.test_name}"
         for name in names:
             score = self.scores[stage + "_scores"][name]
             shown = stage == "val" and name in ("perplexity", "bleu_tok")
-            self.log(f"{stage}/{name}", score.compute().float(), prog_bar=shown)
+            self.log(f"{place}/{name}", score.compute().float(), prog_bar=shown)
             score.reset()
