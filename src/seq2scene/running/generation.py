@@ -30,6 +30,8 @@ def generate(cfg: DictConfig) -> None:
         search |= _several(search, cfg.n_best)
     device = _device(cfg.device)
     task = task_of(checkpoint, search=search).to(device)
+    if cfg.bfloat16:
+        task.net.to(torch.bfloat16)
     pictures = None if cfg.pictures is None else Path(cfg.pictures)
     if pictures is not None and task.net.decoder.attention is None:
         raise UserError("pictures: this model has no attention to draw")

@@ -15,6 +15,7 @@ from seq2scene.errors import UserError
 from seq2scene.running.ranks import local_devices, ranks
 
 MATMUL = ("highest", "high", "medium")
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 
 @contextmanager
@@ -32,12 +33,14 @@ def processes(trainer: dict[str, Any], script: Path) -> Iterator[None]:
 def make_trainer(config: dict[str, Any], **arguments: Any) -> pl.Trainer:
     """The Trainer of the config group ``trainer``; ``arguments`` are its callbacks, loggers and folder."""
     settings = dict(config)
-    precision = settings.pop("float32_matmul")
-    if precision not in MATMUL:
-        raise UserError(
-            f"trainer.float32_matmul={precision} is not a choice; choose one of {', '.join(MATMUL)}"
-        )
-    torch.set_float32_matmul_precision(precision)
+    matmul = settings.pop("float32_matmul")
+    for key, value, good in (
+        ("float32_matmul", matmul, MATMUL),
+        ("precision", settings["precision"], PRECISIONS),
+    ):
+        if value not in good:
+            raise UserError(f"trainer.{key}={value} is not a choice; choose one of {', '.join(good)}")
+    torch.set_float32_matmul_precision(matmul)
     if isinstance(settings["strategy"], dict):
         settings["strategy"] = build(settings["strategy"], "trainer.strategy")
     return build(settings, "trainer", **arguments)
