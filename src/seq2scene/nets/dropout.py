@@ -1,7 +1,6 @@
 """Dropout whose masks are cheap to draw on a CPU.
 
-PyTorch draws a CPU's masks one generator call an element, which at a recurrent translator's size takes about
-as long as its encoder. Here one call of 64 random bits decides on four elements.
+PyTorch draws a CPU's masks one generator call an element; here one call of 64 random bits decides on four.
 """
 
 import torch

@@ -1,7 +1,11 @@
 """Learning-rate schedules of the papers, as factors of the optimizer's own rate."""
 
+from math import cos, pi
+
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
+
+from seq2scene.errors import UserError
 
 
 def halving(
@@ -24,7 +28,8 @@ def warm_up(optimizer: Optimizer, steps: int = 400, decay: str = "none") -> Lamb
     """Rises in a straight line over ``steps`` steps; then stays (``none``) or falls as 1/sqrt(step)
     (``rsqrt``).
     """
-    assert decay in ("none", "rsqrt"), decay
+    if decay not in ("none", "rsqrt"):
+        raise UserError(f"schedule.decay={decay} is not a choice; choose one of none, rsqrt")
 
     def rate(step: int) -> float:
         rising = min((step + 1) / steps, 1.0)
@@ -39,8 +44,6 @@ def warm_up_cosine(
     """Rises over ``steps`` steps, then falls along a cosine to ``floor`` of the rate at the end of
     ``epochs``.
     """
-    from math import cos, pi
-
     total = max(steps_per_epoch * epochs - steps, 1)
 
     def rate(step: int) -> float:
