@@ -1,5 +1,5 @@
 """Attention of Luong, Pham and Manning, "Effective Approaches to Attention-based Neural Machine Translation"
-(EMNLP 2015, section 3.1): a query asks a memory, and gets back the memory's weighted mean.
+(EMNLP 2015, section 3): a query asks a memory, and gets back the memory's weighted mean.
 
     weights_t(s) = softmax_s score(query_t, state_s)          eq. 7
     context_t    = sum_s weights_t(s) state_s
@@ -8,9 +8,14 @@ B sentences, T queries each (decoder steps, or the beams of one step), S memory 
 memory features, K key features. Position s is the source's natural order, whichever way the encoder read it.
 
 An attention is built with ``(query_size, memory_size)``, projects the memory once with ``keys(states)`` and
-is then called with ``(query, memory)``. Weights are exactly 0 on padding, and all 0 where a sentence is
-empty.
+is then called with ``(query, memory, steps)``: steps (B, T) int64 numbers the decoder step of each query from
+0, and only local-m reads it. Weights are exactly 0 on padding, and all 0 where a sentence is empty.
+
+    global    GlobalAttention by content, LocationAttention    section 3.1
+    local     MonotonicAttention, PredictiveAttention          section 3.2
 """
+
+from collections.abc import Collection
 
 import torch
 from torch import Tensor, nn
@@ -26,9 +31,13 @@ def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
     Exactly 0 elsewhere, and 0 everywhere in a row without any such position.
     """
     mask = mask if mask.dim() == scores.dim() else mask.unsqueeze(1)
-    scores = scores if scores.dtype == torch.float64 else scores.float()
+    scores = at_least_float32(scores)
     weights = scores.masked_fill(~mask, torch.finfo(scores.dtype).min).softmax(dim=-1)
     return weights * mask
+
+
+def at_least_float32(values: Tensor) -> Tensor:
+    return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
 class DotScore(nn.Module):
@@ -63,7 +72,10 @@ class GeneralScore(nn.Module):
 
 
 class ConcatScore(nn.Module):
-    """score = v . tanh(W [h; s]), the two halves of W kept apart so that the memory's is applied once."""
+    """score = v . tanh(W [h; s]), the two halves of W kept apart so that the memory's is applied once.
+
+    The same formula as the additive score of Bahdanau et al. (2015), who ask it with h_{t-1}.
+    """
 
     def __init__(self, query_size: int, memory_size: int) -> None:
         super().__init__()
@@ -79,18 +91,47 @@ class ConcatScore(nn.Module):
         return self.v(joined.tanh()).squeeze(3)  # (B, T, S)
 
 
-CONTENT_SCORES = {"dot": DotScore, "general": GeneralScore, "concat": ConcatScore}
+class LuongConcatScore(nn.Module):
+    """score = v . tanh(s + W h): concat as Luong et al. ran it, the half of W on s fixed to the identity
+    (their section 5.3, footnote). W and v take the memory's size, in the paper the query's too.
+    """
+
+    def __init__(self, query_size: int, memory_size: int) -> None:
+        super().__init__()
+        self.query = nn.Linear(query_size, memory_size, bias=False)
+        self.v = nn.Linear(memory_size, 1, bias=False)
+
+    def keys(self, states: Tensor) -> Tensor:
+        return states
+
+    def forward(self, query: Tensor, keys: Tensor) -> Tensor:
+        joined = self.query(query).unsqueeze(2) + keys.unsqueeze(1)  # (B, T, S, D)
+        return self.v(joined.tanh()).squeeze(3)  # (B, T, S)
+
+
+CONTENT_SCORES = {
+    "dot": DotScore,
+    "general": GeneralScore,
+    "concat": ConcatScore,
+    "concat_luong": LuongConcatScore,
+}
 
 
 def content_score(name: str, query_size: int, memory_size: int) -> nn.Module:
     """The score called ``name``; raises UserError with the list of names."""
-    if name not in CONTENT_SCORES:
-        raise UserError(f"attention.score={name} is not a score; choose one of {', '.join(CONTENT_SCORES)}")
+    refuse_others("score", name, CONTENT_SCORES)
     return CONTENT_SCORES[name](query_size, memory_size)
 
 
+def refuse_others(key: str, value: str | int, choices: Collection[str | int]) -> None:
+    """Raises UserError where the option ``key`` is none of its choices."""
+    if value not in choices:
+        good = ", ".join(map(str, choices))
+        raise UserError(f"attention.{key}={value} is not a choice; choose one of {good}")
+
+
 class GlobalAttention(nn.Module):
-    """Attention over all real positions, by content (section 3.1, eqs. 7 and 8)."""
+    """Attention over all real positions, by content (section 3.1, eq. 7)."""
 
     def __init__(self, query_size: int, memory_size: int, score: str = "general") -> None:
         super().__init__()
@@ -100,14 +141,14 @@ class GlobalAttention(nn.Module):
         """The memory's states (B, S, D) as the score compares them, (B, S, K)."""
         return self.score.keys(states)
 
-    def forward(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+    def forward(self, query: Tensor, memory: Memory, steps: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Query (B, T, Q) -> context (B, T, D), weights (B, T, S)."""
         weights = masked_softmax(self.score(query, memory.keys), memory.mask)
         return weights.to(memory.states.dtype) @ memory.states, weights
 
 
 class LocationAttention(nn.Module):
-    """Attention that looks at the query alone: softmax(W h) over positions (section 3.1, eq. 9).
+    """Attention that looks at the query alone: softmax(W h) over positions (section 3.1, eq. 8).
 
     W has ``max_length`` rows; a sentence uses its first S of them, and words beyond ``max_length`` get no
     weight (the paper's footnote). Rows count positions in the source's natural order.
@@ -120,7 +161,7 @@ class LocationAttention(nn.Module):
     def keys(self, states: Tensor) -> Tensor:
         return states
 
-    def forward(self, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+    def forward(self, query: Tensor, memory: Memory, steps: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Query (B, T, Q) -> context (B, T, D), weights (B, T, S)."""
         width = memory.mask.shape[1]
         scores = self.positions(query)[..., :width]  # (B, T, min(S, max_length))
@@ -128,6 +169,142 @@ class LocationAttention(nn.Module):
         weights = masked_softmax(scores, memory.mask[:, :reach])
         weights = nn.functional.pad(weights, (0, width - reach))
         return weights.to(memory.states.dtype) @ memory.states, weights
+
+
+class LocalAttention(nn.Module):
+    """Attention by content inside a window around a place p_t in the source (section 3.2).
+
+    A subclass says where p_t is and how scores become weights. half_width is the paper's D: the window has
+    2 D + 1 positions, of which those outside the sentence get no weight. implementation is how it is
+    computed: ``mask`` scores all of the memory and hides what is outside, ``gather`` picks the windows first
+    and scores only these, which pays where S is much larger than 2 D + 1. The two give equal numbers.
+    """
+
+    def __init__(
+        self,
+        query_size: int,
+        memory_size: int,
+        score: str = "general",
+        half_width: int = 10,
+        implementation: str = "mask",
+    ) -> None:
+        super().__init__()
+        refuse_others("implementation", implementation, ("mask", "gather"))
+        if half_width < 1:
+            raise UserError(f"attention.half_width={half_width} leaves no window; give 1 or more")
+        self.score = content_score(score, query_size, memory_size)
+        self.half_width = half_width
+        self.implementation = implementation
+
+    def place(self, query: Tensor, memory: Memory, steps: Tensor | None) -> Tensor:
+        """p_t of each query, (B, T), on a scale on which the first word is 0."""
+        raise NotImplementedError
+
+    def weigh(self, scores: Tensor, inside: Tensor, offset: Tensor) -> Tensor:
+        """Weights of W candidates (B, T, W), given their scores, which of them are inside the window and the
+        sentence, and their offset from p_t.
+        """
+        raise NotImplementedError
+
+    def keys(self, states: Tensor) -> Tensor:
+        """The memory's states (B, S, D) as the score compares them, (B, S, K)."""
+        return self.score.keys(states)
+
+    def forward(self, query: Tensor, memory: Memory, steps: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Query (B, T, Q), steps (B, T) -> context (B, T, D), weights (B, T, S)."""
+        place = self.place(query, memory, steps)
+        run = self._masked if self.implementation == "mask" else self._gathered
+        return run(query, memory, place)
+
+    def _masked(self, query: Tensor, memory: Memory, place: Tensor) -> tuple[Tensor, Tensor]:
+        positions = torch.arange(memory.mask.shape[1], device=place.device)  # (S,)
+        scores = self.score(query, memory.keys)
+        weights = self._window_weights(scores, positions, memory, place)
+        return weights.to(memory.states.dtype) @ memory.states, weights
+
+    def _gathered(self, query: Tensor, memory: Memory, place: Tensor) -> tuple[Tensor, Tensor]:
+        reach = torch.arange(-self.half_width, self.half_width + 1, device=place.device)
+        positions = place.floor().long().unsqueeze(2) + reach  # (B, T, W)
+        slots = positions.clamp(0, memory.mask.shape[1] - 1)  # outside the sentence any state will do
+        sentence = torch.arange(len(memory), device=place.device).view(-1, 1, 1)
+        keys, states = memory.keys[sentence, slots], memory.states[sentence, slots]  # (B, T, W, K or D)
+        scores = self.score(query.flatten(0, 1).unsqueeze(1), keys.flatten(0, 1))  # each query its own memory
+        window = self._window_weights(scores.view(positions.shape), positions, memory, place)
+        context = (window.to(states.dtype).unsqueeze(2) @ states).squeeze(2)
+        weights = window.new_zeros(*place.shape, memory.mask.shape[1]).scatter_add(2, slots, window)
+        return context, weights
+
+    def _window_weights(self, scores: Tensor, positions: Tensor, memory: Memory, place: Tensor) -> Tensor:
+        """Weights (B, T, W) of the candidates at ``positions`` (W,) or (B, T, W)."""
+        place = place.unsqueeze(2)
+        inside = (positions - place.floor()).abs() <= self.half_width
+        inside = inside & (positions >= 0) & (positions < memory.lengths.view(-1, 1, 1))
+        return self.weigh(scores, inside, positions - place)
+
+
+class MonotonicAttention(LocalAttention):
+    """local-m: p_t = t, the step's own number, and the last word once the source is used up."""
+
+    def place(self, query: Tensor, memory: Memory, steps: Tensor | None) -> Tensor:
+        if steps is None:
+            steps = torch.arange(query.shape[1], device=query.device)
+        return torch.minimum(steps, memory.lengths.unsqueeze(1) - 1)
+
+    def weigh(self, scores: Tensor, inside: Tensor, offset: Tensor) -> Tensor:
+        return masked_softmax(scores, inside)
+
+
+class PredictiveAttention(LocalAttention):
+    """local-p: p_t = S sigmoid(v_p . tanh(W_p h_t)) (eq. 9), S words in the sentence, and weights that fall
+    off around it (eq. 10):
+
+        weights_t(s) = softmax inside the window of score(h_t, state_s) * exp(-(s - p_t)^2 / (2 sigma^2))
+
+    W_p and v_p learn through the Gaussian alone. The defaults are the paper's; the authors' code has
+    first_position=0 and centre=floor.
+
+    sigma: null for half_width / 2. centre: the window is [p_t - D, p_t + D] around the ``real`` p_t, or the
+    2 D + 1 positions around its ``floor``. first_position: the s of the first word, 1 or 0. renormalise:
+    make weights sum to 1, which the paper does not.
+    """
+
+    def __init__(
+        self,
+        query_size: int,
+        memory_size: int,
+        score: str = "general",
+        half_width: int = 10,
+        implementation: str = "mask",
+        sigma: float | None = None,
+        centre: str = "real",
+        first_position: int = 1,
+        renormalise: bool = False,
+    ) -> None:
+        super().__init__(query_size, memory_size, score, half_width, implementation)
+        refuse_others("centre", centre, ("real", "floor"))
+        refuse_others("first_position", first_position, (1, 0))
+        if sigma is not None and sigma <= 0:
+            raise UserError(
+                f"attention.sigma={sigma} is no width; give more than 0, or null for half_width / 2"
+            )
+        self.w_p = nn.Linear(query_size, query_size, bias=False)
+        self.v_p = nn.Linear(query_size, 1, bias=False)
+        self.sigma = half_width / 2 if sigma is None else sigma
+        self.centre = centre
+        self.first_position = first_position
+        self.renormalise = renormalise
+
+    def place(self, query: Tensor, memory: Memory, steps: Tensor | None) -> Tensor:
+        predicted = at_least_float32(self.v_p(self.w_p(query).tanh()).squeeze(2))
+        return memory.lengths.unsqueeze(1) * predicted.sigmoid() - self.first_position
+
+    def weigh(self, scores: Tensor, inside: Tensor, offset: Tensor) -> Tensor:
+        if self.centre == "real":
+            inside = inside & (offset.abs() <= self.half_width)
+        log_gauss = -((offset / self.sigma) ** 2) / 2
+        if self.renormalise:
+            return masked_softmax(scores + log_gauss, inside)
+        return masked_softmax(scores, inside) * log_gauss.exp()
 
 
 def no_attention(query_size: int, memory_size: int) -> None:
