@@ -54,6 +54,7 @@ class NMT(Task):
         self.scores = ModuleDict({stage + "_scores": self._build_scores() for stage in self.searches})
         self.test_name = "test"  # of the set being scored, for the names of its scores
         self.translations: list[Translation] = []
+        self.keep_weights = False  # of the attention while test sets are translated
 
     def _build_net(self) -> Translator:
         model, source, target = self.config["model"], self.source.vocabulary, self.target.vocabulary
@@ -99,6 +100,12 @@ class NMT(Task):
         output = self.net.decoder.output
         return linear_cross_entropy(features, output.weight, output.bias, gold, smoothing)
 
+    def forced_weights(self, batch: ParallelBatch) -> Tensor | None:
+        """Attention (B, T, S) while the targets are force-decoded, EOS the last of the T steps; None without
+        attention.
+        """
+        return self.net(batch.source, shift_right(batch.target.ids, self.target.vocabulary.bos))[1]
+
     # Free running
 
     def translate(self, source: Sentences, stage: str = "test", **options: Any) -> Hypotheses:
@@ -112,10 +119,11 @@ class NMT(Task):
     def validation_step(self, batch: ParallelBatch, index: int) -> None:
         self._evaluate(batch, "val")
 
-    def test_step(self, batch: ParallelBatch, index: int) -> None:
-        self._evaluate(batch, "test")
+    def test_step(self, batch: ParallelBatch, index: int) -> Hypotheses:
+        """Returns what the search found, for callbacks."""
+        return self._evaluate(batch, "test")
 
-    def _evaluate(self, batch: ParallelBatch, stage: str) -> None:
+    def _evaluate(self, batch: ParallelBatch, stage: str) -> Hypotheses:
         scores, gold = self.scores[stage + "_scores"], batch.target
         features, _ = self.net(batch.source, shift_right(gold.ids, self.target.vocabulary.bos))
         ends = gold.mask & (gold.ids == self.target.vocabulary.eos)
@@ -124,7 +132,7 @@ class NMT(Task):
         _, nll_ends = self._cross_entropy(features[ends], gold.ids[ends])
         scores["perplexity_words"].update(nll_words, words.sum())
         scores["perplexity"].update(nll_words + nll_ends, gold.mask.sum())
-        found = self.translate(batch.source, stage)
+        found = self.translate(batch.source, stage, keep_weights=self.keep_weights and stage == "test")
         tokens = [self.target.tokens(row) for row in found.tokens[:, 0].cpu()]
         texts = [self.target.tokenizer.join(row) for row in tokens]
         scores["bleu"].update(texts, batch.references)
@@ -136,6 +144,7 @@ class NMT(Task):
             scores["chrf"].update(texts, batch.references)
             rows = zip(batch.lines.tolist(), texts, found.log_probs[:, 0].tolist(), strict=True)
             self.translations += [Translation(*row) for row in rows]
+        return found
 
     def on_validation_epoch_end(self) -> None:
         self._log_scores("val", ("perplexity", "perplexity_words", "bleu", "bleu_tok"))
