@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
@@ -13,7 +12,9 @@ from rich.table import Table
 
 from seq2scene.building import build
 from seq2scene.data.parallel_text import ParallelText
+from seq2scene.running.alignment_report import ALIGNMENT_CHOICES, AlignmentReport
 from seq2scene.running.checkpoints import find_checkpoint, load_checkpoint, task_of
+from seq2scene.running.gathering import gather
 from seq2scene.running.length_report import bleu_by_length, write_csv, write_plot
 from seq2scene.running.trainers import make_trainer, processes, quieten
 from seq2scene.tasks.nmt import NMT, Translation
@@ -34,24 +35,19 @@ def evaluate_translation(trainer: pl.Trainer, task: NMT, data: ParallelText, fol
         task.test_name = name
         task.translations.clear()
         (scores,) = trainer.test(task, dataloaders=loader, verbose=False)
-        translations = _gather(task.translations, trainer.world_size)
+        translations = sorted(gather(task.translations, trainer.world_size), key=lambda one: one.line)
         results[name] = {key.removeprefix(f"test/{name}/"): value for key, value in scores.items()}
         results[name]["signature"] = task.scores["test_scores"]["bleu"].signature()
         if trainer.is_global_zero:
             folder.mkdir(parents=True, exist_ok=True)
             _write(name, translations, task, data, folder)
     if trainer.is_global_zero:
-        (folder / "metrics.json").write_text(json.dumps(results, indent=2) + "\n")
+        _write_metrics(folder, results)
     return results
 
 
-def _gather(translations: list[Translation], world: int) -> list[Translation]:
-    """Of all ranks, in the order of the lines."""
-    parts: list[Any] = [translations]
-    if world > 1:
-        parts = [None] * world
-        torch.distributed.all_gather_object(parts, translations)
-    return sorted((one for part in parts for one in part), key=lambda one: one.line)
+def _write_metrics(folder: Path, results: dict[str, Any]) -> None:
+    (folder / "metrics.json").write_text(json.dumps(results, indent=2) + "\n")
 
 
 def _write(name: str, translations: list[Translation], task: NMT, data: ParallelText, folder: Path) -> None:
@@ -86,6 +82,8 @@ def evaluate(cfg: DictConfig, script: Path) -> None:
     parts = checkpoint["hyper_parameters"]
     chosen = OmegaConf.to_container(cfg, resolve=True)
     task = task_of(checkpoint, **{key: chosen[key] for key in ("search",) if key in chosen})
+    eos = bool(parts["description"]["source_eos"])
+    report = AlignmentReport(task, eos, **{key: chosen[key] for key in ALIGNMENT_CHOICES})
     given = {key: value for key, value in chosen["data"].items() if value is not None}
     data = build(given if "_target_" in given else {**parts["config"]["data"], **given}, "data")
     data.use(parts["description"])
@@ -94,8 +92,14 @@ def evaluate(cfg: DictConfig, script: Path) -> None:
     with processes(chosen["trainer"], script):
         data.prepare_data()
         data.setup("test")
-        trainer = make_trainer(chosen["trainer"], logger=False, enable_checkpointing=False)
+        recorder = report.recorder()
+        trainer = make_trainer(
+            chosen["trainer"], callbacks=[recorder], logger=False, enable_checkpointing=False
+        )
         results = evaluate_translation(trainer, task, data, folder)
         if trainer.is_global_zero:
             show_results(results)
+        report.write(recorder, trainer, data, results, folder)
+        if trainer.is_global_zero:
+            _write_metrics(folder, results)
             print(f"hypotheses, log-probabilities and plots: {folder}")

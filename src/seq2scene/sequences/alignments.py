@@ -1,0 +1,139 @@
+"""Word alignments: which source word each target word was written from.
+
+Read from attention (Luong et al. 2015, section 5.4), a target word is linked to the one source word that it
+looked at most. B sentences, T target positions, S source positions; a link is (source word, target word),
+both from 0, in the order of the text.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from seq2scene.errors import UserError
+from seq2scene.sequences.padding import lengths_to_mask
+
+Link = tuple[int, int]
+
+NO_LINK = -1
+SHIFTS = (0, 1)
+
+
+# From attention
+
+
+def soft_alignment(weights: Tensor, source_words: Tensor, target_words: Tensor, shift: int = 0) -> Tensor:
+    """How much each target word belongs to each source word: attention (B, T, S) -> (B, T, S).
+
+    source_words, target_words: (B,) words of each sentence, EOS not counted; all else becomes 0. The T steps
+    of ``weights`` include the one that wrote EOS.
+
+    shift 0 reads the alignment of y_t from a_t, the attention of the step that wrote it. shift 1 reads it
+    from a_{t+1}, the attention of the step that read it, and that of the last word from the step that wrote
+    EOS: so Luong et al. 2015 do with their content-based scores, in which a_t is asked for by the state that
+    has just consumed y_{t-1}.
+    """
+    assert shift in SHIFTS, "a shift is 0 or 1"
+    read = torch.zeros_like(weights)
+    read[:, : weights.shape[1] - shift] = weights[:, shift:]
+    rows = lengths_to_mask(target_words.to(weights.device), weights.shape[1])
+    columns = lengths_to_mask(source_words.to(weights.device), weights.shape[2])
+    return read * (rows.unsqueeze(2) & columns.unsqueeze(1))
+
+
+def hard_alignment(soft: Tensor) -> Tensor:
+    """The source word (B, T) of each target word, from 0, the first where several are equal; ``NO_LINK``
+    where ``soft`` (B, T, S) is 0 all along.
+    """
+    if soft.shape[2] == 0:
+        return soft.new_full(soft.shape[:2], NO_LINK, dtype=torch.int64)
+    most, source = soft.max(dim=2)
+    return source.masked_fill(most <= 0, NO_LINK)
+
+
+def links(sources: Sequence[int]) -> set[Link]:
+    """The links of one sentence, from the source word of each of its target words."""
+    return {(source, target) for target, source in enumerate(sources) if source != NO_LINK}
+
+
+# Pharaoh text: a sentence is a line, a link is `source-target`, from 0
+
+
+def to_pharaoh(alignment: Iterable[Link]) -> str:
+    """One sentence's links, in the order of the target."""
+    ordered = sorted(alignment, key=lambda link: (link[1], link[0]))
+    return " ".join(f"{source}-{target}" for source, target in ordered)
+
+
+def write_pharaoh(path: Path, alignments: Iterable[Iterable[Link]]) -> None:
+    """Writes a line for each sentence, an empty one where there is no link."""
+    path.write_text("".join(f"{to_pharaoh(alignment)}\n" for alignment in alignments))
+
+
+def read_pharaoh(path: Path | str) -> list[set[Link]]:
+    """The links of each line. Raises UserError with file and line where one is malformed."""
+    path = Path(path)
+    return [
+        {link for _, link in _links(line, path, number, "-", first=0)}
+        for number, line in enumerate(read_lines(path), start=1)
+    ]
+
+
+# Gold alignments: `i-j` is sure, `ipj` possible, from 1
+
+
+@dataclass(frozen=True)
+class GoldAlignment:
+    """What annotators linked in one sentence pair. Every sure link is a possible one too."""
+
+    sure: frozenset[Link]
+    possible: frozenset[Link]
+
+    def __post_init__(self) -> None:
+        assert self.sure <= self.possible, "every sure link is possible"
+
+
+def read_gold(path: Path | str) -> list[GoldAlignment]:
+    """The gold alignment of each line: `i-j` is a sure link, `ipj` a possible one, i in the source and j in
+    the target, from 1.
+
+    Raises UserError with file and line where one is malformed.
+    """
+    path = Path(path)
+    alignments = []
+    for number, line in enumerate(read_lines(path), start=1):
+        marked = _links(line, path, number, "-p", first=1)
+        sure = frozenset(link for mark, link in marked if mark == "-")
+        alignments.append(GoldAlignment(sure, frozenset(link for _, link in marked)))
+    return alignments
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a UTF-8 file, split at line feeds only. Raises UserError where it cannot be read."""
+    try:
+        text = path.read_bytes().decode()
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{path}, line {line}: not UTF-8; convert it first") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
+
+
+def _links(line: str, path: Path, number: int, marks: str, first: int) -> list[tuple[str, Link]]:
+    """The links of a line with their marks, counted from 0 whatever number the file calls ``first``."""
+    found = []
+    for word in line.split():
+        parts = re.fullmatch(rf"([0-9]+)([{marks}])([0-9]+)", word)
+        if parts is None or min(int(parts[1]), int(parts[3])) < first:
+            forms = " or ".join(f"`i{mark}j`" for mark in marks)
+            raise UserError(
+                f"{path}, line {number}: {word!r} is no link; a link is {forms}, words counted from {first}"
+            )
+        found.append((parts[2], (int(parts[1]) - first, int(parts[3]) - first)))
+    return found
