@@ -3,6 +3,7 @@
 import pickle
 import warnings
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import torch
 
 from seq2scene.building import build
 from seq2scene.errors import UserError
+from seq2scene.search.ensemble import Ensemble, require_average
+from seq2scene.tasks.nmt import NMT
 from seq2scene.tasks.task import Task
 
 
@@ -26,6 +29,14 @@ def find_checkpoint(path: str | Path, name: str) -> Path:
         hint = f"it holds {', '.join(here)}" if here else "give the .ckpt file or the folder of a run"
         raise UserError(f"no checkpoint at {found}: {hint}")
     return found
+
+
+def find_checkpoints(ckpt: str | Path | Sequence[str | Path], name: str) -> list[Path]:
+    """The checkpoints that ``ckpt`` names, one or a list, each as ``find_checkpoint`` finds it."""
+    several = ckpt if isinstance(ckpt, Sequence) and not isinstance(ckpt, str) else [ckpt]
+    if not several:
+        raise UserError("ckpt=[] names no checkpoint: give one, or several as ckpt=[A,B]")
+    return [find_checkpoint(str(path), name) for path in several]
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -57,6 +68,64 @@ def task_of(checkpoint: dict[str, Any], **changes: Any) -> Task:
     task = build_task({**parts["config"], **changes}, parts["description"])
     task.load_state_dict(checkpoint["state_dict"])
     return task.eval()
+
+
+def load_nmt(paths: Sequence[Path], ensemble: str = "logits", **changes: Any) -> NMT:
+    """The translation task of one checkpoint, or that of the first of several with the ensemble of all as
+    its net.
+
+    ensemble: how several distributions become one: logits, log_probs or probs (``search.ensemble``).
+    changes: replace parts of the config, as in ``task_of``.
+
+    Raises:
+        UserError: if there is no such average, if a checkpoint does not translate, or if they do not read
+            and write the same tokens.
+    """
+    require_average(ensemble)
+    checkpoints = [load_checkpoint(path) for path in paths]
+    for path, checkpoint in zip(paths[1:], checkpoints[1:], strict=True):
+        require_same_languages(paths[0], checkpoints[0], path, checkpoint)
+    task, *others = (task_of(checkpoint, **changes) for checkpoint in checkpoints)
+    if not isinstance(task, NMT):
+        raise UserError(
+            f"{paths[0]} does not translate: it was trained with task={task.config['task']['name']}"
+        )
+    if others:
+        task.net = Ensemble([one.net for one in (task, *others)], ensemble)
+    return task.eval()
+
+
+def require_same_languages(
+    path: Path, checkpoint: dict[str, Any], other_path: Path, other: dict[str, Any]
+) -> None:
+    """Raises UserError, which names the first difference, unless both checkpoints are of one task and read
+    and write the same tokens by the same ids.
+    """
+    ours, theirs = checkpoint["hyper_parameters"], other["hyper_parameters"]
+    together = f"{path} and {other_path} do not go together"
+    tasks = [parts["config"]["task"]["_target_"] for parts in (ours, theirs)]
+    if tasks[0] != tasks[1]:
+        raise UserError(f"{together}: they are of other tasks, {tasks[0]} and {tasks[1]}")
+    ours, theirs = ours["description"], theirs["description"]
+    for side in [key for key in ("source", "target", "language") if key in ours]:
+        if ours[side]["vocabulary"] != theirs[side]["vocabulary"]:
+            difference = _vocabulary_difference(ours[side]["vocabulary"], theirs[side]["vocabulary"])
+            raise UserError(f"{together}: their {side} vocabularies differ: {difference}")
+        if ours[side]["tokenizer"] != theirs[side]["tokenizer"]:
+            raise UserError(f"{together}: their {side} tokenizers differ")
+    if ours.get("source_eos") != theirs.get("source_eos"):
+        raise UserError(f"{together}: the sources of one end in EOS (data.source_eos), the other's do not")
+
+
+def _vocabulary_difference(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
+    """In words, the first of what differs between the states of two vocabularies."""
+    sizes = len(ours["tokens"]), len(theirs["tokens"])
+    if sizes[0] != sizes[1]:
+        return f"the first has {sizes[0]} tokens, the second {sizes[1]}"
+    for number, (one, other) in enumerate(zip(ours["tokens"], theirs["tokens"], strict=True)):
+        if one != other:
+            return f"token {number} is {one!r} in the first and {other!r} in the second"
+    return "their special symbols have other ids"
 
 
 def build_task(config: dict[str, Any], description: dict[str, Any]) -> Task:

@@ -3,6 +3,7 @@
 import gzip
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TextIO
@@ -13,38 +14,37 @@ from omegaconf import DictConfig, OmegaConf
 from seq2scene.errors import UserError
 from seq2scene.painting.attention_map import draw_attention
 from seq2scene.painting.figures import save_picture
-from seq2scene.running.checkpoints import find_checkpoint, load_checkpoint, task_of
+from seq2scene.running.checkpoints import find_checkpoints, load_nmt
+from seq2scene.search.beam import Beam
+from seq2scene.search.constraints import Constraints
 from seq2scene.search.hypotheses import Hypotheses
+from seq2scene.search.sample import Sample
 from seq2scene.sequences.batch import Sentences
 from seq2scene.tasks.nmt import NMT
 
 
+@torch.inference_mode()
 def generate(cfg: DictConfig) -> None:
     """``python src/generate.py``: one line in, one line (or its n best, with scores) out, empty lines
-    included.
+    included. Several checkpoints translate together, as an ensemble.
     """
-    checkpoint = load_checkpoint(find_checkpoint(cfg.ckpt, "best.ckpt"))
-    config = checkpoint["hyper_parameters"]["config"]
-    search = OmegaConf.to_container(cfg.search, resolve=True) if "search" in cfg else dict(config["search"])
+    changes = {"search": OmegaConf.to_container(cfg.search, resolve=True)} if "search" in cfg else {}
+    device = find_device(cfg.device)
+    task = load_nmt(find_checkpoints(cfg.ckpt, "best.ckpt"), cfg.ensemble, **changes).to(device)
     if cfg.n_best > 1:
-        search |= _several(search, cfg.n_best)
-    device = _device(cfg.device)
-    task = task_of(checkpoint, search=search).to(device)
+        task.searches["test"] = _several(task.searches["test"], cfg.n_best)
     if cfg.bfloat16:
         task.net.to(torch.bfloat16)
     pictures = None if cfg.pictures is None else Path(cfg.pictures)
     if pictures is not None and task.net.decoder.attention is None:
         raise UserError("pictures: this model has no attention to draw")
     number = 0
-    with _output(cfg.out) as out:
+    with open_output(cfg.out) as out:
         for lines in _chunks(_lines(cfg), cfg.batch_size):
             _tell_unknown(task, lines, number)
-            source, prefix = _read(
-                task, lines, cfg.prefix, bool(checkpoint["hyper_parameters"]["description"]["source_eos"])
-            )
-            found = task.translate(source.to(device), prefix=prefix, keep_weights=pictures is not None).to(
-                "cpu"
-            )
+            source, prefix = _read(task, lines, cfg.prefix)
+            found = task.translate(source.to(device), prefix=prefix, keep_weights=pictures is not None)
+            found = found.to("cpu")
             for row in range(len(lines)):
                 number += 1
                 _write(out, number, task, found, row, cfg.scores or found.tokens.shape[1] > 1)
@@ -53,17 +53,18 @@ def generate(cfg: DictConfig) -> None:
             out.flush()
 
 
-def _several(search: dict, n_best: int) -> dict:
-    """The settings by which a search returns ``n_best`` hypotheses."""
-    match search["_target_"].rpartition(".")[2]:
-        case "Beam":
-            return {"n_best": n_best, "size": max(search["size"], n_best)}
-        case "Sample":
-            return {"num_samples": n_best}
+def _several(search: Constraints, n_best: int) -> Constraints:
+    """The search as it returns ``n_best`` hypotheses."""
+    match search:
+        case Beam():
+            return replace(search, n_best=n_best, size=max(search.size, n_best))
+        case Sample():
+            return replace(search, num_samples=n_best)
     raise UserError(f"n_best={n_best}: greedy search finds one translation; use search=beam or search=sample")
 
 
-def _device(name: str) -> str:
+def find_device(name: str) -> str:
+    """cpu or cuda; ``auto`` is a GPU if there is one. Raises UserError for what is not there."""
     if name not in ("auto", "cpu", "cuda"):
         raise UserError(f"device={name} is not a choice; choose one of auto, cpu, cuda")
     if name == "cuda" and not torch.cuda.is_available():
@@ -101,17 +102,16 @@ def _chunks(lines: Iterator[str], size: int) -> Iterator[list[str]]:
         yield chunk
 
 
-def _output(path: str | None) -> TextIO:
+def open_output(path: str | None) -> TextIO:
+    """The file at ``path``, its folders made where they are missing, or stdout for None."""
     if path is None:
         return open(sys.stdout.fileno(), "w", encoding="utf-8", closefd=False)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     return open(path, "w", encoding="utf-8")
 
 
-def _read(
-    task: NMT, lines: list[str], prefix: str | None, eos: bool
-) -> tuple[Sentences, torch.Tensor | None]:
-    source = task.source.batch(lines, eos)
+def _read(task: NMT, lines: list[str], prefix: str | None) -> tuple[Sentences, torch.Tensor | None]:
+    source = task.source.batch(lines, bool(task.description["source_eos"]))
     if prefix is None:
         return source, None
     forced = torch.tensor(task.target.encode(prefix), device=task.device)

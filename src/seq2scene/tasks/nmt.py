@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import ModuleDict
 
@@ -18,6 +19,8 @@ from seq2scene.sequences.batch import ParallelBatch, Sentences
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.padding import shift_right
 from seq2scene.tasks.task import Loss, Task
+
+ROWS = 1024  # of logits (rows, V) that exist at a time while targets are scored
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,17 @@ class NMT(Task):
         output = self.net.decoder.output
         return linear_cross_entropy(features, output.weight, output.bias, gold, smoothing)
 
+    def log_probs(self, batch: ParallelBatch) -> Tensor:
+        """log p (B, T) of each target word and EOS after those before it, 0 on padding; never smoothed."""
+        gold = batch.target
+        features, _ = self.net(batch.source, shift_right(gold.ids, self.target.vocabulary.bos))
+        rows = zip(features[gold.mask].split(ROWS), gold.ids[gold.mask].split(ROWS), strict=True)
+        output = self.net.decoder.output
+        parts = [output(x).log_softmax(1, torch.float32).gather(1, y.unsqueeze(1)) for x, y in rows]
+        log_probs = torch.zeros_like(gold.ids, dtype=torch.float32)
+        log_probs[gold.mask] = torch.cat(parts).squeeze(1)
+        return log_probs
+
     def forced_weights(self, batch: ParallelBatch) -> Tensor | None:
         """Attention (B, T, S) while the targets are force-decoded, EOS the last of the T steps; None without
         attention.
@@ -125,13 +139,10 @@ class NMT(Task):
 
     def _evaluate(self, batch: ParallelBatch, stage: str) -> Hypotheses:
         scores, gold = self.scores[stage + "_scores"], batch.target
-        features, _ = self.net(batch.source, shift_right(gold.ids, self.target.vocabulary.bos))
-        ends = gold.mask & (gold.ids == self.target.vocabulary.eos)
-        words = gold.mask & ~ends
-        _, nll_words = self._cross_entropy(features[words], gold.ids[words])
-        _, nll_ends = self._cross_entropy(features[ends], gold.ids[ends])
-        scores["perplexity_words"].update(nll_words, words.sum())
-        scores["perplexity"].update(nll_words + nll_ends, gold.mask.sum())
+        nll = -self.log_probs(batch)
+        words = gold.mask & (gold.ids != self.target.vocabulary.eos)
+        scores["perplexity_words"].update(nll[words].sum(), words.sum())
+        scores["perplexity"].update(nll.sum(), gold.mask.sum())
         found = self.translate(batch.source, stage, keep_weights=self.keep_weights and stage == "test")
         tokens = [self.target.tokens(row) for row in found.tokens[:, 0].cpu()]
         texts = [self.target.tokenizer.join(row) for row in tokens]
