@@ -1,0 +1,46 @@
+"""From the encoder's last recurrent state to the decoder's first."""
+
+import torch
+from torch import Tensor, nn
+
+from seq2scene.errors import UserError
+from seq2scene.sequences.memory import Memory
+
+BRIDGES = ("copy", "linear", "zero")
+
+
+class Bridge(nn.ModuleList):
+    """``copy`` the state layer by layer (Sutskever et al. 2014), bring each layer through a ``linear`` layer
+    and tanh, one for all h and one for all c, or start from ``zero``.
+
+    Raises UserError where the encoder's shape does not allow it.
+    """
+
+    def __init__(
+        self, kind: str, cell: str, memory_layers: int, memory_size: int, layers: int, hidden_size: int
+    ) -> None:
+        super().__init__()
+        if kind not in BRIDGES:
+            raise UserError(f"decoder.bridge={kind} is not a choice; choose one of {', '.join(BRIDGES)}")
+        if kind == "copy" and (memory_layers, memory_size) != (layers, hidden_size):
+            raise UserError(
+                f"decoder.bridge=copy needs an encoder of the decoder's own shape: it has {memory_layers} "
+                f"layers of {memory_size}, the decoder {layers} of {hidden_size}; use linear"
+            )
+        if kind == "linear" and memory_layers != layers:
+            raise UserError(
+                f"decoder.bridge=linear goes layer by layer: the encoder has {memory_layers} layers, "
+                f"the decoder {layers}; make them equal or use bridge=zero"
+            )
+        self.kind = kind
+        self.shape = layers, hidden_size
+        if kind == "linear":
+            self.extend(nn.Linear(memory_size, hidden_size) for _ in range(2 if cell == "lstm" else 1))
+
+    def forward(self, memory: Memory) -> tuple[Tensor, ...]:
+        """The decoder's first (h,) or (h, c), each (B, layers, hidden_size)."""
+        if self.kind == "linear":
+            return tuple(torch.tanh(layer(state)) for layer, state in zip(self, memory.final, strict=True))
+        if self.kind == "copy":
+            return memory.final
+        return tuple(memory.states.new_zeros(len(memory), *self.shape) for _ in memory.final)
