@@ -14,8 +14,10 @@ import seq2scene.running.entry  # noqa: F401  (the configs' variables)
 from seq2scene.building import build
 from seq2scene.errors import UserError
 from seq2scene.running.checkpoints import build_task
+from seq2scene.running.choices import check_choices
 from seq2scene.sequences.batch import ParallelBatch
 from seq2scene.sequences.language import Language
+from seq2scene.sequences.text_batch import sentence_batch
 from seq2scene.sequences.tokenizers import choose
 from seq2scene.sequences.vocabulary import Vocabulary
 
@@ -25,6 +27,10 @@ SIZES = ["debug=tiny", "data=park"]
 
 def options(group: str) -> list[str]:
     return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+
+
+# The options that mean something to a language model, by group; of models, no others and to no other task.
+LM_TAKES = OmegaConf.to_container(OmegaConf.load(CONF / "task" / "lm.yaml").takes)
 
 
 @pytest.fixture
@@ -78,7 +84,7 @@ def test_every_attention_trains_and_translates(composed, attention: str, feed: s
     assert task.eval().translate(batch().source).tokens.shape[0] == 3
 
 
-@pytest.mark.parametrize("model", options("model"))
+@pytest.mark.parametrize("model", [m for m in options("model") if m not in LM_TAKES["model"]])
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_every_model_and_cell_trains(composed, model: str, cell: str) -> None:
     task = build_task(composed(*SIZES, f"model={model}", f"model.encoder.cell={cell}"), description())
@@ -89,6 +95,35 @@ def test_every_model_and_cell_trains(composed, model: str, cell: str) -> None:
 def test_every_search_finds_something(composed, search: str) -> None:
     task = build_task(composed(*SIZES, f"search={search}"), description()).eval()
     assert (task.translate(batch().source).lengths > 0).all()
+
+
+LM_CHOICES = [f"{group}={option}" for group, taken in LM_TAKES.items() for option in taken]
+
+
+@pytest.mark.parametrize("choice", [*LM_CHOICES, "model.decoder.cell=gru", "loss.per=sentence"])
+def test_whatever_means_something_to_a_language_model_trains(composed, choice: str) -> None:
+    task = build_task(composed("task=lm", "debug=tiny", choice), {"language": description()["target"]})
+    task.loss(sentence_batch(batch().target, task.language.vocabulary.bos)).total.backward()
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in task.parameters())
+
+
+@pytest.mark.parametrize("search", options("search"))
+def test_a_language_model_writes_by_every_search(composed, search: str) -> None:
+    config = composed("task=lm", "debug=tiny", f"search={search}", "search.max_length=3")
+    task = build_task(config, {"language": description()["target"]}).eval()
+    assert len(task.sample(2)) == 2 and (task.generate(2).lengths <= 4).all()
+
+
+@pytest.mark.parametrize("group", LM_TAKES)
+def test_what_means_nothing_to_a_language_model_is_refused_with_what_does(composed, group: str) -> None:
+    config, good = composed("task=lm"), LM_TAKES[group]
+    assert set(good) <= set(options(group))
+    for option in options(group):
+        if option in good:
+            check_choices({group: option}, config)
+        else:
+            with pytest.raises(UserError, match=f"{group}={option} has no meaning with task=lm.*{good[-1]}"):
+                check_choices({group: option}, config)
 
 
 @pytest.mark.parametrize("optimizer", options("optimizer"))

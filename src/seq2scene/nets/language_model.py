@@ -68,15 +68,20 @@ class LanguageModel(nn.Module):
                 )
             self.output.weight = self.embedding.weight
 
+    @property
+    def decoder(self) -> "LanguageModel":
+        """Itself, where a translator has its decoder."""
+        return self
+
     def start(self, memory: Memory) -> State:
         """The state before the first word: zeros, one row per text."""
         zeros = self.output.weight.new_zeros(len(memory), self.rnn.num_layers, self.rnn.hidden_size)
         return (zeros, zeros) if isinstance(self.rnn, nn.LSTM) else (zeros,)
 
     def step(self, previous: Tensor, state: State, memory: Memory) -> tuple[Tensor, State, None]:
-        """One step of every row: previous (N,) ids -> logits (N, V), state, no attention."""
+        """One step of every row: previous (N,) ids -> features (N, H), state, no attention."""
         features, state = self.read(previous.unsqueeze(1), state)
-        return self.output(features.squeeze(1)), state, None
+        return features.squeeze(1), state, None
 
     def forward(self, memory: Memory, previous: Tensor) -> tuple[Tensor, None]:
         """The teacher-forced pass: previous (B, T) ids -> features (B, T, H), no attention.

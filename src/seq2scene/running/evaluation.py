@@ -14,12 +14,24 @@ from seq2scene.building import build
 from seq2scene.data.parallel_text import ParallelText
 from seq2scene.running.alignment_report import ALIGNMENT_CHOICES, AlignmentReport
 from seq2scene.running.checkpoints import find_checkpoint, load_checkpoint, task_of
+from seq2scene.running.choices import check_choices
 from seq2scene.running.gathering import gather
 from seq2scene.running.length_report import bleu_by_length, write_csv, write_plot
+from seq2scene.running.text_evaluation import evaluate_text
 from seq2scene.running.trainers import make_trainer, processes, quieten
+from seq2scene.tasks.lm import LM
 from seq2scene.tasks.nmt import NMT, Translation
+from seq2scene.tasks.task import Task
 
 GROUP = 200  # sentences in a group of Luong et al. 2015, Figure 6
+
+
+def evaluate_task(
+    trainer: pl.Trainer, task: Task, data: pl.LightningDataModule, folder: Path
+) -> dict[str, Any]:
+    """Scores a task on its test sets, as suits it; the scores by name of the set and of the score."""
+    score = evaluate_text if isinstance(task, LM) else evaluate_translation
+    return score(trainer, task, data, folder)
 
 
 def evaluate_translation(trainer: pl.Trainer, task: NMT, data: ParallelText, folder: Path) -> dict[str, Any]:
@@ -69,20 +81,24 @@ def show_results(results: dict[str, dict[str, Any]]) -> None:
     if not results:
         return
     columns = ("bleu_tok", "bleu", "chrf", "perplexity", "perplexity_words")
+    columns = [column for column in columns if column in next(iter(results.values()))]
     table = Table("test set", *columns)
     for name, scores in results.items():
         table.add_row(name, *(f"{scores[column]:.2f}" for column in columns))
     Console().print(table)
-    print(f"bleu: sacrebleu {next(iter(results.values()))['signature']}; bleu_tok: of the model's own tokens")
+    if "bleu" in columns:
+        signature = next(iter(results.values()))["signature"]
+        print(f"bleu: sacrebleu {signature}; bleu_tok: of the model's own tokens")
 
 
 def evaluate(cfg: DictConfig, script: Path) -> None:
     """``python src/evaluate.py``: scores a checkpoint on the test sets it was trained with, or on others."""
     checkpoint = load_checkpoint(find_checkpoint(cfg.ckpt, "best.ckpt"))
     parts = checkpoint["hyper_parameters"]
+    check_choices(HydraConfig.get().runtime.choices, parts["config"])
     chosen = OmegaConf.to_container(cfg, resolve=True)
     task = task_of(checkpoint, **{key: chosen[key] for key in ("search",) if key in chosen})
-    eos = bool(parts["description"]["source_eos"])
+    eos = bool(parts["description"].get("source_eos"))
     report = AlignmentReport(task, eos, **{key: chosen[key] for key in ALIGNMENT_CHOICES})
     given = {key: value for key, value in chosen["data"].items() if value is not None}
     data = build(given if "_target_" in given else {**parts["config"]["data"], **given}, "data")
@@ -96,7 +112,7 @@ def evaluate(cfg: DictConfig, script: Path) -> None:
         trainer = make_trainer(
             chosen["trainer"], callbacks=[recorder], logger=False, enable_checkpointing=False
         )
-        results = evaluate_translation(trainer, task, data, folder)
+        results = evaluate_task(trainer, task, data, folder)
         if trainer.is_global_zero:
             show_results(results)
         report.write(recorder, trainer, data, results, folder)

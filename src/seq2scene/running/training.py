@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 import torch
 from hydra import compose
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
@@ -17,8 +17,9 @@ from seq2scene.painting.curves import draw_curves
 from seq2scene.painting.figures import save_picture
 from seq2scene.running.callbacks.provenance import Provenance
 from seq2scene.running.checkpoints import build_task, find_checkpoint, load_checkpoint, task_of
+from seq2scene.running.choices import check_choices
 from seq2scene.running.entry import ROOT
-from seq2scene.running.evaluation import evaluate_translation, show_results
+from seq2scene.running.evaluation import evaluate_task, show_results
 from seq2scene.running.trainers import make_trainer, processes, quieten
 
 
@@ -28,11 +29,14 @@ def train(cfg: DictConfig, script: Path) -> float:
     script: the entry point, which further processes of the same job run too. Returns the best value of the
     monitored metric, which sweepers optimise.
     """
-    start, overrides = None, given_overrides()
+    start, overrides, choices = None, given_overrides(), HydraConfig.get().runtime.choices
     if cfg.resume is not None:
         start = find_checkpoint(cfg.resume, "last.ckpt")
         overrides = merge_overrides(load_checkpoint(start)["overrides"], overrides)
-        cfg = compose("train", overrides)
+        cfg = compose("train", overrides, return_hydra_config=True)
+        with open_dict(cfg):
+            choices = cfg.pop("hydra").runtime.choices
+    check_choices(choices, cfg)
     config = OmegaConf.to_container(cfg, resolve=True)
     folder = Path(HydraConfig.get().runtime.output_dir)
     with processes(config["trainer"], script):
@@ -81,7 +85,7 @@ def _train(config: dict[str, Any], overrides: list[str], folder: Path, start: Pa
         results = {}
         if config["test"] and monitored and monitored.best_model_path:
             best_task = task_of(load_checkpoint(Path(monitored.best_model_path)))
-            results = evaluate_translation(trainer, best_task, data, folder)
+            results = evaluate_task(trainer, best_task, data, folder)
         if trainer.is_global_zero:
             _report(config, folder, results)
     finally:
@@ -115,7 +119,7 @@ def _report(config: dict[str, Any], folder: Path, results: dict[str, Any]) -> No
         ("metrics.csv", "every logged number"),
         ("curves.png", "learning curves"),
         ("metrics.json", "scores on the test sets"),
-        ("samples", "sample translations and attention maps, by step"),
+        ("samples", "samples of what the model writes, by step"),
     ):
         if (folder / name).exists():
             print(f"  {name:14} {what}")

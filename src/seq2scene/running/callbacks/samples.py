@@ -1,4 +1,8 @@
-"""The same few validation lines, translated after every validation: a table and pictures of attention."""
+"""What the model writes after every validation: a table, and pictures of attention where there is some.
+
+A translator translates the same few validation lines each time; a language model writes texts of its own, by
+the same chance each time.
+"""
 
 import csv
 from pathlib import Path
@@ -12,29 +16,39 @@ from pytorch_lightning.utilities import rank_zero_only
 from seq2scene.painting.attention_map import draw_attention
 from seq2scene.painting.figures import save_picture
 from seq2scene.sequences.batch import Sentences
+from seq2scene.tasks.lm import LM
 
-COLUMNS = ["line", "source", "reference", "translation", "log_prob"]
+Table = list[list]  # the names of its columns, then rows
+TRANSLATIONS = ["line", "source", "reference", "translation", "log_prob"]
+TEXTS = ["number", "text", "log_prob"]
 
 
 class SampleTranslations(pl.Callback):
     """Writes ``folder/step_NNNNNN.csv`` and attention maps ``folder/step_NNNNNN_line_L.png``, and shows both
-    to W&B and TensorBoard where those log. ``lines`` are spread evenly over the validation set; the first
-    ``pictures`` of them are drawn.
+    to W&B and TensorBoard where those log. ``lines`` are spread evenly over the validation set (a language
+    model writes so many texts); the first ``pictures`` of them are drawn.
     """
 
     def __init__(self, folder: str, lines: int = 8, pictures: int = 3) -> None:
         self.folder, self.lines, self.pictures = Path(folder), lines, pictures
 
     @rank_zero_only
+    @torch.no_grad()
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if trainer.sanity_checking:
             return
-        data = trainer.datamodule
+        if isinstance(module, LM):
+            name, table, pictures = "val/texts", self._write_texts(module), {}
+        else:
+            name, (table, pictures) = "val/translations", self._translate(trainer.datamodule, module)
+        self._save(trainer, table, pictures)
+        self._show(trainer, name, table, pictures)
+
+    def _translate(self, data, module) -> tuple[Table, dict[int, np.ndarray]]:
         sources, references = data.sources("val"), data.references("val")
         chosen = np.linspace(0, len(sources) - 1, min(self.lines, len(sources))).round().astype(int).tolist()
         batch = data.source_batch([sources[line] for line in chosen]).to(module.device)
-        with torch.no_grad():
-            found = module.translate(batch, "val", keep_weights=True).to("cpu")
+        found = module.translate(batch, "val", keep_weights=True).to("cpu")
         rows = []
         for row, line in enumerate(chosen):
             text = module.target.decode(found.tokens[row, 0])
@@ -45,8 +59,15 @@ class SampleTranslations(pl.Callback):
         if found.weights is not None:
             for row, line in enumerate(chosen[: self.pictures]):
                 pictures[line + 1] = self._draw(module, batch, found, row)
-        self._write(trainer, rows, pictures)
-        self._show(trainer, rows, pictures)
+        return [TRANSLATIONS, *rows], pictures
+
+    def _write_texts(self, module: LM) -> Table:
+        with torch.random.fork_rng([module.device] if module.device.type == "cuda" else []):
+            torch.manual_seed(0)
+            found = module.generate(self.lines, "val").to("cpu")
+        rows = zip(found.tokens[:, 0], found.log_probs[:, 0].tolist(), strict=True)
+        texts = [[n, module.language.decode(ids), round(score, 3)] for n, (ids, score) in enumerate(rows, 1)]
+        return [TEXTS, *texts]
 
     def _draw(self, module: pl.LightningModule, batch: Sentences, found, row: int) -> np.ndarray:
         source = module.source.vocabulary.tokens(batch.ids[row, : batch.lengths[row]].tolist())
@@ -54,23 +75,24 @@ class SampleTranslations(pl.Callback):
         weights = found.weights[row, 0, : len(target), : len(source)]
         return draw_attention(weights.float().numpy(), source, target)
 
-    def _write(self, trainer: pl.Trainer, rows: list[list], pictures: dict[int, np.ndarray]) -> None:
+    def _save(self, trainer: pl.Trainer, table: Table, pictures: dict[int, np.ndarray]) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
         stem = f"step_{trainer.global_step:06d}"
         with open(self.folder / f"{stem}.csv", "w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([COLUMNS, *rows])
+            csv.writer(file).writerows(table)
         for line, picture in pictures.items():
             save_picture(self.folder / f"{stem}_line_{line}.png", picture)
 
-    def _show(self, trainer: pl.Trainer, rows: list[list], pictures: dict[int, np.ndarray]) -> None:
+    def _show(self, trainer: pl.Trainer, name: str, table: Table, pictures: dict[int, np.ndarray]) -> None:
+        columns, *rows = table
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
-                logger.log_table("val/translations", columns=COLUMNS, data=rows)
+                logger.log_table(name, columns=columns, data=rows)
                 for line, picture in pictures.items():
                     logger.log_image(f"val/attention/line_{line}", images=[picture])
             elif isinstance(logger, TensorBoardLogger):
-                table = "\n".join("|".join(map(str, row)) for row in [COLUMNS, ["---"] * len(COLUMNS), *rows])
-                logger.experiment.add_text("val/translations", table, trainer.global_step)
+                text = "\n".join("|".join(map(str, row)) for row in [columns, ["---"] * len(columns), *rows])
+                logger.experiment.add_text(name, text, trainer.global_step)
                 for line, picture in pictures.items():
                     logger.experiment.add_image(
                         f"val/attention/line_{line}", picture, trainer.global_step, dataformats="HWC"

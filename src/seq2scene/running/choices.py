@@ -1,0 +1,20 @@
+"""Options that mean nothing to a task are refused before anything is loaded."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from seq2scene.errors import UserError
+
+
+def check_choices(choices: Mapping[str, str | None], config: Mapping[str, Any]) -> None:
+    """Raises UserError unless the option chosen of each group is one that the config's task takes.
+
+    choices: group -> option, as composed, None where there was no choice. ``config.takes`` lists the options
+    that mean something, of those groups that the task restricts.
+    """
+    for group, good in config.get("takes", {}).items():
+        if choices.get(group) not in (None, *good):
+            raise UserError(
+                f"{group}={choices[group]} has no meaning with task={config['task']['name']}; "
+                f"choose one of {', '.join(good)}"
+            )

@@ -1,0 +1,162 @@
+"""Language models: the LightningModule of plain text."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.nn import ModuleDict
+
+from seq2scene.building import build
+from seq2scene.errors import UserError
+from seq2scene.metrics.perplexity import Perplexity
+from seq2scene.nets.language_model import LanguageModel, State, no_source
+from seq2scene.nets.losses import linear_cross_entropy
+from seq2scene.nets.translator import initialise_uniform
+from seq2scene.search.hypotheses import Hypotheses
+from seq2scene.sequences.language import Language
+from seq2scene.sequences.text_batch import TextBatch, sentence_batch
+from seq2scene.tasks.task import Loss, Task
+
+SCORES = ("perplexity", "perplexity_words")
+
+
+class LM(Task):
+    """A recurrent language model of sentences, or of a stream of text (``TextBatch.continues``).
+
+    Perplexity counts EOS, ``perplexity_words`` does not; neither ever includes label smoothing. The state at
+    the end of a window of streams starts the next, without its gradient. Training, validation and test each
+    keep their own, and checkpoints that of training, rank by rank, so that a run goes on exactly with as many
+    ranks as before.
+    """
+
+    def __init__(self, config: dict[str, Any], description: dict[str, Any]) -> None:
+        super().__init__(config, description)
+        self.language = Language.from_state(description["language"])
+        vocabulary, model = self.language.vocabulary, config["model"]
+        sizes = {"vocabulary_size": len(vocabulary), "padding": vocabulary.pad}
+        self.net: LanguageModel = build(model["decoder"], "model.decoder", **sizes)
+        if model["initial_range"] is not None:
+            initialise_uniform(self.net, model["initial_range"])
+        self.smoothing = config["loss"]["smoothing"]
+        if config["loss"]["per"] not in ("token", "sentence"):
+            raise UserError(
+                f"loss.per={config['loss']['per']} is not a choice; choose one of token, sentence"
+            )
+        self.per_sentence = config["loss"]["per"] == "sentence"
+        self.searches = {
+            stage: build(config[key], key) for stage, key in (("val", "val_search"), ("test", "search"))
+        }
+        self.scores = ModuleDict(
+            {
+                f"{stage}_scores": ModuleDict({name: Perplexity() for name in SCORES})
+                for stage in self.searches
+            }
+        )
+        self.test_name = "test"  # of the set being scored, for the names of its scores
+        self._states: dict[str, State] = {}  # where the streams of a stage stand
+
+    # Teacher forcing
+
+    def loss(self, batch: TextBatch) -> Loss:
+        """With ``loss.per=sentence`` the normaliser is the rows of the batch: sentences, or streams."""
+        gold = batch.target
+        features = self._read(batch, "train")
+        total, nll = self._cross_entropy(features, gold.ids, gold.mask, self.smoothing)
+        count = gold.mask.sum()
+        normaliser = count.new_tensor(len(batch)) if self.per_sentence else count
+        return Loss(total, nll, count, normaliser.to(nll.dtype))
+
+    def _read(self, batch: TextBatch, stage: str) -> Tensor:
+        """Features (B, T, H) of a batch, from the state where the batch before ended or from zeros."""
+        state = self._states.pop(stage, None) if batch.continues else None
+        if state is None:
+            state = self.net.start(no_source(len(batch), self.device))
+        features, state = self.net.read(batch.previous, tuple(s.to(self.device) for s in state))
+        if batch.goes_on:
+            self._states[stage] = tuple(s.detach() for s in state)
+        return features
+
+    def _cross_entropy(
+        self, features: Tensor, gold: Tensor, mask: Tensor, smoothing: float = 0.0
+    ) -> tuple[Tensor, Tensor]:
+        output = self.net.output
+        return linear_cross_entropy(features[mask], output.weight, output.bias, gold[mask], smoothing)
+
+    def validation_step(self, batch: TextBatch, index: int) -> None:
+        self._evaluate(batch, "val")
+
+    def test_step(self, batch: TextBatch, index: int) -> None:
+        self._evaluate(batch, "test")
+
+    def _evaluate(self, batch: TextBatch, stage: str) -> None:
+        scores, gold = self.scores[stage + "_scores"], batch.target
+        features = self._read(batch, stage)
+        ends = gold.mask & (gold.ids == self.language.vocabulary.eos)
+        words = gold.mask & ~ends
+        _, nll_words = self._cross_entropy(features, gold.ids, words)
+        _, nll_ends = self._cross_entropy(features, gold.ids, ends)
+        scores["perplexity_words"].update(nll_words, words.sum())
+        scores["perplexity"].update(nll_words + nll_ends, gold.mask.sum())
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_scores("val", "val")
+        super().on_validation_epoch_end()
+
+    def on_test_epoch_end(self) -> None:
+        self._log_scores("test", f"test/{self.test_name}")
+
+    def _log_scores(self, stage: str, place: str) -> None:
+        for name, score in self.scores[stage + "_scores"].items():
+            shown = stage == "val" and name == "perplexity"
+            self.log(f"{place}/{name}", score.compute().float(), prog_bar=shown)
+            score.reset()
+
+    # Writing and judging text
+
+    def generate(
+        self, count: int, stage: str = "test", prefix: str | None = None, **options: Any
+    ) -> Hypotheses:
+        """Writes ``count`` texts, each beginning with ``prefix``; options go to the search (generator).
+
+        A search without chance writes the same text ``count`` times.
+        """
+        v = self.language.vocabulary
+        if prefix is not None:
+            forced = torch.tensor(self.language.encode(prefix), dtype=torch.int64, device=self.device)
+            options["prefix"] = forced.expand(count, -1)
+        memory = no_source(count, self.device)
+        return self.searches[stage](self.net, memory, bos=v.bos, eos=v.eos, pad=v.pad, unk=v.unk, **options)
+
+    def sample(self, count: int, **options: Any) -> list[str]:
+        """The texts that ``generate`` writes, all hypotheses of each of ``count`` one after another."""
+        return [self.language.decode(row) for row in self.generate(count, **options).tokens.flatten(0, 1)]
+
+    @torch.no_grad()
+    def log_probs(self, sentences: Sequence[str], eos: bool = True) -> Tensor:
+        """(B,) log-probability of each sentence, from BOS on, with its EOS or of its words alone."""
+        v = self.language.vocabulary
+        gold = self.language.batch(sentences, eos=True)
+        batch = sentence_batch(gold, v.bos).to(self.device)
+        counted = batch.target.mask if eos else batch.target.mask & (batch.target.ids != v.eos)
+        features, _ = self.net(no_source(len(batch), self.device), batch.previous)
+        logits = self.net.output(features[counted])
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        values = logits.new_zeros(counted.shape)
+        values[counted] = -F.cross_entropy(logits, batch.target.ids[counted], reduction="none")
+        return values.sum(1)
+
+    # Going on
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        ours = tuple(s.cpu() for s in self._states.get("train", ()))
+        states: list[Any] = [ours] * self.trainer.world_size
+        if self.trainer.world_size > 1:
+            torch.distributed.all_gather_object(states, ours)
+        checkpoint["stream_states"] = states
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        states = checkpoint["stream_states"]
+        if len(states) == self.trainer.world_size and states[self.trainer.global_rank]:
+            self._states["train"] = states[self.trainer.global_rank]
