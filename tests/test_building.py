@@ -35,7 +35,7 @@ def test_an_unknown_option_is_refused_with_those_there_are() -> None:
 
 @pytest.mark.parametrize(
     ("key", "value", "kind"),
-    [("size", "abc", "int"), ("size", 2.5, "int"), ("alpha", "high", "float"), ("early_stop", 1, "bool")],
+    [("size", "abc", "int"), ("size", 2.5, "int"), ("alpha", "high", "float"), ("ban_unk", 1, "bool")],
 )
 def test_a_value_of_the_wrong_type_is_refused_by_its_key(key: str, value: object, kind: str) -> None:
     with pytest.raises(UserError, match=rf"search\.{key}={value!r} has the wrong type: it must be {kind}"):

@@ -98,8 +98,8 @@ def test_all_steps_at_once_equal_one_by_one(attention: str, layers: int, cell: s
     features, weights = net.decoder(memory, previous)
     state = net.decoder.start(memory)
     for t in range(previous.shape[1]):
-        logits, state, looked = net.decoder.step(previous[:, t], state, memory)
-        torch.testing.assert_close(logits, net.decoder.output(features[:, t]), atol=1e-10, rtol=0)
+        stepped, state, looked = net.decoder.step(previous[:, t], state, memory)
+        torch.testing.assert_close(stepped, features[:, t], atol=1e-10, rtol=0)
         if attention != "none":
             torch.testing.assert_close(looked, weights[:, t], atol=1e-10, rtol=0)
 
@@ -179,10 +179,16 @@ def test_at_least_one_layer_is_needed() -> None:
         GNMTDecoder(10, 0, 5, 1, None, layers=0)
 
 
-def test_dropout_is_fresh_at_every_step_and_absent_in_evaluation() -> None:
-    net = translator("none", hidden_size=50, layers=1, dropout=0.5, bridge="zero")
-    memory = net.encode(sentences([[4]]))
-    previous = torch.full((1, 6), 5)
-    dropped = net.decoder.train()(memory, previous)[0][0] == 0
-    assert 0.3 < dropped.float().mean() < 0.7 and not torch.equal(dropped[0], dropped[1])
-    assert (net.decoder.eval()(memory, previous)[0] != 0).all()
+def test_dropout_acts_on_every_layers_input_and_on_the_features_and_not_in_evaluation() -> None:
+    net = translator(layers=3, embedding_size=40, hidden_size=7, dropout=0.5, bridge="zero")
+    memory, previous, seen = net.encode(sentences(SOURCES[:2])), torch.full((2, 20), 5), []
+    for rnn in net.decoder.layers:
+        rnn.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    seen.append(net.decoder.train()(memory, previous)[0])
+    assert len(seen) == 4
+    for values in seen:
+        dropped = values == 0
+        assert 0.3 < dropped.double().mean() < 0.7 and not torch.equal(dropped[0, 0], dropped[0, 1])
+    seen.clear()
+    seen.append(net.decoder.eval()(memory, previous)[0])
+    assert all((values != 0).all() for values in seen)

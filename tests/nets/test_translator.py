@@ -104,8 +104,8 @@ def test_all_steps_at_once_equal_one_by_one(attention: str, feed: bool, cell: st
     features, weights = net.decoder(memory, previous)
     state = net.decoder.start(memory)
     for t in range(previous.shape[1]):
-        logits, state, looked = net.decoder.step(previous[:, t], state, memory)
-        torch.testing.assert_close(logits, net.decoder.output(features[:, t]), atol=1e-10, rtol=0)
+        stepped, state, looked = net.decoder.step(previous[:, t], state, memory)
+        torch.testing.assert_close(stepped, features[:, t], atol=1e-10, rtol=0)
         if attention != "none":
             torch.testing.assert_close(looked, weights[:, t], atol=1e-10, rtol=0)
 

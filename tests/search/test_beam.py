@@ -124,11 +124,11 @@ def test_weights_are_kept_on_request_only():
     assert Beam()(markov(9), toy_memory([2]), **IDS, keep_weights=True).weights is None
 
 
-@pytest.mark.parametrize("early_stop", [False, True])
-def test_neighbours_and_batch_size_change_nothing(early_stop):
+@pytest.mark.parametrize("options", [{}, {"stop": "size"}, {"stop": "best"}, {"pruning": 0.7}])
+def test_neighbours_and_batch_size_change_nothing(options):
     decoder = HistoryDecoder(30, seed=4)
     memory = toy_memory([3, 9, 1, 5, 2, 2, 8, 6, 4, 1, 7, 3])
-    search = Beam(size=4, n_best=3, normalisation="average", early_stop=early_stop)
+    search = Beam(size=4, n_best=3, normalisation="average", **options)
     together = search(decoder, memory, **IDS)
     assert together.lengths[:, 0].unique().numel() > 3  # they leave the batch at different steps
     for sentence in range(len(memory)):
@@ -140,11 +140,11 @@ def test_neighbours_and_batch_size_change_nothing(early_stop):
 
 def test_sentences_that_are_done_leave_the_batch():
     decoder = HistoryDecoder(30, seed=4)
-    found = Beam(size=4, early_stop=True)(decoder, toy_memory([1] * 8 + [9]), **IDS)
+    found = Beam(size=4, stop="size")(decoder, toy_memory([1] * 8 + [9]), **IDS)
     assert decoder.rows_asked < 4 * 9 * found.lengths.max()
 
 
-@pytest.mark.parametrize("options", [{}, {"normalisation": "average"}, {"early_stop": True, "coverage": 0.3}])
+@pytest.mark.parametrize("options", [{}, {"normalisation": "average"}, {"stop": "size", "coverage": 0.3}])
 def test_more_hypotheses_are_distinct_and_sorted_and_leave_the_best_alone(options):
     decoder, memory = HistoryDecoder(12, seed=5), toy_memory([4, 6, 2])
     five = Beam(size=5, n_best=5, **options)(decoder, memory, **IDS)
@@ -178,14 +178,57 @@ def test_a_source_without_words_gives_eos_alone_without_asking_the_model():
     assert nothing.tokens.tolist() == [[[EOS]], [[EOS]]] and decoder.rows_asked == 0
 
 
-def test_early_stop_asks_the_model_less():
+def test_stopping_earlier_asks_the_model_less():
     memory = toy_memory([6, 6, 6])
     rows = []
-    for early_stop in (False, True):
+    for stop in ("exact", "size", "best"):
         decoder = HistoryDecoder(12, seed=6)
-        Beam(size=3, normalisation="average", early_stop=early_stop)(decoder, memory, **IDS)
+        Beam(size=3, normalisation="average", stop=stop)(decoder, memory, **IDS)
         rows.append(decoder.rows_asked)
-    assert rows[1] < rows[0]
+    assert rows[2] < rows[1] < rows[0]
+
+
+def test_stopping_at_the_best_returns_the_first_end_that_led_its_step():
+    table = torch.full((1, 6, 6), -torch.inf)
+    table[0, BOS, [4, EOS]] = torch.tensor([0.6, 0.4]).log()  # EOS ends here, but only second
+    table[0, 4, [5, EOS]] = torch.tensor([0.2, 0.8]).log()  # and here as the best
+    table[0, 5, [5, EOS]] = torch.tensor([0.01, 0.99]).log()
+    search = Beam(size=2, stop="best", normalisation="average", alpha=9.0)
+    assert search(MarkovDecoder(table), toy_memory([2]), **IDS).tokens[0, 0].tolist() == [4, EOS]
+    longest = Beam(size=2, stop="exact", normalisation="average", alpha=9.0)
+    assert len(longest(MarkovDecoder(table), toy_memory([2]), **IDS).tokens[0, 0]) > 2
+
+
+def test_pruning_gives_up_the_beams_that_are_far_behind():
+    table = torch.full((1, 7, 7), -torch.inf)
+    table[0, BOS, [4, 5]] = torch.tensor([0.8, 0.2]).log()  # log 4 = 1.39 nats apart
+    table[0, 4, [4, EOS]] = torch.tensor([0.9, 0.1]).log()
+    table[0, 5, EOS] = 0.0  # the best end of all, 0.2
+    found = {
+        pruning: Beam(**fixed_length(2, size=2, n_best=2, pruning=pruning))(
+            MarkovDecoder(table), toy_memory([2]), **IDS
+        )
+        for pruning in (0, 1.3, 1.5)
+    }
+    for kept in (0, 1.5):
+        assert found[kept].tokens[0, 0, :2].tolist() == [5, EOS]
+    assert 5 not in found[1.3].tokens[0]
+
+
+def test_wide_pruning_changes_nothing_and_narrow_pruning_projects_less():
+    memory, found, projected = toy_memory([6, 3, 8]), [], []
+    for pruning in (0, 1000, 0.5):
+        decoder = HistoryDecoder(30, seed=8)
+        found.append(Beam(size=5, normalisation="average", pruning=pruning)(decoder, memory, **IDS))
+        projected.append(decoder.output.rows)
+    assert torch.equal(found[0].tokens, found[1].tokens) and torch.equal(found[0].scores, found[1].scores)
+    assert projected[2] < projected[0]
+
+
+def test_dead_beams_cost_no_projection():
+    decoder = HistoryDecoder(30, seed=4)
+    Beam(size=4, stop="size")(decoder, toy_memory([1] * 8 + [9]), **IDS)
+    assert decoder.output.rows < decoder.rows_asked
 
 
 def test_coverage_penalty_by_hand():
@@ -210,6 +253,8 @@ def test_length_penalty_by_hand():
         ({"normalisation": "mean"}, "one of none, average, gnmt"),
         ({"alpha": -1}, "at least 0"),
         ({"coverage": float("nan")}, "at least 0"),
+        ({"stop": "never"}, "one of exact, size, best"),
+        ({"pruning": -1}, "at least 0"),
         ({"min_length": 9, "max_length": 8}, "at most search.max_length=8"),
         ({"max_ratio": "long"}, "a number of at least 0"),
     ],

@@ -69,7 +69,7 @@ def test_each_sentence_has_its_own_limit(search):
 @each_search
 def test_eos_at_the_limit_is_scored_as_the_model_scores_it(search):
     decoder = HistoryDecoder(12)
-    decoder.output[:, EOS] = 0
+    decoder.output.weight[:, EOS] = 0
     memory = toy_memory([4])
     found = search(max_ratio=0, max_extra=3, min_length=3)(decoder, memory, **IDS)
     tokens = found.tokens[0, 0]

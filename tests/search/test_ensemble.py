@@ -1,5 +1,7 @@
 """Ensembles: the average is the one asked for, and searches cannot tell an ensemble from a model."""
 
+from functools import partial
+
 import pytest
 import torch
 from toy_decoders import BOS, IDS, HistoryDecoder, force, markov, one, toy_memory
@@ -29,10 +31,17 @@ def search(name: str, decoder: object, memory: object):
     return SEARCHES[name](decoder, memory, **IDS, keep_weights=True, **chance)
 
 
+def toys(*decoders: object) -> list:
+    """Decoders of 9 features whose ``output`` says so, as a linear projection does."""
+    for decoder in decoders:
+        decoder.output = partial(decoder.output)
+        decoder.output.in_features = 9
+    return list(decoders)
+
+
 def two(memories: list, average: str = "logits") -> tuple[EnsembleDecoder, Memories]:
-    return EnsembleDecoder([HistoryDecoder(9, seed=1), HistoryDecoder(9, seed=2)], average), Memories(
-        tuple(memories)
-    )
+    members = toys(HistoryDecoder(9, seed=1), HistoryDecoder(9, seed=2))
+    return EnsembleDecoder(members, average), Memories(tuple(memories))
 
 
 def test_the_averages_are_those_of_hand() -> None:
@@ -71,7 +80,7 @@ def test_half_precision_is_averaged_in_single(average: str) -> None:
 def test_a_model_with_itself_is_the_model(average: str, name: str) -> None:
     memory = toy_memory(LENGTHS)
     alone = search(name, HistoryDecoder(9), memory)
-    doubled = EnsembleDecoder([HistoryDecoder(9)] * 3, average)
+    doubled = EnsembleDecoder(toys(HistoryDecoder(9)) * 3, average)
     together = search(name, doubled, Memories((memory,) * 3))
     assert torch.equal(together.tokens, alone.tokens)
     torch.testing.assert_close(together.log_probs, alone.log_probs)
@@ -100,8 +109,8 @@ def distributions(decoder: object, memory: object, tokens: torch.Tensor) -> torc
     """log p (T, V) of every word before each of ``tokens``, of a batch of one."""
     state, previous, rows = decoder.start(memory), torch.tensor([BOS]), []
     for token in tokens:
-        logits, state, _ = decoder.step(previous, state, memory)
-        rows.append(logits.log_softmax(1))
+        features, state, _ = decoder.step(previous, state, memory)
+        rows.append(decoder.output(features).log_softmax(1))
         previous = token.unsqueeze(0)
     return torch.cat(rows)
 
@@ -128,7 +137,7 @@ def test_the_order_of_members_does_not_matter() -> None:
 
 def test_attention_is_the_mean_over_the_members_that_attend() -> None:
     memory = toy_memory([3, 4])
-    members = [HistoryDecoder(9, seed=1), markov(9, sentences=2), HistoryDecoder(9, seed=2)]
+    members = toys(HistoryDecoder(9, seed=1), markov(9, sentences=2), HistoryDecoder(9, seed=2))
     tokens = torch.tensor([5, 6, 3])
     _, together = force(EnsembleDecoder(members), Memories((one(memory, 0),) * 3), tokens)
     alone = [force(members[number], one(memory, 0), tokens)[1] for number in (0, 2)]
@@ -157,12 +166,11 @@ def test_teacher_forcing_equals_stepping_whatever_the_members_are(average: str) 
     source = Sentences.of(ids, lengths)
     previous = torch.tensor([[2, 5, 6, 7], [2, 8, 0, 0]])
     features, weights = net(source, previous)
-    logits = net.decoder.output(features)
     memory = net.encode(source)
     state = net.decoder.start(memory)
     for t in range(previous.shape[1]):
         stepped, state, looked = net.decoder.step(previous[:, t], state, memory)
-        torch.testing.assert_close(stepped, logits[:, t])
+        torch.testing.assert_close(stepped, features[:, t])
         torch.testing.assert_close(looked, weights[:, t])
     assert len(net.decoder.attention) == 1
 

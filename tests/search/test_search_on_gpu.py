@@ -24,8 +24,8 @@ def on(device: str, search) -> list[torch.Tensor | None]:
     memory, decoder = toy_memory([3, 0, 6, 2, 5, 1]), HistoryDecoder(2000)
     fields = {name: getattr(memory, name).to(device) for name in ("states", "keys", "mask", "lengths")}
     memory = replace(memory, **fields)
-    for name in ("embedding", "recurrent", "output"):
-        setattr(decoder, name, getattr(decoder, name).to(device))
+    for part, name in ((decoder, "embedding"), (decoder, "recurrent"), (decoder.output, "weight")):
+        setattr(part, name, getattr(part, name).to(device))
     prefix = torch.tensor([[7, 8], [9, PAD]] + [[PAD, PAD]] * 4, device=device)
     chance = {"generator": torch.Generator().manual_seed(0)} if isinstance(search, Sample) else {}
     found = search(decoder, memory, **IDS, prefix=prefix, keep_weights=True, **chance)

@@ -31,6 +31,20 @@ class MarkovDecoder:
     def step(self, previous: Tensor, state: Tensor, memory: Memory) -> tuple[Tensor, Tensor, None]:
         return self.table[state, previous], state, None
 
+    def output(self, features: Tensor) -> Tensor:
+        return features
+
+
+class Projection:
+    """Features to logits, counting the rows that it is asked for."""
+
+    def __init__(self, weight: Tensor, dtype: torch.dtype) -> None:
+        self.weight, self.dtype, self.in_features, self.rows = weight, dtype, len(weight), 0
+
+    def __call__(self, features: Tensor) -> Tensor:
+        self.rows += len(features)
+        return (features @ self.weight).to(self.dtype)
+
 
 class HistoryDecoder:
     """p(next | all previous words, source) with attention, from a little recurrent net with a nested state.
@@ -44,8 +58,7 @@ class HistoryDecoder:
         draw = torch.Generator().manual_seed(seed)
         self.embedding = torch.randn(vocabulary, 3, generator=draw)
         self.recurrent = torch.randn(3, 3, generator=draw)
-        self.output = torch.randn(9, vocabulary, generator=draw)
-        self.dtype = dtype
+        self.output = Projection(torch.randn(9, vocabulary, generator=draw), dtype)
         self.rows_asked = 0
 
     def start(self, memory: Memory) -> tuple:
@@ -63,7 +76,7 @@ class HistoryDecoder:
         deep = torch.sin(deep + 3 * hidden.unsqueeze(1))
         features = torch.cat([hidden + context, torch.cos(total), deep.squeeze(1)], dim=1)
         state = hidden, ((total + hidden, (deep,)), steps + 1)
-        return (features @ self.output).to(self.dtype), state, weights.flatten(0, 1)
+        return features, state, weights.flatten(0, 1)
 
 
 def markov(vocabulary: int, sentences: int = 1, seed: int = 0, spread: float = 1.0) -> MarkovDecoder:
@@ -75,8 +88,8 @@ def force(decoder: object, memory: Memory, tokens: Tensor) -> tuple[Tensor, Tens
     """Steps through ``tokens`` (T,) of a batch of one: log-probabilities (T,) and weights (T, S) or None."""
     state, previous, log_probs, attention = decoder.start(memory), BOS, [], []
     for token in tokens.tolist():
-        logits, state, weights = decoder.step(torch.tensor([previous]), state, memory)
-        log_probs.append(logits.float().log_softmax(1)[0, token])
+        features, state, weights = decoder.step(torch.tensor([previous]), state, memory)
+        log_probs.append(decoder.output(features).float().log_softmax(1)[0, token])
         attention.append(weights)
         previous = token
     return torch.stack(log_probs), None if attention[0] is None else torch.cat(attention)

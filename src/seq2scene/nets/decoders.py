@@ -16,24 +16,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seq2scene.errors import UserError
+from seq2scene.nets.bridge import Bridge
 from seq2scene.nets.dropout import Dropout, dropout_mask
 from seq2scene.nets.encoders import recurrent
+from seq2scene.nets.projection import vocabulary_projection
 from seq2scene.sequences.memory import Memory
 
 Recurrent = tuple[Tensor, ...]  # (h,) or (h, c), each (N, L, H)
-State = tuple  # (recurrent,) or, with input feeding, (recurrent, h~ (N, H))
-
-BRIDGES = ("copy", "linear", "zero")
+State = tuple  # (recurrent, number of the next step (N,)) and, with input feeding, h~ (N, H)
 
 
 class LuongDecoder(nn.Module):
     """Recurrent decoder with attention after the recurrence.
 
-    bridge makes the first state of the encoder's last one: ``copy`` it layer by layer, through a ``linear``
-    layer and tanh, or start from ``zero``. tied shares the input embedding with W_s. dropout acts on the
-    input of every layer and on h~_t before it is projected and fed on. attention is what
-    ``seq2scene.attention`` builds, or None.
+    bridge: how the first state is made of the encoder's last one (``Bridge``). tied shares the input
+    embedding with W_s. dropout acts on the input of every layer and on h~_t before it is projected and fed
+    on. bias: of the recurrent layers; Luong's have none. attention is what ``seq2scene.attention`` builds,
+    or None.
     """
 
     def __init__(
@@ -52,6 +51,7 @@ class LuongDecoder(nn.Module):
         bridge: str = "linear",
         tied: bool = False,
         output_bias: bool = True,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary_size, embedding_size, padding_idx=padding)
@@ -60,41 +60,16 @@ class LuongDecoder(nn.Module):
             embedding_size + (hidden_size if input_feeding else 0),
             hidden_size,
             layers,
+            bias=bias,
             batch_first=True,
             dropout=dropout if layers > 1 else 0.0,
         )
         self.attention = attention
         if attention is not None:
             self.combine = nn.Linear(memory_size + hidden_size, hidden_size, bias=False)
-        self.output = nn.Linear(hidden_size, vocabulary_size, bias=output_bias)
-        if tied:
-            if embedding_size != hidden_size:
-                raise UserError(
-                    f"decoder.tied=true needs embedding_size ({embedding_size}) and "
-                    f"hidden_size ({hidden_size}) equal"
-                )
-            self.output.weight = self.embedding.weight
+        self.output = vocabulary_projection(self.embedding, hidden_size, tied, output_bias)
         self.input_feeding = input_feeding
-        self.bridge = self._bridge(bridge, memory_size, memory_layers)
-
-    def _bridge(self, kind: str, memory_size: int, memory_layers: int) -> nn.ModuleList | None:
-        if kind not in BRIDGES:
-            raise UserError(f"decoder.bridge={kind} is not a choice; choose one of {', '.join(BRIDGES)}")
-        sizes = memory_layers, memory_size
-        if kind == "copy" and sizes != (self.rnn.num_layers, self.rnn.hidden_size):
-            raise UserError(
-                f"decoder.bridge=copy needs an encoder of the decoder's own shape: it has {sizes[0]} layers "
-                f"of {sizes[1]}, the decoder {self.rnn.num_layers} of {self.rnn.hidden_size}; use linear"
-            )
-        if kind == "linear" and memory_layers != self.rnn.num_layers:
-            raise UserError(
-                f"decoder.bridge=linear goes layer by layer: the encoder has {memory_layers} layers, "
-                f"the decoder {self.rnn.num_layers}; make them equal or use bridge=zero"
-            )
-        self.bridge_kind = kind
-        states = 2 if isinstance(self.rnn, nn.LSTM) else 1
-        size = memory_size, self.rnn.hidden_size
-        return nn.ModuleList(nn.Linear(*size) for _ in range(states)) if kind == "linear" else None
+        self.bridge = Bridge(bridge, cell, memory_layers, memory_size, layers, hidden_size)
 
     def keys(self, states: Tensor) -> Tensor:
         """The memory's states as this decoder's attention compares them; made once per sentence."""
@@ -102,23 +77,19 @@ class LuongDecoder(nn.Module):
 
     def start(self, memory: Memory) -> State:
         """The state before the first step, one row per sentence."""
-        rows = len(memory), self.rnn.num_layers, self.rnn.hidden_size
-        if self.bridge_kind == "linear":
-            final = tuple(torch.tanh(layer(s)) for layer, s in zip(self.bridge, memory.final, strict=True))
-        elif self.bridge_kind == "copy":
-            final = memory.final
-        else:
-            final = tuple(memory.states.new_zeros(rows) for _ in memory.final)
-        return (final, final[0].new_zeros(rows[0], rows[2])) if self.input_feeding else (final,)
+        recurrent, steps = self.bridge(memory), torch.zeros_like(memory.lengths)
+        if not self.input_feeding:
+            return recurrent, steps
+        return recurrent, steps, recurrent[0].new_zeros(len(memory), self.rnn.hidden_size)
 
     def step(self, previous: Tensor, state: State, memory: Memory) -> tuple[Tensor, State, Tensor | None]:
-        """One step of every row: previous (N,) ids -> logits (N, V), state, weights (N, S) or None.
+        """One step of every row: previous (N,) ids -> h~ (N, H), state, weights (N, S) or None.
 
         N = len(memory) * beams, the beams of a sentence adjacent: they share its memory as so many queries.
+        ``output`` turns h~ into logits; that is left to the caller, who knows which rows it needs.
         """
         features, weights, state = self._run(previous.unsqueeze(1), state, memory)
-        logits = self.output(features.squeeze(1))
-        return logits, state, None if weights is None else weights.squeeze(1)
+        return features.squeeze(1), state, None if weights is None else weights.squeeze(1)
 
     def forward(self, memory: Memory, previous: Tensor) -> tuple[Tensor, Tensor | None]:
         """The teacher-forced pass: previous (B, T) ids -> h~ (B, T, H), weights (B, T, S) or None.
@@ -133,39 +104,41 @@ class LuongDecoder(nn.Module):
         run = self._fed_run if self.input_feeding else self._fused_run
         return run(embedded, state, memory)
 
-    def _attend(self, hidden: Tensor, memory: Memory) -> tuple[Tensor, Tensor | None]:
-        """h (N, T, H) -> h~ (N, T, H) before dropout, weights (N, T, S) or None."""
+    def _attend(self, hidden: Tensor, memory: Memory, steps: Tensor) -> tuple[Tensor, Tensor | None]:
+        """h (N, T, H), steps (N, T) -> h~ (N, T, H) before dropout, weights (N, T, S) or None."""
         if self.attention is None:
             return hidden, None
-        rows, steps, size = hidden.shape
-        query = hidden.reshape(len(memory), -1, size)  # beams stand beside each other on the query axis
-        context, weights = self.attention(query, memory)
+        query = hidden.reshape(len(memory), -1, hidden.shape[2])  # beams are further queries
+        context, weights = self.attention(query, memory, steps.view(len(memory), -1))
         attended = torch.tanh(self.combine(torch.cat([context, query], dim=2)))  # context half first
-        return attended.view(rows, steps, size), weights.view(rows, steps, -1)
+        return attended.view(hidden.shape), weights.view(*steps.shape, -1)
 
     def _fused_run(
         self, embedded: Tensor, state: State, memory: Memory
     ) -> tuple[Tensor, Tensor | None, State]:
         """All steps at once: one RNN call, one attention call."""
-        first = tuple(s.transpose(0, 1).contiguous() for s in state[0])  # nn.RNN wants (L, N, H)
+        recurrent, step = state
+        first = tuple(s.transpose(0, 1).contiguous() for s in recurrent)  # nn.RNN wants (L, N, H)
         lstm = isinstance(self.rnn, nn.LSTM)
         hidden, last = self.rnn(embedded, first if lstm else first[0])
-        last = tuple(s.transpose(0, 1) for s in (last if lstm else (last,)))
-        attended, weights = self._attend(hidden, memory)
-        return self.dropout(attended), weights, (last,)
+        recurrent = tuple(s.transpose(0, 1) for s in (last if lstm else (last,)))
+        steps = step.unsqueeze(1) + torch.arange(embedded.shape[1], device=step.device)  # (N, T)
+        attended, weights = self._attend(hidden, memory, steps)
+        return self.dropout(attended), weights, (recurrent, step + embedded.shape[1])
 
     def _fed_run(self, embedded: Tensor, state: State, memory: Memory) -> tuple[Tensor, Tensor | None, State]:
         """Step by step, each fed with the h~ before; the embedding's half of the gates is made ahead."""
-        steps, words = embedded.shape[1], embedded.shape[2]
+        recurrent, step, fed = state
+        words = embedded.shape[2]
         lstm = isinstance(self.rnn, nn.LSTM)
         w_word, w_fed = self.rnn.weight_ih_l0.split([words, self.rnn.hidden_size], dim=1)
-        gates = F.linear(embedded, w_word, self.rnn.bias_ih_l0).unbind(1)  # T times (N, gates)
+        gates = F.linear(embedded, w_word, self._weight("bias_ih", 0)).unbind(1)  # T times (N, gates)
         dropping = self.training and self.dropout.p > 0
         shape = (*embedded.shape[:2], self.rnn.hidden_size)
         keep = dropout_mask(shape, self.dropout.p, embedded).unbind(1) if dropping else None
-        layers = [tuple(layer) for layer in zip(*(s.unbind(1) for s in state[0]), strict=True)]
-        fed, features, weights = state[1], [], []
-        for t in range(steps):
+        layers = [tuple(layer) for layer in zip(*(s.unbind(1) for s in recurrent), strict=True)]
+        features, weights = [], []
+        for t in range(len(gates)):
             inputs = torch.addmm(gates[t], fed, w_fed.t())
             for layer, below in enumerate(layers):
                 if layer > 0:
@@ -174,19 +147,19 @@ class LuongDecoder(nn.Module):
                 w_hidden, b_hidden = self._weight("weight_hh", layer), self._weight("bias_hh", layer)
                 update = lstm_update if lstm else gru_update
                 layers[layer] = update(inputs, below, w_hidden, b_hidden)
-            fed, attention = self._attend(layers[-1][0].unsqueeze(1), memory)
+            fed, attention = self._attend(layers[-1][0].unsqueeze(1), memory, (step + t).unsqueeze(1))
             fed = fed.squeeze(1) if keep is None else fed.squeeze(1) * keep[t]
             features.append(fed)
             weights.append(attention)
-        last = tuple(torch.stack(s, dim=1) for s in zip(*layers, strict=True))
+        recurrent = tuple(torch.stack(s, dim=1) for s in zip(*layers, strict=True))
         weights = None if self.attention is None else torch.cat(weights, dim=1)
-        return torch.stack(features, dim=1), weights, (last, fed)
+        return torch.stack(features, dim=1), weights, (recurrent, step + len(gates), fed)
 
-    def _weight(self, kind: str, layer: int) -> Tensor:
-        return getattr(self.rnn, f"{kind}_l{layer}")
+    def _weight(self, kind: str, layer: int) -> Tensor | None:
+        return getattr(self.rnn, f"{kind}_l{layer}") if self.rnn.bias or "weight" in kind else None
 
 
-def lstm_update(inputs: Tensor, state: Recurrent, w_hidden: Tensor, b_hidden: Tensor) -> Recurrent:
+def lstm_update(inputs: Tensor, state: Recurrent, w_hidden: Tensor, b_hidden: Tensor | None) -> Recurrent:
     """One LSTM step (Zaremba et al. 2014): input part of the gates i, f, g, o (N, 4H) and (h, c) -> (h,
     c).
     """
@@ -196,7 +169,7 @@ def lstm_update(inputs: Tensor, state: Recurrent, w_hidden: Tensor, b_hidden: Te
     return o.sigmoid() * c.tanh(), c
 
 
-def gru_update(inputs: Tensor, state: Recurrent, w_hidden: Tensor, b_hidden: Tensor) -> Recurrent:
+def gru_update(inputs: Tensor, state: Recurrent, w_hidden: Tensor, b_hidden: Tensor | None) -> Recurrent:
     """One GRU step (Cho et al. 2014, PyTorch's form): input part of the gates r, z, n (N, 3H) and (h,) ->
     (h,).
     """

@@ -76,13 +76,12 @@ class GNMTDecoder(nn.Module):
         return self.bridge(memory), torch.zeros_like(memory.lengths)
 
     def step(self, previous: Tensor, state: State, memory: Memory) -> tuple[Tensor, State, Tensor | None]:
-        """One step of every row: previous (N,) ids -> logits (N, V), state, weights (N, S) or None.
+        """One step of every row: previous (N,) ids -> h~ (N, H), state, weights (N, S) or None.
 
         N = len(memory) * beams, the beams of a sentence adjacent: they share its memory as so many queries.
         """
         features, weights, state = self._run(previous.unsqueeze(1), state, memory)
-        logits = self.output(features.squeeze(1))
-        return logits, state, None if weights is None else weights.squeeze(1)
+        return features.squeeze(1), state, None if weights is None else weights.squeeze(1)
 
     def forward(self, memory: Memory, previous: Tensor) -> tuple[Tensor, Tensor | None]:
         """The teacher-forced pass: previous (B, T) ids -> h~ (B, T, H), weights (B, T, S) or None.

@@ -16,6 +16,8 @@ from seq2scene.search.top import top
 from seq2scene.search.trail import Step, best_endings, follow
 from seq2scene.sequences.memory import Memory
 
+STOPS = ("exact", "size", "best")
+
 
 @dataclass(frozen=True)
 class Live:
@@ -61,8 +63,14 @@ class Beam(Constraints):
 
     normalisation, alpha: the kind of lp (none, average or gnmt) and its exponent.
     coverage: the weight beta of the coverage penalty; 0 for none.
-    early_stop: a sentence is done as soon as ``size`` hypotheses have ended. It is always done once none of
-    its beams can end better than the ``n_best`` that it has, which loses nothing.
+    stop: when a sentence is done. ``exact``: once none of its beams can end better than the ``n_best`` that
+    it has, which loses nothing. ``size``: also as soon as ``size`` hypotheses have ended. ``best``: also as
+    soon as the best continuation of a step is an end, and ``n_best`` hypotheses have ended.
+    pruning: a beam is given up when the best beam of its sentence is more than so many nats likelier (Freitag
+    and Al-Onaizan 2017, section 3, "relative threshold"); 0 keeps all. Fewer than ``n_best`` hypotheses may
+    then be found.
+
+    Beams that are given up, and those of sentences that are done, cost no projection to the vocabulary.
 
     Raises UserError if a value is out of its range, or if coverage is asked of a model without attention.
     """
@@ -72,7 +80,8 @@ class Beam(Constraints):
     normalisation: str = "none"
     alpha: float = 1.0
     coverage: float = 0.0
-    early_stop: bool = False
+    stop: str = "exact"
+    pruning: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -81,6 +90,8 @@ class Beam(Constraints):
         require("n_best", self.n_best, self.n_best <= self.size, f"at most search.size={self.size}")
         known = self.normalisation in NORMALISATIONS
         require("normalisation", self.normalisation, known, "one of " + ", ".join(NORMALISATIONS))
+        require("stop", self.stop, self.stop in STOPS, "one of " + ", ".join(STOPS))
+        require_number("pruning", self.pruning, 0)
         require_number("alpha", self.alpha, 0)
         require_number("coverage", self.coverage, 0)
 
@@ -109,10 +120,10 @@ class Beam(Constraints):
 
     def _step(self, frontier: Frontier, live: Live, number: int) -> tuple[Step, Live]:
         """Gives every beam its next word, after ``number`` others, and drops the sentences that are done."""
-        log_probs, weights = frontier.step(live.previous)
+        rows = (live.totals > NEVER).flatten().nonzero().squeeze(1)
+        log_probs, weights = frontier.step(live.previous, rows)
         live = self._cover(live, weights)
-        choose = partial(top, k=self.size + 1)  # at most one is EOS, so size others can go on
-        values, words = live.rules.propose(log_probs, number, live.history.flatten(0, 1), choose)
+        values, words = self._propose(live, log_probs, number, rows)
         totals = (live.totals.view(-1, 1) + values).view(len(frontier), -1)  # (b, w * k)
         totals, order = totals.sort(dim=1, descending=True, stable=True)
         totals, order = totals[:, : 2 * self.size], order[:, : 2 * self.size]
@@ -130,6 +141,20 @@ class Beam(Constraints):
             weights=weights,
         )
         return step, self._go_on(frontier, live, step, totals.masked_fill(ends, NEVER))
+
+    def _propose(self, live: Live, log_probs: Tensor, number: int, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """The best words after each beam, and their log-probabilities, (b * w, k); -inf after dead beams.
+
+        log_probs: (R, V) of the live beams ``rows`` (R,).
+        """
+        choose = partial(top, k=self.size + 1)  # at most one is EOS, so size others can go on
+        sentences, history = rows // live.totals.shape[1], live.history.flatten(0, 1)[rows]
+        values, words = live.rules.propose(log_probs, number, history, choose, sentences)
+        everywhere = live.totals.numel(), values.shape[1]
+        return (
+            values.new_full(everywhere, NEVER).index_copy_(0, rows, values),
+            words.new_zeros(everywhere).index_copy_(0, rows, words),
+        )
 
     def _cover(self, live: Live, weights: Tensor | None) -> Live:
         """Adds this step's attention (b * w, S) to what the source positions received, if that counts."""
@@ -153,33 +178,43 @@ class Beam(Constraints):
         """The kept candidates as beams; ``totals`` (b, C) are -inf for those that ended."""
         beams = live.totals.shape[1]
         parents, previous = step.parents.gather(1, step.kept), step.tokens.gather(1, step.kept)
+        totals = totals.gather(1, step.kept)
+        if self.pruning:
+            hopeless = totals < totals.amax(1, keepdim=True) - self.pruning
+            totals = totals.masked_fill(hopeless, NEVER)
         history = live.history
         if live.rules.no_repeat_ngram:
             history = torch.cat([take(history, parents), previous.unsqueeze(2)], dim=2)
         live = Live(
             rules=live.rules,
             previous=previous,
-            totals=totals.gather(1, step.kept),
+            totals=totals,
             best=torch.cat([live.best, step.ended], dim=1).topk(self.n_best).values,
             ended=live.ended + (step.ended > NEVER).sum(1),
             history=history,
             coverage=None if live.coverage is None else take(live.coverage, parents),
         )
-        done = self._done(live)
+        done = self._done(live, best_ended=step.ended[:, 0] > NEVER)
         going = unfinished(done)
         frontier.follow(parents, beams, going)
         live = replace(live, totals=live.totals.masked_fill(done.unsqueeze(1), NEVER))
         return live if going is None else live[going]
 
-    def _done(self, live: Live) -> Tensor:
-        """(b,) whether no beam can end better than the worst hypothesis that would be returned.
+    def _done(self, live: Live, best_ended: Tensor) -> Tensor:
+        """(b,) whether to go no further; ``best_ended`` (b,): the step's best candidate was an end.
 
+        Nothing is lost where no beam can end better than the worst hypothesis that would be returned.
         Log-probabilities only fall and lp only grows, so the most that a beam can reach is its present total
         over the largest lp; the coverage penalty can only take away.
         """
         longest = length_penalty(live.rules.limits + 1, self.normalisation, self.alpha)
         done = live.best[:, -1] >= live.totals.amax(1) / longest
-        return done | (live.ended >= self.size) if self.early_stop else done
+        match self.stop:
+            case "size":
+                return done | (live.ended >= self.size)
+            case "best":
+                return done | (best_ended & (live.ended >= self.n_best))
+        return done
 
     def _read(self, trail: list[Step], memory: Memory, rules: Rules, pad: int) -> Hypotheses:
         endings = best_endings(trail, len(memory), self.n_best, memory.lengths.device)

@@ -82,14 +82,15 @@ class Rules:
         step: int,
         history: Tensor,
         choose: Callable[[Tensor], tuple[Tensor, Tensor]],
+        sentences: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """What ``choose`` picks of the allowed words, or the forced one: log-probabilities, ids (rows, k).
 
-        log_probs: (rows, V), the model's, spoilt here. A forced token keeps the model's log-probability even
-        where it is banned, and the other k - 1 proposals of its row get -inf.
+        log_probs: (rows, V), the model's, spoilt here. history: (rows, step), read for n-grams only.
+        sentences: (rows,) which of the b sentences each row belongs to. A forced token keeps the model's
+        log-probability even where it is banned, and the other k - 1 proposals of its row get -inf.
         """
-        beams = len(log_probs) // len(self.limits)
-        forced = self.forced(step).repeat_interleave(beams).unsqueeze(1)  # (rows, 1)
+        forced = self.forced(step)[sentences].unsqueeze(1)  # (rows, 1)
         forced_log_probs = log_probs.gather(1, forced.clamp(min=0))
         self.ban(log_probs, step, history)
         values, tokens = choose(log_probs)

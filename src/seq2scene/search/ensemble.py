@@ -87,10 +87,12 @@ class EnsembleDecoder:
         return tuple(one.start(part) for one, part in zip(self.members, memory.members, strict=True))
 
     def step(self, previous: Tensor, state: tuple, memory: Memories) -> tuple[Tensor, tuple, Tensor | None]:
-        """One step of every row: previous (N,) ids -> logits (N, V), state, weights (N, S) or None."""
+        """One step of every row: previous (N,) ids -> the members' features side by side (N, sum of H),
+        state, weights (N, S) or None.
+        """
         parts = zip(self.members, state, memory.members, strict=True)
-        logits, states, weights = zip(*(one.step(previous, *part) for one, *part in parts), strict=True)
-        return combine(logits, self.average), states, mean_weights(weights)
+        features, states, weights = zip(*(one.step(previous, *part) for one, *part in parts), strict=True)
+        return torch.cat(features, dim=-1), states, mean_weights(weights)
 
     def __call__(self, memory: Memories, previous: Tensor) -> tuple[Tensor, Tensor | None]:
         """The teacher-forced pass: previous (B, T) ids -> the members' features side by side (B, T, sum of
@@ -101,7 +103,7 @@ class EnsembleDecoder:
         return torch.cat(features, dim=-1), mean_weights(weights)
 
     def output(self, features: Tensor) -> Tensor:
-        """Features (..., sum of H), as the teacher-forced pass gives them, -> logits (..., V)."""
+        """Features (..., sum of H) of the members, side by side, -> logits (..., V)."""
         outputs = [one.output for one in self.members]
         parts = features.split([output.in_features for output in outputs], dim=-1)
         logits = [output(part) for output, part in zip(outputs, parts, strict=True)]

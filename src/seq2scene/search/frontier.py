@@ -18,10 +18,13 @@ class Decoder(Protocol):
         """The state before the first word: nested tuples of tensors, one row per sentence."""
 
     def step(self, previous: Tensor, state: Any, memory: Memory) -> tuple[Tensor, Any, Tensor | None]:
-        """Reads ``previous`` (rows,): logits (rows, V), the new state, attention (rows, S) or None.
+        """Reads ``previous`` (rows,): features (rows, any), the new state, attention (rows, S) or None.
 
         ``memory`` has one row per sentence, so rows / len(memory) beams share one.
         """
+
+    def output(self, features: Tensor) -> Tensor:
+        """Features (any, ...) -> logits (any, V)."""
 
 
 class Frontier:
@@ -40,12 +43,15 @@ class Frontier:
     def __len__(self) -> int:
         return len(self.sentences)
 
-    def step(self, previous: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Reads ``previous`` (b, beams): float32 log-probabilities (rows, V), attention (rows, S) or None.
+    def step(self, previous: Tensor, rows: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Reads ``previous`` (b, beams): float32 log-probabilities (rows, V), attention (b * beams, S) or
+        None.
 
-        The log-probabilities are overwritten by the next step.
+        rows: those (any,) of the b * beams whose log-probabilities are wanted; None for all. The
+        log-probabilities are overwritten by the next step.
         """
-        logits, self.state, weights = self.decoder.step(previous.flatten(), self.state, self.memory)
+        features, self.state, weights = self.decoder.step(previous.flatten(), self.state, self.memory)
+        logits = self.decoder.output(features if rows is None else features[rows])
         if self.log_probs.numel() < logits.numel():
             self.log_probs = torch.empty_like(logits, dtype=torch.float32)
         # One buffer for all steps: on a CPU, touching fresh memory takes longer than the softmax.

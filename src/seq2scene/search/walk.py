@@ -73,7 +73,8 @@ def walk(
         step = history.shape[2] - 1
         log_probs, weights = frontier.step(previous)
         pick = partial(choose, sentences=frontier.sentences)
-        choice = live.propose(log_probs, step, history[:, :, 1:].flatten(0, 1), pick)
+        rows = torch.arange(len(frontier), device=done.device).repeat_interleave(copies)
+        choice = live.propose(log_probs, step, history[:, :, 1:].flatten(0, 1), pick, rows)
         values, previous = (chosen.view_as(done) for chosen in choice)
         previous = previous.masked_fill(done, pad)
         pages.write(
