@@ -174,6 +174,11 @@ def test_tied_embeddings_are_one_parameter() -> None:
         translator(tied=True)
 
 
+def test_without_biases_there_is_none_anywhere() -> None:
+    decoder = translator(bias=False, output_bias=False, bridge="zero").decoder
+    assert [name for name, _ in decoder.named_parameters() if "bias" in name] == []
+
+
 def test_at_least_one_layer_is_needed() -> None:
     with pytest.raises(UserError, match=r"decoder\.layers=0 is too few"):
         GNMTDecoder(10, 0, 5, 1, None, layers=0)

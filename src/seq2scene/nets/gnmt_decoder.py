@@ -32,7 +32,7 @@ State = tuple[Recurrent, Tensor]  # and the number of the next step (N,), from 0
 class GNMTDecoder(nn.Module):
     """Recurrent decoder whose first layer asks the attention for all of them.
 
-    bridge, tied and output_bias as in ``LuongDecoder``. dropout acts on the input of every layer, context
+    bridge, tied, output_bias and bias as in ``LuongDecoder``. dropout acts on the input of every layer, context
     included, and on h~_t before it is projected. attention is what ``seq2scene.attention`` builds, or None:
     then layers see no context and h~_t is xL_t.
     """
@@ -52,6 +52,7 @@ class GNMTDecoder(nn.Module):
         bridge: str = "zero",
         tied: bool = False,
         output_bias: bool = True,
+        bias: bool = True,
     ) -> None:
         super().__init__()
         if layers < 1:
@@ -60,7 +61,9 @@ class GNMTDecoder(nn.Module):
         self.dropout = Dropout(dropout)
         above = hidden_size + (0 if attention is None else memory_size)
         inputs = [embedding_size] + [above] * (layers - 1)
-        self.layers = nn.ModuleList(recurrent(cell)(size, hidden_size, batch_first=True) for size in inputs)
+        self.layers = nn.ModuleList(
+            recurrent(cell)(size, hidden_size, bias=bias, batch_first=True) for size in inputs
+        )
         self.attention = attention
         if attention is not None:
             self.combine = nn.Linear(memory_size + hidden_size, hidden_size, bias=False)
@@ -79,6 +82,7 @@ class GNMTDecoder(nn.Module):
         """One step of every row: previous (N,) ids -> h~ (N, H), state, weights (N, S) or None.
 
         N = len(memory) * beams, the beams of a sentence adjacent: they share its memory as so many queries.
+        ``output`` turns h~ into logits; that is left to the caller, who knows which rows it needs.
         """
         features, weights, state = self._run(previous.unsqueeze(1), state, memory)
         return features.squeeze(1), state, None if weights is None else weights.squeeze(1)
