@@ -9,7 +9,7 @@ import torch
 
 from seq2scene.errors import UserError
 from seq2scene.running.averaging import average, average_checkpoints
-from seq2scene.running.checkpoints import load_checkpoint, load_nmt
+from seq2scene.running.checkpoints import load_checkpoint, load_task
 from seq2scene.running.generation import generate
 
 Change = Callable[[dict[str, Any]], object]
@@ -127,14 +127,14 @@ def test_the_averaged_file_translates_with_the_mean_weights(
     written = tmp_path / "out.txt"
     text = ["text=a b c d", f"out={written}", "scores=true", "search=greedy", "search.min_length=3"]
     generate(composed("generate", f"ckpt={out}", "device=cpu", *text))
-    task, other = load_nmt([models.a]), load_nmt([models.b])
+    task, other = load_task([models.a]), load_task([models.b])
     with torch.no_grad():
         for ours, theirs in zip(task.parameters(), other.parameters(), strict=True):
             ours.copy_((ours + theirs) / 2)
     search = {**task.config["val_search"], "min_length": 3}
     checkpoint = {"hyper_parameters": {"config": task.config, "description": task.description}}
     torch.save({**checkpoint, "state_dict": task.state_dict()}, tmp_path / "by_hand.ckpt")
-    found = load_nmt([tmp_path / "by_hand.ckpt"], search=search).translate(task.source.batch(["a b c d"]))
+    found = load_task([tmp_path / "by_hand.ckpt"], search=search).translate(task.source.batch(["a b c d"]))
     number, log_prob, words = written.read_text().rstrip("\n").split("\t")
     assert number == "1" and words == task.target.decode(found.tokens[0, 0]) and len(words.split()) >= 3
     assert float(log_prob) == pytest.approx(found.log_probs[0, 0].item(), abs=1e-4)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from seq2scene.errors import UserError
-from seq2scene.running.checkpoints import find_checkpoints, load_checkpoint, load_nmt
+from seq2scene.running.checkpoints import find_checkpoints, load_checkpoint, load_task
 from seq2scene.running.generation import generate
 from seq2scene.search.ensemble import AVERAGES
 from seq2scene.sequences.batch import ParallelBatch
@@ -22,7 +22,7 @@ def batch(task: NMT) -> ParallelBatch:
 
 @pytest.mark.parametrize("average", AVERAGES)
 def test_a_checkpoint_with_itself_is_the_checkpoint(models, average: str) -> None:
-    alone, doubled = load_nmt([models.a]), load_nmt([models.a, models.a], average)
+    alone, doubled = load_task([models.a]), load_task([models.a, models.a], average)
     pairs = batch(alone)
     torch.testing.assert_close(doubled.log_probs(pairs), alone.log_probs(pairs))
     ours, theirs = doubled.translate(pairs.source), alone.translate(pairs.source)
@@ -31,9 +31,9 @@ def test_a_checkpoint_with_itself_is_the_checkpoint(models, average: str) -> Non
 
 
 def test_averaged_probabilities_are_the_mean_of_the_members(models) -> None:
-    together = load_nmt([models.a, models.b], "probs")
+    together = load_task([models.a, models.b], "probs")
     pairs = batch(together)
-    members = [load_nmt([path]).log_probs(pairs).exp() for path in (models.a, models.b)]
+    members = [load_task([path]).log_probs(pairs).exp() for path in (models.a, models.b)]
     mask = pairs.target.mask
     torch.testing.assert_close(together.log_probs(pairs).exp()[mask], ((members[0] + members[1]) / 2)[mask])
     assert not torch.allclose(members[0][mask], members[1][mask])
@@ -41,7 +41,7 @@ def test_averaged_probabilities_are_the_mean_of_the_members(models) -> None:
 
 @pytest.mark.parametrize("average", AVERAGES)
 def test_an_ensemble_is_evaluated_by_its_own_distribution(models, average: str) -> None:
-    task = load_nmt([models.a, models.b], average)
+    task = load_task([models.a, models.b], average)
     pairs = batch(task)
     with torch.no_grad():
         task.test_step(pairs, 0)
@@ -64,7 +64,7 @@ def test_checkpoints_of_other_languages_are_refused_by_what_differs(models, tmp_
         checkpoint["hyper_parameters"]["description"][side][part].update(values)
         torch.save(checkpoint, tmp_path / "other.ckpt")
         with pytest.raises(UserError, match=said):
-            load_nmt([models.a, tmp_path / "other.ckpt"])
+            load_task([models.a, tmp_path / "other.ckpt"])
 
     tokens = load_checkpoint(models.b)["hyper_parameters"]["description"]["target"]["vocabulary"]["tokens"]
     swapped = [*tokens[:4], tokens[5], tokens[4], *tokens[6:]]
@@ -83,12 +83,12 @@ def test_sources_with_and_without_eos_do_not_go_together(models, tmp_path: Path)
     checkpoint["hyper_parameters"]["description"]["source_eos"] = True
     torch.save(checkpoint, tmp_path / "other.ckpt")
     with pytest.raises(UserError, match=r"the sources of one end in EOS"):
-        load_nmt([models.a, tmp_path / "other.ckpt"])
+        load_task([models.a, tmp_path / "other.ckpt"])
 
 
 def test_an_average_that_there_is_not_is_refused_even_for_one(models) -> None:
     with pytest.raises(UserError, match=r"ensemble=median is not a choice"):
-        load_nmt([models.a], "median")
+        load_task([models.a], "median")
 
 
 def test_one_checkpoint_or_several_are_found(models) -> None:

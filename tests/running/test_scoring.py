@@ -7,7 +7,7 @@ import torch
 
 from seq2scene.building import build
 from seq2scene.errors import UserError
-from seq2scene.running.checkpoints import load_nmt
+from seq2scene.running.checkpoints import load_task
 from seq2scene.running.generation import generate
 from seq2scene.running.scoring import score, score_pairs
 from seq2scene.sequences import corpus
@@ -19,8 +19,8 @@ from seq2scene.tasks.nmt import NMT
 def task(request, models) -> NMT:
     """A model, and ensembles of two."""
     if request.param == "one":
-        return load_nmt([models.a])
-    return load_nmt([models.a, models.b], request.param)
+        return load_task([models.a])
+    return load_task([models.a, models.b], request.param)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def lines(folder: Path, side: str) -> list[str]:
 
 
 def test_scores_add_up_to_minus_the_training_loss_without_smoothing(models, tmp_path: Path) -> None:
-    task = load_nmt([models.a])
+    task = load_task([models.a])
     assert task.smoothing > 0
     with torch.no_grad():
         pairs = score_pairs(task, *corpora(task, models.folder, tmp_path), batch_size=4)

@@ -70,29 +70,30 @@ def task_of(checkpoint: dict[str, Any], **changes: Any) -> Task:
     return task.eval()
 
 
-def load_nmt(paths: Sequence[Path], ensemble: str = "logits", **changes: Any) -> NMT:
-    """The translation task of one checkpoint, or that of the first of several with the ensemble of all as
-    its net.
+def load_task(paths: Sequence[Path], ensemble: str = "logits", **changes: Any) -> Task:
+    """The task of one checkpoint, or that of the first of several with the ensemble of all as its net.
 
     ensemble: how several distributions become one: logits, log_probs or probs (``search.ensemble``).
     changes: replace parts of the config, as in ``task_of``.
 
     Raises:
-        UserError: if there is no such average, if a checkpoint does not translate, or if they do not read
-            and write the same tokens.
+        UserError: if there is no such average, or if several do not translate, or not the same tokens.
     """
     require_average(ensemble)
     checkpoints = [load_checkpoint(path) for path in paths]
     for path, checkpoint in zip(paths[1:], checkpoints[1:], strict=True):
         require_same_languages(paths[0], checkpoints[0], path, checkpoint)
-    task, *others = (task_of(checkpoint, **changes) for checkpoint in checkpoints)
+    tasks = [task_of(checkpoint, **changes) for checkpoint in checkpoints]
+    if len(tasks) > 1:
+        require_translation(tasks[0], "an ensemble")
+        tasks[0].net = Ensemble([task.net for task in tasks], ensemble)
+    return tasks[0].eval()
+
+
+def require_translation(task: Task, what: str) -> None:
+    """Raises UserError unless ``task`` translates, which ``what`` needs."""
     if not isinstance(task, NMT):
-        raise UserError(
-            f"{paths[0]} does not translate: it was trained with task={task.config['task']['name']}"
-        )
-    if others:
-        task.net = Ensemble([one.net for one in (task, *others)], ensemble)
-    return task.eval()
+        raise UserError(f"{what} needs models that translate; task={task.config['task']['name']} does not")
 
 
 def require_same_languages(

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from seq2scene.errors import UserError
 from seq2scene.painting.attention_map import draw_attention
 from seq2scene.painting.figures import save_picture
-from seq2scene.running.checkpoints import find_checkpoints, load_nmt
+from seq2scene.running.checkpoints import find_checkpoints, load_task, require_translation
 from seq2scene.search.beam import Beam
 from seq2scene.search.constraints import Constraints
 from seq2scene.search.hypotheses import Hypotheses
@@ -30,7 +30,8 @@ def generate(cfg: DictConfig) -> None:
     """
     changes = {"search": OmegaConf.to_container(cfg.search, resolve=True)} if "search" in cfg else {}
     device = find_device(cfg.device)
-    task = load_nmt(find_checkpoints(cfg.ckpt, "best.ckpt"), cfg.ensemble, **changes).to(device)
+    task = load_task(find_checkpoints(cfg.ckpt, "best.ckpt"), cfg.ensemble, **changes).to(device)
+    require_translation(task, "generate.py")
     if cfg.n_best > 1:
         task.searches["test"] = _several(task.searches["test"], cfg.n_best)
     if cfg.bfloat16:

@@ -6,7 +6,7 @@ import sys
 import torch
 from omegaconf import DictConfig
 
-from seq2scene.running.checkpoints import find_checkpoints, load_nmt
+from seq2scene.running.checkpoints import find_checkpoints, load_task, require_translation
 from seq2scene.running.generation import find_device, open_output
 from seq2scene.sequences import corpus
 from seq2scene.sequences.batching import EvaluationBatches, collate_pairs
@@ -21,7 +21,8 @@ def score(cfg: DictConfig) -> None:
     Perplexities over all pairs go to stderr.
     """
     device = find_device(cfg.device)
-    task = load_nmt(find_checkpoints(cfg.ckpt, "best.ckpt"), cfg.ensemble).to(device)
+    task = load_task(find_checkpoints(cfg.ckpt, "best.ckpt"), cfg.ensemble).to(device)
+    require_translation(task, "score.py")
     cache = cfg.paths.cache
     texts = [corpus.read_text(path, cache, "check the name") for path in (cfg.source, cfg.target)]
     corpus.check_parallel(*texts)
