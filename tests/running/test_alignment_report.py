@@ -141,12 +141,12 @@ def test_the_alignments_of_a_batch_are_those_of_its_sentences_alone(task):
 
 def test_a_perfect_aligner_has_no_error_and_a_shift_spoils_all_but_last_words(task, trainer, work, tmp_path):
     pairs = read_gold_pairs(str(work / "gold"), str(work / "gold_text"))
-    scores = score_gold(task, pairs, False, 0, tmp_path, trainer)
+    scores = score_gold(task, pairs, 0, tmp_path, trainer)
     assert (scores["aer"], scores["precision"], scores["recall"]) == (0, 1, 1)
     assert scores["unknown_source"] == 0 and 0.5 < scores["unknown_target"] < 1
     assert read_pharaoh(tmp_path / "gold.alignments.txt") == [set(one.sure) for one in pairs.gold]
     assert json.loads((tmp_path / "alignment_error.json").read_text()) == scores
-    shifted = score_gold(task, pairs, False, 1, tmp_path, trainer)
+    shifted = score_gold(task, pairs, 1, tmp_path, trainer)
     words = sum(len(one.sure) for one in pairs.gold)
     assert shifted["precision"] == pytest.approx(len(pairs.gold) / words)  # the window stays on the last word
     with open(tmp_path / "alignment_error.csv", newline="") as file:
@@ -232,6 +232,16 @@ def test_two_processes_report_what_one_does(trained, work):
     assert load_dictionary(work / "again.tsv").keys() <= CIPHER.keys()
 
 
+def test_an_ensemble_of_a_model_with_itself_looks_where_the_model_does(trained, work):
+    asked = ["alignments=search", "replace_unk=copy"]
+    (_, one), (_, two) = (
+        run("evaluate.py", name, f"ckpt={ckpt}", *asked, work=work)
+        for name, ckpt in (("alone", trained), ("ensemble", f"[{trained},{trained}]"))
+    )
+    for name in ("test.alignments.txt", "test.replaced.txt"):
+        assert (one / name).read_text() == (two / name).read_text(), name
+
+
 def test_without_choices_nothing_is_written(trained, work):
     said, folder = run("evaluate.py", "plain", f"ckpt={trained}", work=work)
     assert not list(folder.glob("*align*")) and not list(folder.glob("*replaced*"))
@@ -250,9 +260,9 @@ def test_without_choices_nothing_is_written(trained, work):
 )
 def test_a_model_without_attention_is_told_that_it_has_no_alignments(task, choice):
     task.net.decoder.attention = None
-    AlignmentReport(task, False)
+    AlignmentReport(task)
     with pytest.raises(UserError, match="no attention"):
-        AlignmentReport(task, False, **choice)
+        AlignmentReport(task, **choice)
 
 
 @pytest.mark.parametrize(
@@ -268,7 +278,7 @@ def test_a_model_without_attention_is_told_that_it_has_no_alignments(task, choic
 )
 def test_a_bad_choice_is_refused_before_any_work(task, choice, said):
     with pytest.raises(UserError, match=said):
-        AlignmentReport(task, False, **choice)
+        AlignmentReport(task, **choice)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from seq2scene.errors import UserError
 from seq2scene.painting.attention_map import draw_attention
 from seq2scene.painting.figures import save_picture
 from seq2scene.running.callbacks.alignments import KINDS, AlignedLine, RecordAlignments
+from seq2scene.running.checkpoints import require_translation
 from seq2scene.running.gathering import gather
 from seq2scene.running.gold_report import GoldPairs, read_gold_pairs, score_gold, show_gold, word_language
 from seq2scene.running.unknown_word_report import learn_dictionary, score_replaced, show_replaced
@@ -37,7 +38,6 @@ class AlignmentReport:
     """
 
     task: NMT
-    source_eos: bool
     alignments: str | None = None
     align_shift: int = 0
     pictures: int = 0
@@ -55,6 +55,8 @@ class AlignmentReport:
         if not isinstance(self.pictures, int) or self.pictures < 0:
             raise UserError(f"pictures={self.pictures}: give a number of lines to draw")
         wanted = (self.alignments, self.pictures, self.gold, self.replace_unk, self.learn_dictionary)
+        if any(wanted):
+            require_translation(self.task, "a report on alignments")
         if any(wanted) and self.task.net.decoder.attention is None:
             raise UserError(
                 "this model has no attention and so no alignments: leave out alignments, pictures, gold, "
@@ -103,9 +105,7 @@ class AlignmentReport:
         for name in results if self.replace_unk else ():
             lines = recorder.lines[name, "search"]
             results[name] |= score_replaced(name, lines, self.dictionary, self.task, data, folder, trainer)
-        gold = self.pairs and score_gold(
-            self.task, self.pairs, self.source_eos, self.align_shift, folder, trainer
-        )
+        gold = self.pairs and score_gold(self.task, self.pairs, self.align_shift, folder, trainer)
         if trainer.is_global_zero:
             if self.replace_unk:
                 show_replaced(results)

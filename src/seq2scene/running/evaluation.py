@@ -13,7 +13,7 @@ from rich.table import Table
 from seq2scene.building import build
 from seq2scene.data.parallel_text import ParallelText
 from seq2scene.running.alignment_report import ALIGNMENT_CHOICES, AlignmentReport
-from seq2scene.running.checkpoints import find_checkpoint, load_checkpoint, task_of
+from seq2scene.running.checkpoints import find_checkpoints, load_checkpoint, load_task
 from seq2scene.running.choices import check_choices
 from seq2scene.running.gathering import gather
 from seq2scene.running.length_report import bleu_by_length, write_csv, write_plot
@@ -92,14 +92,15 @@ def show_results(results: dict[str, dict[str, Any]]) -> None:
 
 
 def evaluate(cfg: DictConfig, script: Path) -> None:
-    """``python src/evaluate.py``: scores a checkpoint on the test sets it was trained with, or on others."""
-    checkpoint = load_checkpoint(find_checkpoint(cfg.ckpt, "best.ckpt"))
-    parts = checkpoint["hyper_parameters"]
+    """``python src/evaluate.py``: scores a checkpoint on the test sets it was trained with, or on others;
+    several translate together, as an ensemble.
+    """
+    paths = find_checkpoints(cfg.ckpt, "best.ckpt")
+    parts = load_checkpoint(paths[0])["hyper_parameters"]
     check_choices(HydraConfig.get().runtime.choices, parts["config"])
     chosen = OmegaConf.to_container(cfg, resolve=True)
-    task = task_of(checkpoint, **{key: chosen[key] for key in ("search",) if key in chosen})
-    eos = bool(parts["description"].get("source_eos"))
-    report = AlignmentReport(task, eos, **{key: chosen[key] for key in ALIGNMENT_CHOICES})
+    task = load_task(paths, cfg.ensemble, **{key: chosen[key] for key in ("search",) if key in chosen})
+    report = AlignmentReport(task, **{key: chosen[key] for key in ALIGNMENT_CHOICES})
     given = {key: value for key, value in chosen["data"].items() if value is not None}
     data = build(given if "_target_" in given else {**parts["config"]["data"], **given}, "data")
     data.use(parts["description"])

@@ -78,7 +78,7 @@ def lowercased(tokenizer: Tokenizer) -> bool:
 
 
 def score_gold(
-    task: NMT, pairs: GoldPairs, source_eos: bool, shift: int, folder: Path, trainer: pl.Trainer
+    task: NMT, pairs: GoldPairs, shift: int, folder: Path, trainer: pl.Trainer
 ) -> dict[str, float]:
     """Alignment error of force-decoded pairs (Luong et al. 2015, Table 6): one link per target word.
 
@@ -88,7 +88,7 @@ def score_gold(
     found: list[tuple[int, set[Link]]] = []
     device = trainer.strategy.root_device
     task = task.to(device).eval()
-    for batch in _gold_batches(task, pairs, source_eos, trainer):
+    for batch in _gold_batches(task, pairs, trainer):
         sources = forced_alignment(task, batch.to(device), shift).tolist()
         found += [(line, links(row)) for line, row in zip(batch.lines.tolist(), sources, strict=True)]
     metric = AlignmentError().to(device)
@@ -103,9 +103,7 @@ def score_gold(
     return scores
 
 
-def _gold_batches(
-    task: NMT, pairs: GoldPairs, source_eos: bool, trainer: pl.Trainer
-) -> Iterator[ParallelBatch]:
+def _gold_batches(task: NMT, pairs: GoldPairs, trainer: pl.Trainer) -> Iterator[ParallelBatch]:
     """This rank's batches, of sentences of like length."""
     source, target = word_language(task.source, "source"), word_language(task.target, "target")
     order = sorted(range(len(pairs.gold)), key=lambda line: len(pairs.targets[line]))
@@ -113,7 +111,7 @@ def _gold_batches(
     for start in range(0, len(mine), BATCH):
         lines = mine[start : start + BATCH]
         yield ParallelBatch(
-            source.batch([pairs.sources[line] for line in lines], eos=source_eos),
+            source.batch([pairs.sources[line] for line in lines], bool(task.description["source_eos"])),
             target.batch([pairs.targets[line] for line in lines], eos=True),
             torch.tensor(lines),
         )
