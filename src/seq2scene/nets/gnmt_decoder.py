@@ -32,9 +32,9 @@ State = tuple[Recurrent, Tensor]  # and the number of the next step (N,), from 0
 class GNMTDecoder(nn.Module):
     """Recurrent decoder whose first layer asks the attention for all of them.
 
-    bridge, tied, output_bias and bias as in ``LuongDecoder``. dropout acts on the input of every layer, context
-    included, and on h~_t before it is projected. attention is what ``seq2scene.attention`` builds, or None:
-    then layers see no context and h~_t is xL_t.
+    bridge, tied, output_bias and bias as in ``LuongDecoder``. dropout acts on the input of every layer,
+    context included, and on h~_t before it is projected. attention is what ``seq2scene.attention`` builds,
+    or None: then layers see no context and h~_t is xL_t.
     """
 
     def __init__(
