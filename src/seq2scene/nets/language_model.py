@@ -39,8 +39,6 @@ class LanguageModel(nn.Module):
     h_t before it is projected, never on the recurrence (Zaremba et al. 2014).
     """
 
-    attention = None
-
     def __init__(
         self,
         vocabulary_size: int,
@@ -67,11 +65,6 @@ class LanguageModel(nn.Module):
                     f"hidden_size ({hidden_size}) equal"
                 )
             self.output.weight = self.embedding.weight
-
-    @property
-    def decoder(self) -> "LanguageModel":
-        """Itself, where a translator has its decoder."""
-        return self
 
     def start(self, memory: Memory) -> State:
         """The state before the first word: zeros, one row per text."""

@@ -119,4 +119,4 @@ def evaluate(cfg: DictConfig, script: Path) -> None:
         report.write(recorder, trainer, data, results, folder)
         if trainer.is_global_zero:
             _write_metrics(folder, results)
-            print(f"hypotheses, log-probabilities and plots: {folder}")
+            print(f"scores and all that they were computed from: {folder}")
