@@ -8,7 +8,13 @@ import pytest
 import torch
 from torch import nn
 
-from seq2scene.attention import GlobalAttention, LocationAttention, no_attention
+from seq2scene.attention import (
+    GlobalAttention,
+    LocationAttention,
+    MonotonicAttention,
+    PredictiveAttention,
+    no_attention,
+)
 from seq2scene.errors import UserError
 from seq2scene.nets.decoders import LuongDecoder
 from seq2scene.nets.encoders import RecurrentEncoder
@@ -19,7 +25,7 @@ from seq2scene.sequences.padding import pad, shift_right
 
 SOURCES = [[4, 5, 6, 7, 8], [9, 4], [], [5, 5, 9]]
 TARGETS = [[5, 6, 3], [9, 8, 7, 6, 3], [4, 3], [3]]
-ATTENTIONS = ("none", "dot", "general", "concat", "location")
+ATTENTIONS = ("none", "dot", "general", "concat", "location", "local_m", "local_p")
 
 
 def sentences(rows: list[list[int]], extra: int = 0) -> Sentences:
@@ -30,18 +36,27 @@ def sentences(rows: list[list[int]], extra: int = 0) -> Sentences:
 def translator(attention: str = "general", feed: bool = True, **options) -> Translator:
     """A small float64 translator; ``options`` by their constructors' names."""
     torch.manual_seed(0)
-    shared = {"cell": options.pop("cell", "lstm"), "layers": options.pop("layers", 1)}
+    shared = {name: options.pop(name) for name in ("cell", "layers", "bias") if name in options}
     ours = {name: options.pop(name) for name in ("bridge", "tied", "embedding_size") if name in options}
     encoder = RecurrentEncoder(10, 0, embedding_size=6, hidden_size=5, **shared, **options)
     asked = (7, encoder.output_size)
-    attend = {"none": no_attention, "location": LocationAttention}.get(attention)
-    attend = attend(*asked) if attend else GlobalAttention(*asked, attention)
+    match attention:
+        case "none":
+            attend = no_attention(*asked)
+        case "location":
+            attend = LocationAttention(*asked)
+        case "local_m":
+            attend = MonotonicAttention(*asked, half_width=1)
+        case "local_p":
+            attend = PredictiveAttention(*asked, half_width=1)
+        case score:
+            attend = GlobalAttention(*asked, score)
     ours = {"embedding_size": 6, **ours}
     decoder = LuongDecoder(
         10,
         0,
         encoder.output_size,
-        shared["layers"],
+        shared.get("layers", 1),
         attend,
         hidden_size=7,
         input_feeding=feed,
@@ -67,11 +82,15 @@ def gradients(net: Translator, value: torch.Tensor) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize(
     ("layers", "bidirectional", "reverse"), list(itertools.product([1, 2], [True, False], [True, False]))
 )
-def test_packed_equals_gathered(cell: str, layers: int, bidirectional: bool, reverse: bool) -> None:
+def test_packed_equals_gathered(
+    cell: str, bias: bool, layers: int, bidirectional: bool, reverse: bool
+) -> None:
     options = {"cell": cell, "layers": layers, "bidirectional": bidirectional, "reverse_source": reverse}
+    options["bias"] = bias
     packed = translator(packing="packed", **options).encode(sentences(SOURCES))
     gathered = translator(packing="gather", **options).encode(sentences(SOURCES, extra=2))
     torch.testing.assert_close(packed.states, gathered.states[:, :5])
@@ -112,11 +131,12 @@ def test_all_steps_at_once_equal_one_by_one(attention: str, feed: bool, cell: st
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 @pytest.mark.parametrize("layers", [1, 2])
-def test_the_fed_loop_is_the_fused_run_when_nothing_is_fed(cell: str, layers: int) -> None:
+@pytest.mark.parametrize("bias", [True, False])
+def test_the_fed_loop_is_the_fused_run_when_nothing_is_fed(cell: str, layers: int, bias: bool) -> None:
     """With the fed half of the first layer's weights at zero, feeding cannot be told from not feeding."""
     fed, fused = (
-        translator(feed=True, cell=cell, layers=layers),
-        translator(feed=False, cell=cell, layers=layers),
+        translator(feed=True, cell=cell, layers=layers, bias=bias),
+        translator(feed=False, cell=cell, layers=layers, bias=bias),
     )
     state = fed.state_dict()
     state["decoder.rnn.weight_ih_l0"][:, 6:] = 0
@@ -151,17 +171,19 @@ def test_a_batch_is_its_sentences_alone(attention: str, feed: bool) -> None:
         torch.testing.assert_close(grad, theirs[name])
 
 
-def test_beams_of_a_sentence_share_its_memory() -> None:
-    net = translator("general")
+@pytest.mark.parametrize("attention", ATTENTIONS)
+def test_beams_of_a_sentence_share_its_memory(attention: str) -> None:
+    net = translator(attention)
     memory, twice = (
         net.encode(sentences(SOURCES)),
         net.encode(sentences([s for s in SOURCES for _ in range(2)])),
     )
-    state = net.decoder.start(twice)
-    previous = torch.arange(2, 10)
-    shared = net.decoder.step(previous, state, memory)
-    copied = net.decoder.step(previous, state, twice)
-    torch.testing.assert_close(shared, copied)
+    shared = copied = net.decoder.start(twice)
+    for previous in (torch.arange(2, 10), torch.arange(2, 10).flip(0)):
+        *ours, looked = net.decoder.step(previous, shared, memory)
+        *theirs, seen = net.decoder.step(previous, copied, twice)
+        torch.testing.assert_close((ours, looked), (theirs, seen))
+        shared, copied = ours[1], theirs[1]
 
 
 def test_copying_the_state_needs_equal_shapes_and_then_copies() -> None:

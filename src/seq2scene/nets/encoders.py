@@ -32,7 +32,7 @@ class RecurrentEncoder(nn.Module):
     states still come back in the sentence's own order. Dropout is applied to the input of every layer.
     packing is how padding is kept out: ``packed`` sequences, or ``gather``, which runs the padded rectangle
     with every cell held still on padding. The two give equal numbers; which is faster depends on the device
-    and the lengths.
+    and the lengths. bias: of the recurrent layers; Luong's have none.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class RecurrentEncoder(nn.Module):
         dropout: float = 0.0,
         reverse_source: bool = False,
         packing: str = "gather",
+        bias: bool = True,
     ) -> None:
         super().__init__()
         if packing not in ("packed", "gather"):
@@ -57,6 +58,7 @@ class RecurrentEncoder(nn.Module):
             embedding_size,
             hidden_size,
             layers,
+            bias=bias,
             batch_first=True,
             bidirectional=bidirectional,
             dropout=dropout if layers > 1 else 0.0,
@@ -125,23 +127,22 @@ class RecurrentEncoder(nn.Module):
         A further input feature, 1 on padding, drives the gates there: an LSTM's input gate shut and forget
         gate open, so that c is kept; a GRU's update gate open, so that h is. An LSTM's last h is looked up.
         """
-        w_input, w_hidden, b_input, b_hidden = (
-            getattr(self.rnn, kind + name) for kind in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        )
+        w_input, w_hidden = (getattr(self.rnn, kind + name) for kind in ("weight_ih", "weight_hh"))
+        biases = [getattr(self.rnn, kind + name) for kind in ("bias_ih", "bias_hh") if self.rnn.bias]
         lstm = isinstance(self.rnn, nn.LSTM)
-        hold = torch.zeros_like(b_input)
+        hold = torch.zeros_like(w_input[:, 0])
         cells = self.rnn.hidden_size
         if lstm:  # gates i, f, g, o
             hold[:cells], hold[cells : 2 * cells] = -HOLD, HOLD
         else:  # gates r, z, n
             hold[cells : 2 * cells] = HOLD
-        weights = [torch.cat([w_input, hold.unsqueeze(1)], dim=1), w_hidden, b_input, b_hidden]
+        weights = [torch.cat([w_input, hold.unsqueeze(1)], dim=1), w_hidden, *biases]
         inputs = torch.cat([inputs, (~mask).unsqueeze(2).to(inputs.dtype)], dim=2)
         zeros = inputs.new_zeros(1, len(inputs), cells)
         start = (zeros, zeros) if lstm else zeros
         run = torch.lstm if lstm else torch.gru
         inputs = inputs.flip(1) if backward else inputs
-        states, final, *cell = run(inputs, start, weights, True, 1, 0.0, self.training, False, True)
+        states, final, *cell = run(inputs, start, weights, self.rnn.bias, 1, 0.0, self.training, False, True)
         states = states.flip(1) if backward else states
         if lstm:
             last = torch.zeros_like(mask[:, 0], dtype=torch.int64) if backward else mask.sum(dim=1) - 1

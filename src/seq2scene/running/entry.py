@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from omegaconf import OmegaConf
+from omegaconf.errors import MissingMandatoryValue
 
 from seq2scene.errors import UserError
 
@@ -42,6 +43,9 @@ def user_errors() -> Iterator[None]:
         yield
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except MissingMandatoryValue as error:
+        print(f"error: {error.full_key} is required: set {error.full_key}=...", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)

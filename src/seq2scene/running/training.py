@@ -13,6 +13,7 @@ from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from seq2scene.building import build
+from seq2scene.errors import UserError
 from seq2scene.painting.curves import draw_curves
 from seq2scene.painting.figures import save_picture
 from seq2scene.running.callbacks.provenance import Provenance
@@ -32,7 +33,12 @@ def train(cfg: DictConfig, script: Path) -> float:
     start, overrides, choices = None, given_overrides(), HydraConfig.get().runtime.choices
     if cfg.resume is not None:
         start = find_checkpoint(cfg.resume, "last.ckpt")
-        overrides = merge_overrides(load_checkpoint(start)["overrides"], overrides)
+        saved = load_checkpoint(start)
+        if "optimizer_states" not in saved:
+            raise UserError(
+                f"resume={start} holds weights alone, not where training stood: give a run's last.ckpt"
+            )
+        overrides = merge_overrides(saved["overrides"], overrides)
         cfg = compose("train", overrides, return_hydra_config=True)
         with open_dict(cfg):
             choices = cfg.pop("hydra").runtime.choices
