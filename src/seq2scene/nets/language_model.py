@@ -11,9 +11,9 @@ It keeps the decoder contract with a memory that holds nothing, so every search 
 import torch
 from torch import Tensor, nn
 
-from seq2scene.errors import UserError
 from seq2scene.nets.dropout import Dropout
 from seq2scene.nets.encoders import recurrent
+from seq2scene.nets.projection import vocabulary_projection
 from seq2scene.sequences.memory import Memory
 
 State = tuple[Tensor, ...]  # (h,) or (h, c), each (N, L, H)
@@ -57,14 +57,7 @@ class LanguageModel(nn.Module):
         self.rnn = recurrent(cell)(
             embedding_size, hidden_size, layers, batch_first=True, dropout=dropout if layers > 1 else 0.0
         )
-        self.output = nn.Linear(hidden_size, vocabulary_size, bias=output_bias)
-        if tied:
-            if embedding_size != hidden_size:
-                raise UserError(
-                    f"model.decoder.tied=true needs embedding_size ({embedding_size}) and "
-                    f"hidden_size ({hidden_size}) equal"
-                )
-            self.output.weight = self.embedding.weight
+        self.output = vocabulary_projection(self.embedding, hidden_size, tied, output_bias)
 
     def start(self, memory: Memory) -> State:
         """The state before the first word: zeros, one row per text."""
