@@ -1,4 +1,6 @@
-"""Prints the tables of RESULTS.md from runs: python experiments/collect.py NAME=RUN_FOLDER ... [--epochs]"""
+"""Prints the tables of RESULTS.md from runs, what others published beside what came out:
+python experiments/collect.py NAME=RUN_FOLDER ... [--epochs]
+"""
 
 import argparse
 import csv
@@ -9,7 +11,19 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
+from omegaconf import OmegaConf
+
 from seq2scene.running.length_report import read_csv
+
+# What an experiment's `published` can hold, by its name in metrics.json and alignment_error.json: its heading
+SCORES = {
+    "perplexity": "perplexity",
+    "bleu_tok": "BLEU (tokens)",
+    "bleu": "BLEU (13a)",
+    "chrf": "chrF",
+    "bleu_tok_replaced": "BLEU (tokens), unknown words replaced",
+    "aer": "alignment error",
+}
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -56,6 +70,41 @@ def lengths(runs: dict[str, Path], test: str) -> str:
     return markdown(header, [[name, *(f"{row.bleu:.1f}" for row in rows)] for name, rows in tables.items()])
 
 
+def published_scores(run: Path) -> list[dict]:
+    """What others reported for the experiment of a run, or of the run that an evaluation scored."""
+    kept = run / ".hydra" / "config.yaml"
+    if not kept.exists():
+        return []
+    config = OmegaConf.to_container(OmegaConf.load(kept))
+    if "ckpt" not in config:
+        return config.get("published", [])
+    first = Path(config["ckpt"] if isinstance(config["ckpt"], str) else config["ckpt"][0])
+    return published_scores(first if first.is_dir() else first.parent)
+
+
+def measured_scores(run: Path) -> dict[str, dict]:
+    """The scores of a run by test set; those of gold alignments under ``gold``."""
+    scores = json.loads((run / "metrics.json").read_text())
+    error = run / "alignment_error.json"
+    return {**scores, "gold": json.loads(error.read_text())} if error.exists() else scores
+
+
+def comparison(runs: dict[str, Path]) -> str | None:
+    """Published scores beside those of the runs, a row for each; None where nothing was published."""
+    rows = []
+    for name, run in runs.items():
+        measured = measured_scores(run)
+        for entry in published_scores(run):
+            test = entry.get("test", next(iter(measured)))
+            for score in (score for score in SCORES if score in entry):
+                ours = measured.get(test, {}).get(score)
+                ours = "" if ours is None else f"{ours:.2f}"
+                where = entry["system"], entry.get("source", "")
+                rows.append([name, test, SCORES[score], entry[score], ours, *where])
+    header = ["run", "test set", "score", "published", "measured", "system", "source"]
+    return markdown(header, rows) if rows else None
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("runs", nargs="+", help="NAME=RUN_FOLDER")
@@ -66,6 +115,8 @@ def main() -> None:
         for name, run in runs.items():
             print(f"\n{name}\n\n{epochs(run)}")
     print(f"\n{scores(runs)}")
+    if table := comparison(runs):
+        print(f"\n{table}")
     for test in json.loads((next(iter(runs.values())) / "metrics.json").read_text()):
         print(f"\n{lengths(runs, test)}")
 

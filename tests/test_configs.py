@@ -1,12 +1,13 @@
 """Every option of every group composes, and what it describes can be built and trained."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf, open_dict
 
@@ -26,30 +27,31 @@ SIZES = ["debug=tiny", "data=park"]
 
 
 def options(group: str) -> list[str]:
-    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))
+    """Names of a group's options, those of its sub-groups as ``folder/name``."""
+    files = (CONF / group).resolve().rglob("*.yaml")
+    return sorted(str(path.relative_to((CONF / group).resolve()).with_suffix("")) for path in files)
 
 
 # The options that mean something to a language model, by group; of models, no others and to no other task.
 LM_TAKES = OmegaConf.to_container(OmegaConf.load(CONF / "task" / "lm.yaml").takes)
 
 
-@pytest.fixture
-def composed(tmp_path: Path):
-    """Composes a plain config as the training entry point would, its outputs in a folder of the test."""
-
-    def make(*overrides: str) -> dict[str, Any]:
-        with initialize_config_dir(str(CONF), version_base="1.3", job_name="test"):
-            cfg = compose(
-                "train", [*overrides, f"hydra.runtime.output_dir={tmp_path}"], return_hydra_config=True
-            )
-            HydraConfig.instance().set_config(cfg)
-            with open_dict(cfg):
-                del cfg["hydra"]
+def compose_plain(outputs: Path, *overrides: str, job: str = "train") -> dict[str, Any]:
+    """A plain config as an entry point would compose it, its outputs in a folder of the test."""
+    with initialize_config_dir(str(CONF), version_base="1.3", job_name="test"):
+        cfg = compose(job, [*overrides, f"hydra.runtime.output_dir={outputs}"], return_hydra_config=True)
+        HydraConfig.instance().set_config(cfg)
+        with open_dict(cfg):
+            del cfg["hydra"]
+        try:
             return OmegaConf.to_container(cfg, resolve=True)
+        finally:
+            HydraConfig.instance().cfg = None
 
-    yield make
-    GlobalHydra.instance().clear()
-    HydraConfig.instance().cfg = None
+
+@pytest.fixture
+def composed(tmp_path: Path) -> Callable[..., dict[str, Any]]:
+    return partial(compose_plain, tmp_path)
 
 
 def description() -> dict[str, Any]:
@@ -157,6 +159,29 @@ def test_every_other_option_composes(composed, group: str) -> None:
     for option in options(group):
         config = composed(f"{group}={option}")
         assert config["task"]["name"] and config["trainer"]["max_epochs"] > 0
+
+
+def read_files(data: dict[str, Any]) -> set[str]:
+    """The names, under its root, of all files that a data set reads."""
+    sets = [data["train"], data["val"], *data["tests"].values()]
+    return {name for files in sets for name in ([files] if isinstance(files, str) else files)}
+
+
+@pytest.mark.parametrize("data", options("prepare"))
+def test_what_is_fetched_is_all_that_is_read(composed, data: str) -> None:
+    config = composed(f"data={data}", job="prepare")
+    if config["prepare"]["files"]:
+        assert read_files(config["data"]) <= config["prepare"]["files"].keys()
+        assert config["data"]["fetch"].removeprefix("python src/prepare.py data=") in options("prepare")
+
+
+@pytest.mark.parametrize("data", ["iwslt14", "iwslt15", "wmt14", "wmt15", "wmt14_en_fr"])
+def test_a_missing_file_is_named_with_what_to_do(composed, tmp_path: Path, data: str) -> None:
+    config = composed(f"data={data}", f"paths.data={tmp_path}")["data"]
+    with pytest.raises(UserError) as refusal:
+        build(config, "data").prepare_data()
+    assert f"{config['root']}/{config['train'][0]} does not exist" in str(refusal.value)
+    assert config["fetch"] in str(refusal.value)
 
 
 def test_what_must_be_given_is_asked_for_by_its_key(composed) -> None:

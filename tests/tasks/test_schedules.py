@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from seq2scene.errors import UserError
-from seq2scene.tasks.schedules import halving, warm_up, warm_up_cosine
+from seq2scene.tasks.schedules import halving, luong234, warm_up, warm_up_cosine
 
 
 def rates(make, count: int, **settings) -> list[float]:
@@ -26,6 +26,13 @@ def test_luong_halves_every_epoch_after_the_fifth() -> None:
 def test_sutskever_halves_every_half_epoch_after_the_fifth() -> None:
     by_half_epoch = rates(halving, 75, steps_per_epoch=10, every=0.5)[::5]
     assert by_half_epoch == [1] * 10 + [1 / 2, 1 / 4, 1 / 8, 1 / 16, 1 / 32]
+
+
+def test_luong234_is_whole_for_8_of_12_thousand_steps_and_then_halves_four_times() -> None:
+    by_thousand = rates(luong234, 120, steps=120)[::10]
+    assert by_thousand == [1] * 8 + [1 / 2, 1 / 4, 1 / 8, 1 / 16]
+    with pytest.raises(UserError, match=r"schedule\.steps=-1"):
+        rates(luong234, 1, steps=-1)
 
 
 def test_warm_up_rises_in_a_line_and_falls_as_the_root() -> None:

@@ -9,7 +9,7 @@ from seq2scene.errors import UserError
 
 
 def halving(
-    optimizer: Optimizer, steps_per_epoch: int, start: float = 5.0, every: float = 1.0, factor: float = 0.5
+    optimizer: Optimizer, steps_per_epoch: float, start: float = 5.0, every: float = 1.0, factor: float = 0.5
 ) -> LambdaLR:
     """Constant for ``start`` epochs, then times ``factor`` at once and after each further ``every`` epochs.
 
@@ -22,6 +22,15 @@ def halving(
         return 1.0 if epochs < start else factor ** (1 + int((epochs - start) / every))
 
     return LambdaLR(optimizer, rate)
+
+
+def luong234(optimizer: Optimizer, steps: int) -> LambdaLR:
+    """Constant for two thirds of ``steps``, then halved four times, each after a twelfth of them
+    (tensorflow/nmt's scheme of that name).
+    """
+    if steps < 1:
+        raise UserError(f"schedule.steps={steps}: give the number of training steps")
+    return halving(optimizer, steps / 12, start=8.0, every=1.0)
 
 
 def warm_up(optimizer: Optimizer, steps: int = 400, decay: str = "none") -> LambdaLR:

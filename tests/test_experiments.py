@@ -1,0 +1,224 @@
+"""Every experiment composes at its published size, differs from others as its paper says, and runs small."""
+
+import functools
+import gzip
+import json
+import math
+import re
+import runpy
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import hydra.utils
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from seq2scene.building import build
+from seq2scene.running.checkpoints import build_task
+from seq2scene.running.trainers import make_trainer, quieten
+from seq2scene.sequences.language import Language
+from seq2scene.sequences.tokenizers import choose
+from seq2scene.sequences.vocabulary import Vocabulary
+from test_configs import CONF, compose_plain, options, read_files
+
+EXPERIMENTS = options("experiment")
+COLLECT = runpy.run_path(str(CONF.parent / "experiments" / "collect.py"))
+
+
+@functools.cache
+def paper(name: str) -> dict[str, Any]:
+    """An experiment's config at the size of its paper."""
+    return compose_plain(Path("outputs"), f"experiment={name}")
+
+
+def own(name: str) -> dict[str, Any]:
+    """What an experiment's own file says, those that it builds on left out."""
+    return OmegaConf.to_container(OmegaConf.load(CONF / "experiment" / f"{name}.yaml"))
+
+
+def flat(config: Any, place: str = "") -> Iterator[tuple[str, Any]]:
+    """The values of a nested config by their keys, ``model.encoder.layers``."""
+    if not isinstance(config, dict):
+        yield place, config
+        return
+    for key, value in config.items():
+        yield from flat(value, f"{place}.{key}" if place else key)
+
+
+def changes(one: str, other: str) -> set[str]:
+    """Keys in which two experiments differ, but for their names and what was published of them."""
+    ours, theirs = (dict(flat(paper(name))) for name in (one, other))
+    keys = {key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)}
+    return {key for key in keys if key.split(".")[0] not in ("name", "published")}
+
+
+# What every file says
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_all_that_an_experiment_builds_exists(name: str) -> None:
+    for key, value in flat(paper(name)):
+        if key.endswith("._target_"):
+            assert callable(hydra.utils.get_object(value)), key
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_published_scores_have_a_system_a_source_and_a_test_set_that_is_scored(name: str) -> None:
+    for entry in own(name).get("published", []):
+        assert entry["system"] and entry["source"]
+        assert entry.get("test", "gold") in {"gold", *paper(name)["data"]["tests"]}
+        scores = entry.keys() - {"system", "source", "test"}
+        assert scores and scores <= COLLECT["SCORES"].keys()
+        for score in scores:
+            assert isinstance(entry[score], float) or re.fullmatch(r"> \d+\.\d+", entry[score])
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_the_file_says_how_to_run_it_and_the_run_is_named_after_it(name: str) -> None:
+    text = (CONF / "experiment" / f"{name}.yaml").read_text(encoding="utf-8")
+    if not name.endswith("/recipe"):  # what other files build on, rather than an experiment
+        assert f"python src/train.py experiment={name}\n" in text
+        assert own(name)["name"] == name.replace("/", "_")
+
+
+# What the papers say
+
+
+DROPOUT = {"model.encoder.dropout", "model.decoder.dropout", "schedule.start", "trainer.max_epochs"}
+WMT15 = {"data.source", "data.target", "data.train", "data.val"} | {
+    f"data.tests.newstest201{year}" for year in (4, 5)
+}
+
+
+@pytest.mark.parametrize(
+    ("row", "next_row", "added"),
+    [
+        ("table1_base", "table1_reverse", {"model.encoder.reverse_source"}),
+        ("table1_reverse", "table1_dropout", DROPOUT),
+        ("table1_dropout", "table1_location", {"attention._target_", "attention.max_length"}),
+        ("table1_location", "table1_location_feed", {"model.decoder.input_feeding"}),
+        ("table1_reverse", "table3_base", WMT15),
+        ("table3_base", "table3_location", {"attention._target_", "attention.max_length"}),
+        ("table3_location", "table3_location_feed", {"model.decoder.input_feeding"}),
+    ],
+)
+def test_a_row_of_luong_adds_to_the_one_above_what_the_table_says(
+    row: str, next_row: str, added: set[str]
+) -> None:
+    assert changes(f"luong2015/{row}", f"luong2015/{next_row}") == added
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in EXPERIMENTS if "/table4_" in n] + ["luong2015/table1_local_p_feed"]
+)
+def test_architectures_of_luong_differ_in_their_attention_alone(name: str) -> None:
+    differing = changes("luong2015/table1_location_feed", name)
+    assert {key.split(".")[0] for key in differing} <= {"attention"}
+    assert bool(differing) == (name != "luong2015/table4_location")
+
+
+@pytest.mark.parametrize("kind", ["location", "local_m_general", "local_p_general"])
+def test_alignment_error_is_that_of_the_models_of_table_4(kind: str) -> None:
+    assert not changes(f"luong2015/table4_{kind}", f"luong2015/table6_{kind}")
+
+
+def test_the_two_lstms_of_sutskever_differ_in_how_they_read_the_source() -> None:
+    differing = changes("sutskever2014/table1_forward", "sutskever2014/table1_reversed")
+    assert differing == {"model.encoder.reverse_source"}
+
+
+def language(words: int) -> dict[str, Any]:
+    """A language of so many words, special symbols included."""
+    vocabulary = Vocabulary.count([map(str, range(words))], max_size=words)
+    return Language(choose("whitespace", "en"), vocabulary).state()
+
+
+def test_sutskever_has_384_million_parameters_of_which_64_recurrent() -> None:
+    config = paper("sutskever2014/table1_reversed")
+    source, target = (language(size) for size in config["data"]["max_size"])
+    with torch.device("meta"):
+        net = build_task(config, {"source": source, "target": target, "source_eos": False}).net
+    recurrent = sum(p.numel() for side in (net.encoder, net.decoder) for p in side.rnn.parameters())
+    assert round(recurrent / 1e6) == 64
+    assert round(sum(p.numel() for p in net.parameters()) / 1e6) == 384
+
+
+# Small runs
+
+
+def write_data(data: dict[str, Any]) -> None:
+    """A few lines in every file that a data set reads, under its published name."""
+    words = ["a", "dog", "sees", "the", "ball", "and", "a", "boy", "sees", "it"]
+    lines = [" ".join((words * 2)[start : start + 3 + start % 5]) for start in range(len(words))]
+    text = "".join(f"{line}\n" for line in lines).encode()
+    for name in read_files(data):
+        path = Path(data["root"]) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_trains_validates_and_tests_on_a_few_lines(name: str, tmp_path: Path) -> None:
+    small = ["debug=tiny", "trainer=cpu", "trainer.enable_progress_bar=false", "search.max_length=4"]
+    places = [f"paths.data={tmp_path}", f"paths.cache={tmp_path}/cache"]
+    config = compose_plain(tmp_path, f"experiment={name}", *small, *places)
+    write_data(config["data"])
+    quieten()
+    torch.manual_seed(1)
+    data = build(config["data"], "data")
+    data.prepare_data()
+    data.setup()
+    task = build_task(config, data.description())
+    trainer = make_trainer(
+        {**config["trainer"], "enable_model_summary": False},
+        callbacks=[],
+        logger=False,
+        enable_checkpointing=False,
+        default_root_dir=tmp_path,
+    )
+    trainer.fit(task, datamodule=data)
+    assert 1 <= trainer.global_step <= 2
+    assert math.isfinite(trainer.callback_metrics[config["monitor"]["metric"]])
+    (scores,) = trainer.test(task, dataloaders=data.test_dataloader()[0], verbose=False)
+    perplexity = scores[f"test/{task.test_name}/perplexity"]
+    assert 1 < perplexity < 100  # of some ten words
+
+
+@pytest.mark.parametrize("model", [m for m in options("model") if m != "language_model"])
+def test_a_rehearsal_keeps_layers_and_directions(tmp_path: Path, model: str) -> None:
+    whole, tiny = (
+        dict(flat(compose_plain(tmp_path, f"model={model}", *debug))) for debug in ((), ("debug=tiny",))
+    )
+    sizes = {key for key in whole if whole[key] != tiny[key] and key.startswith("model.")}
+    assert {key.split(".")[-1] for key in sizes} == {"embedding_size", "hidden_size"}
+
+
+# What came out beside what was published
+
+
+def test_collect_sets_what_came_out_beside_what_was_published(tmp_path: Path) -> None:
+    run, evaluation = tmp_path / "run", tmp_path / "evaluation"
+    for folder, config in (
+        (run, {"published": own("luong2015/table1_local_p_feed")["published"]}),
+        (evaluation, {"ckpt": [str(run), "another"]}),
+    ):
+        (folder / ".hydra").mkdir(parents=True)
+        (folder / ".hydra" / "config.yaml").write_text(json.dumps(config))
+    (run / "metrics.json").write_text(json.dumps({"newstest2014": {"perplexity": 6.123, "bleu_tok": 18.5}}))
+    (evaluation / "metrics.json").write_text(json.dumps({"newstest2014": {"bleu_tok_replaced": 20.0}}))
+    table = COLLECT["comparison"]({"trained": run, "replaced": evaluation})
+    system = "+ local-p attention (general) + feed input"
+    for row in (
+        f"| trained | newstest2014 | perplexity | 5.9 | 6.12 | {system} | Table 1 |",
+        "| trained | newstest2014 | BLEU (tokens) | 19.0 | 18.50 |",
+        "| replaced | newstest2014 | BLEU (tokens), unknown words replaced | 20.9 | 20.00 | + unk replace |",
+        "| replaced | newstest2014 | BLEU (tokens) | 19.0 |  |",
+    ):
+        assert row in table
+
+
+def test_runs_of_which_nothing_was_published_have_no_such_table(tmp_path: Path) -> None:
+    (tmp_path / "metrics.json").write_text(json.dumps({"test": {"bleu_tok": 18.5}}))
+    assert COLLECT["comparison"]({"mine": tmp_path}) is None
