@@ -54,7 +54,8 @@ def scores(runs: dict[str, Path]) -> str:
     for name, run in runs.items():
         for test, result in json.loads((run / "metrics.json").read_text()).items():
             columns = ("bleu_tok", "bleu", "chrf", "perplexity", "perplexity_words")
-            rows.append([name, test, *(f"{result[column]:.2f}" for column in columns)])
+            found = (f"{result[column]:.2f}" if column in result else "" for column in columns)
+            rows.append([name, test, *found])
     return markdown(
         ["run", "test set", "BLEU (tokens)", "BLEU (13a)", "chrF", "perplexity", "without EOS"], rows
     )
@@ -118,7 +119,8 @@ def main() -> None:
     if table := comparison(runs):
         print(f"\n{table}")
     for test in json.loads((next(iter(runs.values())) / "metrics.json").read_text()):
-        print(f"\n{lengths(runs, test)}")
+        if all((run / f"{test}.by_length.csv").exists() for run in runs.values()):
+            print(f"\n{lengths(runs, test)}")
 
 
 if __name__ == "__main__":

@@ -54,6 +54,19 @@ def changes(one: str, other: str) -> set[str]:
     return {key for key in keys if key.split(".")[0] not in ("name", "published")}
 
 
+def language(words: int) -> dict[str, Any]:
+    """A language of so many words, special symbols included."""
+    vocabulary = Vocabulary.count([map(str, range(words))], max_size=words)
+    return Language(choose("whitespace", "en"), vocabulary).state()
+
+
+def net_on_paper(name: str, source: int, target: int) -> torch.nn.Module:
+    """An experiment's net at its published size, of shapes without memory, for so many words of each side."""
+    sides = {"source": language(source), "target": language(target), "language": language(target)}
+    with torch.device("meta"):
+        return build_task(paper(name), {**sides, "source_eos": False}).net
+
+
 # What every file says
 
 
@@ -62,6 +75,11 @@ def test_all_that_an_experiment_builds_exists(name: str) -> None:
     for key, value in flat(paper(name)):
         if key.endswith("._target_"):
             assert callable(hydra.utils.get_object(value)), key
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_the_parts_of_a_net_fit_together_at_their_published_sizes(name: str) -> None:
+    assert sum(p.numel() for p in net_on_paper(name, 100, 120).parameters()) > 100_000
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
@@ -81,6 +99,12 @@ def test_the_file_says_how_to_run_it_and_the_run_is_named_after_it(name: str) ->
     if not name.endswith("/recipe"):  # what other files build on, rather than an experiment
         assert f"python src/train.py experiment={name}\n" in text
         assert own(name)["name"] == name.replace("/", "_")
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_a_run_keeps_the_name_of_its_experiment_and_what_was_published(name: str) -> None:
+    assert paper(name)["name"] == own(name)["name"]
+    assert paper(name)["published"] == own(name).get("published", [])
 
 
 # What the papers say
@@ -129,17 +153,9 @@ def test_the_two_lstms_of_sutskever_differ_in_how_they_read_the_source() -> None
     assert differing == {"model.encoder.reverse_source"}
 
 
-def language(words: int) -> dict[str, Any]:
-    """A language of so many words, special symbols included."""
-    vocabulary = Vocabulary.count([map(str, range(words))], max_size=words)
-    return Language(choose("whitespace", "en"), vocabulary).state()
-
-
 def test_sutskever_has_384_million_parameters_of_which_64_recurrent() -> None:
-    config = paper("sutskever2014/table1_reversed")
-    source, target = (language(size) for size in config["data"]["max_size"])
-    with torch.device("meta"):
-        net = build_task(config, {"source": source, "target": target, "source_eos": False}).net
+    name = "sutskever2014/table1_reversed"
+    net = net_on_paper(name, *paper(name)["data"]["max_size"])
     recurrent = sum(p.numel() for side in (net.encoder, net.decoder) for p in side.rnn.parameters())
     assert round(recurrent / 1e6) == 64
     assert round(sum(p.numel() for p in net.parameters()) / 1e6) == 384
@@ -220,5 +236,6 @@ def test_collect_sets_what_came_out_beside_what_was_published(tmp_path: Path) ->
 
 
 def test_runs_of_which_nothing_was_published_have_no_such_table(tmp_path: Path) -> None:
-    (tmp_path / "metrics.json").write_text(json.dumps({"test": {"bleu_tok": 18.5}}))
+    (tmp_path / "metrics.json").write_text(json.dumps({"test": {"perplexity": 18.5}}))  # of a language model
     assert COLLECT["comparison"]({"mine": tmp_path}) is None
+    assert "| mine | test |  |  |  | 18.50 |  |" in COLLECT["scores"]({"mine": tmp_path})
