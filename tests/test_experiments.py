@@ -194,8 +194,10 @@ def test_every_experiment_trains_validates_and_tests_on_a_few_lines(name: str, t
         enable_checkpointing=False,
         default_root_dir=tmp_path,
     )
+    before = torch.nn.utils.parameters_to_vector(task.parameters()).detach().clone()
     trainer.fit(task, datamodule=data)
     assert 1 <= trainer.global_step <= 2
+    assert not torch.equal(before, torch.nn.utils.parameters_to_vector(task.parameters()))
     assert math.isfinite(trainer.callback_metrics[config["monitor"]["metric"]])
     (scores,) = trainer.test(task, dataloaders=data.test_dataloader()[0], verbose=False)
     perplexity = scores[f"test/{task.test_name}/perplexity"]
