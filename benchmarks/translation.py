@@ -27,7 +27,14 @@ TRAINING = {
     "train, input feeding, bf16": ["trainer.precision=bf16-mixed"],
     "train, no input feeding, bf16": ["model.decoder.input_feeding=false", "trainer.precision=bf16-mixed"],
 }
-SEARCHES = {"greedy": ["search=greedy"], "beam 5": ["search=beam"], "beam 5, bf16": ["search=beam"]}
+PRUNED = ["search=beam", "search.stop=best", "search.pruning=1.5"]
+SEARCHES = {
+    "greedy": ["search=greedy"],
+    "beam 5": ["search=beam"],
+    "beam 5, stop at the best end": ["search=beam", "search.stop=best"],
+    "beam 5, the same, pruned": PRUNED,
+    "beam 5, the same, pruned, bf16": PRUNED,
+}
 SIZE = ["model.encoder.hidden_size=128", "model.decoder.bridge=copy", "loss.smoothing=0", "schedule=constant"]
 
 
@@ -38,7 +45,8 @@ def configuration(name: str, overrides: list[str], data: str) -> dict:
 
     import seq2scene.running.entry  # noqa: F401  (the configs' variables)
 
-    settings = ["data=multi30k", f"data.root={data}", "~logger", "~callbacks", *overrides]
+    place = ["data=multi30k", f"data.root={data}", "data.eval_batch_size=250"]
+    settings = [*place, "~logger", "~callbacks", *overrides]
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         return OmegaConf.to_container(compose(name, settings), resolve=True)
 
@@ -82,8 +90,11 @@ def measure_training(overrides: list[str], data: str, steps: int) -> dict:
 
 
 def measure_search(overrides: list[str], data: str, ckpt: str, half: bool) -> dict:
-    """Sentences per second of test_2016_flickr, sorted by length in batches of 128, text made of them too."""
+    """Sentences per second of test_2016_flickr, sorted by length in batches of 250, text made of them too;
+    and the BLEU of that text's tokens.
+    """
     import torch
+    from sacrebleu.metrics import BLEU
 
     from seq2scene.building import build
     from seq2scene.running.checkpoints import find_checkpoint, load_checkpoint, task_of
@@ -98,15 +109,23 @@ def measure_search(overrides: list[str], data: str, ckpt: str, half: bool) -> di
     module.use(checkpoint["hyper_parameters"]["description"])
     module.setup("test")
     batches = list(module.test_dataloader()[0])
-    times = []
-    for _ in range(4):
-        since = time.perf_counter()
-        for batch in batches:
-            found = task.translate(batch.source)
-            [task.target.decode(row) for row in found.tokens[:, 0]]
-        times.append(time.perf_counter() - since)
-    best = sorted(times[1:])[1]  # the median of three, after one to warm up
-    return {"sentences/s": round(sum(map(len, batches)) / best), "seconds": round(best, 2)}
+    times, texts = [], {}
+    with torch.inference_mode():
+        for _ in range(6):
+            since = time.perf_counter()
+            for batch in batches:
+                found = task.translate(batch.source)
+                decoded = [task.target.decode(row) for row in found.tokens[:, 0]]
+                texts |= dict(zip(batch.lines.tolist(), decoded, strict=True))
+            times.append(time.perf_counter() - since)
+    median = sorted(times[1:])[2]  # of five, after one to warm up
+    references = module.references("test_2016_flickr")
+    bleu = BLEU(tokenize="none", force=True).corpus_score([texts[i] for i in sorted(texts)], [references])
+    return {
+        "sentences/s": round(len(texts) / median),
+        "seconds": round(median, 2),
+        "BLEU (tokens)": round(bleu.score, 2),
+    }
 
 
 def measure(row: str, options: argparse.Namespace) -> dict:

@@ -64,6 +64,10 @@ def test_it_learns_the_text_and_evaluation_repeats_its_perplexity(work: Path, by
     run("evaluate.py", f"ckpt={folder}", "trainer.enable_progress_bar=false", work=work)
     again = json.loads((runs(work, "evaluate")[-1] / "metrics.json").read_text())["test"]
     assert again == pytest.approx(scores, rel=1e-5)
+    texts = run("generate.py", f"ckpt={folder}", "text=c d", "n_best=3", "search=sample", work=work)
+    assert [line.split("\t")[0] for line in texts.splitlines()] == ["1"] * 3
+    assert all(line.split("\t")[2].startswith("c d") for line in texts.splitlines())
+    assert len(run("generate.py", f"ckpt={folder}", "search=greedy", work=work).splitlines()) == 1
     task = task_of(load_checkpoint(folder / "best.ckpt"))
     counting, jumping = task.log_probs(["a b c d", "a c b d"])
     assert counting > jumping + 3

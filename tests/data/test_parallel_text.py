@@ -136,10 +136,11 @@ def test_a_description_survives_a_safe_checkpoint_and_gives_the_same_ids(root):
 
 
 def test_missing_files_are_refused_with_the_command_that_gets_them(root):
-    with pytest.raises(UserError, match=r"nowhere/train.en does not exist: fetch it with `prepare data=x`"):
-        ParallelText(
-            ["train.en", "train.de"], ["v", "v"], {}, "en", "de", root="/nowhere", fetch="prepare data=x"
-        ).prepare_data()
+    files, fetch = (["train.en", "train.de"], ["v", "v"], {}, "en", "de"), "python src/prepare.py data=x"
+    with pytest.raises(UserError, match=rf"nowhere/train.en does not exist: fetch it with `{fetch}`"):
+        ParallelText(*files, root="/nowhere", fetch=fetch).prepare_data()
+    with pytest.raises(UserError, match=r"nowhere/train.en does not exist: place it by hand"):
+        ParallelText(*files, root="/nowhere", fetch="place it by hand").prepare_data()
 
 
 @pytest.mark.parametrize("name", ["train", "val", "test"])

@@ -217,3 +217,14 @@ def test_dropout_of_the_fed_loop_is_fresh_at_every_step_and_absent_in_evaluation
     dropped = decoder.train()(memory, previous)[0][0] == 0
     assert 0.3 < dropped.float().mean() < 0.7 and not torch.equal(dropped[0], dropped[1])
     assert (decoder.eval()(memory, previous)[0] != 0).all()
+
+
+@pytest.mark.parametrize("feed", [True, False])
+def test_without_output_dropout_only_what_layers_read_is_dropped(feed: bool) -> None:
+    encoder = RecurrentEncoder(10, 0, hidden_size=4, bidirectional=False)
+    options = {"hidden_size": 50, "dropout": 0.5, "bridge": "zero", "input_feeding": feed}
+    decoder = LuongDecoder(10, 0, 4, 1, None, **options, output_dropout=False)
+    memory = Translator(encoder, decoder).encode(sentences([[4]]))
+    previous = torch.full((1, 6), 5)
+    one, other = (decoder.train()(memory, previous)[0][0] for _ in range(2))
+    assert (one != 0).all() and not torch.equal(one, other)

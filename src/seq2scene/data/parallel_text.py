@@ -201,11 +201,7 @@ class ParallelText(pl.LightningDataModule):
 
     def _text(self, split: str) -> tuple[Text, Text]:
         if split not in self._texts:
-            hint = (
-                f"fetch it with `{self.fetch}`"
-                if self.fetch
-                else "check data.root and the names of the files"
-            )
+            hint = corpus.how_to_get(self.fetch)
             source, target = (
                 corpus.read_text(self.folder / name, self.cache, hint) for name in self.files[split]
             )

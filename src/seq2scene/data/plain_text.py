@@ -153,9 +153,8 @@ class PlainText(pl.LightningDataModule):
 
     def _text(self, split: str) -> Text:
         if split not in self._texts:
-            fetch, check = f"fetch it with `{self.fetch}`", "check data.root and the names of the files"
-            hint = fetch if self.fetch else check
-            self._texts[split] = corpus.read_text(self.folder / self.files[split], self.cache, hint)
+            path = self.folder / self.files[split]
+            self._texts[split] = corpus.read_text(path, self.cache, corpus.how_to_get(self.fetch))
         return self._texts[split]
 
     def _learn_language(self) -> Language:

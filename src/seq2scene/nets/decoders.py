@@ -30,9 +30,9 @@ class LuongDecoder(nn.Module):
     """Recurrent decoder with attention after the recurrence.
 
     bridge: how the first state is made of the encoder's last one (``Bridge``). tied shares the input
-    embedding with W_s. dropout acts on the input of every layer and on h~_t before it is projected and fed
-    on. bias: of the recurrent layers; Luong's have none. attention is what ``seq2scene.attention`` builds,
-    or None.
+    embedding with W_s. dropout acts on the input of every layer, fed h~ included, and on h~_t before it is
+    projected unless output_dropout is False, as in Luong's released code. bias: of the recurrent layers;
+    Luong's have none. attention is what ``seq2scene.attention`` builds, or None.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class LuongDecoder(nn.Module):
         tied: bool = False,
         output_bias: bool = True,
         bias: bool = True,
+        output_dropout: bool = True,
     ) -> None:
         super().__init__()
         self.embedding = nn.Embedding(vocabulary_size, embedding_size, padding_idx=padding)
@@ -69,6 +70,7 @@ class LuongDecoder(nn.Module):
             self.combine = nn.Linear(memory_size + hidden_size, hidden_size, bias=False)
         self.output = vocabulary_projection(self.embedding, hidden_size, tied, output_bias)
         self.input_feeding = input_feeding
+        self.output_dropout = output_dropout
         self.bridge = Bridge(bridge, cell, memory_layers, memory_size, layers, hidden_size)
 
     def keys(self, states: Tensor) -> Tensor:
@@ -124,7 +126,8 @@ class LuongDecoder(nn.Module):
         recurrent = tuple(s.transpose(0, 1) for s in (last if lstm else (last,)))
         steps = step.unsqueeze(1) + torch.arange(embedded.shape[1], device=step.device)  # (N, T)
         attended, weights = self._attend(hidden, memory, steps)
-        return self.dropout(attended), weights, (recurrent, step + embedded.shape[1])
+        features = self.dropout(attended) if self.output_dropout else attended
+        return features, weights, (recurrent, step + embedded.shape[1])
 
     def _fed_run(self, embedded: Tensor, state: State, memory: Memory) -> tuple[Tensor, Tensor | None, State]:
         """Step by step, each fed with the h~ before; the embedding's half of the gates is made ahead."""
@@ -148,8 +151,9 @@ class LuongDecoder(nn.Module):
                 update = lstm_update if lstm else gru_update
                 layers[layer] = update(inputs, below, w_hidden, b_hidden)
             fed, attention = self._attend(layers[-1][0].unsqueeze(1), memory, (step + t).unsqueeze(1))
-            fed = fed.squeeze(1) if keep is None else fed.squeeze(1) * keep[t]
-            features.append(fed)
+            attended = fed.squeeze(1)
+            fed = attended if keep is None else attended * keep[t]
+            features.append(fed if self.output_dropout else attended)
             weights.append(attention)
         recurrent = tuple(torch.stack(s, dim=1) for s in zip(*layers, strict=True))
         weights = None if self.attention is None else torch.cat(weights, dim=1)

@@ -1,4 +1,4 @@
-"""Translating what comes along: a line, a file or a stream."""
+"""Writing text with a model: translations of a line, a file or a stream, or what a language model says."""
 
 import gzip
 import sys
@@ -20,22 +20,27 @@ from seq2scene.search.constraints import Constraints
 from seq2scene.search.hypotheses import Hypotheses
 from seq2scene.search.sample import Sample
 from seq2scene.sequences.batch import Sentences
+from seq2scene.sequences.language import Language
+from seq2scene.tasks.lm import LM
 from seq2scene.tasks.nmt import NMT
 
 
 @torch.inference_mode()
 def generate(cfg: DictConfig) -> None:
     """``python src/generate.py``: one line in, one line (or its n best, with scores) out, empty lines
-    included. Several checkpoints translate together, as an ensemble.
+    included. Several checkpoints translate together, as an ensemble. A language model goes on from each line,
+    or begins from nothing where there is neither text nor file.
     """
     changes = {"search": OmegaConf.to_container(cfg.search, resolve=True)} if "search" in cfg else {}
     device = find_device(cfg.device)
     task = load_task(find_checkpoints(cfg.ckpt, "best.ckpt"), cfg.ensemble, **changes).to(device)
-    require_translation(task, "generate.py")
     if cfg.n_best > 1:
         task.searches["test"] = _several(task.searches["test"], cfg.n_best)
     if cfg.bfloat16:
         task.net.to(torch.bfloat16)
+    if isinstance(task, LM):
+        return _go_on(cfg, task)
+    require_translation(task, "generate.py")
     pictures = None if cfg.pictures is None else Path(cfg.pictures)
     if pictures is not None and task.net.decoder.attention is None:
         raise UserError("pictures: this model has no attention to draw")
@@ -48,7 +53,7 @@ def generate(cfg: DictConfig) -> None:
             found = found.to("cpu")
             for row in range(len(lines)):
                 number += 1
-                _write(out, number, task, found, row, cfg.scores or found.tokens.shape[1] > 1)
+                _write(out, number, task.target, found, row, cfg.scores)
                 if pictures is not None:
                     _draw(pictures / f"line_{number}.png", task, source, found, row)
             out.flush()
@@ -129,11 +134,24 @@ def _tell_unknown(task: NMT, lines: list[str], before: int) -> None:
             print(f"line {number}: unknown to the model: {' '.join(unknown)}", file=sys.stderr)
 
 
-def _write(out: TextIO, number: int, task: NMT, found: Hypotheses, row: int, scores: bool) -> None:
+def _go_on(cfg: DictConfig, task: LM) -> None:
+    """Writes what a language model says after each line."""
+    for key in ("pictures", "prefix"):
+        if cfg[key] is not None:
+            raise UserError(f"{key}: a language model has no source; give the beginning as text=...")
+    from_nothing = cfg.text is None and cfg.file is None
+    with open_output(cfg.out) as out:
+        for number, line in enumerate([""] if from_nothing else _lines(cfg), start=1):
+            found = task.generate(1, prefix=line or None).to("cpu")
+            _write(out, number, task.language, found, 0, cfg.scores)
+
+
+def _write(out: TextIO, number: int, language: Language, found: Hypotheses, row: int, scores: bool) -> None:
+    scores = scores or found.tokens.shape[1] > 1
     for n in range(found.tokens.shape[1]):
         if found.lengths[row, n] == 0:  # the beam found fewer
             continue
-        text = task.target.decode(found.tokens[row, n])
+        text = language.decode(found.tokens[row, n])
         out.write(f"{number}\t{found.log_probs[row, n]:.4f}\t{text}\n" if scores else f"{text}\n")
 
 

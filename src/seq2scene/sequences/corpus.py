@@ -101,6 +101,13 @@ class Corpus:
         return np.diff(self.offsets) - 1
 
 
+def how_to_get(fetch: str | None) -> str:
+    """What to do about a missing file, given the command that fetches it, another advice, or nothing."""
+    if fetch is None:
+        return "check data.root and the names of the files"
+    return f"fetch it with `{fetch}`" if fetch.startswith("python ") else fetch
+
+
 def read_text(path: Path | str, cache: Path | str, hint: str = "") -> Text:
     """The lines of a plain or gzipped UTF-8 file, split at line feeds only.
 

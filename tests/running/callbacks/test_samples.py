@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from seq2scene.running.callbacks.samples import SampleTranslations
+from seq2scene.running.callbacks.samples import Samples
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.tokenizers import choose
 from seq2scene.sequences.vocabulary import Vocabulary
@@ -39,7 +39,7 @@ def table(folder: Path, step: int) -> list[dict[str, str]]:
 
 
 def test_the_same_model_writes_the_same_texts_and_training_s_chance_is_as_before(tmp_path) -> None:
-    module, callback, trainer = model(), SampleTranslations(str(tmp_path), lines=5), Pretend()
+    module, callback, trainer = model(), Samples(str(tmp_path), lines=5), Pretend()
     before = torch.get_rng_state()
     for trainer.global_step in (1, 2):
         callback.on_validation_end(trainer, module)

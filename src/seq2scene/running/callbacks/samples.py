@@ -23,7 +23,7 @@ TRANSLATIONS = ["line", "source", "reference", "translation", "log_prob"]
 TEXTS = ["number", "text", "log_prob"]
 
 
-class SampleTranslations(pl.Callback):
+class Samples(pl.Callback):
     """Writes ``folder/step_NNNNNN.csv`` and attention maps ``folder/step_NNNNNN_line_L.png``, and shows both
     to W&B and TensorBoard where those log. ``lines`` are spread evenly over the validation set (a language
     model writes so many texts); the first ``pictures`` of them are drawn.
