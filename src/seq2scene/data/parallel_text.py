@@ -1,16 +1,15 @@
 """Parallel text: two files, line by line translations of each other."""
 
-import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import pytorch_lightning as pl
 
 from seq2scene.data.park.writing import ensure_park
+from seq2scene.data.text_module import TextModule, named_splits
 from seq2scene.errors import UserError
 from seq2scene.sequences import corpus
 from seq2scene.sequences.batch import ParallelBatch, Sentences
@@ -18,7 +17,6 @@ from seq2scene.sequences.batching import (
     EvaluationBatches,
     LengthBatches,
     Loader,
-    Plan,
     collate_pairs,
     padding_efficiency,
 )
@@ -27,10 +25,8 @@ from seq2scene.sequences.language import Language
 from seq2scene.sequences.tokenizers import choose
 from seq2scene.sequences.vocabulary import Vocabulary
 
-log = logging.getLogger(__name__)
 
-
-class ParallelText(pl.LightningDataModule):
+class ParallelText(TextModule):
     """Training, validation and named test sets of parallel text.
 
     train, val: [source file, target file], plain or gzip, relative to ``root``; tests: name -> the same.
@@ -73,23 +69,16 @@ class ParallelText(pl.LightningDataModule):
         cache: str = ".cache",
         fetch: str | None = None,
     ):
-        super().__init__()
-        self.root = Path(root).expanduser()
-        self.files = {"train": train, "val": val, **tests}
-        self.test_names = list(tests)
+        super().__init__(named_splits(train, val, tests), root, cache, fetch)
         self.codes = (source, target)
         self.tokenizer, self.lowercase, self.vocabulary_size = tokenizer, lowercase, vocabulary_size
         self.min_count, self.max_size, self.shared_vocabulary = min_count, max_size, shared_vocabulary
         self.max_length, self.source_eos = max_length, source_eos
         self.batch_by, self.batch_size, self.eval_batch_size = batch_by, batch_size, eval_batch_size
         self.pool_batches, self.seed = pool_batches, seed
-        self.cache, self.fetch = Path(cache).expanduser(), fetch
         self.languages: tuple[Language, Language] | None = None
         self.corpora: dict[str, tuple[Corpus, Corpus]] = {}
         self._texts: dict[str, tuple[Text, Text]] = {}
-        self.padding_efficiency: dict[str, float] = {}
-        self._train_loader: Loader | None = None
-        self._place: dict[str, int] | None = None
         self._check_settings()
 
     # What the model and generation must know
@@ -130,61 +119,11 @@ class ParallelText(pl.LightningDataModule):
         """The target lines of train, val or a test set, as they stand in the file."""
         return self._text(split)[1].lines()
 
-    # Lightning's hooks
-
-    def prepare_data(self) -> None:
-        """Fills the cache, in one process; with given languages the training files may be missing."""
-        self._load([split for split in self.files if split != "train" or self.languages is None])
-
-    def setup(self, stage: str | None = None) -> None:
-        """Reads what ``stage`` needs (None: everything), and learns the languages unless they were given."""
-        splits = {"fit": ["train", "val"], "validate": ["val"], "test": self.test_names}
-        self._load(splits.get(stage, list(self.files)))
-
-    def train_dataloader(self) -> Loader:
-        source, target = self.corpora["train"]
-        kept = self._training_rows()
-        plan = LengthBatches(
-            self._source_lengths("train")[kept],
-            target.lengths[kept] + 1,
-            size=self.batch_size,
-            by=self.batch_by,
-            pool_batches=self.pool_batches,
-            seed=self.seed,
-            **self._ranks(),
-        )
-        self._report_padding(plan)
-        loader = self._loader(plan, source, target, kept)
-        if self._place is not None:
-            loader.load_state_dict(self._place)
-            self._place = None
-        self._train_loader = loader
-        return loader
-
-    def val_dataloader(self) -> Loader:
-        return self._evaluation_loader("val")
-
-    def test_dataloader(self) -> list[Loader]:
-        """One loader for each of ``test_names``."""
-        return [self._evaluation_loader(name) for name in self.test_names]
-
-    def state_dict(self) -> dict:
-        """The place in the training epoch.
-
-        Lightning also keeps the loader's own, but drops it when an optimizer asks how long training is
-        (PyTorch Lightning issue 19764).
-        """
-        return {} if self._train_loader is None else {"place": self._train_loader.state_dict()}
-
-    def load_state_dict(self, state_dict: dict) -> None:
-        self._place = state_dict.get("place")
-
     # Reading
 
-    @cached_property
-    def folder(self) -> Path:
-        """Where the files are."""
-        return self.root
+    @property
+    def knows_its_language(self) -> bool:
+        return self.languages is not None
 
     def _load(self, splits: list[str]) -> None:
         for split in splits:
@@ -230,6 +169,21 @@ class ParallelText(pl.LightningDataModule):
 
     # Batches
 
+    def _training_loader(self) -> Loader:
+        source, target = self.corpora["train"]
+        kept = self._training_rows()
+        plan = LengthBatches(
+            self._source_lengths("train")[kept],
+            target.lengths[kept] + 1,
+            size=self.batch_size,
+            by=self.batch_by,
+            pool_batches=self.pool_batches,
+            seed=self.seed,
+            **self._ranks(),
+        )
+        self._report_padding(plan)
+        return self._loader(plan, self._collate(source, target, kept))
+
     def _source_lengths(self, split: str) -> np.ndarray:
         return self.corpora[split][0].lengths + int(self.source_eos)
 
@@ -257,21 +211,12 @@ class ParallelText(pl.LightningDataModule):
         plan = EvaluationBatches(
             self._source_lengths(split), target.lengths + 1, self.eval_batch_size, **self._ranks()
         )
-        return self._loader(plan, source, target, np.arange(len(source)), references=True)
+        return self._loader(plan, self._collate(source, target, np.arange(len(source)), references=True))
 
-    def _loader(
-        self, plan: Plan, source: Corpus, target: Corpus, rows: np.ndarray, references: bool = False
-    ) -> Loader:
-        def collate(chosen: np.ndarray) -> ParallelBatch:
-            return collate_pairs(source, target, rows[chosen], self.source_eos, references)
-
-        on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
-        return Loader(plan, collate, prefetch=4 if on_gpu else 0, pin_memory=on_gpu)
-
-    def _ranks(self) -> dict[str, int]:
-        if self.trainer is None:
-            return {"rank": 0, "world": 1}
-        return {"rank": self.trainer.global_rank, "world": self.trainer.world_size}
+    def _collate(
+        self, source: Corpus, target: Corpus, rows: np.ndarray, references: bool = False
+    ) -> Callable[[np.ndarray], ParallelBatch]:
+        return lambda chosen: collate_pairs(source, target, rows[chosen], self.source_eos, references)
 
     def _report_padding(self, plan: LengthBatches) -> None:
         batches = plan.batches(0)
@@ -284,21 +229,13 @@ class ParallelText(pl.LightningDataModule):
             *(len(batches), *(100 * share for share in self.padding_efficiency.values())),
         )
 
-    def _report(self, message: str, *values: object) -> None:
-        if self._ranks()["rank"] == 0:
-            log.info(message, *values)
-
     def _check_settings(self) -> None:
-        if {"train", "val"} & set(self.test_names):
-            raise UserError("data.tests: a test set cannot be called train or val")
         for split, names in self.files.items():
             if len(names) != 2:
                 raise UserError(f"data: {split} must be [source file, target file], not {names}")
         if self.batch_by not in ("sentences", "tokens"):
             raise UserError(f"data.batch_by must be sentences or tokens, not {self.batch_by!r}")
-        for name in ("batch_size", "eval_batch_size", "pool_batches"):
-            if getattr(self, name) < 1:
-                raise UserError(f"data.{name} must be at least 1, not {getattr(self, name)}")
+        self._require_positive("batch_size", "eval_batch_size", "pool_batches")
 
 
 class ParkText(ParallelText):

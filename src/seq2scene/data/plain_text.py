@@ -1,14 +1,13 @@
 """Plain text for language models: files of lines, each a sentence, or all of them one stream."""
 
-import logging
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import pytorch_lightning as pl
 
 from seq2scene.data.park.writing import ensure_park
+from seq2scene.data.text_module import TextModule, named_splits
 from seq2scene.errors import UserError
 from seq2scene.sequences import corpus
 from seq2scene.sequences.batching import EvaluationBatches, LengthBatches, Loader, padding_efficiency
@@ -19,12 +18,10 @@ from seq2scene.sequences.text_batch import collate_lines
 from seq2scene.sequences.tokenizers import choose
 from seq2scene.sequences.vocabulary import Vocabulary
 
-log = logging.getLogger(__name__)
-
 BATCH_BY = ("sentences", "tokens", "stream")
 
 
-class PlainText(pl.LightningDataModule):
+class PlainText(TextModule):
     """Training, validation and named test sets of plain text, one file each.
 
     train, val: a file, plain or gzip, relative to ``root``; tests: name -> file.
@@ -67,23 +64,16 @@ class PlainText(pl.LightningDataModule):
         cache: str = ".cache",
         fetch: str | None = None,
     ):
-        super().__init__()
-        self.root = Path(root).expanduser()
-        self.files = {"train": train, "val": val, **tests}
-        self.test_names = list(tests)
+        super().__init__(named_splits(train, val, tests), root, cache, fetch)
         self.code = language
         self.tokenizer, self.lowercase, self.vocabulary_size = tokenizer, lowercase, vocabulary_size
         self.min_count, self.max_size, self.max_length = min_count, max_size, max_length
         self.batch_by, self.batch_size, self.window = batch_by, batch_size, window
         self.eval_batch_size, self.eval_streams = eval_batch_size, eval_streams
         self.pool_batches, self.seed = pool_batches, seed
-        self.cache, self.fetch = Path(cache).expanduser(), fetch
         self.language: Language | None = None
         self.corpora: dict[str, Corpus] = {}
         self._texts: dict[str, Text] = {}
-        self.padding_efficiency: dict[str, float] = {}
-        self._train_loader: Loader | None = None
-        self._place: dict[str, int] | None = None
         self._check_settings()
 
     # What the model and generation must know
@@ -102,45 +92,11 @@ class PlainText(pl.LightningDataModule):
         """The lines of train, val or a test set, as they stand in the file."""
         return self._text(split).lines()
 
-    # Lightning's hooks
-
-    def prepare_data(self) -> None:
-        """Fills the cache, in one process; with a given language the training file may be missing."""
-        self._load([split for split in self.files if split != "train" or self.language is None])
-
-    def setup(self, stage: str | None = None) -> None:
-        """Reads what ``stage`` needs (None: everything), and learns the language unless it was given."""
-        splits = {"fit": ["train", "val"], "validate": ["val"], "test": self.test_names}
-        self._load(splits.get(stage, list(self.files)))
-
-    def train_dataloader(self) -> Loader:
-        loader = self._stream_loader("train") if self.batch_by == "stream" else self._training_lines()
-        if self._place is not None:
-            loader.load_state_dict(self._place)
-            self._place = None
-        self._train_loader = loader
-        return loader
-
-    def val_dataloader(self) -> Loader:
-        return self._evaluation_loader("val")
-
-    def test_dataloader(self) -> list[Loader]:
-        """One loader for each of ``test_names``."""
-        return [self._evaluation_loader(name) for name in self.test_names]
-
-    def state_dict(self) -> dict:
-        """The place in the training epoch (Lightning drops the loader's own: its issue 19764)."""
-        return {} if self._train_loader is None else {"place": self._train_loader.state_dict()}
-
-    def load_state_dict(self, state_dict: dict) -> None:
-        self._place = state_dict.get("place")
-
     # Reading
 
-    @cached_property
-    def folder(self) -> Path:
-        """Where the files are."""
-        return self.root
+    @property
+    def knows_its_language(self) -> bool:
+        return self.language is not None
 
     def _load(self, splits: list[str]) -> None:
         for split in splits:
@@ -165,6 +121,9 @@ class PlainText(pl.LightningDataModule):
         return Language(tokenizer, Vocabulary.count(counts, self.min_count, self.max_size))
 
     # Batches
+
+    def _training_loader(self) -> Loader:
+        return self._stream_loader("train") if self.batch_by == "stream" else self._training_lines()
 
     def _training_lines(self) -> Loader:
         text = self.corpora["train"]
@@ -205,29 +164,12 @@ class PlainText(pl.LightningDataModule):
             self._report("%d training batches of %d streams on each device", len(plan), self.batch_size)
         return self._loader(plan, plan.collate)
 
-    def _loader(self, plan, collate) -> Loader:
-        on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
-        return Loader(plan, collate, prefetch=4 if on_gpu else 0, pin_memory=on_gpu)
-
-    def _ranks(self) -> dict[str, int]:
-        if self.trainer is None:
-            return {"rank": 0, "world": 1}
-        return {"rank": self.trainer.global_rank, "world": self.trainer.world_size}
-
-    def _report(self, message: str, *values: object) -> None:
-        if self._ranks()["rank"] == 0:
-            log.info(message, *values)
-
     def _check_settings(self) -> None:
-        if {"train", "val"} & set(self.test_names):
-            raise UserError("data.tests: a test set cannot be called train or val")
         if self.batch_by not in BATCH_BY:
             raise UserError(
                 f"data.batch_by={self.batch_by} is not a choice; choose one of {', '.join(BATCH_BY)}"
             )
-        for name in ("batch_size", "window", "eval_batch_size", "eval_streams", "pool_batches"):
-            if getattr(self, name) < 1:
-                raise UserError(f"data.{name} must be at least 1, not {getattr(self, name)}")
+        self._require_positive("batch_size", "window", "eval_batch_size", "eval_streams", "pool_batches")
 
 
 class ParkPlainText(PlainText):

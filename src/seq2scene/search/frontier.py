@@ -56,7 +56,9 @@ class Frontier:
             self.log_probs = torch.empty_like(logits, dtype=torch.float32)
         # One buffer for all steps: on a CPU, touching fresh memory takes longer than the softmax.
         log_probs = self.log_probs[: len(logits)]
-        return torch.log_softmax(logits, -1, dtype=torch.float32, out=log_probs), weights
+        if logits.dtype != torch.float32:
+            logits = log_probs.copy_(logits)
+        return torch.log_softmax(logits, -1, out=log_probs), weights
 
     def follow(self, parents: Tensor, beams: int, going: Tensor | None = None) -> None:
         """Row j of each sentence becomes what row ``parents[:, j]`` (b, any) of its ``beams`` rows was.

@@ -1,0 +1,122 @@
+"""What data sets of text have in common: files by split, loaders of every rank, a place in the epoch to go on
+from.
+"""
+
+import logging
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+
+from seq2scene.errors import UserError
+from seq2scene.sequences.batching import Loader, Plan
+
+log = logging.getLogger(__name__)
+
+
+class TextModule(pl.LightningDataModule):
+    """Training, validation and named test sets of text; subclasses read them and make batches of them.
+
+    files: what each split is read from, train and val among them, the others test sets.
+    cache: folder for tokenised text. fetch: the command that gets the files, told when they are missing.
+
+    ``padding_efficiency``, known with the training batches: real / padded tokens of each side.
+    """
+
+    def __init__(self, files: dict[str, Any], root: str, cache: str, fetch: str | None) -> None:
+        super().__init__()
+        self.files = files
+        self.test_names = [split for split in files if split not in ("train", "val")]
+        self.root, self.cache, self.fetch = Path(root).expanduser(), Path(cache).expanduser(), fetch
+        self.padding_efficiency: dict[str, float] = {}
+        self._train_loader: Loader | None = None
+        self._place: dict[str, int] | None = None
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where the files are."""
+        return self.root
+
+    # What subclasses say
+
+    @property
+    def knows_its_language(self) -> bool:
+        """Whether vocabularies are given or learnt already."""
+        raise NotImplementedError
+
+    def _load(self, splits: list[str]) -> None:
+        """Reads the splits, and learns from training text what is not known."""
+        raise NotImplementedError
+
+    def _training_loader(self) -> Loader:
+        raise NotImplementedError
+
+    def _evaluation_loader(self, split: str) -> Loader:
+        raise NotImplementedError
+
+    # Lightning's hooks
+
+    def prepare_data(self) -> None:
+        """Fills the cache, in one process; where the language is given the training files may be missing."""
+        self._load([split for split in self.files if split != "train" or not self.knows_its_language])
+
+    def setup(self, stage: str | None = None) -> None:
+        """Reads what ``stage`` needs (None: everything), and learns the language unless it was given."""
+        splits = {"fit": ["train", "val"], "validate": ["val"], "test": self.test_names}
+        self._load(splits.get(stage, list(self.files)))
+
+    def train_dataloader(self) -> Loader:
+        loader = self._training_loader()
+        if self._place is not None:
+            loader.load_state_dict(self._place)
+            self._place = None
+        self._train_loader = loader
+        return loader
+
+    def val_dataloader(self) -> Loader:
+        return self._evaluation_loader("val")
+
+    def test_dataloader(self) -> list[Loader]:
+        """One loader for each of ``test_names``."""
+        return [self._evaluation_loader(name) for name in self.test_names]
+
+    def state_dict(self) -> dict:
+        """The place in the training epoch.
+
+        Lightning also keeps the loader's own, but drops it when an optimizer asks how long training is
+        (PyTorch Lightning issue 19764).
+        """
+        return {} if self._train_loader is None else {"place": self._train_loader.state_dict()}
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        self._place = state_dict.get("place")
+
+    # Tools
+
+    def _loader(self, plan: Plan, collate: Callable[[np.ndarray], Any]) -> Loader:
+        on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+        return Loader(plan, collate, prefetch=4 if on_gpu else 0, pin_memory=on_gpu)
+
+    def _ranks(self) -> dict[str, int]:
+        if self.trainer is None:
+            return {"rank": 0, "world": 1}
+        return {"rank": self.trainer.global_rank, "world": self.trainer.world_size}
+
+    def _report(self, message: str, *values: object) -> None:
+        if self._ranks()["rank"] == 0:
+            log.info(message, *values)
+
+    def _require_positive(self, *names: str) -> None:
+        for name in names:
+            if getattr(self, name) < 1:
+                raise UserError(f"data.{name} must be at least 1, not {getattr(self, name)}")
+
+
+def named_splits(train: Any, val: Any, tests: dict[str, Any]) -> dict[str, Any]:
+    """All of them by name; raises UserError where a test set would hide one of the others."""
+    if {"train", "val"} & tests.keys():
+        raise UserError("data.tests: a test set cannot be called train or val")
+    return {"train": train, "val": val, **tests}
