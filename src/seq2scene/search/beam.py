@@ -67,8 +67,8 @@ class Beam(Constraints):
     it has, which loses nothing. ``size``: also as soon as ``size`` hypotheses have ended. ``best``: also as
     soon as the best continuation of a step is an end, and ``n_best`` hypotheses have ended.
     pruning: a beam is given up when the best beam of its sentence is more than so many nats likelier (Freitag
-    and Al-Onaizan 2017, section 3, "relative threshold"); 0 keeps all. Fewer than ``n_best`` hypotheses may
-    then be found.
+    and Al-Onaizan 2017, relative threshold pruning); 0 keeps all. Fewer than ``n_best`` hypotheses may then
+    be found.
 
     Beams that are given up, and those of sentences that are done, cost no projection to the vocabulary.
 
