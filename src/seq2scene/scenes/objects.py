@@ -1,0 +1,59 @@
+"""Scenes as tensors: which objects, where, and with which attributes, in the order they are placed."""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+from torch import Tensor
+
+PAD, SOS, EOS = 0, 1, 2  # the object classes that are none: padding, the start and the end of a scene
+FIRST_CLASS = 3
+
+
+@dataclass(frozen=True)
+class Objects:
+    """Up to T objects of each of B scenes, padded at the end.
+
+    classes: (B, T) int64, ``FIRST_CLASS`` and above for objects; EOS may follow the last one; PAD after it.
+    places: (B, T, 2) float32, the centres of the objects in canvas units, y downwards; 0 where there is no
+    object.
+    attributes: of each head by its name, (B, T) int64, 0 where there is no object.
+    """
+
+    classes: Tensor
+    places: Tensor
+    attributes: dict[str, Tensor]
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    @property
+    def present(self) -> Tensor:
+        """(B, T) bool: True where there is an object."""
+        return self.classes >= FIRST_CLASS
+
+    def __getitem__(self, index: Tensor | slice) -> Self:
+        """The scenes ``index`` (any,) only."""
+        attributes = {name: values[index] for name, values in self.attributes.items()}
+        return replace(self, classes=self.classes[index], places=self.places[index], attributes=attributes)
+
+    def cut(self, steps: int) -> Self:
+        """The first ``steps`` places of every scene."""
+        attributes = {name: values[:, :steps] for name, values in self.attributes.items()}
+        return replace(
+            self, classes=self.classes[:, :steps], places=self.places[:, :steps], attributes=attributes
+        )
+
+    def previous(self) -> Tensor:
+        """(B, T) the class before each one: SOS first. What an object decoder reads while it is taught."""
+        return torch.cat([torch.full_like(self.classes[:, :1], SOS), self.classes[:, :-1]], dim=1)
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
+        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> Self:
+        return self._map(Tensor.pin_memory)
+
+    def _map(self, change) -> Self:
+        attributes = {name: change(values) for name, values in self.attributes.items()}
+        return replace(self, classes=change(self.classes), places=change(self.places), attributes=attributes)

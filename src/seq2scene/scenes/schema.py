@@ -1,0 +1,140 @@
+"""What the scenes of a data set are made of: the schema that data, nets, painters and metrics share."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from seq2scene.errors import UserError
+from seq2scene.scenes.grid import Grid
+from seq2scene.scenes.objects import EOS, FIRST_CLASS, PAD, Objects
+
+SPECIALS = ("<pad>", "<sos>", "<eos>")
+
+
+@dataclass(frozen=True)
+class Head:
+    """An attribute of objects: a choice of ``classes``, learnt with ``weight``, and of the object classes
+    ``only`` alone where that is given.
+    """
+
+    classes: int
+    weight: float = 1.0
+    only: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Object classes, grid and attribute heads of a kind of scenes.
+
+    names: of the object classes, from number ``FIRST_CLASS`` on. grid: where objects can be placed. heads:
+    the attributes by name, in the order of a net's channels. max_objects: of a scene, END not counted.
+    sentences: how many tell a scene. canvas: (width, height) in canvas units. sizes: for clip art, (names,
+    poses, expressions, 2), the width and height of the opaque part of each unscaled picture. scales: for clip
+    art, the scale at each value of the head ``size``.
+    """
+
+    names: tuple[str, ...]
+    grid: Grid
+    heads: dict[str, Head]
+    max_objects: int
+    sentences: int
+    canvas: tuple[float, float]
+    sizes: Tensor | None = None
+    scales: tuple[float, ...] = ()
+
+    @property
+    def classes(self) -> int:
+        """Outputs of the object decoder: PAD, SOS, EOS and the object classes."""
+        return FIRST_CLASS + len(self.names)
+
+    def number(self, name: str) -> int:
+        """The class number of an object; raises KeyError."""
+        return FIRST_CLASS + self.names.index(name) if name in self.names else _no_such(name)
+
+    def name(self, number: int) -> str:
+        return (SPECIALS + self.names)[number]
+
+    def has(self, head: str) -> Tensor:
+        """(classes,) bool: which object classes the head is about."""
+        only = self.heads[head].only
+        chosen = [only is None or name in only for name in self.names]
+        return torch.tensor([False] * FIRST_CLASS + chosen)
+
+    def cells(self, objects: Objects) -> Tensor:
+        """(B, T) the grid cell of each object, 0 where there is none."""
+        return self.grid.cell(objects.places) * objects.present
+
+    def with_end(self, objects: Objects) -> Objects:
+        """The objects, at most ``max_objects`` of a scene, with EOS after the last of each."""
+        steps = self.max_objects + 1
+        width = max(steps - objects.classes.shape[1], 0)
+        pad = torch.nn.functional.pad
+        classes = pad(objects.cut(self.max_objects).classes, (0, width + 1))[:, :steps]
+        counts = (classes >= FIRST_CLASS).sum(1, keepdim=True)
+        classes = classes.where(torch.arange(steps, device=classes.device) < counts, PAD)
+        classes = classes.scatter(1, counts, EOS)
+        present = classes >= FIRST_CLASS
+        places = pad(objects.places, (0, 0, 0, width))[:, :steps] * present.unsqueeze(2)
+        attributes = {
+            name: pad(values, (0, width))[:, :steps] * present for name, values in objects.attributes.items()
+        }
+        return Objects(classes, places, attributes)
+
+    def boxes(self, objects: Objects) -> Tensor:
+        """(B, T, 4) centre x, y, width and height of each object in canvas units; an attribute without a head
+        counts as 0.
+        """
+        none = torch.zeros_like(objects.classes)
+        pose, expression, size = (
+            objects.attributes.get(name, none) for name in ("pose", "expression", "size")
+        )
+        sizes = self.sizes.to(objects.classes.device)
+        which = (objects.classes - FIRST_CLASS).clamp(min=0)
+        scale = torch.tensor(self.scales, device=which.device)[size]
+        extents = sizes[which, pose, expression] * scale.unsqueeze(2) * objects.present.unsqueeze(2)
+        return torch.cat([objects.places, extents], dim=2)
+
+    def state(self) -> dict[str, Any]:
+        """Plain containers and tensors, for checkpoints."""
+        heads = {name: asdict(head) for name, head in self.heads.items()}
+        return {**vars(self), "grid": asdict(self.grid), "heads": heads}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Self:
+        heads = {
+            name: Head(h["classes"], h["weight"], None if h["only"] is None else tuple(h["only"]))
+            for name, h in state["heads"].items()
+        }
+        plain = {
+            **state,
+            "grid": Grid(**state["grid"]),
+            "heads": heads,
+            "names": tuple(state["names"]),
+            "canvas": tuple(state["canvas"]),
+            "scales": tuple(state["scales"]),
+        }
+        return cls(**plain)
+
+
+def choose_heads(given: Mapping[str, Mapping[str, Any]], possible: Mapping[str, int]) -> dict[str, Head]:
+    """The heads of a config, each checked against how many classes the data can supply of it.
+
+    Raises:
+        UserError: a head that the data has not, or with other classes than it has.
+    """
+    heads = {}
+    for name, settings in given.items():
+        if name not in possible:
+            raise UserError(f"heads.{name}: this data has no such attribute; it has {', '.join(possible)}")
+        head = Head(**{**settings, "only": tuple(settings["only"]) if settings.get("only") else None})
+        if head.classes != possible[name]:
+            raise UserError(f"heads.{name}.classes={head.classes}: this data has {possible[name]} of them")
+        heads[name] = head
+    return heads
+
+
+def _no_such(name: str) -> int:
+    raise KeyError(name)
