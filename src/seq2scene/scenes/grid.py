@@ -31,7 +31,7 @@ class Grid:
         return self.columns * self.rows
 
     def cell(self, points: Tensor) -> Tensor:
-        """Points (..., 2) on the canvas -> the nearest cell (...,) int64, at the edge for what lies outside."""
+        """Points (..., 2) -> the nearest cell (...,) int64, at the edge for what lies outside the canvas."""
         column = self._nearest(points[..., 0], self.left, self.right, self.columns)
         row = self._nearest(points[..., 1], self.top, self.bottom, self.rows)
         return row * self.columns + column
