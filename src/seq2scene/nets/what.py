@@ -1,0 +1,83 @@
+"""What comes next: the object decoder of Text2Scene (Tan et al. 2019, section 3.2)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seq2scene.sequences.memory import Memory
+
+
+def norm(kind: bool, features: int) -> nn.Module:
+    """Batch normalisation of maps, or nothing."""
+    return nn.BatchNorm2d(features) if kind else nn.Identity()
+
+
+class SpatialPool(nn.Module):
+    """Where on the map to look: u = sum over cells of softmax(conv(relu(conv(h)))) h."""
+
+    def __init__(self, hidden_size: int, attention_size: int, batch_norm: bool) -> None:
+        super().__init__()
+        self.score = nn.Sequential(
+            nn.Conv2d(hidden_size, attention_size, 3, padding=1),
+            norm(batch_norm, attention_size),
+            nn.ReLU(),
+            nn.Conv2d(attention_size, 1, 3, padding=1),
+        )
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """maps (N, H, y, x) -> (N, H)."""
+        weights = self.score(maps).flatten(1).float().softmax(dim=1)  # (N, cells)
+        return (maps.flatten(2) @ weights.to(maps.dtype).unsqueeze(2)).squeeze(2)
+
+
+class ObjectDecoder(nn.Module):
+    """From the state of the scene and the object before to the logits of the next object.
+
+    u = pooled h_t; query [u; onehot(o_{t-1})] asks the words for c; logits = MLP([query; c]). Without an
+    attention there is no c.
+    """
+
+    def __init__(
+        self,
+        classes: int,
+        hidden_size: int,
+        memory_size: int,
+        attention: nn.Module | None,
+        attention_size: int = 256,
+        classifier_size: int = 512,
+        batch_norm: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.classes = classes
+        self.attention = attention
+        self.pool = SpatialPool(hidden_size, attention_size, batch_norm)
+        context_size = 0 if attention is None else memory_size
+        self.classifier = nn.Sequential(
+            nn.Linear(hidden_size + classes + context_size, classifier_size), nn.ReLU(), nn.Dropout(dropout)
+        )
+        self.output = nn.Linear(classifier_size, classes)
+
+    @staticmethod
+    def query_size(classes: int, hidden_size: int) -> int:
+        return hidden_size + classes
+
+    def forward(
+        self, pooled: Tensor, previous: Tensor, memory: Memory
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """pooled (N, H), what ``pool`` made of h_t, and previous (N,), N = len(memory) * T, the steps or
+        beams of a scene adjacent -> features (N, classifier_size), which ``output`` turns into logits,
+        c (N, D) and attention (N, W), both None without attention.
+        """
+        query = torch.cat([pooled, F.one_hot(previous, self.classes).to(pooled.dtype)], dim=1)
+        context = weights = None
+        if self.attention is not None:
+            context, weights = ask(self.attention, query, memory)
+            query = torch.cat([query, context.to(query.dtype)], dim=1)
+        return self.classifier(query), context, weights
+
+
+def ask(attention: nn.Module, query: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+    """Query (N, Q), N = len(memory) * T -> context (N, D), weights (N, W)."""
+    context, weights = attention(query.unflatten(0, (len(memory), -1)), memory)
+    return context.flatten(0, 1), weights.flatten(0, 1)

@@ -1,0 +1,85 @@
+"""Where it goes and how it looks: the attribute decoder of Text2Scene (Tan et al. 2019, section 3.3)."""
+
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seq2scene.nets.conv_gru import PlanesConv
+from seq2scene.nets.what import ask, norm
+from seq2scene.sequences.memory import Memory
+
+
+class AttributeDecoder(nn.Module):
+    """From the state of the scene and the chosen object to maps over the grid: a logit of each place, and at
+    each place the logits of each attribute.
+
+    [onehot(o_t); c_t] asks the words for c'. A map of softmax(conv(relu(conv([h_t; c'])))) reweights h_t, and
+    convolutions of [that; onehot(o_t); c'] give the maps. Without an attention of its own c' is c_t, what the
+    object decoder read, if that read anything.
+
+    outputs: channels of the maps. stride: the maps are so many times finer than h_t in each direction, by
+    sub-pixel convolution (Shi et al. 2016).
+    """
+
+    def __init__(
+        self,
+        classes: int,
+        outputs: int,
+        hidden_size: int,
+        memory_size: int,
+        context_size: int,
+        attention: nn.Module | None,
+        attention_size: int = 256,
+        widths: tuple[int, ...] = (512, 256, 256),
+        stride: int = 1,
+        batch_norm: bool = True,
+        spatial: bool = True,
+    ) -> None:
+        super().__init__()
+        self.classes = classes
+        self.attention = attention
+        read = context_size if attention is None else memory_size  # features of c'
+        self.look = (
+            nn.ModuleList(
+                [
+                    PlanesConv(hidden_size, read, attention_size),
+                    norm(batch_norm, attention_size),
+                    nn.Conv2d(attention_size, 1, 3, padding=1),
+                ]
+            )
+            if spatial
+            else None
+        )
+        self.first = PlanesConv(hidden_size, classes + read, widths[0])
+        layers: list[nn.Module] = [norm(batch_norm, widths[0]), nn.ReLU()]
+        for below, width in pairwise(widths):
+            layers += [nn.Conv2d(below, width, 3, padding=1), norm(batch_norm, width), nn.ReLU()]
+        layers += [nn.Conv2d(widths[-1], outputs * stride**2, 3, padding=1), nn.PixelShuffle(stride)]
+        self.rest = nn.Sequential(*layers)
+
+    @staticmethod
+    def query_size(classes: int, context_size: int) -> int:
+        return classes + context_size
+
+    def read(self, chosen: Tensor, context: Tensor | None, memory: Memory) -> tuple[Tensor, Tensor | None]:
+        """c' (N, D) and the attention (N, W) it came from, or None, of chosen (N,) objects and c (N, D) or
+        None; N = len(memory) * T, the steps or beams of a scene adjacent.
+        """
+        if self.attention is None:
+            nothing = memory.states.new_empty(len(chosen), 0)
+            return (nothing if context is None else context), None
+        onehot = F.one_hot(chosen, self.classes).to(memory.states.dtype)
+        query = onehot if context is None else torch.cat([onehot, context.to(onehot.dtype)], dim=1)
+        return ask(self.attention, query, memory)
+
+    def forward(self, maps: Tensor, chosen: Tensor, read: Tensor) -> Tensor:
+        """maps h_t (N, H, y, x), chosen (N,) objects, c' (N, D) -> logits (N, outputs, rows, columns)."""
+        read = read.to(maps.dtype)
+        if self.look is not None:
+            convolve, normalise, score = self.look
+            scores = score(normalise(convolve(maps, read)).relu())
+            maps = maps * scores.flatten(1).float().softmax(dim=1).view_as(scores).to(maps.dtype)
+        planes = torch.cat([F.one_hot(chosen, self.classes).to(maps.dtype), read], dim=1)
+        return self.rest(self.first(maps, planes))
