@@ -16,7 +16,7 @@ from seq2scene.running.gathering import gather
 from seq2scene.running.gold_report import GoldPairs, read_gold_pairs, score_gold, show_gold, word_language
 from seq2scene.running.unknown_word_report import learn_dictionary, score_replaced, show_replaced
 from seq2scene.sequences.alignments import SHIFTS, links, write_pharaoh
-from seq2scene.sequences.unknown_words import load_dictionary, save_dictionary
+from seq2scene.sequences.unknown_words import chosen_dictionary, save_dictionary
 from seq2scene.tasks.nmt import NMT
 
 ALIGNMENT_CHOICES = (
@@ -28,6 +28,12 @@ ALIGNMENT_CHOICES = (
     "replace_unk",
     "learn_dictionary",
 )
+
+
+def require_shift(shift: int) -> None:
+    """Raises UserError for an ``align_shift`` that there is not."""
+    if shift not in SHIFTS:
+        raise UserError(f"align_shift={shift} is not a choice; choose one of 0, 1")
 
 
 @dataclass
@@ -50,8 +56,7 @@ class AlignmentReport:
     def __post_init__(self) -> None:
         if self.alignments not in (None, *KINDS):
             raise UserError(f"alignments={self.alignments} is not a choice; choose one of {', '.join(KINDS)}")
-        if self.align_shift not in SHIFTS:
-            raise UserError(f"align_shift={self.align_shift} is not a choice; choose one of 0, 1")
+        require_shift(self.align_shift)
         if not isinstance(self.pictures, int) or self.pictures < 0:
             raise UserError(f"pictures={self.pictures}: give a number of lines to draw")
         wanted = (self.alignments, self.pictures, self.gold, self.replace_unk, self.learn_dictionary)
@@ -66,8 +71,8 @@ class AlignmentReport:
             word_language(self.task.source, "source"), word_language(self.task.target, "target")
             self.pairs = read_gold_pairs(self.gold, self.gold_text)
         self.dictionary: dict[str, str] = {}
-        if self.replace_unk not in (None, "copy", self.learn_dictionary):
-            self.dictionary = load_dictionary(self.replace_unk)
+        if self.replace_unk not in (None, self.learn_dictionary):
+            self.dictionary = chosen_dictionary(self.replace_unk)
 
     @property
     def kind(self) -> str | None:

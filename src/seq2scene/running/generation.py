@@ -2,7 +2,7 @@
 
 import gzip
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -14,13 +14,17 @@ from omegaconf import DictConfig, OmegaConf
 from seq2scene.errors import UserError
 from seq2scene.painting.attention_map import draw_attention
 from seq2scene.painting.figures import save_picture
+from seq2scene.running.alignment_report import require_shift
+from seq2scene.running.callbacks.alignments import soft_alignment_of
 from seq2scene.running.checkpoints import find_checkpoints, load_task, require_translation
 from seq2scene.search.beam import Beam
 from seq2scene.search.constraints import Constraints
 from seq2scene.search.hypotheses import Hypotheses
 from seq2scene.search.sample import Sample
+from seq2scene.sequences.alignments import hard_alignment
 from seq2scene.sequences.batch import Sentences
 from seq2scene.sequences.language import Language
+from seq2scene.sequences.unknown_words import chosen_dictionary, replace_unknown
 from seq2scene.tasks.lm import LM
 from seq2scene.tasks.nmt import NMT
 
@@ -31,6 +35,8 @@ def generate(cfg: DictConfig) -> None:
     included. Several checkpoints translate together, as an ensemble. A language model goes on from each line,
     or begins from nothing where there is neither text nor file.
     """
+    require_shift(cfg.align_shift)
+    dictionary = None if cfg.replace_unk is None else chosen_dictionary(cfg.replace_unk)
     changes = {"search": OmegaConf.to_container(cfg.search, resolve=True)} if "search" in cfg else {}
     device = find_device(cfg.device)
     task = load_task(find_checkpoints(cfg.ckpt, "best.ckpt"), cfg.ensemble, **changes).to(device)
@@ -42,20 +48,26 @@ def generate(cfg: DictConfig) -> None:
         return _go_on(cfg, task)
     require_translation(task, "generate.py")
     pictures = None if cfg.pictures is None else Path(cfg.pictures)
-    if pictures is not None and task.net.decoder.attention is None:
-        raise UserError("pictures: this model has no attention to draw")
+    for key in ("pictures", "replace_unk"):
+        if cfg[key] is not None and task.net.decoder.attention is None:
+            raise UserError(f"{key}: this model has no attention, so nobody knows where it looked")
+    looked = pictures is not None or dictionary is not None
     number = 0
     with open_output(cfg.out) as out:
         for lines in _chunks(_lines(cfg), cfg.batch_size):
             _tell_unknown(task, lines, number)
             source, prefix = _read(task, lines, cfg.prefix)
-            found = task.translate(source.to(device), prefix=prefix, keep_weights=pictures is not None)
-            found = found.to("cpu")
-            for row in range(len(lines)):
+            found = task.translate(source.to(device), prefix=prefix, keep_weights=looked).to("cpu")
+            if dictionary is None or found.weights is None:  # in a batch of empty lines nothing is looked at
+                words = _words(task.target, found)
+            else:
+                words = _replaced(task, lines, source, found, dictionary, cfg.align_shift)
+            for row, hypotheses in enumerate(words):
                 number += 1
-                _write(out, number, task.target, found, row, cfg.scores)
+                texts = [task.target.tokenizer.join(one) for one in hypotheses]
+                _write(out, number, texts, found, row, cfg.scores)
                 if pictures is not None:
-                    _draw(pictures / f"line_{number}.png", task, source, found, row)
+                    _draw(pictures / f"line_{number}.png", task, source, found, hypotheses[0], row)
             out.flush()
 
 
@@ -136,28 +148,58 @@ def _tell_unknown(task: NMT, lines: list[str], before: int) -> None:
 
 def _go_on(cfg: DictConfig, task: LM) -> None:
     """Writes what a language model says after each line."""
-    for key in ("pictures", "prefix"):
+    for key, instead in (
+        ("pictures", "leave it out"),
+        ("replace_unk", "leave it out"),
+        ("prefix", "give the beginning as text=..."),
+    ):
         if cfg[key] is not None:
-            raise UserError(f"{key}: a language model has no source; give the beginning as text=...")
+            raise UserError(f"{key}: a language model has no source; {instead}")
     from_nothing = cfg.text is None and cfg.file is None
     with open_output(cfg.out) as out:
         for number, line in enumerate([""] if from_nothing else _lines(cfg), start=1):
             found = task.generate(1, prefix=line or None).to("cpu")
-            _write(out, number, task.language, found, 0, cfg.scores)
+            texts = [task.language.decode(ids) for ids in found.tokens[0]]
+            _write(out, number, texts, found, 0, cfg.scores)
 
 
-def _write(out: TextIO, number: int, language: Language, found: Hypotheses, row: int, scores: bool) -> None:
-    scores = scores or found.tokens.shape[1] > 1
+def _words(language: Language, found: Hypotheses) -> list[list[list[str]]]:
+    """The words of each hypothesis of each line."""
+    return [[language.tokens(ids) for ids in row] for row in found.tokens]
+
+
+def _replaced(
+    task: NMT,
+    lines: Sequence[str],
+    source: Sentences,
+    found: Hypotheses,
+    dictionary: Mapping[str, str],
+    shift: int,
+) -> list[list[list[str]]]:
+    """The same with unknown words replaced, each hypothesis as it is aligned with its line."""
+    words = _words(task.target, found)
     for n in range(found.tokens.shape[1]):
-        if found.lengths[row, n] == 0:  # the beam found fewer
-            continue
-        text = language.decode(found.tokens[row, n])
-        out.write(f"{number}\t{found.log_probs[row, n]:.4f}\t{text}\n" if scores else f"{text}\n")
+        ids = found.tokens[:, n]
+        sources = hard_alignment(soft_alignment_of(task, source, ids, found.weights[:, n], shift)).tolist()
+        unknown = (ids == task.target.vocabulary.unk).tolist()
+        for row, line in enumerate(lines):
+            own, split = words[row][n], task.source.tokenizer.split(line)
+            gaps, places = unknown[row][: len(own)], sources[row][: len(own)]
+            words[row][n] = replace_unknown(own, gaps, places, split, dictionary)
+    return words
 
 
-def _draw(path: Path, task: NMT, source: Sentences, found: Hypotheses, row: int) -> None:
-    words = task.source.vocabulary.tokens(source.ids[row, : source.lengths[row]].tolist())
-    output = task.target.vocabulary.tokens(found.tokens[row, 0, : found.lengths[row, 0]].tolist())
-    if words:
-        weights = found.weights[row, 0, : len(output), : len(words)].float().numpy()
-        save_picture(path, draw_attention(weights, words, output))
+def _write(out: TextIO, number: int, texts: list[str], found: Hypotheses, row: int, scores: bool) -> None:
+    scores = scores or len(texts) > 1
+    for n, text in enumerate(texts):
+        if found.lengths[row, n] > 0:  # else the beam found fewer
+            out.write(f"{number}\t{found.log_probs[row, n]:.4f}\t{text}\n" if scores else f"{text}\n")
+
+
+def _draw(path: Path, task: NMT, source: Sentences, found: Hypotheses, words: list[str], row: int) -> None:
+    columns = task.source.vocabulary.tokens(source.ids[row, : source.lengths[row]].tolist())
+    ending = found.tokens[row, 0, len(words) : found.lengths[row, 0]]
+    rows = words + task.target.vocabulary.tokens(ending.tolist())  # EOS
+    if columns:
+        weights = found.weights[row, 0, : len(rows), : len(columns)].float().numpy()
+        save_picture(path, draw_attention(weights, columns, rows))

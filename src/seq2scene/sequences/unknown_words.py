@@ -92,6 +92,11 @@ def merged(parts: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, 
     return unique, np.bincount(place, weights=counts, minlength=len(unique)).astype(np.int64)
 
 
+def chosen_dictionary(replace_unk: str) -> dict[str, str]:
+    """What ``replace_unk`` names: an empty dictionary for ``copy``, or that of a file."""
+    return {} if replace_unk == "copy" else load_dictionary(replace_unk)
+
+
 def save_dictionary(path: Path, entries: Iterable[Entry]) -> None:
     """Writes source word, target word, probability and number of links, between tabs; makes the folder.
 
