@@ -17,6 +17,7 @@ from seq2scene.running.checkpoints import find_checkpoints, load_checkpoint, loa
 from seq2scene.running.choices import check_choices
 from seq2scene.running.gathering import gather
 from seq2scene.running.length_report import bleu_by_length, write_csv, write_plot
+from seq2scene.running.sentence_vectors import read_sentences, write_sentence_vectors
 from seq2scene.running.text_evaluation import evaluate_text
 from seq2scene.running.trainers import make_trainer, processes, quieten
 from seq2scene.tasks.lm import LM
@@ -101,6 +102,7 @@ def evaluate(cfg: DictConfig, script: Path) -> None:
     chosen = OmegaConf.to_container(cfg, resolve=True)
     task = load_task(paths, cfg.ensemble, **{key: chosen[key] for key in ("search",) if key in chosen})
     report = AlignmentReport(task, **{key: chosen[key] for key in ALIGNMENT_CHOICES})
+    sentences = chosen["sentence_vectors"] and read_sentences(chosen["sentence_vectors"], task)
     given = {key: value for key, value in chosen["data"].items() if value is not None}
     data = build(given if "_target_" in given else {**parts["config"]["data"], **given}, "data")
     data.use(parts["description"])
@@ -118,5 +120,7 @@ def evaluate(cfg: DictConfig, script: Path) -> None:
             show_results(results)
         report.write(recorder, trainer, data, results, folder)
         if trainer.is_global_zero:
+            if sentences:
+                write_sentence_vectors(task, sentences, folder)
             _write_metrics(folder, results)
             print(f"scores and all that they were computed from: {folder}")
