@@ -241,3 +241,35 @@ def test_looking_at_every_word_once_costs_nothing():
 def test_a_stride_that_does_not_fit_is_refused():
     with pytest.raises(UserError, match=r"stride=4.*6x4"):
         map_size(SCHEMA, 4)
+
+
+@pytest.mark.parametrize(
+    ("names", "heads", "features", "batch_norm", "object_decoder", "attribute_decoder"),
+    [
+        (58, {"size": 3, "flip": 2, "pose": 7, "expression": 5}, 1024, True, 23_624_634, 11_958_559),
+        (80, {"size": 17, "aspect": 17}, 256, False, 13_047_704, 12_114_424),
+    ],
+    ids=["abstract", "layout"],
+)
+def test_parameters_of_the_released_models(
+    names, heads, features, batch_norm, object_decoder, attribute_decoder
+):
+    """To the last one: those of the authors' checkpoints. The recurrence is counted with the objects."""
+    schema = replace(
+        SCHEMA,
+        names=tuple(f"class_{number}" for number in range(names)),
+        heads={name: Head(classes) for name, classes in heads.items()},
+        grid=Grid(28, 28, 0.001, 0.001, 0.999, 0.999),
+    )
+    canvas, words = torch.nn.Module(), 812
+    canvas.output_size = features
+    with torch.device("meta"):
+        attention = GlobalAttention(512 + schema.classes, words)
+        own = GlobalAttention(schema.classes + words, words)
+        decoder = SceneDecoder(schema, canvas, 512, words, attention, own, batch_norm=batch_norm)
+
+    def count(*parts):
+        return sum(p.numel() for part in parts for p in part.parameters())
+
+    assert count(decoder.what, decoder.recurrence) == object_decoder
+    assert count(decoder.where) == attribute_decoder

@@ -150,8 +150,9 @@ class SceneDecoder(nn.Module):
         canvases = self.canvas.prefixes(objects)
         frames = self.canvas(canvases.flatten(0, 1)).unflatten(0, real.shape)
         h = self.recurrence(frames, self._first(memory))  # (B, T, H, y, x)
-        pooled = h.new_zeros(*real.shape, h.shape[2])
-        pooled[real] = self.what.pool(h[real])
+        looked = self.what.pool(h[real])
+        pooled = looked.new_zeros(*real.shape, h.shape[2])
+        pooled[real] = looked
         features, context, what = self.what(pooled.flatten(0, 1), objects.previous().flatten(), memory.what)
         read, where = self.where.read(objects.classes.flatten(), context, memory.where)
         maps = self.where(h[present], objects.classes[present], read.unflatten(0, real.shape)[present])

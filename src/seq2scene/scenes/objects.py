@@ -1,5 +1,6 @@
 """Scenes as tensors: which objects, where, and with which attributes, in the order they are placed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -18,11 +19,14 @@ class Objects:
     places: (B, T, 2) float32, the centres of the objects in canvas units, y downwards; 0 where there is no
     object.
     attributes: of each head by its name, (B, T) int64, 0 where there is no object.
+    extents: (B, T, 2) float32, exact widths and heights in canvas units, where they are known otherwise than
+    by class and attributes; else None.
     """
 
     classes: Tensor
     places: Tensor
     attributes: dict[str, Tensor]
+    extents: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -34,15 +38,11 @@ class Objects:
 
     def __getitem__(self, index: Tensor | slice) -> Self:
         """The scenes ``index`` (any,) only."""
-        attributes = {name: values[index] for name, values in self.attributes.items()}
-        return replace(self, classes=self.classes[index], places=self.places[index], attributes=attributes)
+        return self._map(lambda tensor: tensor[index])
 
     def cut(self, steps: int) -> Self:
         """The first ``steps`` places of every scene."""
-        attributes = {name: values[:, :steps] for name, values in self.attributes.items()}
-        return replace(
-            self, classes=self.classes[:, :steps], places=self.places[:, :steps], attributes=attributes
-        )
+        return self._map(lambda tensor: tensor[:, :steps])
 
     def previous(self) -> Tensor:
         """(B, T) the class before each one: SOS first. What an object decoder reads while it is taught."""
@@ -54,6 +54,11 @@ class Objects:
     def pin_memory(self) -> Self:
         return self._map(Tensor.pin_memory)
 
-    def _map(self, change) -> Self:
-        attributes = {name: change(values) for name, values in self.attributes.items()}
-        return replace(self, classes=change(self.classes), places=change(self.places), attributes=attributes)
+    def _map(self, change: Callable[[Tensor], Tensor]) -> Self:
+        return replace(
+            self,
+            classes=change(self.classes),
+            places=change(self.places),
+            attributes={name: change(values) for name, values in self.attributes.items()},
+            extents=None if self.extents is None else change(self.extents),
+        )

@@ -81,12 +81,22 @@ class Schema:
         attributes = {
             name: pad(values, (0, width))[:, :steps] * present for name, values in objects.attributes.items()
         }
-        return Objects(classes, places, attributes)
+        extents = objects.extents
+        if extents is not None:
+            extents = pad(extents, (0, 0, 0, width))[:, :steps] * present.unsqueeze(2)
+        return Objects(classes, places, attributes, extents)
 
     def boxes(self, objects: Objects) -> Tensor:
-        """(B, T, 4) centre x, y, width and height of each object in canvas units; an attribute without a head
-        counts as 0.
+        """(B, T, 4) centre x, y, width and height of each object in canvas units, 0 where there is none.
+
+        The exact extents where the objects have them; else those of the clip art, by class, pose, expression
+        and size, or of the box that size and aspect stand for. An attribute without a head counts as 0.
         """
+        if objects.extents is not None:
+            return torch.cat([objects.places, objects.extents], dim=2)
+        if self.sizes is None:
+            extents = box_extents(objects.attributes, self.heads)
+            return torch.cat([objects.places, extents * objects.present.unsqueeze(2)], dim=2)
         none = torch.zeros_like(objects.classes)
         pose, expression, size = (
             objects.attributes.get(name, none) for name in ("pose", "expression", "size")
@@ -117,6 +127,44 @@ class Schema:
             "scales": tuple(state["scales"]),
         }
         return cls(**plain)
+
+
+LEAST, MOST = 0.001, 0.999  # of the places and sizes of boxes, as shares of a square canvas
+
+
+def size_classes(widths: Tensor, heights: Tensor, classes: int) -> Tensor:
+    """Boxes by the square root of their area: the nearest of ``classes`` values from LEAST to MOST."""
+    step = (MOST - LEAST) / (classes - 1)
+    sizes = (widths * heights + 1e-10).sqrt()
+    return ((sizes - LEAST) / step + 0.5).floor().clamp(0, classes - 1).to(torch.int64)
+
+
+def aspects(classes: int) -> Tensor:
+    """(classes,) width over height: 1/n, ..., 1/2, 1, 2, ..., n for 2 n - 1 classes."""
+    whole = torch.arange(1, classes // 2 + 2, dtype=torch.float32)
+    return torch.cat([1 / whole.flip(0), whole[1:]])
+
+
+def aspect_classes(widths: Tensor, heights: Tensor, classes: int) -> Tensor:
+    """Boxes by width over height: the nearest of ``aspects``, by difference, the lower one of two."""
+    ratios = (widths / (heights + 1e-10)).unsqueeze(-1)
+    return (ratios - aspects(classes).to(ratios.device)).abs().argmin(-1)
+
+
+def box_extents(attributes: Mapping[str, Tensor], heads: Mapping[str, Head]) -> Tensor:
+    """(..., 2) width and height of the boxes that classes of ``size`` and ``aspect`` stand for, at most 1.
+
+    Without a head for one of them boxes have the middle size, or are square.
+    """
+    like = next(iter(attributes.values()))
+    sizes = heads["size"].classes if "size" in heads else 3
+    ratios = heads["aspect"].classes if "aspect" in heads else 1
+    size = attributes.get("size", torch.full_like(like, 1))
+    aspect = aspects(ratios).to(like.device)[attributes.get("aspect", torch.zeros_like(like))]
+    area = (LEAST + size * ((MOST - LEAST) / (sizes - 1))) ** 2
+    width = (area * aspect + 1e-10).sqrt()
+    height = area / (width + 1e-10)
+    return torch.stack([width, height], dim=-1).clamp(0, 1)
 
 
 def choose_heads(given: Mapping[str, Mapping[str, Any]], possible: Mapping[str, int]) -> dict[str, Head]:
