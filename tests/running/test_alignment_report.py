@@ -174,6 +174,12 @@ def test_with_the_cipher_every_unknown_word_is_put_right(task, trainer, data, tm
     assert scores["bleu_replaced"] == scores["bleu_tok_replaced"] == pytest.approx(100)
     assert scores["unknown"] == scores["replaced"] == sum(sum(one.unknown) for one in lines) > 0
     assert read(tmp_path / "test.replaced.txt") == data.references("test")
+    with open(tmp_path / "test.replaced.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert sum(int(row["sentences"]) for row in rows) == len(lines)
+    gains = [float(row["bleu_replaced"]) - float(row["bleu"]) for row in rows]
+    assert all(gain >= 0 for gain in gains) and max(gains) > 0
+    assert all(gain == 0 for row, gain in zip(rows, gains, strict=True) if row["unknown"] == "0")
 
 
 def test_the_command_writes_what_it_is_asked_for(trained, work):
@@ -217,7 +223,7 @@ def test_two_processes_report_what_one_does(trained, work):
         for devices in (1, 2)
     ]
     for name in (
-        *("test.alignments.txt", "test.replaced.txt", "gold.alignments.txt"),
+        *("test.alignments.txt", "test.replaced.txt", "test.replaced.csv", "gold.alignments.txt"),
         *("alignment_error.json", "alignment_error.csv", "metrics.json"),
     ):
         one, two = ((folder / name).read_text() for folder in folders)

@@ -9,6 +9,7 @@ import pytorch_lightning as pl
 from seq2scene.data.parallel_text import ParallelText
 from seq2scene.running.callbacks.alignments import AlignedLine, forced_alignment
 from seq2scene.running.gathering import gather
+from seq2scene.running.replacement_gain import gain_by_unknown, write_gains
 from seq2scene.sequences.alignments import NO_LINK
 from seq2scene.sequences.corpus import tokenise
 from seq2scene.sequences.unknown_words import Entry, LinkCounts, replace_unknown
@@ -42,7 +43,7 @@ def score_replaced(
     trainer: pl.Trainer,
 ) -> dict[str, float]:
     """BLEU of a test set with its unknown words replaced, from ``lines`` of each rank; writes
-    NAME.replaced.txt.
+    NAME.replaced.txt and, by how many unknown words a line has, NAME.replaced.csv and NAME.replaced.png.
 
     Scores ``bleu_replaced`` and ``bleu_tok_replaced``, computed as ``bleu`` and ``bleu_tok`` are; how many
     words were ``unknown`` and how many of those were ``replaced``.
@@ -63,10 +64,14 @@ def score_replaced(
         bleu.reset()
         bleu.update(ours, theirs)
         scores[f"{name_of}_replaced"] = bleu.compute().item()
-    rows = sorted(gather(list(zip([one.line for one in lines], texts, strict=True)), trainer.world_size))
+    parts = ([one.line for one in lines], texts, [one.unknown.count(True) for one in lines])
+    before = [" ".join(one.words) for one in lines]
+    rows = sorted(gather(list(zip(*parts, before, own, own_expected, strict=True)), trainer.world_size))
     if trainer.is_global_zero:
-        written = "".join(f"{text}\n" for _, text in rows)
+        written = "".join(f"{text}\n" for _, text, *_ in rows)
         (folder / f"{name}.replaced.txt").write_text(written, encoding="utf-8")
+        _, _, *columns = zip(*rows, strict=True)
+        write_gains(folder / f"{name}.replaced", name, gain_by_unknown(*columns))
     gaps = [source for one in lines for source in compress(one.sources, one.unknown)]
     gaps = gather(gaps, trainer.world_size)
     return scores | {"unknown": len(gaps), "replaced": len(gaps) - gaps.count(NO_LINK)}
