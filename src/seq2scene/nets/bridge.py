@@ -6,12 +6,16 @@ from torch import Tensor, nn
 from seq2scene.errors import UserError
 from seq2scene.sequences.memory import Memory
 
-BRIDGES = ("copy", "linear", "zero")
+BRIDGES = ("copy", "directions", "linear", "zero")
 
 
 class Bridge(nn.ModuleList):
     """``copy`` the state layer by layer (Sutskever et al. 2014), bring each layer through a ``linear`` layer
     and tanh, one for all h and one for all c, or start from ``zero``.
+
+    ``directions`` copies each direction of a bidirectional encoder into a layer of its own, as tensorflow/nmt
+    does: the decoder's layer 0 starts where the encoder's layer 0 ended forwards, layer 1 where it ended
+    backwards, layers 2 and 3 where its layer 1 did.
 
     Raises UserError where the encoder's shape does not allow it.
     """
@@ -26,6 +30,13 @@ class Bridge(nn.ModuleList):
             raise UserError(
                 f"decoder.bridge=copy needs an encoder of the decoder's own shape: it has {memory_layers} "
                 f"layers of {memory_size}, the decoder {layers} of {hidden_size}; use linear"
+            )
+        if kind == "directions" and (2 * memory_layers, memory_size) != (layers, 2 * hidden_size):
+            raise UserError(
+                "decoder.bridge=directions needs an encoder in both directions and two layers of the decoder, "
+                f"as large as a direction, for each of its own: it has {memory_layers} layers of "
+                f"{memory_size}, both directions together, the decoder {layers} of {hidden_size}; use linear "
+                "or zero"
             )
         if kind == "linear" and memory_layers != layers:
             raise UserError(
@@ -43,4 +54,6 @@ class Bridge(nn.ModuleList):
             return tuple(torch.tanh(layer(state)) for layer, state in zip(self, memory.final, strict=True))
         if self.kind == "copy":
             return memory.final
+        if self.kind == "directions":  # which lie side by side
+            return tuple(state.reshape(len(memory), *self.shape) for state in memory.final)
         return tuple(memory.states.new_zeros(len(memory), *self.shape) for _ in memory.final)
