@@ -33,8 +33,8 @@ class Bridge(nn.ModuleList):
             )
         if kind == "directions" and (2 * memory_layers, memory_size) != (layers, 2 * hidden_size):
             raise UserError(
-                "decoder.bridge=directions needs an encoder in both directions and two layers of the decoder, "
-                f"as large as a direction, for each of its own: it has {memory_layers} layers of "
+                "decoder.bridge=directions needs an encoder in both directions and two layers of the "
+                f"decoder, as large as a direction, for each of its own: it has {memory_layers} layers of "
                 f"{memory_size}, both directions together, the decoder {layers} of {hidden_size}; use linear "
                 "or zero"
             )

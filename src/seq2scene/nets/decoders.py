@@ -20,14 +20,12 @@ from seq2scene.nets.bridge import Bridge
 from seq2scene.nets.dropout import Dropout, dropout_mask
 from seq2scene.nets.encoders import recurrent
 from seq2scene.nets.projection import vocabulary_projection
+from seq2scene.nets.recurrent_decoder import Recurrent, RecurrentDecoder, State
 from seq2scene.sequences.memory import Memory
 
-Recurrent = tuple[Tensor, ...]  # (h,) or (h, c), each (N, L, H)
-State = tuple  # (recurrent, number of the next step (N,)) and, with input feeding, h~ (N, H)
 
-
-class LuongDecoder(nn.Module):
-    """Recurrent decoder with attention after the recurrence.
+class LuongDecoder(RecurrentDecoder):
+    """Recurrent decoder with attention after the recurrence. With input feeding its state carries h~ (N, H).
 
     bridge: how the first state is made of the encoder's last one (``Bridge``). tied shares the input
     embedding with W_s. dropout acts on the input of every layer, fed h~ included, and on h~_t before it is
@@ -73,47 +71,17 @@ class LuongDecoder(nn.Module):
         self.output_dropout = output_dropout
         self.bridge = Bridge(bridge, cell, memory_layers, memory_size, layers, hidden_size)
 
-    def keys(self, states: Tensor) -> Tensor:
-        """The memory's states as this decoder's attention compares them; made once per sentence."""
-        return states if self.attention is None else self.attention.keys(states)
-
     def start(self, memory: Memory) -> State:
         """The state before the first step, one row per sentence."""
-        recurrent, steps = self.bridge(memory), torch.zeros_like(memory.lengths)
+        state = super().start(memory)
         if not self.input_feeding:
-            return recurrent, steps
-        return recurrent, steps, recurrent[0].new_zeros(len(memory), self.rnn.hidden_size)
+            return state
+        return *state, state[0][0].new_zeros(len(memory), self.rnn.hidden_size)
 
-    def step(self, previous: Tensor, state: State, memory: Memory) -> tuple[Tensor, State, Tensor | None]:
-        """One step of every row: previous (N,) ids -> h~ (N, H), state, weights (N, S) or None.
-
-        N = len(memory) * beams, the beams of a sentence adjacent: they share its memory as so many queries.
-        ``output`` turns h~ into logits; that is left to the caller, who knows which rows it needs.
-        """
-        features, weights, state = self._run(previous.unsqueeze(1), state, memory)
-        return features.squeeze(1), state, None if weights is None else weights.squeeze(1)
-
-    def forward(self, memory: Memory, previous: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The teacher-forced pass: previous (B, T) ids -> h~ (B, T, H), weights (B, T, S) or None.
-
-        ``output`` turns h~ into logits; that is left to the caller, who knows which positions are real.
-        """
-        features, weights, _ = self._run(previous, self.start(memory), memory)
-        return features, weights
-
-    def _run(self, previous: Tensor, state: State, memory: Memory) -> tuple[Tensor, Tensor | None, State]:
+    def run(self, previous: Tensor, state: State, memory: Memory) -> tuple[Tensor, Tensor | None, State]:
         embedded = self.dropout(self.embedding(previous))  # (N, T, E)
         run = self._fed_run if self.input_feeding else self._fused_run
         return run(embedded, state, memory)
-
-    def _attend(self, hidden: Tensor, memory: Memory, steps: Tensor) -> tuple[Tensor, Tensor | None]:
-        """h (N, T, H), steps (N, T) -> h~ (N, T, H) before dropout, weights (N, T, S) or None."""
-        if self.attention is None:
-            return hidden, None
-        query = hidden.reshape(len(memory), -1, hidden.shape[2])  # beams are further queries
-        context, weights = self.attention(query, memory, steps.view(len(memory), -1))
-        attended = torch.tanh(self.combine(torch.cat([context, query], dim=2)))  # context half first
-        return attended.view(hidden.shape), weights.view(*steps.shape, -1)
 
     def _fused_run(
         self, embedded: Tensor, state: State, memory: Memory
@@ -125,7 +93,8 @@ class LuongDecoder(nn.Module):
         hidden, last = self.rnn(embedded, first if lstm else first[0])
         recurrent = tuple(s.transpose(0, 1) for s in (last if lstm else (last,)))
         steps = step.unsqueeze(1) + torch.arange(embedded.shape[1], device=step.device)  # (N, T)
-        attended, weights = self._attend(hidden, memory, steps)
+        context, weights = self.attend(hidden, memory, steps)
+        attended = self.attentional(context, hidden)
         features = self.dropout(attended) if self.output_dropout else attended
         return features, weights, (recurrent, step + embedded.shape[1])
 
@@ -150,11 +119,12 @@ class LuongDecoder(nn.Module):
                 w_hidden, b_hidden = self._weight("weight_hh", layer), self._weight("bias_hh", layer)
                 update = lstm_update if lstm else gru_update
                 layers[layer] = update(inputs, below, w_hidden, b_hidden)
-            fed, attention = self._attend(layers[-1][0].unsqueeze(1), memory, (step + t).unsqueeze(1))
-            attended = fed.squeeze(1)
+            hidden = layers[-1][0].unsqueeze(1)
+            context, looked = self.attend(hidden, memory, (step + t).unsqueeze(1))
+            attended = self.attentional(context, hidden).squeeze(1)
             fed = attended if keep is None else attended * keep[t]
             features.append(fed if self.output_dropout else attended)
-            weights.append(attention)
+            weights.append(looked)
         recurrent = tuple(torch.stack(s, dim=1) for s in zip(*layers, strict=True))
         weights = None if self.attention is None else torch.cat(weights, dim=1)
         return torch.stack(features, dim=1), weights, (recurrent, step + len(gates), fed)

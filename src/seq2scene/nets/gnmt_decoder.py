@@ -23,13 +23,11 @@ from seq2scene.nets.bridge import Bridge
 from seq2scene.nets.dropout import Dropout
 from seq2scene.nets.encoders import recurrent
 from seq2scene.nets.projection import vocabulary_projection
+from seq2scene.nets.recurrent_decoder import Recurrent, RecurrentDecoder, State
 from seq2scene.sequences.memory import Memory
 
-Recurrent = tuple[Tensor, ...]  # (h,) or (h, c), each (N, L, H)
-State = tuple[Recurrent, Tensor]  # and the number of the next step (N,), from 0
 
-
-class GNMTDecoder(nn.Module):
+class GNMTDecoder(RecurrentDecoder):
     """Recurrent decoder whose first layer asks the attention for all of them.
 
     bridge, tied, output_bias and bias as in ``LuongDecoder``. dropout acts on the input of every layer,
@@ -70,32 +68,7 @@ class GNMTDecoder(nn.Module):
         self.output = vocabulary_projection(self.embedding, hidden_size, tied, output_bias)
         self.bridge = Bridge(bridge, cell, memory_layers, memory_size, layers, hidden_size)
 
-    def keys(self, states: Tensor) -> Tensor:
-        """The memory's states as this decoder's attention compares them; made once per sentence."""
-        return states if self.attention is None else self.attention.keys(states)
-
-    def start(self, memory: Memory) -> State:
-        """The state before the first step, one row per sentence."""
-        return self.bridge(memory), torch.zeros_like(memory.lengths)
-
-    def step(self, previous: Tensor, state: State, memory: Memory) -> tuple[Tensor, State, Tensor | None]:
-        """One step of every row: previous (N,) ids -> h~ (N, H), state, weights (N, S) or None.
-
-        N = len(memory) * beams, the beams of a sentence adjacent: they share its memory as so many queries.
-        ``output`` turns h~ into logits; that is left to the caller, who knows which rows it needs.
-        """
-        features, weights, state = self._run(previous.unsqueeze(1), state, memory)
-        return features.squeeze(1), state, None if weights is None else weights.squeeze(1)
-
-    def forward(self, memory: Memory, previous: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The teacher-forced pass: previous (B, T) ids -> h~ (B, T, H), weights (B, T, S) or None.
-
-        ``output`` turns h~ into logits; that is left to the caller, who knows which positions are real.
-        """
-        features, weights, _ = self._run(previous, self.start(memory), memory)
-        return features, weights
-
-    def _run(self, previous: Tensor, state: State, memory: Memory) -> tuple[Tensor, Tensor | None, State]:
+    def run(self, previous: Tensor, state: State, memory: Memory) -> tuple[Tensor, Tensor | None, State]:
         recurrent, step = state
         steps = step.unsqueeze(1) + torch.arange(previous.shape[1], device=step.device)  # (N, T)
         hidden, context, weights, last = self.embedding(previous), None, None, []
@@ -106,20 +79,9 @@ class GNMTDecoder(nn.Module):
             hidden = outputs if number < 2 else outputs + hidden
             last.append(after)
             if number == 0:
-                context, weights = self._attend(hidden, memory, steps)
-        if context is not None:
-            hidden = torch.tanh(self.combine(torch.cat([context, hidden], dim=2)))  # context half first
+                context, weights = self.attend(hidden, memory, steps)
         recurrent = tuple(torch.stack(s, dim=1) for s in zip(*last, strict=True))
-        return self.dropout(hidden), weights, (recurrent, step + previous.shape[1])
-
-    def _attend(self, hidden: Tensor, memory: Memory, steps: Tensor) -> tuple[Tensor | None, Tensor | None]:
-        """h1 (N, T, H), steps (N, T) -> context (N, T, D), weights (N, T, S); None without attention."""
-        if self.attention is None:
-            return None, None
-        sentences = len(memory)  # beams stand beside each other on the query axis
-        query = hidden.reshape(sentences, -1, hidden.shape[2])
-        context, weights = self.attention(query, memory, steps.view(sentences, -1))
-        return context.view(*steps.shape, -1), weights.view(*steps.shape, -1)
+        return self.dropout(self.attentional(context, hidden)), weights, (recurrent, step + previous.shape[1])
 
 
 def run_layer(rnn: nn.RNNBase, inputs: Tensor, state: Recurrent) -> tuple[Tensor, Recurrent]:
