@@ -1,72 +1,27 @@
 """The decoder whose first layer asks for all: its formula, fused = step by step, padding never matters."""
 
 import itertools
+from functools import partial
 
 import pytest
 import torch
 from torch import nn
 
-from seq2scene.attention import (
-    GlobalAttention,
-    LocationAttention,
-    MonotonicAttention,
-    PredictiveAttention,
-    no_attention,
-)
+from seq2scene.attention import GlobalAttention
 from seq2scene.errors import UserError
-from seq2scene.nets.encoders import RecurrentEncoder
 from seq2scene.nets.gnmt_decoder import GNMTDecoder
-from seq2scene.nets.losses import linear_cross_entropy
-from seq2scene.nets.translator import Translator, initialise_uniform
 from seq2scene.search.beam import Beam
 from seq2scene.search.greedy import Greedy
-from seq2scene.sequences.batch import Sentences
-from seq2scene.sequences.padding import pad, shift_right
+from seq2scene.sequences.padding import shift_right
+from small_translators import ATTENTIONS, SOURCES, TARGETS, gradients, loss, sentences, translator
 
-SOURCES = [[4, 5, 6, 7, 8], [9, 4], [], [5, 5, 9]]
-TARGETS = [[5, 6, 3], [9, 8, 7, 6, 3], [4, 3], [3]]
-ATTENTIONS = {
-    "none": no_attention,
-    "global": GlobalAttention,
-    "location": LocationAttention,
-    "local-m": lambda *sizes: MonotonicAttention(*sizes, half_width=1),
-    "local-p": lambda *sizes: PredictiveAttention(*sizes, half_width=1, implementation="gather"),
-}
-
-
-def sentences(rows: list[list[int]], extra: int = 0) -> Sentences:
-    ids, lengths = pad([torch.tensor(row, dtype=torch.int64) for row in rows], 0)
-    return Sentences.of(nn.functional.pad(ids, (0, max(extra, 1 - ids.shape[1]))), lengths)
-
-
-def translator(attention: str = "global", layers: int = 4, cell: str = "lstm", **options) -> Translator:
-    """A small float64 translator; ``options`` by their names in the decoder's constructor."""
-    torch.manual_seed(0)
-    encoder = RecurrentEncoder(10, 0, embedding_size=6, hidden_size=5, layers=layers, cell=cell)
-    options = {"embedding_size": 6, "hidden_size": 7, "bridge": "linear", "layers": layers, **options}
-    attend = ATTENTIONS[attention](7, encoder.output_size)
-    decoder = GNMTDecoder(10, 0, encoder.output_size, layers, attend, cell=cell, **options)
-    net = Translator(encoder, decoder).double()
-    initialise_uniform(net, 0.5)
-    return net.eval()
-
-
-def loss(net: Translator, sources: list[list[int]], targets: list[list[int]], extra: int = 0) -> torch.Tensor:
-    gold = sentences(targets, extra)
-    features, _ = net(sentences(sources, extra), shift_right(gold.ids, 2))
-    out = net.decoder.output
-    return linear_cross_entropy(features[gold.mask], out.weight, out.bias, gold.ids[gold.mask])[0]
-
-
-def gradients(net: Translator, value: torch.Tensor) -> dict[str, torch.Tensor]:
-    names = [name for name, _ in net.named_parameters()]
-    return dict(zip(names, torch.autograd.grad(value, list(net.parameters())), strict=True))
+gnmt = partial(translator, GNMTDecoder, layers=4)
 
 
 @pytest.mark.parametrize(("cell", "kind"), [("lstm", nn.LSTMCell), ("gru", nn.GRUCell)])
 def test_it_is_the_formula_of_its_first_page(cell: str, kind: type[nn.RNNCellBase]) -> None:
     """Word by word and layer by layer, in single cells of PyTorch with the decoder's weights."""
-    net = translator(cell=cell)
+    net = gnmt(cell=cell)
     decoder, memory = net.decoder, net.encode(sentences(SOURCES))
     previous = shift_right(sentences(TARGETS).ids, 2)
     features, weights = decoder(memory, previous)
@@ -92,7 +47,7 @@ def test_it_is_the_formula_of_its_first_page(cell: str, kind: type[nn.RNNCellBas
 @pytest.mark.parametrize(("attention", "layers"), list(itertools.product(ATTENTIONS, [1, 2, 4])))
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_all_steps_at_once_equal_one_by_one(attention: str, layers: int, cell: str) -> None:
-    net = translator(attention, layers, cell)
+    net = gnmt(attention, layers=layers, cell=cell)
     memory = net.encode(sentences(SOURCES))
     previous = shift_right(sentences(TARGETS).ids, 2)
     features, weights = net.decoder(memory, previous)
@@ -105,7 +60,7 @@ def test_all_steps_at_once_equal_one_by_one(attention: str, layers: int, cell: s
 
 
 def test_teacher_forcing_calls_every_layer_and_the_attention_once() -> None:
-    net, called = translator(), []
+    net, called = gnmt(), []
     for name, part in net.decoder.named_modules():
         if isinstance(part, nn.LSTM | GlobalAttention):
             part.register_forward_hook(lambda *_, name=name: called.append(name))
@@ -115,7 +70,7 @@ def test_teacher_forcing_calls_every_layer_and_the_attention_once() -> None:
 
 @pytest.mark.parametrize("attention", ATTENTIONS)
 def test_padding_never_matters(attention: str) -> None:
-    net = translator(attention)
+    net = gnmt(attention)
     tight, loose = loss(net, SOURCES, TARGETS), loss(net, SOURCES, TARGETS, extra=3)
     torch.testing.assert_close(tight, loose, atol=1e-12, rtol=0)
     ours, theirs = gradients(net, tight), gradients(net, loose)
@@ -127,7 +82,7 @@ def test_padding_never_matters(attention: str) -> None:
 
 @pytest.mark.parametrize("attention", ATTENTIONS)
 def test_a_batch_is_its_sentences_alone(attention: str) -> None:
-    net = translator(attention)
+    net = gnmt(attention)
     together = loss(net, SOURCES, TARGETS)
     alone = sum(loss(net, [source], [target]) for source, target in zip(SOURCES, TARGETS, strict=True))
     torch.testing.assert_close(together, alone)
@@ -139,7 +94,7 @@ def test_a_batch_is_its_sentences_alone(attention: str) -> None:
 @pytest.mark.parametrize("attention", ATTENTIONS)
 def test_beams_of_a_sentence_share_its_memory(attention: str) -> None:
     """At the second step as well as at the first: local-m's window must have moved."""
-    net = translator(attention)
+    net = gnmt(attention)
     memory = net.encode(sentences(SOURCES))
     twice = net.encode(sentences([source for source in SOURCES for _ in range(2)]))
     shared = copied = net.decoder.start(twice)
@@ -151,7 +106,7 @@ def test_beams_of_a_sentence_share_its_memory(attention: str) -> None:
 
 @pytest.mark.parametrize("attention", ATTENTIONS)
 def test_a_search_finds_what_teacher_forcing_scores_the_same(attention: str) -> None:
-    net, words = translator(attention), {"bos": 2, "eos": 3, "pad": 0, "unk": 1}
+    net, words = gnmt(attention), {"bos": 2, "eos": 3, "pad": 0, "unk": 1}
     memory = net.encode(sentences([SOURCES[0], SOURCES[1], SOURCES[3]]))
     for search in (Greedy(), Beam(size=3)):
         found = search(net.decoder, memory, **words)
@@ -164,18 +119,18 @@ def test_a_search_finds_what_teacher_forcing_scores_the_same(attention: str) -> 
 
 def test_copying_the_state_needs_equal_shapes() -> None:
     with pytest.raises(UserError, match=r"bridge=copy needs .* 4 layers of 10, the decoder 4 of 7"):
-        translator(bridge="copy")
+        gnmt(bridge="copy")
 
 
 def test_tied_embeddings_are_one_parameter() -> None:
-    net = translator(tied=True, embedding_size=7)
+    net = gnmt(tied=True, embedding_size=7)
     assert net.decoder.output.weight is net.decoder.embedding.weight
     with pytest.raises(UserError, match="tied=true needs"):
-        translator(tied=True)
+        gnmt(tied=True)
 
 
 def test_without_biases_there_is_none_anywhere() -> None:
-    decoder = translator(bias=False, output_bias=False, bridge="zero").decoder
+    decoder = gnmt(bias=False, output_bias=False, bridge="zero").decoder
     assert [name for name, _ in decoder.named_parameters() if "bias" in name] == []
 
 
@@ -185,7 +140,7 @@ def test_at_least_one_layer_is_needed() -> None:
 
 
 def test_dropout_acts_on_every_layers_input_and_on_the_features_and_not_in_evaluation() -> None:
-    net = translator(layers=3, embedding_size=40, hidden_size=7, dropout=0.5, bridge="zero")
+    net = gnmt(layers=3, embedding_size=40, hidden_size=7, dropout=0.5, bridge="zero")
     memory, previous, seen = net.encode(sentences(SOURCES[:2])), torch.full((2, 20), 5), []
     for rnn in net.decoder.layers:
         rnn.register_forward_pre_hook(lambda _, given: seen.append(given[0]))

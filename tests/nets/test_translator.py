@@ -3,82 +3,19 @@ matter.
 """
 
 import itertools
+from functools import partial
 
 import pytest
 import torch
-from torch import nn
 
-from seq2scene.attention import (
-    GlobalAttention,
-    LocationAttention,
-    MonotonicAttention,
-    PredictiveAttention,
-    no_attention,
-)
 from seq2scene.errors import UserError
 from seq2scene.nets.decoders import LuongDecoder
 from seq2scene.nets.encoders import RecurrentEncoder
-from seq2scene.nets.losses import linear_cross_entropy
-from seq2scene.nets.translator import Translator, initialise_uniform
-from seq2scene.sequences.batch import Sentences
-from seq2scene.sequences.padding import pad, shift_right
+from seq2scene.nets.translator import Translator
+from seq2scene.sequences.padding import shift_right
+from small_translators import ATTENTIONS, SOURCES, TARGETS, gradients, loss, sentences, translator
 
-SOURCES = [[4, 5, 6, 7, 8], [9, 4], [], [5, 5, 9]]
-TARGETS = [[5, 6, 3], [9, 8, 7, 6, 3], [4, 3], [3]]
-ATTENTIONS = ("none", "dot", "general", "concat", "location", "local_m", "local_p")
-
-
-def sentences(rows: list[list[int]], extra: int = 0) -> Sentences:
-    ids, lengths = pad([torch.tensor(row, dtype=torch.int64) for row in rows], 0)
-    return Sentences.of(nn.functional.pad(ids, (0, max(extra, 1 - ids.shape[1]))), lengths)
-
-
-def translator(attention: str = "general", feed: bool = True, **options) -> Translator:
-    """A small float64 translator; ``options`` by their constructors' names."""
-    torch.manual_seed(0)
-    shared = {name: options.pop(name) for name in ("cell", "layers", "bias") if name in options}
-    ours = {name: options.pop(name) for name in ("bridge", "tied", "embedding_size") if name in options}
-    encoder = RecurrentEncoder(10, 0, embedding_size=6, hidden_size=5, **shared, **options)
-    asked = (7, encoder.output_size)
-    match attention:
-        case "none":
-            attend = no_attention(*asked)
-        case "location":
-            attend = LocationAttention(*asked)
-        case "local_m":
-            attend = MonotonicAttention(*asked, half_width=1)
-        case "local_p":
-            attend = PredictiveAttention(*asked, half_width=1)
-        case score:
-            attend = GlobalAttention(*asked, score)
-    ours = {"embedding_size": 6, **ours}
-    decoder = LuongDecoder(
-        10,
-        0,
-        encoder.output_size,
-        shared.get("layers", 1),
-        attend,
-        hidden_size=7,
-        input_feeding=feed,
-        **shared,
-        **ours,
-    )
-    net = Translator(encoder, decoder).double()
-    initialise_uniform(net, 0.5)
-    return net.eval()
-
-
-def loss(net: Translator, sources: list[list[int]], targets: list[list[int]], extra: int = 0) -> torch.Tensor:
-    gold = sentences(targets, extra)
-    features, _ = net(sentences(sources, extra), shift_right(gold.ids, 2))
-    out = net.decoder.output
-    return linear_cross_entropy(features[gold.mask], out.weight, out.bias, gold.ids[gold.mask])[0]
-
-
-def gradients(net: Translator, value: torch.Tensor) -> dict[str, torch.Tensor]:
-    names = [name for name, _ in net.named_parameters()]
-    grads = torch.autograd.grad(value, list(net.parameters()), allow_unused=True)
-    return {name: grad for name, grad in zip(names, grads, strict=True) if grad is not None}
+luong = partial(translator, LuongDecoder)
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
@@ -89,25 +26,27 @@ def gradients(net: Translator, value: torch.Tensor) -> dict[str, torch.Tensor]:
 def test_packed_equals_gathered(
     cell: str, bias: bool, layers: int, bidirectional: bool, reverse: bool
 ) -> None:
-    options = {"cell": cell, "layers": layers, "bidirectional": bidirectional, "reverse_source": reverse}
-    options["bias"] = bias
-    packed = translator(packing="packed", **options).encode(sentences(SOURCES))
-    gathered = translator(packing="gather", **options).encode(sentences(SOURCES, extra=2))
+    memories = []
+    for packing, extra in (("packed", 0), ("gather", 2)):
+        reading = {"packing": packing, "bidirectional": bidirectional, "reverse_source": reverse}
+        net = luong(cell=cell, layers=layers, bias=bias, encoder=reading)
+        memories.append(net.encode(sentences(SOURCES, extra)))
+    packed, gathered = memories
     torch.testing.assert_close(packed.states, gathered.states[:, :5])
     for one, other in zip(packed.final, gathered.final, strict=True):
         torch.testing.assert_close(one, other)
 
 
 def test_packed_and_gathered_have_the_same_gradients() -> None:
-    packed, gathered = translator(packing="packed"), translator(packing="gather")
+    packed, gathered = (luong(encoder={"packing": packing}) for packing in ("packed", "gather"))
     ours, theirs = (gradients(net, loss(net, SOURCES, TARGETS)) for net in (packed, gathered))
     for name, grad in ours.items():
         torch.testing.assert_close(grad, theirs[name])
 
 
 def test_a_reversed_encoder_reads_backwards_and_answers_in_natural_order() -> None:
-    plain = translator(bidirectional=False, layers=1)
-    turned = translator(bidirectional=False, layers=1, reverse_source=True)
+    plain = luong(encoder={"bidirectional": False})
+    turned = luong(encoder={"bidirectional": False, "reverse_source": True})
     expected = plain.encode(sentences([[8, 7, 6, 5, 4]]))
     memory = turned.encode(sentences([[4, 5, 6, 7, 8]]))
     torch.testing.assert_close(memory.states.flip(1), expected.states)
@@ -117,7 +56,7 @@ def test_a_reversed_encoder_reads_backwards_and_answers_in_natural_order() -> No
 @pytest.mark.parametrize(("attention", "feed"), list(itertools.product(ATTENTIONS, [True, False])))
 @pytest.mark.parametrize(("cell", "layers"), [("lstm", 1), ("lstm", 2), ("gru", 2)])
 def test_all_steps_at_once_equal_one_by_one(attention: str, feed: bool, cell: str, layers: int) -> None:
-    net = translator(attention, feed, cell=cell, layers=layers)
+    net = luong(attention, input_feeding=feed, cell=cell, layers=layers)
     memory = net.encode(sentences(SOURCES))
     previous = shift_right(sentences(TARGETS).ids, 2)
     features, weights = net.decoder(memory, previous)
@@ -134,10 +73,7 @@ def test_all_steps_at_once_equal_one_by_one(attention: str, feed: bool, cell: st
 @pytest.mark.parametrize("bias", [True, False])
 def test_the_fed_loop_is_the_fused_run_when_nothing_is_fed(cell: str, layers: int, bias: bool) -> None:
     """With the fed half of the first layer's weights at zero, feeding cannot be told from not feeding."""
-    fed, fused = (
-        translator(feed=True, cell=cell, layers=layers, bias=bias),
-        translator(feed=False, cell=cell, layers=layers, bias=bias),
-    )
+    fed, fused = (luong(input_feeding=f, cell=cell, layers=layers, bias=bias) for f in (True, False))
     state = fed.state_dict()
     state["decoder.rnn.weight_ih_l0"][:, 6:] = 0
     fed.load_state_dict(state)
@@ -149,7 +85,7 @@ def test_the_fed_loop_is_the_fused_run_when_nothing_is_fed(cell: str, layers: in
 @pytest.mark.parametrize(("attention", "feed"), list(itertools.product(ATTENTIONS, [True, False])))
 @pytest.mark.parametrize("packing", ["packed", "gather"])
 def test_padding_never_matters(attention: str, feed: bool, packing: str) -> None:
-    net = translator(attention, feed, packing=packing)
+    net = luong(attention, input_feeding=feed, encoder={"packing": packing})
     tight, loose = loss(net, SOURCES, TARGETS), loss(net, SOURCES, TARGETS, extra=3)
     torch.testing.assert_close(tight, loose, atol=1e-12, rtol=0)
     ours, theirs = gradients(net, tight), gradients(net, loose)
@@ -162,7 +98,7 @@ def test_padding_never_matters(attention: str, feed: bool, packing: str) -> None
 
 @pytest.mark.parametrize(("attention", "feed"), list(itertools.product(ATTENTIONS, [True, False])))
 def test_a_batch_is_its_sentences_alone(attention: str, feed: bool) -> None:
-    net = translator(attention, feed)
+    net = luong(attention, input_feeding=feed)
     together = loss(net, SOURCES, TARGETS)
     alone = sum(loss(net, [source], [target]) for source, target in zip(SOURCES, TARGETS, strict=True))
     torch.testing.assert_close(together, alone)
@@ -173,7 +109,7 @@ def test_a_batch_is_its_sentences_alone(attention: str, feed: bool) -> None:
 
 @pytest.mark.parametrize("attention", ATTENTIONS)
 def test_beams_of_a_sentence_share_its_memory(attention: str) -> None:
-    net = translator(attention)
+    net = luong(attention)
     memory, twice = (
         net.encode(sentences(SOURCES)),
         net.encode(sentences([s for s in SOURCES for _ in range(2)])),
@@ -188,7 +124,7 @@ def test_beams_of_a_sentence_share_its_memory(attention: str) -> None:
 
 def test_copying_the_state_needs_equal_shapes_and_then_copies() -> None:
     with pytest.raises(UserError, match=r"bridge=copy needs .* 1 layers of 10, the decoder 1 of 7"):
-        translator(bridge="copy")
+        luong(bridge="copy")
     encoder = RecurrentEncoder(10, 0, hidden_size=4, layers=2, bidirectional=False)
     decoder = LuongDecoder(10, 0, 4, 2, None, hidden_size=4, layers=2, bridge="copy")
     memory = Translator(encoder, decoder).encode(sentences(SOURCES))
@@ -196,16 +132,16 @@ def test_copying_the_state_needs_equal_shapes_and_then_copies() -> None:
 
 
 def test_tied_embeddings_are_one_parameter() -> None:
-    net = translator(tied=True, embedding_size=7)
+    net = luong(tied=True, embedding_size=7)
     assert net.decoder.output.weight is net.decoder.embedding.weight
     with pytest.raises(UserError, match="tied=true needs"):
-        translator(tied=True)
+        luong(tied=True)
 
 
-@pytest.mark.parametrize("option", [{"cell": "rnn"}, {"packing": "loose"}, {"bridge": "wide"}])
+@pytest.mark.parametrize("option", [{"cell": "rnn"}, {"encoder": {"packing": "loose"}}, {"bridge": "wide"}])
 def test_an_unknown_choice_is_refused_with_the_list_of_good_ones(option: dict) -> None:
     with pytest.raises(UserError, match="choose one of"):
-        translator(**option)
+        luong(**option)
 
 
 def test_dropout_of_the_fed_loop_is_fresh_at_every_step_and_absent_in_evaluation() -> None:

@@ -6,17 +6,13 @@ import pytest
 import torch
 from toy_decoders import BOS, IDS, HistoryDecoder, force, markov, one, toy_memory
 
-from seq2scene.attention import GlobalAttention
 from seq2scene.errors import UserError
 from seq2scene.nets.decoders import LuongDecoder
-from seq2scene.nets.encoders import RecurrentEncoder
-from seq2scene.nets.translator import Translator, initialise_uniform
 from seq2scene.search.beam import Beam
 from seq2scene.search.ensemble import AVERAGES, Ensemble, EnsembleDecoder, Memories, combine
 from seq2scene.search.greedy import Greedy
 from seq2scene.search.sample import Sample
-from seq2scene.sequences.batch import Sentences
-from seq2scene.sequences.padding import pad
+from small_translators import sentences, translator
 
 SEARCHES = {
     "greedy": Greedy(max_extra=4),
@@ -146,24 +142,13 @@ def test_attention_is_the_mean_over_the_members_that_attend() -> None:
     assert nowhere is None
 
 
-def translator(seed: int, hidden: int, attend: bool) -> Translator:
-    torch.manual_seed(seed)
-    encoder = RecurrentEncoder(10, 0, embedding_size=4, hidden_size=5)
-    attention = GlobalAttention(hidden, encoder.output_size) if attend else None
-    decoder = LuongDecoder(
-        10, 0, encoder.output_size, 1, attention, embedding_size=4, hidden_size=hidden, input_feeding=attend
-    )
-    net = Translator(encoder, decoder)
-    initialise_uniform(net, 0.5)
-    return net.eval()
-
-
 @pytest.mark.parametrize("average", AVERAGES)
 def test_teacher_forcing_equals_stepping_whatever_the_members_are(average: str) -> None:
     """One attends and is fed its input, the other neither; their sizes differ."""
-    net = Ensemble([translator(1, 6, attend=True), translator(2, 7, attend=False)], average)
-    ids, lengths = pad([torch.tensor([4, 5, 6]), torch.tensor([7])], 0)
-    source = Sentences.of(ids, lengths)
+    fed = translator(LuongDecoder, "general", seed=1, hidden_size=6)
+    plain = translator(LuongDecoder, "none", seed=2, hidden_size=7, input_feeding=False)
+    net = Ensemble([fed, plain], average)
+    source = sentences([[4, 5, 6], [7]])
     previous = torch.tensor([[2, 5, 6, 7], [2, 8, 0, 0]])
     features, weights = net(source, previous)
     memory = net.encode(source)

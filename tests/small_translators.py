@@ -1,0 +1,71 @@
+"""Small float64 translators of ten ids, 0 the padding, for tests of decoders, searches and ensembles."""
+
+import torch
+from torch import nn
+
+from seq2scene.attention import (
+    GlobalAttention,
+    LocationAttention,
+    MonotonicAttention,
+    PredictiveAttention,
+    no_attention,
+)
+from seq2scene.nets.decoders import LuongDecoder
+from seq2scene.nets.encoders import RecurrentEncoder
+from seq2scene.nets.gnmt_decoder import GNMTDecoder
+from seq2scene.nets.losses import linear_cross_entropy
+from seq2scene.nets.translator import Translator, initialise_uniform
+from seq2scene.sequences.batch import Sentences
+from seq2scene.sequences.padding import pad, shift_right
+
+SOURCES = [[4, 5, 6, 7, 8], [9, 4], [], [5, 5, 9]]
+TARGETS = [[5, 6, 3], [9, 8, 7, 6, 3], [4, 3], [3]]
+ATTENTIONS = {
+    "none": no_attention,
+    "dot": lambda query, memory: GlobalAttention(query, memory, "dot"),
+    "general": lambda query, memory: GlobalAttention(query, memory, "general"),
+    "concat": lambda query, memory: GlobalAttention(query, memory, "concat"),
+    "location": LocationAttention,
+    "local_m": lambda query, memory: MonotonicAttention(query, memory, half_width=1),
+    "local_p": lambda query, memory: PredictiveAttention(query, memory, half_width=1),
+}
+SHARED = ("cell", "layers", "bias")  # by both sides
+
+
+def sentences(rows: list[list[int]], extra: int = 0) -> Sentences:
+    """A padded batch, with ``extra`` columns of padding."""
+    ids, lengths = pad([torch.tensor(row, dtype=torch.int64) for row in rows], 0)
+    return Sentences.of(nn.functional.pad(ids, (0, max(extra, 1 - ids.shape[1]))), lengths)
+
+
+def translator(
+    decoder: type[LuongDecoder | GNMTDecoder],
+    attention: str = "general",
+    encoder: dict | None = None,
+    seed: int = 0,
+    **options,
+) -> Translator:
+    """In evaluation, its parameters from U[-0.5, 0.5]. ``options`` by their names in the decoder's
+    constructor; ``encoder`` by theirs in the encoder's, beside those of ``SHARED``.
+    """
+    torch.manual_seed(seed)
+    shared = {name: options[name] for name in SHARED if name in options}
+    encoder = RecurrentEncoder(10, 0, **{"embedding_size": 6, "hidden_size": 5, **shared, **(encoder or {})})
+    options = {"embedding_size": 6, "hidden_size": 7, "layers": 1, "bridge": "linear", **options}
+    attend = ATTENTIONS[attention](options["hidden_size"], encoder.output_size)
+    net = Translator(encoder, decoder(10, 0, encoder.output_size, encoder.rnn.num_layers, attend, **options))
+    initialise_uniform(net.double(), 0.5)
+    return net.eval()
+
+
+def loss(net: Translator, sources: list[list[int]], targets: list[list[int]], extra: int = 0) -> torch.Tensor:
+    gold = sentences(targets, extra)
+    features, _ = net(sentences(sources, extra), shift_right(gold.ids, 2))
+    out = net.decoder.output
+    return linear_cross_entropy(features[gold.mask], out.weight, out.bias, gold.ids[gold.mask])[0]
+
+
+def gradients(net: Translator, value: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Of every parameter; all of them must have a part in ``value``."""
+    names = [name for name, _ in net.named_parameters()]
+    return dict(zip(names, torch.autograd.grad(value, list(net.parameters())), strict=True))
