@@ -65,9 +65,16 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 def task_of(checkpoint: dict[str, Any], **changes: Any) -> Task:
     """The task that a checkpoint was saved by, with its weights; ``changes`` replace parts of its config."""
     parts = checkpoint["hyper_parameters"]
-    task = build_task({**parts["config"], **changes}, parts["description"])
+    task = build_task({**_from_chance(parts["config"]), **changes}, parts["description"])
     task.load_state_dict(checkpoint["state_dict"])
     return task.eval()
+
+
+def _from_chance(config: dict[str, Any]) -> dict[str, Any]:
+    """The config without weights to start from: the checkpoint has its own."""
+    if "weights" not in config.get("canvas", {}):
+        return config
+    return {**config, "canvas": {**config["canvas"], "weights": "none"}}
 
 
 def load_task(paths: Sequence[Path], ensemble: str = "logits", **changes: Any) -> Task:

@@ -17,11 +17,13 @@ from seq2scene.running.checkpoints import find_checkpoints, load_checkpoint, loa
 from seq2scene.running.choices import check_choices
 from seq2scene.running.gathering import gather
 from seq2scene.running.length_report import bleu_by_length, write_csv, write_plot
+from seq2scene.running.scene_evaluation import SCENE_ROW, evaluate_scenes
 from seq2scene.running.sentence_vectors import read_sentences, write_sentence_vectors
 from seq2scene.running.text_evaluation import evaluate_text
 from seq2scene.running.trainers import make_trainer, processes, quieten
 from seq2scene.tasks.lm import LM
 from seq2scene.tasks.nmt import NMT, Translation
+from seq2scene.tasks.scenes import SceneTask
 from seq2scene.tasks.task import Task
 
 GROUP = 200  # sentences in a group of Luong et al. 2015, Figure 6
@@ -31,8 +33,12 @@ def evaluate_task(
     trainer: pl.Trainer, task: Task, data: pl.LightningDataModule, folder: Path
 ) -> dict[str, Any]:
     """Scores a task on its test sets, as suits it; the scores by name of the set and of the score."""
-    score = evaluate_text if isinstance(task, LM) else evaluate_translation
-    return score(trainer, task, data, folder)
+    match task:
+        case SceneTask():
+            return evaluate_scenes(trainer, task, data, folder)
+        case LM():
+            return evaluate_text(trainer, task, data, folder)
+    return evaluate_translation(trainer, task, data, folder)
 
 
 def evaluate_translation(trainer: pl.Trainer, task: NMT, data: ParallelText, folder: Path) -> dict[str, Any]:
@@ -81,11 +87,12 @@ def show_results(results: dict[str, dict[str, Any]]) -> None:
     """Prints a line for each test set, and the BLEU signature below them."""
     if not results:
         return
-    columns = ("bleu_tok", "bleu", "chrf", "perplexity", "perplexity_words")
+    columns = ("bleu_tok", "bleu", "chrf", "perplexity", "perplexity_words", *SCENE_ROW)
     columns = [column for column in columns if column in next(iter(results.values()))]
     table = Table("test set", *columns)
     for name, scores in results.items():
-        table.add_row(name, *(f"{scores[column]:.2f}" for column in columns))
+        digits = 3 if "u_recall" in scores else 2
+        table.add_row(name, *(f"{scores[column]:.{digits}f}" for column in columns))
     Console().print(table)
     if "bleu" in columns:
         signature = next(iter(results.values()))["signature"]

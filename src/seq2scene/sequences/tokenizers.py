@@ -6,6 +6,7 @@ Each is restored by ``restore(tokenizer.state())``; states are plain containers.
 import base64
 import io
 import re
+import string
 from collections.abc import Iterable
 from typing import ClassVar, Protocol
 
@@ -79,6 +80,32 @@ class Moses:
         return {"name": self.name, "language": self.language, "lowercase": self.lowercase}
 
 
+class Treebank:
+    """The tokenizer of the Penn Treebank (NLTK): "doesn't" is "does" and "n't"; a typographic apostrophe counts
+    as a plain one.
+    """
+
+    name = "treebank"
+
+    def __init__(self, lowercase: bool = False):
+        from nltk.tokenize.treebank import TreebankWordDetokenizer, TreebankWordTokenizer
+
+        self.lowercase = lowercase
+        self._tokenizer, self._detokenizer = TreebankWordTokenizer(), TreebankWordDetokenizer()
+
+    def train(self, lines: Iterable[str]) -> None:
+        pass
+
+    def split(self, text: str) -> list[str]:
+        return self._tokenizer.tokenize((text.lower() if self.lowercase else text).replace("’", "'"))
+
+    def join(self, tokens: list[str]) -> str:
+        return self._detokenizer.detokenize(tokens)
+
+    def state(self) -> dict:
+        return {"name": self.name, "lowercase": self.lowercase}
+
+
 class SentencePiece:
     """Subwords learnt from the training text, by byte-pair encoding or as a unigram language model."""
 
@@ -144,8 +171,29 @@ class Character:
         return {"name": self.name, "lowercase": self.lowercase}
 
 
-TOKENIZERS = {kind.name: kind for kind in (Whitespace, Moses, SentencePiece, Character)}
-CHOICES = ["whitespace", "moses", "bpe", "unigram", "character"]
+class Words(Treebank):
+    """Lower-cased Treebank tokens, punctuation taken out, of these what is purely alphabetic: what Text2Scene
+    reads. stop_words are left out.
+    """
+
+    name = "words"
+
+    def __init__(self, stop_words: list[str] | None = None):
+        super().__init__(lowercase=True)
+        self.stop_words = list(stop_words or [])
+        self._left_out = frozenset(self.stop_words)
+
+    def split(self, text: str) -> list[str]:
+        tokens = (token.translate(PUNCTUATION) for token in super().split(text))
+        return [token for token in tokens if token.isalpha() and token not in self._left_out]
+
+    def state(self) -> dict:
+        return {"name": self.name, "stop_words": self.stop_words}
+
+
+PUNCTUATION = str.maketrans("", "", string.punctuation)
+TOKENIZERS = {kind.name: kind for kind in (Whitespace, Moses, Treebank, Words, SentencePiece, Character)}
+CHOICES = ["whitespace", "moses", "treebank", "bpe", "unigram", "character"]
 
 
 def choose(name: str, language: str, lowercase: bool = False, vocabulary_size: int = 8000) -> Tokenizer:
@@ -157,7 +205,7 @@ def choose(name: str, language: str, lowercase: bool = False, vocabulary_size: i
         return SentencePiece(name, vocabulary_size, lowercase)
     if name == "moses":
         return Moses(language, lowercase)
-    if name in ("whitespace", "character"):
+    if name in ("whitespace", "treebank", "character"):
         return TOKENIZERS[name](lowercase)
     raise UserError(f"there is no tokenizer {name!r}: choose one of {', '.join(CHOICES)}")
 

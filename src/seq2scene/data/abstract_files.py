@@ -1,0 +1,196 @@
+"""The files of AbstractScenes_v1.1 (Zitnick and Parikh 2013), read as they were published.
+
+``Scenes_10020.txt`` has a header line ``set objects`` for each scene, then for each object ``picture type
+number x y z flip``; the scenes of a set are numbered 10 * set + position. ``SimpleSentences1_10020.txt`` and
+``SimpleSentences2_10020.txt`` have lines ``scene <tab> sentence <tab> text`` of two groups of annotators.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from seq2scene.errors import UserError
+
+SCENES = "Scenes_10020.txt"
+SENTENCES = ("SimpleSentences/SimpleSentences1_10020.txt", "SimpleSentences/SimpleSentences2_10020.txt")
+PICTURES = "Pngs"
+NAMES = (
+    *(f"s_{k}" for k in range(8)),  # sky
+    *(f"a_{k}" for k in range(6)),  # animals
+    *(f"e_{k}" for k in range(7)),  # food
+    "hb0",  # Mike
+    "hb1",  # Jenny
+    *(f"p_{k}" for k in range(10)),  # large
+    *(f"c_{k}" for k in range(10)),  # clothing
+    *(f"t_{k}" for k in range(15)),  # toys
+)
+CHILDREN = ("hb0", "hb1")
+POSES, EXPRESSIONS, DEPTHS = 7, 5, 3
+OPAQUE = 50  # alpha above which a pixel of a picture counts
+PER_SET = 10
+PER_SCENE = 3  # sentences of a group that are used
+
+
+@dataclass(frozen=True)
+class Placed:
+    """One object of a scene as its line in the file says it; pose and expression are 0 but for children."""
+
+    name: str
+    x: int
+    y: int
+    z: int
+    flip: int
+    pose: int
+    expression: int
+
+
+def read_scenes(path: Path, hint: str) -> dict[int, list[Placed]]:
+    """The objects of each scene by its number, in the order of the file.
+
+    Raises:
+        UserError: the file is missing or a line of it is none of the format.
+    """
+    scenes: dict[int, list[Placed]] = {}
+    counted: dict[int, int] = {}
+    current: list[Placed] | None = None
+    for number, line in _lines(path, hint):
+        fields = line.split()
+        if len(fields) < 2:  # the first line, and blank ones
+            continue
+        if len(fields) == 2:
+            (group,) = _integers(fields[:1], path, number)
+            position = counted.get(group, 0)
+            counted[group] = position + 1
+            current = scenes.setdefault(PER_SET * group + position, [])
+        elif len(fields) != 7:
+            raise UserError(
+                f"{path}, line {number}: an object has 7 fields (picture type number x y z flip), this has "
+                f"{len(fields)}"
+            )
+        elif current is None:
+            raise UserError(f"{path}, line {number}: an object before the first scene")
+        else:
+            current.append(_placed(fields, path, number))
+    return scenes
+
+
+def _placed(fields: list[str], path: Path, number: int) -> Placed:
+    name, variant = split_picture(fields[0].removesuffix(".png"))
+    if name is None:
+        raise UserError(f"{path}, line {number}: {fields[0]} is no clip art of Abstract Scenes")
+    x, y, z, flip = _integers(fields[3:], path, number)
+    if z not in range(DEPTHS) or flip not in (0, 1):
+        raise UserError(f"{path}, line {number}: z must be 0, 1 or 2 and flip 0 or 1, not {z} and {flip}")
+    return Placed(name, x, y, z, flip, variant // EXPRESSIONS, variant % EXPRESSIONS)
+
+
+def split_picture(picture: str) -> tuple[str | None, int]:
+    """A picture's object class and variant: ``hb0_12s`` -> hb0, 12; ``s_3s`` -> s_3, 0; None for others."""
+    name = picture.removesuffix("s")
+    if child := re.fullmatch(r"(hb[01])_(\d+)", name):
+        known = int(child[2]) < POSES * EXPRESSIONS
+        return (child[1], int(child[2])) if known else (None, 0)
+    return (name, 0) if name in NAMES else (None, 0)
+
+
+def read_sentences(path: Path, scenes: dict[int, list[Placed]], hint: str) -> dict[int, list[str]]:
+    """The sentences of each scene, in the order of their numbers; scenes without any are left out.
+
+    Raises:
+        UserError: the file is missing, or a line of it is none of the format or of no known scene.
+    """
+    told: dict[int, dict[int, str]] = {}
+    for number, line in _lines(path, hint):
+        fields = line.split("\t")
+        if len(fields) < 3:  # the blank lines between scenes
+            continue
+        scene, sentence = _integers(fields[:2], path, number)
+        if scene not in scenes:
+            raise UserError(f"{path}, line {number}: there is no scene {scene} in {SCENES}")
+        if sentence < PER_SCENE:
+            told.setdefault(scene, {})[sentence] = fields[2].strip()
+    return {scene: [texts[key] for key in sorted(texts)] for scene, texts in told.items()}
+
+
+def read_split(path: Path, scenes: dict[int, list[Placed]], hint: str) -> list[int]:
+    """Scene numbers, one a line."""
+    numbers = []
+    for number, line in _lines(path, hint):
+        if line.strip():
+            (scene,) = _integers([line.strip()], path, number)
+            if scene not in scenes:
+                raise UserError(f"{path}, line {number}: there is no scene {scene} in {SCENES}")
+            numbers.append(scene)
+    return numbers
+
+
+def official_split(usable: list[int]) -> dict[str, list[int]]:
+    """Scenes 8000 to 8999 are the test set; of the others the first 8,500 train, the rest validates."""
+    tests = [scene for scene in usable if 8000 <= scene < 9000]
+    others = [scene for scene in usable if not 8000 <= scene < 9000]
+    return {"train": others[:8500], "val": others[8500:], "test": tests}
+
+
+def picture_names() -> list[str]:
+    """Of all clip art and the background, without ``.png``."""
+    variants = range(POSES * EXPRESSIONS)
+    children = [f"{name}_{k}s" for name in CHILDREN for k in variants]
+    return [*(f"{name}s" for name in NAMES if name not in CHILDREN), *children, "background"]
+
+
+def read_pictures(folder: Path, hint: str) -> dict[str, Tensor]:
+    """The PNG files by name, each as its bytes (n,) uint8; raises UserError where one is missing."""
+    pictures = {}
+    for name in picture_names():
+        path = folder / f"{name}.png"
+        if not path.is_file():
+            raise UserError(f"{path}: this picture is missing{hint}")
+        pictures[name] = torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8)
+    return pictures
+
+
+def opaque_sizes(folder: Path) -> Tensor:
+    """(classes, poses, expressions, 2): width and height of the box around what is opaque of each picture."""
+    sizes = torch.zeros(len(NAMES), POSES, EXPRESSIONS, 2)
+    for number, name in enumerate(NAMES):
+        if name in CHILDREN:
+            for variant in range(POSES * EXPRESSIONS):
+                place = number, variant // EXPRESSIONS, variant % EXPRESSIONS
+                sizes[place] = _opaque(folder / f"{name}_{variant}s.png")
+        else:
+            sizes[number] = _opaque(folder / f"{name}s.png")
+    return sizes
+
+
+def _opaque(path: Path) -> Tensor:
+    try:
+        with Image.open(path) as picture:
+            alpha = np.asarray(picture.convert("RGBA"))[:, :, 3] > OPAQUE
+    except OSError as error:
+        raise UserError(f"{path}: no PNG that can be read ({error})") from error
+    extents = [np.flatnonzero(alpha.any(axis=axis)) for axis in (0, 1)]
+    return torch.tensor([float(e[-1] - e[0] + 1) if len(e) else 0.0 for e in extents])
+
+
+def _lines(path: Path, hint: str) -> Iterator[tuple[int, str]]:
+    if not path.is_file():
+        raise UserError(f"{path}: there is no such file{hint}")
+    with open(path, "rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                yield number, line.decode().rstrip("\r\n")
+            except UnicodeDecodeError as error:
+                raise UserError(f"{path}, line {number}: not UTF-8 ({error.reason})") from error
+
+
+def _integers(fields: list[str], path: Path, number: int) -> list[int]:
+    try:
+        return [int(field) for field in fields]
+    except ValueError as error:
+        raise UserError(f"{path}, line {number}: whole numbers are wanted, not {' '.join(fields)}") from error

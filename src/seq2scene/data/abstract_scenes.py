@@ -1,0 +1,155 @@
+"""Abstract Scenes (Zitnick and Parikh 2013) as Text2Scene reads them (Tan et al. 2019): clip-art scenes of up
+to 17 objects, each told twice in three sentences.
+"""
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seq2scene.data import abstract_files as raw
+from seq2scene.data.park.scenes_writing import ensure_scenes
+from seq2scene.data.scene_module import SceneModule, Split
+from seq2scene.scenes.grid import Grid
+from seq2scene.scenes.objects import FIRST_CLASS, Objects
+from seq2scene.scenes.schema import Schema, choose_heads
+from seq2scene.sequences.corpus import how_to_get
+
+CANVAS = (500, 400)
+SCALES = (1.0, 0.7, 0.49)
+ATTRIBUTES = {
+    "size": raw.DEPTHS,
+    "flip": 2,
+    "pose": raw.POSES,
+    "expression": raw.EXPRESSIONS,
+}
+
+
+class AbstractScenes(SceneModule):
+    """A folder in the layout of AbstractScenes_v1.1. Scenes without an object or a sentence are left out; a
+    scene that one group of annotators told is told by it twice.
+
+    grid: ``columns`` and ``rows``. heads: the attributes to learn, of size 3, flip 2, pose 7, expression 5.
+    The rest as of ``SceneModule``.
+    """
+
+    sentences = raw.PER_SCENE
+
+    def __init__(
+        self,
+        root: str,
+        grid: dict[str, int],
+        heads: dict[str, dict[str, Any]],
+        max_objects: int = 9,
+        stop_words: str = "keep",
+        max_words: int | None = None,
+        min_count: int = 1,
+        vocabulary_from: str = "train",
+        glove: str | None = None,
+        batch_size: int = 32,
+        eval_batch_size: int = 128,
+        pool_batches: int = 50,
+        seed: int = 0,
+        cache: str = ".cache",
+        fetch: str | None = None,
+    ) -> None:
+        super().__init__(
+            root,
+            cache,
+            stop_words,
+            max_words,
+            min_count,
+            vocabulary_from,
+            glove,
+            batch_size,
+            eval_batch_size,
+            pool_batches,
+            seed,
+            fetch,
+        )
+        self.max_objects = max_objects
+        self._require_positive("max_objects")
+        self.grid = Grid(grid["columns"], grid["rows"], 1, 1, CANVAS[0] - 1, CANVAS[1] - 1)
+        self.heads = choose_heads(heads, ATTRIBUTES)
+        self._pictures: dict[str, Tensor] | None = None
+
+    def use(self, description: Mapping[str, Any]) -> None:
+        super().use(description)
+        self._pictures = description["pictures"]
+
+    def pictures(self) -> dict[str, Tensor]:
+        if self._pictures is None:
+            self._pictures = raw.read_pictures(self.folder / raw.PICTURES, self._hint)
+        return self._pictures
+
+    def _make_schema(self) -> Schema:
+        self.pictures()
+        return Schema(
+            names=raw.NAMES,
+            grid=self.grid,
+            heads=self.heads,
+            max_objects=self.max_objects,
+            sentences=self.sentences,
+            canvas=CANVAS,
+            sizes=raw.opaque_sizes(self.folder / raw.PICTURES),
+            scales=SCALES,
+        )
+
+    @property
+    def _hint(self) -> str:
+        return f"; {how_to_get(self.fetch)}"
+
+    @cached_property
+    def _files(self) -> tuple[dict[int, list[raw.Placed]], dict[int, list[list[str]]], dict[str, list[int]]]:
+        """Scenes, the texts of each, and which are in which split."""
+        scenes = raw.read_scenes(self.folder / raw.SCENES, self._hint)
+        groups = [raw.read_sentences(self.folder / name, scenes, self._hint) for name in raw.SENTENCES]
+        texts = {scene: [group[scene] for group in groups if scene in group] for scene in scenes}
+        usable = sorted(scene for scene, objects in scenes.items() if objects and texts[scene])
+        self._report("%d of %d scenes have objects and sentences", len(usable), len(scenes))
+        texts = {scene: (texts[scene] * len(groups))[: len(groups)] for scene in usable}
+        return scenes, texts, self._split(scenes, usable)
+
+    def _split(self, scenes: dict[int, list[raw.Placed]], usable: list[int]) -> dict[str, list[int]]:
+        paths = {name: self.folder / "splits" / f"text2scene_{name}.txt" for name in self.files}
+        if not any(path.is_file() for path in paths.values()):
+            return raw.official_split(usable)
+        known = set(usable)
+        chosen = {name: raw.read_split(path, scenes, self._hint) for name, path in paths.items()}
+        return {name: [scene for scene in numbers if scene in known] for name, numbers in chosen.items()}
+
+    def _read(self, split: str) -> Split:
+        scenes, texts, splits = self._files
+        numbers = splits[split]
+        return Split(numbers, place([scenes[n] for n in numbers]), [texts[n] for n in numbers])
+
+
+class ParkScenes(AbstractScenes):
+    """The park's scenes, written under ``root`` on first use (see ``seq2scene.data.park``)."""
+
+    @cached_property
+    def folder(self) -> Path:
+        return ensure_scenes(self.root)
+
+
+def place(scenes: list[list[raw.Placed]]) -> Objects:
+    """Scenes as tensors, in canonical order: the sky first, in each part the far before the near, and objects
+    that are equally far in the order of the file.
+    """
+    ordered = [sorted(scene, key=lambda one: (not one.name.startswith("s_"), -one.z)) for scene in scenes]
+    width = max((len(scene) for scene in ordered), default=1)
+    numbers = {name: FIRST_CLASS + number for number, name in enumerate(raw.NAMES)}
+    blank = (0,) * 7
+    values = torch.tensor(
+        [
+            [(numbers[o.name], o.x, o.y, o.z, o.flip, o.pose, o.expression) for o in scene]
+            + [blank] * (width - len(scene))
+            for scene in ordered
+        ],
+        dtype=torch.int64,
+    ).view(len(ordered), width, 7)
+    attributes = dict(zip(ATTRIBUTES, values[..., 3:].unbind(2), strict=True))
+    return Objects(values[..., 0], values[..., 1:3].float(), attributes)

@@ -1,0 +1,93 @@
+"""The texts of scenes: a few sentences each, as words that a model knows."""
+
+import re
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any, Self
+
+import torch
+
+from seq2scene.errors import UserError
+from seq2scene.sequences.batch import Sentences
+from seq2scene.sequences.language import Language
+from seq2scene.sequences.padding import pad
+
+CHOICES = ("remove", "keep")
+
+
+class SceneTexts:
+    """How a scene's sentences are read: words that are not in the vocabulary are left out, a sentence is cut
+    after ``max_words`` (None: never), and the last one ends in EOS.
+
+    sentences: how many a scene has at most.
+    """
+
+    def __init__(self, language: Language, sentences: int, max_words: int | None = None) -> None:
+        self.language = language
+        self.sentences = sentences
+        self.max_words = max_words
+
+    def ids(self, sentence: str) -> list[int]:
+        vocabulary = self.language.vocabulary
+        known = [word for word in self.language.tokenizer.split(sentence) if word in vocabulary]
+        return vocabulary.ids(known[: self.max_words])
+
+    def unknown(self, sentence: str) -> list[str]:
+        """The words of a sentence that the model does not know."""
+        return [w for w in self.language.tokenizer.split(sentence) if w not in self.language.vocabulary]
+
+    def rows(self, scene: Sequence[str]) -> list[list[int]]:
+        """The ids of a scene's sentences, empty ones where it has fewer than it may have, EOS at the end of
+        the last one that has words; none where there is no word at all.
+
+        Raises:
+            UserError: there are more sentences than a scene can have.
+        """
+        if len(scene) > self.sentences:
+            raise UserError(
+                f"this model reads at most {self.sentences} sentences of a scene, here are {len(scene)}: "
+                "leave some out"
+            )
+        rows = [self.ids(sentence) for sentence in scene]
+        rows += [[] for _ in range(self.sentences - len(rows))]
+        told = [number for number, row in enumerate(rows) if row]
+        if told:
+            rows[told[-1]].append(self.language.vocabulary.eos)
+        return rows
+
+    def batch(self, scenes: Sequence[Sequence[str]]) -> Sentences:
+        """Scenes as a padded batch of ``sentences`` rows each."""
+        rows = [torch.tensor(row, dtype=torch.int64) for scene in scenes for row in self.rows(scene)]
+        ids, lengths = pad(rows, self.language.vocabulary.pad)
+        if ids.shape[1] == 0:
+            ids = ids.new_full((len(rows), 1), self.language.vocabulary.pad)
+        return Sentences.of(ids, lengths)
+
+    def state(self) -> dict[str, Any]:
+        return {
+            "language": self.language.state(),
+            "sentences": self.sentences,
+            "max_words": self.max_words,
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        return cls(Language.from_state(state["language"]), state["sentences"], state["max_words"])
+
+
+def split_sentences(text: str) -> list[str]:
+    """One text as its sentences, cut after . ! and ?"""
+    return [part.strip() for part in re.split(r"(?<=[.!?])\s+", text.strip()) if part.strip()]
+
+
+def stop_words(choice: str) -> list[str]:
+    """What ``data.stop_words`` leaves out: the English closed-class words of NLTK's list, or none."""
+    if choice not in CHOICES:
+        raise UserError(f"data.stop_words={choice} is not a choice; choose one of {', '.join(CHOICES)}")
+    return english_stop_words() if choice == "remove" else []
+
+
+@cache
+def english_stop_words() -> list[str]:
+    return files("seq2scene.data").joinpath("stop_words.txt").read_text("utf-8").split()

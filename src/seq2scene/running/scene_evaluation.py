@@ -1,0 +1,85 @@
+"""Scores of a scene model on its test sets, with the scenes they are scores of."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+
+from seq2scene.running.gathering import gather
+from seq2scene.scenes.plain import to_plain
+from seq2scene.tasks.scenes import Result, SceneTask
+
+# The order of the paper's table.
+SCENE_ROW = (
+    "u_precision",
+    "u_recall",
+    "b_precision",
+    "b_recall",
+    "pose",
+    "expression",
+    "size",
+    "flip",
+    "u_coord",
+    "b_coord",
+)
+
+
+def evaluate_scenes(
+    trainer: pl.Trainer, task: SceneTask, data: pl.LightningDataModule, folder: Path
+) -> dict[str, Any]:
+    """Writes and scores the scenes of every test set; the scores by name of the set and of the score.
+
+    Into ``folder`` go metrics.json and, of each set, NAME.scenes.jsonl (a scene a line: its sentences, what
+    was generated, what is true) and NAME.scores.csv (a scene a row, each of its scores).
+    """
+    data.trainer = trainer  # the loaders deal to its ranks
+    results = {}
+    for name, loader in zip(data.test_names, data.test_dataloader(), strict=True):
+        task.test_name = name
+        task.results.clear()
+        (scores,) = trainer.test(task, dataloaders=loader, verbose=False)
+        found = gather(task.results, trainer.world_size)
+        results[name] = {key.removeprefix(f"test/{name}/"): value for key, value in scores.items()}
+        if trainer.is_global_zero:
+            folder.mkdir(parents=True, exist_ok=True)
+            rows = in_order(found, task, data, name)
+            (folder / f"{name}.scenes.jsonl").write_text(
+                "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8"
+            )
+            _write_scores(folder / f"{name}.scores.csv", rows)
+    if trainer.is_global_zero:
+        (folder / "metrics.json").write_text(json.dumps(results, indent=2) + "\n")
+    return results
+
+
+def in_order(found: list[Result], task: SceneTask, data: Any, name: str) -> list[dict[str, Any]]:
+    """One plain row for each sample of the split ``name``, in its order; samples that were dealt twice to
+    make ranks even stand once.
+    """
+    texts, ids, truth = data.texts(name), data.scene_ids(name), to_plain(data.truth(name), task.schema)
+    rows: dict[int, dict[str, Any]] = {}
+    for result in found:
+        plain = to_plain(result.objects, task.schema)
+        for place, row in enumerate(result.rows.tolist()):
+            rows[row] = {
+                "sample": row,
+                "scene": int(ids[row]),
+                "sentences": texts[row],
+                "objects": plain[place],
+                "truth": truth[row],
+                "log_prob": round(float(result.log_probs[place]), 4),
+                "scores": {key: round(float(each[place]), 4) for key, each in result.scores.items()},
+            }
+    return [rows[row] for row in sorted(rows)]
+
+
+def _write_scores(path: Path, rows: list[dict[str, Any]]) -> None:
+    names = list(rows[0]["scores"]) if rows else []
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["sample", "scene", "log_prob", *names])
+        for row in rows:
+            scores = [row["scores"][name] for name in names]
+            writer.writerow([row["sample"], row["scene"], row["log_prob"], *scores])

@@ -1,0 +1,213 @@
+"""Scenes from sentences: the LightningModule of Text2Scene (Tan, Feng and Ordonez, CVPR 2019)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import ModuleDict
+
+from seq2scene.building import build
+from seq2scene.errors import UserError
+from seq2scene.metrics.scene_scores import SceneScores, scene_scores
+from seq2scene.nets.scene_decoder import SceneDecoder, SceneNet, map_size
+from seq2scene.nets.scene_losses import doubly_stochastic, fields
+from seq2scene.scenes.batch import SceneBatch
+from seq2scene.scenes.objects import EOS, PAD, SOS, Objects
+from seq2scene.scenes.schema import Schema
+from seq2scene.search.hypotheses import Hypotheses
+from seq2scene.sequences.batch import Sentences
+from seq2scene.sequences.language import Language
+from seq2scene.tasks.task import Loss, Task
+
+
+@dataclass(frozen=True)
+class Written:
+    """Scenes that a search wrote for B texts, N of each, best first.
+
+    objects: those of all B * N scenes, the N of a text adjacent. what, where: (B * N, T, W), the attention
+    over words while each object was chosen and while it was placed. log_probs: (B, N) of the objects, END
+    included.
+    """
+
+    objects: Objects
+    what: Tensor
+    where: Tensor
+    log_probs: Tensor
+
+
+@dataclass(frozen=True)
+class Result:
+    """The generated scenes of a batch of a test set, on the CPU. rows: (B,) numbers of the samples in their
+    split. scores: of each score (B,), nan where a sample does not count.
+    """
+
+    rows: Tensor
+    objects: Objects
+    log_probs: Tensor
+    scores: dict[str, Tensor]
+
+
+class SceneTask(Task):
+    """Teacher forcing in training; in validation and tests also scenes as they are written freely, scored
+    against the true ones (``metrics.scene_scores``).
+    """
+
+    def __init__(self, config: dict[str, Any], description: dict[str, Any]) -> None:
+        super().__init__(config, description)
+        self.language = Language.from_state(description["texts"]["language"])
+        self.schema = Schema.from_state(description["schema"])
+        self.net = self._build_net()
+        self.weights = self._weights()
+        self.searches = {
+            stage: build(config[key], key) for stage, key in (("val", "val_search"), ("test", "search"))
+        }
+        self.scores = ModuleDict({stage + "_scores": SceneScores(self.schema) for stage in self.searches})
+        self.test_name = "test"
+        self.results: list[Result] = []
+        self._nll: dict[str, list[Tensor]] = {}
+
+    def _build_net(self) -> SceneNet:
+        model, schema, v = self.config["model"], self.schema, self.language.vocabulary
+        encoder = build(
+            model["encoder"],
+            "model.encoder",
+            vocabulary_size=len(v),
+            padding=v.pad,
+            sentences=schema.sentences,
+            word_vectors=self.description.get("word_vectors"),
+        )
+        canvas = build(
+            self.config["canvas"],
+            "canvas",
+            schema=schema,
+            size=map_size(schema, model["decoder"]["stride"]),
+            pictures=self.description.get("pictures"),
+        )
+        memory_size, hidden_size = encoder.output_size, model["decoder"]["hidden_size"]
+        attention = build(
+            self.config["attention"],
+            "attention",
+            query_size=hidden_size + schema.classes,
+            memory_size=memory_size,
+        )
+        attribute_attention = build(
+            self.config["attribute_attention"],
+            "attribute_attention",
+            query_size=schema.classes + (0 if attention is None else memory_size),
+            memory_size=memory_size,
+        )
+        decoder = build(
+            model["decoder"],
+            "model.decoder",
+            schema=schema,
+            canvas=canvas,
+            text_size=encoder.state_size,
+            memory_size=memory_size,
+            attention=attention,
+            attribute_attention=attribute_attention,
+        )
+        assert isinstance(decoder, SceneDecoder)
+        return SceneNet(encoder, decoder)
+
+    def _weights(self) -> dict[str, float]:
+        """Of each field of the loss, and of the attention regularisers."""
+        loss = self.config["loss"]
+        if loss["per"] not in ("field", "scene"):
+            raise UserError(f"loss.per={loss['per']} is not a choice; choose one of field, scene")
+        heads = {name: head.weight for name, head in self.schema.heads.items()}
+        return {"object": loss["object"], "place": loss["place"], **heads}
+
+    # Teacher forcing
+
+    def loss(self, batch: SceneBatch) -> Loss:
+        """The weighted sum of -log p over all fields. What it is divided by: the number of fields
+        (``loss.per=field``, the authors' code) or of scenes (``loss.per=scene``, the paper's sums).
+        """
+        memory = self.net.encode(batch.texts)
+        taught = self.net.decoder(memory, batch.target)
+        found = fields(taught, batch.target, self.schema)
+        total = sum(self.weights[name] * field.nll for name, field in found.items())
+        count = sum(field.count for field in found.values())
+        per_field = self.config["loss"]["per"] == "field"
+        normaliser = count if per_field else count.new_tensor(len(batch))
+        steps = {"what": batch.target.classes != PAD, "where": batch.target.present}
+        for name, key in (("what", "object_attention"), ("where", "attribute_attention")):
+            weight, weights = self.config["loss"][key], getattr(taught, name)
+            if weight and weights is not None:
+                each = doubly_stochastic(weights, steps[name], memory.what.mask)  # (B,), a mean over scenes
+                total = total + weight * each.mean() * normaliser
+        nll = sum(field.nll.detach() for field in found.values())
+        return Loss(total, nll, count, normaliser.to(nll.dtype))
+
+    # Free running
+
+    def write(self, texts: Sentences, stage: str = "test", **options: Any) -> Written:
+        """Searches for scenes of the ``texts`` (B * S sentences)."""
+        memory = self.net.encode(texts)
+        found = self.searches[stage](
+            self.net.decoder, memory, bos=SOS, eos=EOS, pad=PAD, unk=PAD, keep_weights=True, **options
+        )
+        return self._read(found, memory.what.mask.shape[1])
+
+    def _read(self, found: Hypotheses, words: int) -> Written:
+        classes = found.tokens.flatten(0, 1)
+        notes = found.weights
+        if notes is None:  # no text had a word
+            notes = found.log_probs.new_zeros(*found.tokens.shape, 2 * words + 2 + len(self.schema.heads))
+        objects, what, where = self.net.decoder.read_notes(classes, notes.flatten(0, 1))
+        return Written(objects, what, where, found.log_probs)
+
+    def validation_step(self, batch: SceneBatch, index: int) -> None:
+        self._evaluate(batch, "val")
+
+    def test_step(self, batch: SceneBatch, index: int) -> None:
+        self._evaluate(batch, "test")
+
+    def _evaluate(self, batch: SceneBatch, stage: str) -> None:
+        taught = self.net(batch.texts, batch.target)
+        for name, field in fields(taught, batch.target, self.schema).items():
+            self._nll.setdefault(name, []).append(torch.stack([field.nll, field.count.to(field.nll.dtype)]))
+        written = self.write(batch.texts, stage)
+        first = torch.arange(len(batch), device=written.log_probs.device) * written.log_probs.shape[1]
+        objects = written.objects[first]
+        self.scores[stage + "_scores"].update(objects, batch.truth)
+        if stage == "test":
+            scores = scene_scores(objects, batch.truth, self.schema)
+            scores = {name: values.cpu() for name, values in scores.items()}
+            self.results.append(Result(batch.rows, objects.to("cpu"), written.log_probs[:, 0].cpu(), scores))
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_scores("val")
+        super().on_validation_epoch_end()
+
+    def on_test_epoch_end(self) -> None:
+        self._log_scores("test")
+
+    def _log_scores(self, stage: str) -> None:
+        place = stage if stage == "val" else f"test/{self.test_name}"
+        names = sorted(self._nll)
+        sums = torch.stack([torch.stack(self._nll[name]).sum(0) for name in names])  # (fields, 2)
+        self._nll.clear()
+        if self.trainer.world_size > 1:
+            torch.distributed.all_reduce(sums)
+        each = sums[:, 0] / sums[:, 1].clamp(min=1)
+        for name, value in zip(names, each, strict=True):
+            self.log(f"{place}/nll_{name}", value)
+        self.log(f"{place}/loss", sums[:, 0].sum() / sums[:, 1].sum(), prog_bar=stage == "val")
+        scores = self.scores[stage + "_scores"]
+        computed = scores.compute()
+        for name, value in computed.items():
+            self.log(f"{place}/{name}", value, prog_bar=stage == "val" and name == "u_precision")
+        self.log(f"{place}/score", row_mean(computed), prog_bar=stage == "val")
+        scores.reset()
+
+
+ROW = ("u_precision", "u_recall", "b_precision", "b_recall", "pose", "expression", "u_coord")
+
+
+def row_mean(scores: dict[str, Tensor]) -> Tensor:
+    """One number to choose a checkpoint by: the mean of the row that the paper reports but for b_coord, which
+    grows when fewer objects are matched.
+    """
+    return torch.stack([scores[name].float() for name in ROW if name in scores]).mean()
