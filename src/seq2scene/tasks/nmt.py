@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.nn import ModuleDict
 
 from seq2scene.building import build
-from seq2scene.errors import UserError
 from seq2scene.metrics.bleu import CorpusBleu
 from seq2scene.metrics.chrf import CorpusChrf
 from seq2scene.metrics.perplexity import Perplexity
@@ -19,8 +17,7 @@ from seq2scene.sequences.batch import ParallelBatch, Sentences
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.padding import shift_right
 from seq2scene.tasks.task import Loss, Task
-
-ROWS = 1024  # of logits (rows, V) that exist at a time while targets are scored
+from seq2scene.tasks.words import gold_log_probs, per_sentence
 
 
 @dataclass(frozen=True)
@@ -46,11 +43,7 @@ class NMT(Task):
         self.target = Language.from_state(description["target"])
         self.net = self._build_net()
         self.smoothing = config["loss"]["smoothing"]
-        if config["loss"]["per"] not in ("token", "sentence"):
-            raise UserError(
-                f"loss.per={config['loss']['per']} is not a choice; choose one of token, sentence"
-            )
-        self.per_sentence = config["loss"]["per"] == "sentence"
+        self.per_sentence = per_sentence(config["loss"])
         self.searches = {
             stage: build(config[key], key) for stage, key in (("val", "val_search"), ("test", "search"))
         }
@@ -107,12 +100,7 @@ class NMT(Task):
         """log p (B, T) of each target word and EOS after those before it, 0 on padding; never smoothed."""
         gold = batch.target
         features, _ = self.net(batch.source, shift_right(gold.ids, self.target.vocabulary.bos))
-        rows = zip(features[gold.mask].split(ROWS), gold.ids[gold.mask].split(ROWS), strict=True)
-        output = self.net.decoder.output
-        parts = [output(x).log_softmax(1, torch.float32).gather(1, y.unsqueeze(1)) for x, y in rows]
-        log_probs = torch.zeros_like(gold.ids, dtype=torch.float32)
-        log_probs[gold.mask] = torch.cat(parts).squeeze(1)
-        return log_probs
+        return gold_log_probs(features, gold, self.net.decoder.output)
 
     def forced_weights(self, batch: ParallelBatch) -> Tensor | None:
         """Attention (B, T, S) while the targets are force-decoded, EOS the last of the T steps; None without
