@@ -22,7 +22,8 @@ CONFIGS = sorted([*(ROOT / "conf").rglob("*.yaml"), *(ROOT / "experiments").rglo
 # A module imports from its own part and from the floors below it.
 FLOORS = (
     {"errors"},
-    {"building", "sequences", "scenes"},
+    {"building", "sequences"},
+    {"scenes"},
     {"attention"},
     {"nets"},
     {"search", "metrics", "painting"},

@@ -205,7 +205,8 @@ class SceneModule(TextModule):
         targets, padding = self.schema.with_end(objects), self.reader.language.vocabulary.pad
 
         def collate(rows: np.ndarray) -> SceneBatch:
-            which, scenes = torch.from_numpy(rows), torch.from_numpy(samples.scenes[rows])
+            which = torch.from_numpy(rows.copy())  # a batch may be read backwards, which tensors cannot
+            scenes = torch.from_numpy(samples.scenes[rows])
             lengths = samples.lengths[which].flatten()
             ids = pad_flat(samples.ids, samples.starts[which].flatten(), lengths, padding)
             target = targets[scenes]

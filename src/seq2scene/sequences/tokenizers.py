@@ -8,6 +8,7 @@ import io
 import re
 import string
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import ClassVar, Protocol
 
 from seq2scene.errors import UserError
@@ -183,8 +184,10 @@ class Words(Treebank):
         self.stop_words = list(stop_words or [])
         self._left_out = frozenset(self.stop_words)
 
+        self._read = lru_cache(maxsize=2**17)(super().split)  # texts are read once to count, once to encode
+
     def split(self, text: str) -> list[str]:
-        tokens = (token.translate(PUNCTUATION) for token in super().split(text))
+        tokens = (token.translate(PUNCTUATION) for token in self._read(text))
         return [token for token in tokens if token.isalpha() and token not in self._left_out]
 
     def state(self) -> dict:

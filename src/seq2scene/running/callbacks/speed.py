@@ -1,16 +1,16 @@
-"""How fast training goes, in target tokens per second."""
+"""How fast training goes, in target tokens per second, or in scenes."""
 
 import time
 from typing import Any
 
 import pytorch_lightning as pl
 
-from seq2scene.sequences.batch import ParallelBatch
+from seq2scene.scenes.batch import SceneBatch
 
 
 class Speed(pl.Callback):
-    """Logs ``train/tokens_per_second`` over the last ``every_n_steps`` batches: real target tokens of all
-    ranks.
+    """Logs ``train/tokens_per_second`` over the last ``every_n_steps`` batches, real target tokens of all
+    ranks, or ``train/scenes_per_second`` where batches are of scenes.
 
     It reads lengths that are on the CPU and asks nothing of the device, so what it shows is how fast steps
     are given out; over many steps that is how fast they are done.
@@ -18,7 +18,7 @@ class Speed(pl.Callback):
 
     def __init__(self, every_n_steps: int = 50) -> None:
         self.every_n_steps = every_n_steps
-        self._tokens, self._batches, self._since = 0, 0, 0.0
+        self._done, self._batches, self._since = 0, 0, 0.0
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         shares = {f"data/real_{side}_tokens": s for side, s in trainer.datamodule.padding_efficiency.items()}
@@ -32,15 +32,17 @@ class Speed(pl.Callback):
         self._start()
 
     def _start(self) -> None:
-        self._tokens, self._batches, self._since = 0, 0, time.perf_counter()
+        self._done, self._batches, self._since = 0, 0, time.perf_counter()
 
     def on_train_batch_end(
-        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: ParallelBatch, index: int
+        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
-        self._tokens += int(batch.target.lengths.sum())
+        scenes = isinstance(batch, SceneBatch)
+        self._done += len(batch) if scenes else int(batch.target.lengths.sum())
         self._batches += 1
         if self._batches < self.every_n_steps:
             return
-        speed = self._tokens * trainer.world_size / (time.perf_counter() - self._since)
-        module.log("train/tokens_per_second", speed, prog_bar=True, batch_size=len(batch))
+        speed = self._done * trainer.world_size / (time.perf_counter() - self._since)
+        name = f"train/{'scenes' if scenes else 'tokens'}_per_second"
+        module.log(name, speed, prog_bar=True, batch_size=len(batch))
         self._start()
