@@ -166,9 +166,14 @@ class Placed:
         return THINGS[self.name].kind
 
     @property
+    def variant(self) -> int:
+        """Number of its clip art among those of its type: a child has one of 35 of its own."""
+        return 5 * self.pose + self.expression if self.kind == "child" else int(self.name[2:])
+
+    @property
     def picture(self) -> str:
-        """Name of its clip art: a child has one of 35."""
-        return f"{self.name}_{5 * self.pose + self.expression}s" if self.kind == "child" else f"{self.name}s"
+        """Name of its clip art."""
+        return f"{self.name}_{self.variant}s" if self.kind == "child" else f"{self.name}s"
 
     @property
     def scale(self) -> float:

@@ -11,18 +11,15 @@ is a plain split. No two lines of the three sets are equal in any of the languag
 """
 
 import hashlib
-import json
-import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
+from seq2scene.data.park.folders import ensure_folder, is_written, write_folder, write_lines
 from seq2scene.data.park.grammar import LANGUAGES, links, text
 from seq2scene.data.park.meaning import Message
 from seq2scene.data.park.sampling import sample_scene
 from seq2scene.data.park.telling import tell
-from seq2scene.errors import UserError
 
 VERSION = 1  # raise it whenever the same seed would give other files
 SPLITS = ("train", "val", "test")
@@ -64,59 +61,37 @@ def write_park(folder: Path, seed: int = 0, train: int = 8000, val: int = 500, t
     Raises:
         UserError: the folder exists and is not empty, or cannot be made.
     """
-    folder = Path(folder)
     splits = split_messages(seed, train, val, test)
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
-            draft = Path(temporary) / "park"
-            draft.mkdir()
-            for split, messages in splits.items():
-                _write_split(draft, split, messages)
-            facts = json.dumps(_facts(seed, train, val, test), indent=1)
-            (draft / "park.json").write_text(facts + "\n", encoding="utf-8")
-            os.rename(draft, folder)
-    except OSError as error:
-        raise UserError(f"cannot write the park to {folder}: {error.strerror}") from error
+    write_folder(folder, _facts(seed, train, val, test), lambda draft: _write_splits(draft, splits))
 
 
 def park_is_written(folder: Path, seed: int = 0, train: int = 8000, val: int = 500, test: int = 500) -> bool:
     """Whether the folder holds just this park, written by this version of the generator."""
-    try:
-        return json.loads((Path(folder) / "park.json").read_text("utf-8")) == _facts(seed, train, val, test)
-    except (OSError, ValueError):
-        return False
+    return is_written(folder, _facts(seed, train, val, test))
 
 
 def ensure_park(root: Path, seed: int = 0, train: int = 8000, val: int = 500, test: int = 500) -> Path:
     """The folder of a park under ``root``, written on first use; parks that differ lie in different folders.
 
-    Processes may race: each writes a draft beside the folder, one gets to rename its draft, and all use that.
-
     Raises:
         UserError: the folder cannot be written, or holds something else.
     """
     folder = Path(root) / f"v{VERSION}-seed{seed}-{train}-{val}-{test}"
-    if not park_is_written(folder, seed, train, val, test):
-        try:
-            write_park(folder, seed, train, val, test)
-        except UserError:
-            if not park_is_written(folder, seed, train, val, test):
-                raise
-    return folder
+
+    def write(draft: Path) -> None:
+        _write_splits(draft, split_messages(seed, train, val, test))
+
+    return ensure_folder(folder, _facts(seed, train, val, test), write)
 
 
 def _facts(seed: int, train: int, val: int, test: int) -> dict[str, int]:
     return {"version": VERSION, "seed": seed, "train": train, "val": val, "test": test}
 
 
-def _write_split(folder: Path, split: str, messages: list[Message]) -> None:
-    for language in LANGUAGES:
-        _write_lines(folder / f"{split}.{language}", [text(message, language) for message in messages])
-    for source, target in ALIGNED:
-        lines = [" ".join(f"{i}-{j}" for i, j in links(message, source, target)) for message in messages]
-        _write_lines(folder / f"{split}.{source}-{target}.links", lines)
-
-
-def _write_lines(path: Path, lines: list[str]) -> None:
-    path.write_bytes("".join(f"{line}\n" for line in lines).encode("utf-8"))
+def _write_splits(folder: Path, splits: dict[str, list[Message]]) -> None:
+    for split, messages in splits.items():
+        for language in LANGUAGES:
+            write_lines(folder / f"{split}.{language}", [text(message, language) for message in messages])
+        for source, target in ALIGNED:
+            lines = [" ".join(f"{i}-{j}" for i, j in links(message, source, target)) for message in messages]
+            write_lines(folder / f"{split}.{source}-{target}.links", lines)

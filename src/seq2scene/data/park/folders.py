@@ -1,0 +1,60 @@
+"""Folders that a generator writes on first use: all their files at once, and recognised by ``park.json``."""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from seq2scene.errors import UserError
+
+Facts = Mapping[str, int]
+
+
+def write_folder(folder: Path, facts: Facts, write: Callable[[Path], None]) -> None:
+    """Let ``write`` fill a draft and rename it to the folder: a reader sees all of the files or none.
+
+    Raises:
+        UserError: the folder exists and is not empty, or cannot be made.
+    """
+    folder = Path(folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
+            draft = Path(temporary) / "park"
+            draft.mkdir()
+            write(draft)
+            (draft / "park.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+            os.rename(draft, folder)
+    except OSError as error:
+        raise UserError(f"cannot write the park to {folder}: {error.strerror}") from error
+
+
+def is_written(folder: Path, facts: Facts) -> bool:
+    """Whether the folder holds just what these facts say, written by this version of the generator."""
+    try:
+        return json.loads((Path(folder) / "park.json").read_text("utf-8")) == facts
+    except (OSError, ValueError):
+        return False
+
+
+def ensure_folder(folder: Path, facts: Facts, write: Callable[[Path], None]) -> Path:
+    """The folder, written on first use.
+
+    Processes may race: each writes a draft beside the folder, one gets to rename its draft, and all use that.
+
+    Raises:
+        UserError: the folder cannot be written, or holds something else.
+    """
+    if not is_written(folder, facts):
+        try:
+            write_folder(folder, facts, write)
+        except UserError:
+            if not is_written(folder, facts):
+                raise
+    return folder
+
+
+def write_lines(path: Path, lines: list[str]) -> None:
+    """Write a text file, the same bytes on every system."""
+    path.write_bytes("".join(f"{line}\n" for line in lines).encode("utf-8"))

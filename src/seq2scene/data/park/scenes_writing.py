@@ -1,0 +1,74 @@
+"""The park's scenes on disk, in the format of AbstractScenes_v1.1, so that one reader serves both.
+
+``Scenes_10020.txt``: a first line with the number of scenes, then of each scene the number of its set (ten
+scenes in a row are a set) and of its things, and a line for each thing: picture, type, number of the picture
+among those of its type, x, y, depth, flip. ``SimpleSentences/SimpleSentences{1,2}_10020.txt``: three
+sentences for each scene, told twice over: scene, number of the sentence, sentence. ``Pngs``: the clip art.
+``splits/text2scene_{train,val,test}.txt``: scenes, one a line. The 10020 is part of the published names.
+"""
+
+from pathlib import Path
+from random import Random
+
+from seq2scene.data.park.describing import describe
+from seq2scene.data.park.drawing import clip_art
+from seq2scene.data.park.folders import ensure_folder, write_lines
+from seq2scene.data.park.grammar import text
+from seq2scene.data.park.sampling import ORDER, sample_scene
+from seq2scene.data.park.world import Placed, Scene
+
+VERSION = 1  # raise it whenever the same seed would give other files: other drawings too
+GROUPS = (1, 2)
+SCENES_IN_SET = 10
+
+
+def ensure_scenes(root: Path, seed: int = 0, train: int = 6000, val: int = 300, test: int = 300) -> Path:
+    """The folder of the scenes under ``root``, written on first use; other scenes lie in other folders.
+
+    Raises:
+        UserError: the folder cannot be written, or holds something else.
+    """
+    sizes = {"train": train, "val": val, "test": test}
+    folder = Path(root) / f"scenes-v{VERSION}-seed{seed}-{train}-{val}-{test}"
+    facts = {"version": VERSION, "seed": seed, **sizes}
+    return ensure_folder(folder, facts, lambda draft: _write(draft, seed, sizes))
+
+
+def _write(folder: Path, seed: int, sizes: dict[str, int]) -> None:
+    rng = Random(seed)
+    scenes = [sample_scene(rng) for _ in range(sum(sizes.values()))]
+    write_lines(folder / "Scenes_10020.txt", _scene_lines(scenes))
+    for name in ("SimpleSentences", "Pngs", "splits"):
+        (folder / name).mkdir()
+    for group in GROUPS:
+        write_lines(
+            folder / "SimpleSentences" / f"SimpleSentences{group}_10020.txt", _sentence_lines(scenes, rng)
+        )
+    first = 0
+    for split, size in sizes.items():
+        write_lines(folder / "splits" / f"text2scene_{split}.txt", list(map(str, range(first, first + size))))
+        first += size
+    for name, png in clip_art().items():
+        (folder / "Pngs" / f"{name}.png").write_bytes(png)
+
+
+def _scene_lines(scenes: list[Scene]) -> list[str]:
+    lines = [str(len(scenes))]
+    for number, scene in enumerate(scenes):
+        lines.append(f"{number // SCENES_IN_SET}\t{len(scene.things)}")
+        lines += map(_thing_line, scene.things)
+    return lines
+
+
+def _thing_line(thing: Placed) -> str:
+    kind = next(i for i, prefix in enumerate(ORDER) if thing.name.startswith(prefix))
+    fields = (f"{thing.picture}.png", kind, thing.variant, thing.x, thing.y, thing.z, thing.flip)
+    return "\t".join(map(str, fields))
+
+
+def _sentence_lines(scenes: list[Scene], rng: Random) -> list[str]:
+    lines = []
+    for number, scene in enumerate(scenes):
+        lines += [f"{number}\t{k}\t{text(m, 'en')}" for k, m in enumerate(describe(scene, rng))]
+        lines.append("")
+    return lines
