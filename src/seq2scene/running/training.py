@@ -85,7 +85,7 @@ def _train(config: dict[str, Any], overrides: list[str], folder: Path, start: Pa
     try:
         trainer.fit(task, datamodule=data, ckpt_path=start)
         if trainer.is_global_zero and "csv" in config["logger"]:
-            save_picture(folder / "curves.png", draw_curves(folder / "metrics.csv", ("perplexity", "bleu")))
+            save_picture(folder / "curves.png", draw_curves(folder / "metrics.csv", task.curves))
         monitored = trainer.checkpoint_callback
         best = monitored and monitored.best_model_score
         results = {}

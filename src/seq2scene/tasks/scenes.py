@@ -53,6 +53,9 @@ class SceneTask(Task):
     against the true ones (``metrics.scene_scores``).
     """
 
+    says_perplexity = False
+    curves = ("loss", "score", "u_recall", "pose")
+
     def __init__(self, config: dict[str, Any], description: dict[str, Any]) -> None:
         super().__init__(config, description)
         self.language = Language.from_state(description["texts"]["language"])

@@ -38,6 +38,9 @@ class Task(pl.LightningModule):
     once before the step, puts that right.
     """
 
+    says_perplexity = True  # whether e to the loss means something
+    curves = ("perplexity", "bleu")  # of what learning curves are drawn
+
     def __init__(self, config: dict[str, Any], description: dict[str, Any]) -> None:
         super().__init__()
         self.save_hyperparameters(logger=False)
@@ -53,7 +56,8 @@ class Task(pl.LightningModule):
         self._normaliser = loss.normaliser if self._normaliser is None else self._normaliser + loss.normaliser
         per_position = loss.nll / loss.count
         self.log("train/loss", per_position, prog_bar=True, batch_size=len(batch))
-        self.log("train/perplexity", per_position.exp(), prog_bar=True, batch_size=len(batch))
+        if self.says_perplexity:
+            self.log("train/perplexity", per_position.exp(), prog_bar=True, batch_size=len(batch))
         return loss.total
 
     def configure_gradient_clipping(
