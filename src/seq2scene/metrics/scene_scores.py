@@ -1,0 +1,121 @@
+"""How like the true scene a generated one is (as Text2Scene is evaluated, Tan et al. 2019).
+
+The objects of a scene are its unigrams, the pairs of them whose boxes overlap its bigrams. Both are matched
+greedily within their classes, by how alike their places are, and counted.
+"""
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from seq2scene.metrics.matching import compare_pairs, likeness, match, overlapping_pairs
+from seq2scene.scenes.objects import Objects
+from seq2scene.scenes.schema import Schema
+
+GRAMS = ("u_precision", "u_recall", "u_f3", "u_coord", "b_precision", "b_recall", "b_f3", "b_coord")
+TOLD = ("b_precision", "b_recall", "b_f3", "b_coord_masked")  # means over the scenes with bigrams to find
+
+
+class SceneScores(Metric):
+    """The means of ``scene_scores`` over scenes, each 0 to 1, by the same names; from sums that add up over
+    batches and ranks.
+
+    b_precision, b_recall and b_f3 are means over the scenes with b_recall >= 0. b_coord is one over all
+    scenes, as in the authors' evaluation, and b_coord_masked over those with b_recall >= 0, as in their log of
+    training. NaN where nothing was counted.
+    """
+
+    is_differentiable = False
+    higher_is_better = True
+    full_state_update = False
+
+    sums: Tensor  # (scores,)
+    counts: Tensor  # (scores,) scenes that each is a mean over
+
+    def __init__(self, schema: Schema) -> None:
+        super().__init__()
+        self.schema = schema
+        self.names = (*GRAMS, *schema.heads, "b_coord_masked")
+        for state in ("sums", "counts"):
+            self.add_state(state, torch.zeros(len(self.names), dtype=torch.float64), dist_reduce_fx="sum")
+
+    def update(self, prediction: Objects, truth: Objects) -> None:
+        """Adds scenes: what was generated and what is true, neither cut nor put on the grid."""
+        scores = scene_scores(prediction, truth, self.schema)
+        scores["b_coord_masked"] = scores["b_coord"]
+        told = scores["b_recall"] >= 0
+        counted = {name: told if name in TOLD else torch.ones_like(told) for name in self.names}
+        self.sums += torch.stack([(scores[name].double() * counted[name]).sum() for name in self.names])
+        self.counts += torch.stack([counted[name].sum() for name in self.names])
+
+    def compute(self) -> dict[str, Tensor]:
+        return dict(zip(self.names, self.sums / self.counts, strict=True))
+
+
+def scene_scores(prediction: Objects, truth: Objects, schema: Schema) -> dict[str, Tensor]:
+    """Each score (B,) float32, 0 to 1, of each scene.
+
+    u_precision, u_recall: matched objects over predicted and over true ones. u_f3: their F measure, recall
+    weighed 9. u_coord: the mean likeness of the places of matched objects. b_...: the same of bigrams, their
+    places the polar coordinates of one object about the other. Each head's name: the share of the matched
+    objects, of the classes that the head is about, with the true attribute. What has nothing to count is 0;
+    but b_recall is -1 where the truth has no bigrams and anything was predicted.
+    """
+    predicted, true = _in_order(prediction), _in_order(truth)
+    canvas = torch.tensor(schema.canvas, device=predicted.places.device)
+    centres, true_centres = predicted.places / canvas, true.places / canvas
+
+    same = predicted.classes.unsqueeze(2) == true.classes.unsqueeze(1)
+    similarity = likeness(*(centres.unsqueeze(2) - true_centres.unsqueeze(1)).unbind(3))
+    matched = match(similarity, same & predicted.present.unsqueeze(2))
+    objects = _shares(matched, similarity, predicted.present, true.present)
+
+    pairs = overlapping_pairs(predicted.classes, centres, schema.boxes(predicted), predicted.present)
+    true_pairs = overlapping_pairs(true.classes, true_centres, schema.boxes(true), true.present)
+    similarity, same = compare_pairs(pairs, true_pairs)
+    bigrams = _shares(match(similarity, same), similarity, pairs.present, true_pairs.present)
+    without = predicted.present.any(1) & ~true_pairs.present.any(1)
+    bigrams["recall"] = bigrams["recall"].masked_fill(without, -1)
+
+    scores = {f"u_{name}": values for name, values in objects.items()}
+    scores |= {f"b_{name}": values for name, values in bigrams.items()}
+    for head in schema.heads:
+        about = matched & schema.has(head).to(matched.device)[predicted.classes].unsqueeze(2)
+        right = predicted.attributes[head].unsqueeze(2) == true.attributes[head].unsqueeze(1)
+        scores[head] = _ratio((about & right).flatten(1), about.flatten(1))
+    return scores
+
+
+def _shares(matched: Tensor, similarity: Tensor, predicted: Tensor, true: Tensor) -> dict[str, Tensor]:
+    """How many of the items present, (B, P) predicted and (B, Q) true, were matched, and how well."""
+    both = matched.flatten(1)
+    precision, recall = _ratio(both, predicted), _ratio(both, true)
+    return {
+        "precision": precision,
+        "recall": recall,
+        "f3": 10 * precision * recall / (recall + 9 * precision).where(both.any(1), 1),
+        "coord": (similarity * matched).sum((1, 2)) / both.sum(1).clamp(min=1),
+    }
+
+
+def _ratio(some: Tensor, of: Tensor) -> Tensor:
+    """(B,) the number of ``some`` (B, N) for each one of ``of`` (B, M); 0 where there is none of these."""
+    return some.sum(1).float() / of.sum(1).clamp(min=1)
+
+
+def _in_order(objects: Objects) -> Objects:
+    """The objects of each scene by class, pose, expression, x and y: the order in which they are matched, and
+    in which an overlapping pair has its direction.
+    """
+    zeros = torch.zeros_like(objects.classes)
+    x, y = objects.places.unbind(2)
+    pose, expression = (objects.attributes.get(name, zeros) for name in ("pose", "expression"))
+    classes = objects.classes.where(objects.present, torch.iinfo(torch.int64).max)  # padding last
+    order = torch.arange(classes.shape[1], device=classes.device).expand_as(classes)
+    for key in (y, x, expression, pose, classes):  # stable sorts, the one that counts most at last
+        order = order.gather(1, key.gather(1, order).argsort(dim=1, stable=True))
+    return Objects(
+        objects.classes.gather(1, order),
+        objects.places.gather(1, order.unsqueeze(2).expand_as(objects.places)),
+        {name: values.gather(1, order) for name, values in objects.attributes.items()},
+    )

@@ -1,0 +1,246 @@
+"""Scenes of clip art painted on the device: all scenes of a batch at once, as tensor operations.
+
+Pictures are laid over the canvas in the order of the objects by ``over`` (Porter and Duff 1984). Every
+picture is resampled beforehand, at each scale and for the resolution of the canvas, into one atlas; what is
+left to do is to read the atlas at an offset and to blend. Colours in the atlas are multiplied by their alpha,
+so that the colour of a transparent pixel cannot bleed into its neighbours.
+"""
+
+from collections.abc import Iterable, Mapping
+from io import BytesIO
+from math import ceil
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor, nn
+from torch.nn.functional import grid_sample, interpolate
+
+from seq2scene.errors import UserError
+from seq2scene.scenes.objects import FIRST_CLASS, Objects
+from seq2scene.scenes.schema import Schema
+
+BACKGROUND = "background"
+ATLAS_WIDTH = 1024
+
+
+class SpritePainter(nn.Module):
+    """Paints scenes of clip art at ``width`` x ``height`` pixels, whatever the size of the schema's canvas.
+
+    pictures: PNG files as (bytes,) uint8 by their names without ".png": one of each object, see
+    ``picture_name``, and ``background``, which is stretched over the canvas.
+    whole_canvas: blend over all pixels of the canvas instead of each object's rectangle: the same picture,
+    with more arithmetic but no shape that depends on the data, hence no wait for the device. None: whichever
+    is the fastest, the rectangles on the CPU and the whole canvas elsewhere.
+
+    An object is centred on its place, to fractions of a pixel, at the scale of its attribute ``size`` and
+    mirrored left to right where ``flip`` is 1; an attribute without a head counts as 0. What lies outside the
+    canvas is cut off. Pictures are (3, height, width) float32 of RGB from 0 to 1. Buffers are made from the
+    pictures and are not part of the state of a checkpoint.
+
+    Raises:
+        UserError: a picture is missing or is no PNG.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        pictures: Mapping[str, Tensor],
+        width: int,
+        height: int,
+        whole_canvas: bool | None = None,
+    ) -> None:
+        super().__init__()
+        self.width, self.height, self.whole_canvas = width, height, whole_canvas
+        across, down = width / schema.canvas[0], height / schema.canvas[1]
+        poses, expressions = schema.sizes.shape[1:3]
+        table = torch.zeros(schema.classes, poses, expressions, len(schema.scales), dtype=torch.int64)
+        sprites = [Sprite(torch.zeros(4, 1, 1), 0, 0, 0, 0)]  # number 0, where there is no object
+        numbers: dict[str, Tensor] = {}
+        for place in np.ndindex(len(schema.names), poses, expressions):
+            name = picture_name(pictures, schema.names[place[0]], place[1] * expressions + place[2])
+            if name not in numbers:
+                picture = premultiplied(open_picture(pictures, name))
+                numbers[name] = torch.arange(len(sprites), len(sprites) + len(schema.scales))
+                sprites += [shrink(picture, scale * across, scale * down) for scale in schema.scales]
+            table[FIRST_CLASS + place[0], place[1], place[2]] = numbers[name]
+        background = premultiplied(open_picture(pictures, BACKGROUND))[:3]
+        background = interpolate(background[None], (height, width), mode="bilinear", antialias=True)[0]
+        atlas, corners = pack([sprite.pixels for sprite in sprites])
+        self.register_buffer("background", background, persistent=False)
+        self.register_buffer("atlas", atlas, persistent=False)  # (4, rows, columns) premultiplied RGBA
+        self.register_buffer("numbers", table, persistent=False)
+        self.register_buffer("corners", corners, persistent=False)  # (sprites, 2) left, top in the atlas
+        frames = torch.tensor([[s.pixels.shape[2], s.pixels.shape[1]] for s in sprites])
+        self.register_buffer("frames", frames, persistent=False)  # (sprites, 2) width, height in the atlas
+        insets = torch.tensor([[s.left, s.top] for s in sprites], dtype=torch.float32)
+        self.register_buffer("insets", insets, persistent=False)  # where in its frame a picture begins
+        extents = torch.tensor([[s.width, s.height] for s in sprites], dtype=torch.float32)
+        self.register_buffer("extents", extents, persistent=False)  # of the picture, in canvas pixels
+        self.register_buffer("zoom", torch.tensor([across, down]), persistent=False)
+
+    @torch.no_grad()
+    def paint(self, objects: Objects) -> Tensor:
+        """Objects of B scenes -> (B, T + 1, 3, height, width): the background, then the scene after each step.
+
+        A step without an object (EOS, PAD) leaves the canvas as it was.
+        """
+        scenes, steps = objects.classes.shape
+        canvases = self.background.new_empty(scenes, steps + 1, *self.background.shape)
+        canvases[:, 0] = self.background
+        starts = torch.arange(scenes, device=canvases.device) * ((steps + 1) * self.background.numel())
+        for step in range(steps):
+            canvases[:, step + 1] = canvases[:, step]
+            starts = starts + self.background.numel()
+            self._blend(canvases.view(-1), starts, _step(objects, step))
+        return canvases
+
+    @torch.no_grad()
+    def place(self, canvas: Tensor, objects: Objects) -> Tensor:
+        """Canvases (N, 3, height, width) and one object for each, T = 1 -> new canvases."""
+        canvas = canvas.clone(memory_format=torch.contiguous_format)
+        starts = torch.arange(len(canvas), device=canvas.device) * self.background.numel()
+        self._blend(canvas.view(-1), starts, _step(objects, 0))
+        return canvas
+
+    def blank(self, scenes: int) -> Tensor:
+        """The canvas before the first object, (scenes, 3, height, width); not to be written to."""
+        return self.background.expand(scenes, -1, -1, -1)
+
+    def _blend(self, pixels: Tensor, starts: Tensor, objects: Objects) -> None:
+        """Lays an object over each of N canvases, which begin at ``starts`` (N,) in ``pixels`` (any,)."""
+        sprite = self._sprites(objects)  # (N,)
+        extent, inset, frame = self.extents[sprite], self.insets[sprite], self.frames[sprite]
+        left_top = objects.places * self.zoom - extent / 2
+        scene, x, y = self._covered(left_top - inset, frame, objects.present)
+        # where in the atlas to read each pixel; on the outermost pixels of a frame all is transparent
+        u = x + 0.5 - left_top[:, 0][scene]
+        v = y + 0.5 - left_top[:, 1][scene]
+        if "flip" in objects.attributes:
+            u = torch.where((objects.attributes["flip"] == 1)[scene], extent[:, 0][scene] - u, u)
+        points = [
+            ((offset + inset[:, axis][scene]).clamp(min=0.5).minimum(frame[:, axis][scene] - 0.5))
+            + self.corners[sprite, axis][scene]
+            for axis, offset in enumerate((u, v))
+        ]
+        rows, columns = self.atlas.shape[1:]
+        grid = torch.stack([points[0] * (2 / columns) - 1, points[1] * (2 / rows) - 1], dim=1)
+        over = grid_sample(self.atlas[None], grid[None, None], mode="bilinear", align_corners=False)[0, :, 0]
+        channel = torch.arange(3, device=x.device)[:, None] * (self.width * self.height)
+        index = channel + (starts[scene] + y * self.width + x)  # (3, pixels)
+        pixels[index] = over[:3] + pixels[index] * (1 - over[3])
+
+    def _sprites(self, objects: Objects) -> Tensor:
+        none = torch.zeros_like(objects.classes)
+        pose, expression, size = (
+            objects.attributes.get(name, none) for name in ("pose", "expression", "size")
+        )
+        return self.numbers[objects.classes, pose, expression, size]
+
+    def _covered(self, left_top: Tensor, frame: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The scene, x and y of every canvas pixel to blend, each (pixels,) int64."""
+        whole = self.whole_canvas if self.whole_canvas is not None else left_top.device.type != "cpu"
+        if whole:
+            sides = (len(left_top), self.height, self.width)
+            scene, y, x = (
+                torch.arange(side, device=left_top.device).view([-1 if i == axis else 1 for i in range(3)])
+                for axis, side in enumerate(sides)
+            )
+            return scene.expand(sides).flatten(), x.expand(sides).flatten(), y.expand(sides).flatten()
+        limit = torch.tensor([self.width, self.height], device=left_top.device)
+        first = left_top.floor().long().clamp(min=0)
+        last = torch.minimum((left_top + frame).ceil().long(), limit)
+        width, height = (last - first).clamp(min=0).unbind(1)
+        areas = width * height * present
+        scene = torch.repeat_interleave(areas)
+        offset = torch.arange(len(scene), device=scene.device) - (areas.cumsum(0) - areas)[scene]
+        row = offset // width[scene]
+        return scene, offset - row * width[scene] + first[:, 0][scene], row + first[:, 1][scene]
+
+
+class Sprite(NamedTuple):
+    """A picture ready for the atlas.
+
+    pixels: (4, rows, columns) premultiplied, transparent at the outermost. left, top: where in it the picture
+    begins. width, height: of the picture, in pixels, not whole.
+    """
+
+    pixels: Tensor
+    left: int
+    top: int
+    width: float
+    height: float
+
+
+def picture_name(pictures: Iterable[str], name: str, variant: int) -> str:
+    """The picture of an object class: ``s_3s``, or one of its variants, ``hb0_12s``, where it has them.
+
+    variant: pose * number of expressions + expression.
+    """
+    return f"{name}s" if f"{name}s" in pictures else f"{name}_{variant}s"
+
+
+def open_picture(pictures: Mapping[str, Tensor], name: str) -> Image.Image:
+    """A picture as RGBA. Raises UserError if it is missing or no picture."""
+    if name not in pictures:
+        raise UserError(f"the clip art lacks {name}.png")
+    try:
+        return Image.open(BytesIO(pictures[name].numpy().tobytes())).convert("RGBA")
+    except (UnidentifiedImageError, OSError) as error:
+        raise UserError(f"the clip art {name}.png is no picture that can be read: {error}") from None
+
+
+def premultiplied(picture: Image.Image) -> Tensor:
+    """(4, height, width) float32 from 0 to 1, the colours multiplied by alpha."""
+    pixels = torch.from_numpy(np.asarray(picture, dtype=np.float32) / 255).permute(2, 0, 1)
+    return torch.cat([pixels[:3] * pixels[3:], pixels[3:]])
+
+
+def shrink(picture: Tensor, across: float, down: float) -> Sprite:
+    """A premultiplied picture (4, height, width) at another scale, below 1 or above."""
+    (height, width), (top, left) = picture.shape[1:], (_margin(down), _margin(across))
+    pixels = _resampling(height, down, top) @ picture @ _resampling(width, across, left).T
+    return Sprite(pixels, left, top, width * across, height * down)
+
+
+def pack(pictures: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Puts (C, height, width) pictures on shelves of one atlas -> it and each one's left, top (pictures, 2)."""
+    columns = max(ATLAS_WIDTH, *(picture.shape[2] for picture in pictures))
+    corners = torch.zeros(len(pictures), 2, dtype=torch.int64)
+    left = top = shelf = 0
+    tallest_first = sorted(range(len(pictures)), key=lambda i: -pictures[i].shape[1])
+    for i in tallest_first:
+        _, height, width = pictures[i].shape
+        if left + width > columns:
+            left, top, shelf = 0, top + shelf, 0
+        corners[i] = torch.tensor([left, top])
+        left, shelf = left + width, max(shelf, height)
+    atlas = pictures[0].new_zeros(len(pictures[0]), top + shelf, columns)
+    for picture, (left, top) in zip(pictures, corners.tolist(), strict=True):
+        atlas[:, top : top + picture.shape[1], left : left + picture.shape[2]] = picture
+    return atlas, corners
+
+
+def _margin(scale: float) -> int:
+    """Pixels around a resampled picture, enough that the outermost are transparent."""
+    return ceil(max(scale, 1.0) + 0.5)
+
+
+def _resampling(size: int, scale: float, margin: int) -> Tensor:
+    """(resampled pixels, size): the weights of a triangle filter as wide as two pixels, of the coarser of the
+    two grids. Beyond its edge a picture is transparent. Scale 1 is the identity.
+    """
+    reach = max(1.0, 1 / scale)  # in pixels of the picture
+    beyond = ceil(reach) + margin
+    centres = (torch.arange(ceil(size * scale) + 2 * margin, dtype=torch.float64) + 0.5 - margin) / scale
+    samples = torch.arange(-beyond, size + beyond, dtype=torch.float64) + 0.5
+    weights = (1 - (centres[:, None] - samples).abs() / reach).clamp(min=0)
+    inside = weights[:, beyond : size + beyond]
+    return (inside / weights.sum(1, keepdim=True).clamp(min=1e-12)).float()
+
+
+def _step(objects: Objects, step: int) -> Objects:
+    """The objects of one step, classes (B,)."""
+    attributes = {name: values[:, step] for name, values in objects.attributes.items()}
+    return Objects(objects.classes[:, step], objects.places[:, step], attributes)
