@@ -74,7 +74,8 @@ class SceneDecoder(nn.Module):
     stride: h has so many times fewer columns and rows than the grid; 1 in the paper. text_size: features of
     the text's last state, projected where it is not hidden_size. attention, attribute_attention: as
     ``seq2scene.attention`` builds them, or None. attention_size, classifier_size, widths: of the inner layers
-    (``ObjectDecoder``, ``AttributeDecoder``). spatial: whether the attribute decoder reweights h_t.
+    (``ObjectDecoder``, ``AttributeDecoder``). spatial: whether the attribute decoder reweights h_t; rescale:
+    with a map of mean 1 instead of sum 1.
 
     Raises UserError where the grid is not divisible by the stride.
     """
@@ -94,6 +95,7 @@ class SceneDecoder(nn.Module):
         widths: tuple[int, ...] = (512, 256, 256),
         batch_norm: bool = True,
         spatial: bool = True,
+        rescale: bool = False,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -127,6 +129,7 @@ class SceneDecoder(nn.Module):
             stride,
             batch_norm,
             spatial,
+            rescale,
         )
 
     def memory(self, words: Tensor, mask: Tensor, last: Tensor) -> SceneMemory:

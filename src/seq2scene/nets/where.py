@@ -20,7 +20,8 @@ class AttributeDecoder(nn.Module):
     object decoder read, if that read anything.
 
     outputs: channels of the maps. stride: the maps are so many times finer than h_t in each direction, by
-    sub-pixel convolution (Shi et al. 2016).
+    sub-pixel convolution (Shi et al. 2016). rescale: the map that reweights h_t has mean 1; in the paper it
+    sums to 1, so that h_t shrinks by the number of cells.
     """
 
     def __init__(
@@ -36,10 +37,12 @@ class AttributeDecoder(nn.Module):
         stride: int = 1,
         batch_norm: bool = True,
         spatial: bool = True,
+        rescale: bool = False,
     ) -> None:
         super().__init__()
         self.classes = classes
         self.attention = attention
+        self.rescale = rescale
         read = context_size if attention is None else memory_size  # features of c'
         self.look = (
             nn.ModuleList(
@@ -80,6 +83,9 @@ class AttributeDecoder(nn.Module):
         if self.look is not None:
             convolve, normalise, score = self.look
             scores = score(normalise(convolve(maps, read)).relu())
-            maps = maps * scores.flatten(1).float().softmax(dim=1).view_as(scores).to(maps.dtype)
+            shares = scores.flatten(1).float().softmax(dim=1)
+            if self.rescale:
+                shares = shares * shares.shape[1]
+            maps = maps * shares.view_as(scores).to(maps.dtype)
         planes = torch.cat([F.one_hot(chosen, self.classes).to(maps.dtype), read], dim=1)
         return self.rest(self.first(maps, planes))

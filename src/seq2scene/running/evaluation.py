@@ -107,7 +107,11 @@ def evaluate(cfg: DictConfig, script: Path) -> None:
     parts = load_checkpoint(paths[0])["hyper_parameters"]
     check_choices(HydraConfig.get().runtime.choices, parts["config"])
     chosen = OmegaConf.to_container(cfg, resolve=True)
-    task = load_task(paths, cfg.ensemble, **{key: chosen[key] for key in ("search",) if key in chosen})
+    task = load_task(
+        paths,
+        cfg.ensemble,
+        **{key: chosen[key] for key in ("search", "gallery") if chosen.get(key) is not None},
+    )
     report = AlignmentReport(task, **{key: chosen[key] for key in ALIGNMENT_CHOICES})
     sentences = chosen["sentence_vectors"] and read_sentences(chosen["sentence_vectors"], task)
     given = {key: value for key, value in chosen["data"].items() if value is not None}

@@ -17,6 +17,8 @@ from seq2scene.painting.figures import save_picture
 from seq2scene.running.alignment_report import require_shift
 from seq2scene.running.callbacks.alignments import soft_alignment_of
 from seq2scene.running.checkpoints import find_checkpoints, load_task, require_translation
+from seq2scene.running.output import open_output
+from seq2scene.running.scene_generation import generate_scenes
 from seq2scene.search.beam import Beam
 from seq2scene.search.constraints import Constraints
 from seq2scene.search.hypotheses import Hypotheses
@@ -27,6 +29,7 @@ from seq2scene.sequences.language import Language
 from seq2scene.sequences.unknown_words import chosen_dictionary, replace_unknown
 from seq2scene.tasks.lm import LM
 from seq2scene.tasks.nmt import NMT
+from seq2scene.tasks.scenes import SceneTask
 
 
 @torch.inference_mode()
@@ -44,6 +47,8 @@ def generate(cfg: DictConfig) -> None:
         task.searches["test"] = _several(task.searches["test"], cfg.n_best)
     if cfg.bfloat16:
         task.net.to(torch.bfloat16)
+    if isinstance(task, SceneTask):
+        return generate_scenes(cfg, task, _chunks(_lines(cfg), cfg.batch_size))
     if isinstance(task, LM):
         return _go_on(cfg, task)
     require_translation(task, "generate.py")
@@ -118,14 +123,6 @@ def _chunks(lines: Iterator[str], size: int) -> Iterator[list[str]]:
     """Lists of up to ``size`` lines; of one line each where somebody is typing them."""
     while chunk := list(islice(lines, 1 if sys.stdin.isatty() else size)):
         yield chunk
-
-
-def open_output(path: str | None) -> TextIO:
-    """The file at ``path``, its folders made where they are missing, or stdout for None."""
-    if path is None:
-        return open(sys.stdout.fileno(), "w", encoding="utf-8", closefd=False)
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    return open(path, "w", encoding="utf-8")
 
 
 def _read(task: NMT, lines: list[str], prefix: str | None) -> tuple[Sentences, torch.Tensor | None]:

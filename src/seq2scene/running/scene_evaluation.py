@@ -8,6 +8,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from seq2scene.running.gathering import gather
+from seq2scene.running.scene_gallery import draw_gallery
 from seq2scene.scenes.plain import to_plain
 from seq2scene.tasks.scenes import Result, SceneTask
 
@@ -32,7 +33,7 @@ def evaluate_scenes(
     """Writes and scores the scenes of every test set; the scores by name of the set and of the score.
 
     Into ``folder`` go metrics.json and, of each set, NAME.scenes.jsonl (a scene a line: its sentences, what
-    was generated, what is true) and NAME.scores.csv (a scene a row, each of its scores).
+    was generated, what is true), NAME.scores.csv (a scene a row, each of its scores) and NAME.gallery.
     """
     data.trainer = trainer  # the loaders deal to its ranks
     results = {}
@@ -49,6 +50,8 @@ def evaluate_scenes(
                 "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8"
             )
             _write_scores(folder / f"{name}.scores.csv", rows)
+            if task.config["gallery"]:
+                draw_gallery(task, data, name, rows, folder, task.config["gallery"])
     if trainer.is_global_zero:
         (folder / "metrics.json").write_text(json.dumps(results, indent=2) + "\n")
     return results

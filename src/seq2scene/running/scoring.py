@@ -7,7 +7,8 @@ import torch
 from omegaconf import DictConfig
 
 from seq2scene.running.checkpoints import find_checkpoints, load_task, require_translation
-from seq2scene.running.generation import find_device, open_output
+from seq2scene.running.generation import find_device
+from seq2scene.running.output import open_output
 from seq2scene.sequences import corpus
 from seq2scene.sequences.batching import EvaluationBatches, collate_pairs
 from seq2scene.sequences.corpus import Corpus

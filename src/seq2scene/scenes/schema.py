@@ -33,7 +33,7 @@ class Schema:
     the attributes by name, in the order of a net's channels. max_objects: of a scene, END not counted.
     sentences: how many tell a scene. canvas: (width, height) in canvas units. sizes: for clip art, (names,
     poses, expressions, 2), the width and height of the opaque part of each unscaled picture. scales: for clip
-    art, the scale at each value of the head ``size``.
+    art, the scale at each value of the head ``size``. titles: what people call the classes, if not by name.
     """
 
     names: tuple[str, ...]
@@ -44,6 +44,7 @@ class Schema:
     canvas: tuple[float, float]
     sizes: Tensor | None = None
     scales: tuple[float, ...] = ()
+    titles: tuple[str, ...] = ()
 
     @property
     def classes(self) -> int:
@@ -56,6 +57,10 @@ class Schema:
 
     def name(self, number: int) -> str:
         return (SPECIALS + self.names)[number]
+
+    def title(self, number: int) -> str:
+        """What a person calls a class."""
+        return (SPECIALS + (self.titles or self.names))[number]
 
     def has(self, head: str) -> Tensor:
         """(classes,) bool: which object classes the head is about."""
@@ -125,6 +130,7 @@ class Schema:
             "names": tuple(state["names"]),
             "canvas": tuple(state["canvas"]),
             "scales": tuple(state["scales"]),
+            "titles": tuple(state["titles"]),
         }
         return cls(**plain)
 

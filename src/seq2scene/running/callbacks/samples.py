@@ -1,7 +1,7 @@
 """What the model writes after every validation: a table, and pictures of attention where there is some.
 
-A translator translates the same few validation lines each time; a language model writes texts of its own, by
-the same chance each time.
+A translator translates the same few validation lines each time, and a model of scenes makes scenes of the
+same few texts; a language model writes texts of its own, by the same chance each time.
 """
 
 import csv
@@ -13,14 +13,19 @@ import torch
 from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
+from seq2scene.data.scene_texts import SceneTexts
 from seq2scene.painting.attention_map import draw_attention
 from seq2scene.painting.figures import save_picture
+from seq2scene.running.scene_drawing import strip_of, words_of
+from seq2scene.scenes.plain import to_plain
 from seq2scene.sequences.batch import Sentences
 from seq2scene.tasks.lm import LM
+from seq2scene.tasks.scenes import SceneTask
 
 Table = list[list]  # the names of its columns, then rows
 TRANSLATIONS = ["line", "source", "reference", "translation", "log_prob"]
 TEXTS = ["number", "text", "log_prob"]
+SCENES = ["sample", "sentences", "true", "generated", "log_prob"]
 
 
 class Samples(pl.Callback):
@@ -37,7 +42,9 @@ class Samples(pl.Callback):
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if trainer.sanity_checking:
             return
-        if isinstance(module, LM):
+        if isinstance(module, SceneTask):
+            name, (table, pictures) = "val/scenes", self._write_scenes(trainer.datamodule, module)
+        elif isinstance(module, LM):
             name, table, pictures = "val/texts", self._write_texts(module), {}
         else:
             name, (table, pictures) = "val/translations", self._translate(trainer.datamodule, module)
@@ -46,7 +53,7 @@ class Samples(pl.Callback):
 
     def _translate(self, data, module) -> tuple[Table, dict[int, np.ndarray]]:
         sources, references = data.sources("val"), data.references("val")
-        chosen = np.linspace(0, len(sources) - 1, min(self.lines, len(sources))).round().astype(int).tolist()
+        chosen = self._spread(len(sources))
         batch = data.source_batch([sources[line] for line in chosen]).to(module.device)
         found = module.translate(batch, "val", keep_weights=True).to("cpu")
         rows = []
@@ -60,6 +67,28 @@ class Samples(pl.Callback):
             for row, line in enumerate(chosen[: self.pictures]):
                 pictures[line + 1] = self._draw(module, batch, found, row)
         return [TRANSLATIONS, *rows], pictures
+
+    def _write_scenes(self, data, module: SceneTask) -> tuple[Table, dict[int, np.ndarray]]:
+        texts = SceneTexts.from_state(module.description["texts"])
+        sentences, truth = data.texts("val"), data.truth("val")
+        chosen = self._spread(len(sentences))
+        written = module.write(texts.batch([sentences[line] for line in chosen]).to(module.device), "val")
+        objects = to_plain(written.objects.to("cpu"), module.schema)
+        true = to_plain(truth[torch.tensor(chosen)], module.schema)
+        copies = written.log_probs.shape[1]
+        rows, pictures = [SCENES], {}
+        for row, line in enumerate(chosen):
+            at, text = row * copies, " ".join(sentences[line])
+            names = [" ".join(one["class"] for one in scene) for scene in (true[row], objects[at])]
+            rows.append([line + 1, text, *names, round(written.log_probs[row, 0].item(), 3)])
+            if row < self.pictures:
+                words = words_of(texts, sentences[line])
+                pictures[line + 1] = strip_of(module, written, at, words, truth[line : line + 1], text)
+        return rows, pictures
+
+    def _spread(self, total: int) -> list[int]:
+        """Numbers of the validation samples to follow, spread evenly."""
+        return np.linspace(0, total - 1, min(self.lines, total)).round().astype(int).tolist()
 
     def _write_texts(self, module: LM) -> Table:
         with torch.random.fork_rng([module.device] if module.device.type == "cuda" else []):
@@ -85,15 +114,16 @@ class Samples(pl.Callback):
 
     def _show(self, trainer: pl.Trainer, name: str, table: Table, pictures: dict[int, np.ndarray]) -> None:
         columns, *rows = table
+        kind = name if name == "val/scenes" else "val/attention"
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 logger.log_table(name, columns=columns, data=rows)
                 for line, picture in pictures.items():
-                    logger.log_image(f"val/attention/line_{line}", images=[picture])
+                    logger.log_image(f"{kind}/line_{line}", images=[picture])
             elif isinstance(logger, TensorBoardLogger):
                 text = "\n".join("|".join(map(str, row)) for row in [columns, ["---"] * len(columns), *rows])
                 logger.experiment.add_text(name, text, trainer.global_step)
                 for line, picture in pictures.items():
                     logger.experiment.add_image(
-                        f"val/attention/line_{line}", picture, trainer.global_step, dataformats="HWC"
+                        f"{kind}/line_{line}", picture, trainer.global_step, dataformats="HWC"
                     )

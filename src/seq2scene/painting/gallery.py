@@ -1,0 +1,104 @@
+"""A page of pictures that opens from disk: what a model made beside what is true, sorted by any score."""
+
+import html
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+PAGE = Template("""<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>$title</title>
+<style>
+:root { color-scheme: light dark; font: 15px/1.4 system-ui, sans-serif; }
+body { margin: 1.5rem; } h1 { font-size: 1.3rem; }
+.bar { display: flex; gap: 1rem; flex-wrap: wrap; align-items: center; margin-bottom: 1rem; }
+.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(24rem, 1fr)); gap: 1rem; }
+.card { border: 1px solid #8885; border-radius: 8px; padding: .7rem; }
+.pair { display: grid; grid-template-columns: 1fr 1fr; gap: .4rem; }
+.pair img { width: 100%; border-radius: 4px; }
+figure { margin: 0; } figcaption, .scores { font-size: .8rem; opacity: .75; }
+p { margin: .1rem 0 .5rem; } .scores span { display: inline-block; margin-right: .7rem; }
+</style>
+<h1>$title</h1>
+<p>$note</p>
+<div class="bar"><label>Sort by <select id="by"></select></label>
+<label><input type="checkbox" id="up"> worst first</label>
+<label>Text <input id="text" type="search" placeholder="words to look for"></label>
+<span id="count"></span></div>
+<div class="cards" id="cards">
+$cards
+</div>
+<script>
+const names = $names, box = document.getElementById("cards"), by = document.getElementById("by");
+const up = document.getElementById("up"), text = document.getElementById("text");
+for (const name of names) by.add(new Option(name));
+by.value = $first;
+function show() {
+  const cards = [...box.children], sign = up.checked ? 1 : -1;
+  const value = card => JSON.parse(card.dataset.scores)[by.value] ?? -1;
+  cards.sort((a, b) => sign * (value(a) - value(b))).forEach(card => box.append(card));
+  let seen = 0;
+  for (const card of cards) {
+    card.hidden = !card.dataset.text.includes(text.value.toLowerCase());
+    seen += !card.hidden;
+  }
+  document.getElementById("count").textContent = seen + " of " + cards.length;
+}
+for (const input of [by, up, text]) input.addEventListener("input", show);
+show();
+</script>
+</html>
+""")
+
+
+@dataclass(frozen=True)
+class Item:
+    """What one card shows. text: what was asked for. pictures: by caption, file names beside the page.
+    scores: by name. link: a file to go to from the pictures, or None.
+    """
+
+    text: str
+    pictures: Mapping[str, str]
+    scores: Mapping[str, float]
+    link: str | None = None
+
+
+def write_gallery(path: Path, title: str, items: Sequence[Item], first: str, note: str = "") -> None:
+    """Writes the page, sorted by the score ``first``, the best at the top. Its script comes with it, and
+    pictures load as they come into sight.
+    """
+    names = list(dict.fromkeys(name for item in items for name in item.scores))
+    page = PAGE.substitute(
+        title=html.escape(title),
+        note=html.escape(note),
+        cards="\n".join(map(_card, items)),
+        names=_script(names),
+        first=_script(first),
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(page, encoding="utf-8")
+
+
+def _card(item: Item) -> str:
+    figures = "".join(
+        f'<figure><img loading="lazy" src="{html.escape(file)}" alt=""><figcaption>{html.escape(caption)}'
+        "</figcaption></figure>"
+        for caption, file in item.pictures.items()
+    )
+    if item.link is not None:
+        figures = f'<a class="pair" href="{html.escape(item.link)}">{figures}</a>'
+    else:
+        figures = f'<div class="pair">{figures}</div>'
+    scores = "".join(f"<span>{html.escape(name)} {value:.2f}</span>" for name, value in item.scores.items())
+    data = html.escape(json.dumps(dict(item.scores)))
+    return (
+        f'<div class="card" data-scores="{data}" data-text="{html.escape(item.text.lower())}">'
+        f'<p>{html.escape(item.text)}</p>{figures}<div class="scores">{scores}</div></div>'
+    )
+
+
+def _script(value: object) -> str:
+    """JSON that may stand inside a script element."""
+    return json.dumps(value).replace("<", "\\u003c")

@@ -1,0 +1,64 @@
+"""Scenes of clip art for people: from the original pictures, in high resolution."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from seq2scene.scenes.objects import FIRST_CLASS, Objects
+from seq2scene.scenes.schema import Schema
+from seq2scene.scenes.sprites import BACKGROUND, open_picture, picture_name
+
+
+def draw_steps(
+    objects: Objects, schema: Schema, pictures: Mapping[str, Tensor], scale: float = 1.0
+) -> list[np.ndarray]:
+    """One scene (the first of ``objects``) as it comes about: the background, then a picture after each
+    object, (height, width, 3) uint8 at ``scale`` pixels for each unit of the canvas.
+    """
+    size = tuple(round(side * scale) for side in schema.canvas)
+    canvas = open_picture(pictures, BACKGROUND).resize(size, Image.Resampling.LANCZOS)
+    steps = [np.asarray(canvas.convert("RGB"))]
+    for step in objects.present[0].nonzero().flatten().tolist():
+        sprite, corner = _sprite(objects, step, schema, pictures, scale)
+        canvas.alpha_composite(*_inside(sprite, corner, size))
+        steps.append(np.asarray(canvas.convert("RGB")))
+    return steps
+
+
+def draw_scene(
+    objects: Objects, schema: Schema, pictures: Mapping[str, Tensor], scale: float = 1.0
+) -> np.ndarray:
+    """The whole of one scene, (height, width, 3) uint8."""
+    return draw_steps(objects, schema, pictures, scale)[-1]
+
+
+def _sprite(
+    objects: Objects, step: int, schema: Schema, pictures: Mapping[str, Tensor], scale: float
+) -> tuple[Image.Image, tuple[int, int]]:
+    """An object's picture at its size and where its left upper corner is, in pixels."""
+    value = {name: int(values[0, step]) for name, values in objects.attributes.items()}
+    name = schema.names[int(objects.classes[0, step]) - FIRST_CLASS]
+    variant = value.get("pose", 0) * schema.sizes.shape[2] + value.get("expression", 0)
+    sprite = open_picture(pictures, picture_name(pictures, name, variant))
+    size = schema.scales[value.get("size", 0)] * scale
+    sprite = sprite.resize(
+        (max(1, round(sprite.width * size)), max(1, round(sprite.height * size))), Image.Resampling.LANCZOS
+    )
+    if value.get("flip", 0):
+        sprite = ImageOps.mirror(sprite)
+    x, y = (objects.places[0, step] * scale).tolist()
+    return sprite, (round(x - sprite.width / 2), round(y - sprite.height / 2))
+
+
+def _inside(
+    sprite: Image.Image, corner: tuple[int, int], size: tuple[int, int]
+) -> tuple[Image.Image, tuple[int, int]]:
+    """The part of a sprite that lies on the canvas, and its corner there."""
+    left, top = max(0, -corner[0]), max(0, -corner[1])
+    right = max(left, min(sprite.width, size[0] - corner[0]))
+    bottom = max(top, min(sprite.height, size[1] - corner[1]))
+    if right == left or bottom == top:
+        return Image.new("RGBA", (1, 1)), (0, 0)
+    return sprite.crop((left, top, right, bottom)), (corner[0] + left, corner[1] + top)

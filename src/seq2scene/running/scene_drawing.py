@@ -1,0 +1,77 @@
+"""Pictures of what a scene model writes: scenes, and strips of how they came about."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from seq2scene.data.scene_texts import SceneTexts
+from seq2scene.painting.scene_picture import draw_steps
+from seq2scene.painting.scene_strip import Step, draw_strip
+from seq2scene.scenes.objects import Objects
+from seq2scene.tasks.scenes import SceneTask, Written
+
+EXPRESSIONS = ("angry", "laughing", "smiling", "sad", "surprised")
+POSES = ("arms out", "arms up", "kicking", "running", "kneeling", "sitting", "waving")
+SIZES = ("near", "middle", "far")
+
+
+def scene_steps(task: SceneTask, objects: Objects, scale: float = 1.0) -> list[np.ndarray]:
+    """The pictures of the first scene of ``objects``, the empty canvas first."""
+    return draw_steps(objects, task.schema, task.description["pictures"], scale)
+
+
+def strip_of(
+    task: SceneTask,
+    written: Written,
+    row: int,
+    words: Sequence[str],
+    truth: Objects | None = None,
+    heading: str = "",
+) -> np.ndarray:
+    """One written scene step by step, with the words as the object decoder looked at them (as the attribute
+    decoder did where only that has an attention), and the true scene beside it.
+
+    words: those of the text as the model read them, EOS last.
+    """
+    objects = written.objects[row : row + 1].to("cpu")
+    pictures = scene_steps(task, objects)[1:]
+    decoder = task.net.decoder
+    weights = None
+    if decoder.what.attention is not None:
+        weights = written.what[row]
+    elif decoder.where.attention is not None:
+        weights = written.where[row]
+    steps = [
+        Step(
+            picture,
+            describe(task, objects, step),
+            None if weights is None else weights[step, : len(words)].tolist(),
+        )
+        for step, picture in enumerate(pictures)
+    ]
+    if not steps:
+        steps = [Step(scene_steps(task, objects)[0], "nothing")]
+    true_picture = None if truth is None else scene_steps(task, truth)[-1]
+    return draw_strip(steps, words, true_picture, heading=heading)
+
+
+def describe(task: SceneTask, objects: Objects, step: int) -> str:
+    """An object and its attributes in words: "Mike, near, to the left, running, sad"."""
+    schema = task.schema
+    number = int(objects.classes[0, step])
+    parts = [schema.title(number)]
+    names = {"size": SIZES, "flip": ("facing right", "facing left"), "pose": POSES, "expression": EXPRESSIONS}
+    for head in schema.heads:
+        if bool(schema.has(head)[number]):
+            value = int(objects.attributes[head][0, step])
+            parts.append(
+                names[head][value] if head in names and schema.sizes is not None else f"{head} {value}"
+            )
+    return ", ".join(parts)
+
+
+def words_of(texts: SceneTexts, sentences: Sequence[str]) -> list[str]:
+    """The words of a scene's text as the model reads them: those it does not know left out, and EOS."""
+    vocabulary = texts.language.vocabulary
+    ids = [number for row in texts.rows(sentences) for number in row]
+    return ["(end)" if number == vocabulary.eos else vocabulary.tokens([number])[0] for number in ids]

@@ -1,0 +1,47 @@
+"""A gallery of a test set: generated scenes beside the true ones, each with its strip and its scores."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from seq2scene.data.scene_texts import SceneTexts
+from seq2scene.painting.figures import save_picture
+from seq2scene.painting.gallery import Item, write_gallery
+from seq2scene.running.scene_drawing import scene_steps, strip_of, words_of
+from seq2scene.tasks.scenes import ROW, SceneTask
+
+
+@torch.no_grad()
+def draw_gallery(
+    task: SceneTask, data: Any, name: str, rows: list[dict[str, Any]], folder: Path, count: int
+) -> Path:
+    """``folder/NAME.gallery/index.html`` with ``count`` scenes, spread evenly from the best to the worst.
+
+    rows: as ``scene_evaluation.in_order`` makes them.
+    """
+    place = folder / f"{name}.gallery"
+    texts, truth = SceneTexts.from_state(task.description["texts"]), data.truth(name)
+    merit = [np.mean([row["scores"][key] for key in ROW if key in row["scores"]]) for row in rows]
+    order = np.argsort(merit, kind="stable")[::-1]
+    chosen = order[np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)].tolist()
+    written = task.write(texts.batch([rows[row]["sentences"] for row in chosen]).to(task.device))
+    copies = written.log_probs.shape[1]
+    items = []
+    for number, row in enumerate(chosen):
+        at, sentences, true = number * copies, rows[row]["sentences"], truth[row : row + 1]
+        files = {kind: f"{row:04d}.{kind}.png" for kind in ("generated", "true", "strip")}
+        save_picture(
+            place / files["generated"], scene_steps(task, written.objects[at : at + 1].to("cpu"))[-1]
+        )
+        save_picture(place / files["true"], scene_steps(task, true)[-1])
+        save_picture(place / files["strip"], strip_of(task, written, at, words_of(texts, sentences), true))
+        shown = {"generated": files["generated"], "true": files["true"]}
+        scores = {"mean": float(merit[row]), **rows[row]["scores"]}
+        items.append(Item(" ".join(sentences), shown, scores, files["strip"]))
+    note = (
+        f"{len(chosen)} of {len(rows)} samples, evenly from the best to the worst; a click shows the steps."
+    )
+    write_gallery(place / "index.html", f"{task.config['name']}: {name}", items, "mean", note)
+    return place / "index.html"

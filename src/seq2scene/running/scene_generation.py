@@ -1,0 +1,82 @@
+"""Scenes from a text, a file of texts or stdin: as pictures, as strips, as JSON."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from seq2scene.data.scene_texts import SceneTexts, split_sentences
+from seq2scene.errors import UserError
+from seq2scene.painting.figures import save_picture
+from seq2scene.painting.scene_strip import save_animation
+from seq2scene.running.output import open_output
+from seq2scene.running.scene_drawing import scene_steps, strip_of, words_of
+from seq2scene.scenes.plain import to_plain
+from seq2scene.tasks.scenes import SceneTask, Written
+
+PICTURES = (".png", ".jpg", ".gif")
+SCALE = 2.0  # pixels of a picture for each unit of the canvas
+
+
+def generate_scenes(cfg: DictConfig, task: SceneTask, chunks: Iterator[list[str]]) -> None:
+    """One text in, one scene out, or its n best. ``out=scene.png`` (or .jpg, or .gif, which moves) draws it,
+    with ``scene.strip.png`` (step by step, the words that were looked at) and ``scene.json`` beside it; a
+    number goes into the names where there are several. Without ``out``, or with another name, a line of JSON
+    for each scene.
+
+    chunks: the texts, so many at a time.
+    """
+    for key in ("prefix", "replace_unk"):
+        if cfg.get(key) is not None:
+            raise UserError(f"{key}: means nothing to a model of scenes")
+    out = None if cfg.out is None else Path(cfg.out)
+    drawn = out is not None and out.suffix.lower() in PICTURES
+    texts = SceneTexts.from_state(task.description["texts"])
+    number = 0
+    with open_output(None if drawn else cfg.out) as lines:
+        for chunk in chunks:
+            scenes = [split_sentences(text) for text in chunk]
+            for place, sentences in enumerate(scenes, start=number + 1):
+                _tell_unknown(texts, sentences, place)
+            written = task.write(texts.batch(scenes).to(task.device))
+            plain = to_plain(written.objects.to("cpu"), task.schema)
+            copies = written.log_probs.shape[1]
+            for at, objects in enumerate(plain):
+                row, n = divmod(at, copies)
+                log_prob = round(float(written.log_probs[row, n]), 4)
+                result = {"sentences": scenes[row], "objects": objects, "log_prob": log_prob}
+                if not drawn:
+                    lines.write(json.dumps(result, ensure_ascii=False) + "\n")
+                    continue
+                marks = [f"_{number + row + 1}"] * (cfg.text is None) + [f"_{n + 1}"] * (copies > 1)
+                path = out.with_name(out.stem + "".join(marks) + out.suffix)
+                draw(path, task, written, at, scenes[row], words_of(texts, scenes[row]))
+                text = json.dumps(result, ensure_ascii=False, indent=1)
+                path.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+                lines.write(f"{path}\n")
+            number += len(chunk)
+            lines.flush()
+
+
+def draw(
+    path: Path, task: SceneTask, written: Written, at: int, sentences: list[str], words: list[str]
+) -> None:
+    """The picture of a written scene, and its strip beside it."""
+    steps = scene_steps(task, written.objects[at : at + 1].to("cpu"), SCALE)
+    if path.suffix.lower() == ".gif":
+        save_animation(path, steps)
+    else:
+        save_picture(path, steps[-1])
+    strip = strip_of(task, written, at, words, heading=" ".join(sentences))
+    save_picture(path.with_suffix(".strip.png"), strip)
+
+
+def _tell_unknown(texts: SceneTexts, sentences: list[str], number: int) -> None:
+    """Names on stderr the words of a text that the model does not know."""
+    unknown = [word for sentence in sentences for word in texts.unknown(sentence)]
+    if unknown:
+        print(f"text {number}: unknown to the model and left out: {' '.join(unknown)}", file=sys.stderr)
+    if not any(texts.ids(sentence) for sentence in sentences):
+        print(f"text {number}: no word that the model knows, so an empty scene", file=sys.stderr)
