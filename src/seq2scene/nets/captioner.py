@@ -1,0 +1,66 @@
+"""An image encoder and a decoder of words, joined by a memory of places (Xu et al. 2015, section 3.1.1)."""
+
+import torch
+from torch import Tensor, nn
+
+from seq2scene.errors import UserError
+from seq2scene.nets.dropout import Dropout
+from seq2scene.nets.recurrent_decoder import RecurrentDecoder
+from seq2scene.sequences.caption_batch import CaptionBatch
+from seq2scene.sequences.memory import Memory
+
+
+class Annotations(nn.Module):
+    """Feature maps (B, D, y, x) as annotations of S = y x places, row by row: (B, S, output_size).
+
+    size: the features of an annotation, made by a linear layer; None keeps the map's own. Dropout acts on the
+    map's features.
+    """
+
+    def __init__(self, map_size: int, size: int | None = None, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.dropout = Dropout(dropout)
+        self.projection = nn.Identity() if size is None else nn.Linear(map_size, size)
+        self.output_size = map_size if size is None else size
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return self.projection(self.dropout(maps.flatten(2).transpose(1, 2)))
+
+
+class Captioner(nn.Module):
+    """Images to words by any recurrent decoder.
+
+    encoder: images (B, 3, H, W) -> maps (B, D, y, x); None where batches bring features alone. The memory's
+    last state, from which the decoder's bridge starts, is the mean annotation, for h and c and every layer.
+    """
+
+    def __init__(
+        self, encoder: nn.Module | None, annotations: Annotations, decoder: RecurrentDecoder
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.annotations = annotations
+        self.decoder = decoder
+
+    def maps(self, batch: CaptionBatch) -> Tensor:
+        """Feature maps (B, D, y, x) of the images, those that came with the batch if any did.
+
+        Raises UserError where a batch has images alone and there is no encoder.
+        """
+        if batch.features is not None:
+            return batch.features.to(self.decoder.embedding.weight.dtype)  # stored in half precision
+        if self.encoder is None:
+            raise UserError("these images have no stored features, and the model has no image encoder")
+        return self.encoder(batch.images)
+
+    def encode(self, batch: CaptionBatch) -> Memory:
+        """All the decoder will ever ask of the images, made once: S places of y rows, one after the other."""
+        states = self.annotations(self.maps(batch))
+        mask = torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
+        mean = states.mean(dim=1, keepdim=True).expand(-1, self.decoder.rnn.num_layers, -1)
+        final = (mean, mean) if isinstance(self.decoder.rnn, nn.LSTM) else (mean,)
+        return Memory(states, self.decoder.keys(states), mask, mask.sum(dim=1), final)
+
+    def forward(self, batch: CaptionBatch, previous: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Teacher forcing: previous (B, T) ids -> decoder features (B, T, any), weights (B, T, S) or None."""
+        return self.decoder(self.encode(batch), previous)
