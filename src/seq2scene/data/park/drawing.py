@@ -1,47 +1,76 @@
-"""The clip art of the park, drawn by code: a picture for every class of things, and the background."""
+"""The clip art of the park, drawn by code: a picture for every class of things, and the background.
+
+Pictures are named as those of AbstractScenes_v1.1 without ``.png``: ``s_0s``, ``hb0_12s`` (pose 2,
+expression 2), ``background``. They look right, and are as large as the world says.
+"""
 
 from io import BytesIO
 
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from seq2scene.data.park.world import CANVAS, EXPRESSIONS, HORIZON, POSES, THINGS
+from seq2scene.data.park.drawing_animals import ANIMALS
+from seq2scene.data.park.drawing_children import draw_child
+from seq2scene.data.park.drawing_clothes import CLOTHES
+from seq2scene.data.park.drawing_large import LARGE
+from seq2scene.data.park.drawing_pen import Colour, Pen, curve, mix
+from seq2scene.data.park.drawing_sky import SKY
+from seq2scene.data.park.drawing_toys import FOOD, TOYS
+from seq2scene.data.park.world import CANVAS, CHILDREN, EXPRESSIONS, HORIZON, POSES, THINGS
 
-FINE = 4  # pictures are drawn this much larger and then reduced
+DRAWINGS = {**SKY, **LARGE, **ANIMALS, **CLOTHES, **FOOD, **TOYS}
+HEAVEN: tuple[Colour, Colour] = ((142, 204, 246), (222, 242, 252))  # at the top and at the horizon
+HILLS: tuple[Colour, Colour] = ((164, 210, 150), (146, 202, 122))  # the far ones and the near ones
+GRASS: tuple[Colour, Colour] = ((150, 210, 104), (104, 178, 74))  # at the horizon and at the bottom
 
 
 def picture_names() -> list[str]:
     """Of the 126 pieces of clip art: 35 of each child, one of everything else."""
-    variants = len(POSES) * len(EXPRESSIONS)
-    return [
-        name
-        for thing in THINGS.values()
-        for name in (
-            [f"{thing.name}_{k}s" for k in range(variants)] if thing.kind == "child" else [f"{thing.name}s"]
-        )
-    ]
+    variants = range(len(POSES) * len(EXPRESSIONS))
+    names = [[f"{n}_{k}s" for k in variants] if n in CHILDREN else [f"{n}s"] for n in THINGS]
+    return [name for of_thing in names for name in of_thing]
 
 
 def clip_art() -> dict[str, bytes]:
-    """The PNG file of every picture by name, and of ``background``."""
+    """The PNG file of every picture by its name, and of ``background``."""
     images = {name: draw(name) for name in picture_names()} | {"background": draw_background()}
     return {name: _png(image) for name, image in images.items()}
 
 
-def draw(name: str) -> Image.Image:
-    """One piece of clip art, RGBA."""
-    thing = THINGS[name[:-1].split("_")[0] if name.startswith("hb") else name[:-1]]
-    size = (thing.width, thing.height)
-    image = Image.new("RGBA", (thing.width * FINE, thing.height * FINE))
-    hue = 37 * list(THINGS).index(thing.name) % 255
-    ImageDraw.Draw(image).ellipse((0, 0, size[0] * FINE - 1, size[1] * FINE - 1), (hue, 255 - hue, 120, 255))
-    return image.reduce(FINE)
+def draw(picture: str) -> Image.Image:
+    """A piece of clip art, RGBA, by the name of the picture."""
+    name = picture.removesuffix("s")
+    if name in DRAWINGS:
+        pen = Pen(THINGS[name].width, THINGS[name].height)
+        DRAWINGS[name](pen)
+        return pen.finished()
+    child, variant = name.split("_")
+    return draw_child(child, *divmod(int(variant), len(EXPRESSIONS)))
 
 
 def draw_background() -> Image.Image:
-    """Sky and grass, opaque."""
-    image = Image.new("RGB", CANVAS, (150, 210, 245))
-    ImageDraw.Draw(image).rectangle((0, HORIZON, *CANVAS), (120, 190, 90))
-    return image
+    """Sky, hills and grass, RGB of the size of the canvas."""
+    width, height = CANVAS
+    pen = Pen(width, height)
+    _blend(pen, 0, HORIZON, HEAVEN)
+    far = curve((-20, 200), (60, 172), (150, 196), (250, 178), (350, 200), (440, 168), (520, 196))
+    near = curve((-20, 196), (40, 206), (130, 188), (220, 208), (320, 190), (420, 208), (520, 188))
+    for ridge, colour in zip((far, near), HILLS, strict=True):
+        pen.paint(colour, [*ridge, (width, HORIZON + 5), (0, HORIZON + 5)])
+    _blend(pen, HORIZON, height, GRASS)
+    for k in range(1, 49):  # tufts, strewn evenly and without rows
+        x = width * (0.7549 * k % 1)
+        y = HORIZON + 12 + (height - HORIZON - 16) * (0.5698 * k % 1)
+        size = 2 + 5 * (y - HORIZON) / (height - HORIZON)
+        for lean in (-0.7, 0, 0.7):
+            pen.line([(x, y), (x + lean * size, y - size)], 0.3 * size, mix(GRASS[1], (40, 120, 50), 0.35))
+    return pen.finished().convert("RGB")
+
+
+def _blend(pen: Pen, top: int, bottom: int, colours: tuple[Colour, Colour]) -> None:
+    """A band that goes from one colour to another."""
+    for y in range(top, bottom):
+        share = (y - top) / (bottom - top)
+        pen.paint(mix(*colours, share), [(0, y), (CANVAS[0], y), (CANVAS[0], y + 1), (0, y + 1)])
 
 
 def _png(image: Image.Image) -> bytes:
