@@ -75,7 +75,8 @@ class SceneDecoder(nn.Module):
     the text's last state, projected where it is not hidden_size. attention, attribute_attention: as
     ``seq2scene.attention`` builds them, or None. attention_size, classifier_size, widths: of the inner layers
     (``ObjectDecoder``, ``AttributeDecoder``). spatial: whether the attribute decoder reweights h_t; rescale:
-    with a map of mean 1 instead of sum 1.
+    with a map of mean 1 instead of sum 1. class_weight_std: of the first weights of what reads the one-hot
+    classes; None leaves PyTorch's.
 
     Raises UserError where the grid is not divisible by the stride.
     """
@@ -97,6 +98,7 @@ class SceneDecoder(nn.Module):
         spatial: bool = True,
         rescale: bool = False,
         dropout: float = 0.0,
+        class_weight_std: float | None = None,
     ) -> None:
         super().__init__()
         self.schema = schema
@@ -131,6 +133,16 @@ class SceneDecoder(nn.Module):
             spatial,
             rescale,
         )
+
+        if class_weight_std is not None:
+            self._start_classes(class_weight_std)
+
+    def _start_classes(self, deviation: float) -> None:
+        """Draws the weights of what reads the one-hot classes, which drown among hundreds of other inputs."""
+        hidden, classes = self.recurrence.candidate_bias.numel(), self.schema.classes
+        columns = slice(hidden, hidden + classes)
+        nn.init.normal_(self.what.classifier[0].weight.data[:, columns], std=deviation)
+        nn.init.normal_(self.where.first.weight.data[:, columns], std=deviation / 3)  # the sum of nine taps
 
     def memory(self, words: Tensor, mask: Tensor, last: Tensor) -> SceneMemory:
         """The encoder's words (B, W, D), their mask and last state (B, text_size), keys projected once."""
