@@ -1,5 +1,6 @@
 """Batches of images and captions: what data hands to tasks."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -13,11 +14,11 @@ from seq2scene.sequences.batch import Sentences
 class CaptionBatch:
     """B images, each with a caption to write.
 
-    images: (B, 3, H, W) float, normalised as the image encoder wants them; or None, where ``features`` has what
-    a frozen encoder made of them: maps (B, D, y, x), half precision as they are stored.
+    images: (B, 3, H, W) uint8, photos in red, green and blue, which the image encoder normalises; or None,
+    where ``features`` has what a frozen encoder made of them: maps (B, D, y, x), half precision as stored.
     target: the captions, each ending in EOS (the gold of teacher forcing). rows: (B,) int64 on the CPU, the
-    number of each image in its split. references: for evaluation, all captions of each image, as they stand in
-    the file.
+    number of each image in its split. references: for evaluation, all captions of each image, as they stand
+    in the file.
     """
 
     images: Tensor | None
@@ -35,7 +36,7 @@ class CaptionBatch:
     def pin_memory(self) -> Self:
         return self._each(lambda part: part.pin_memory())
 
-    def _each(self, do) -> Self:
+    def _each(self, do: Callable) -> Self:
         images = None if self.images is None else do(self.images)
         features = None if self.features is None else do(self.features)
         return replace(self, images=images, features=features, target=do(self.target))

@@ -1,0 +1,109 @@
+"""CIDEr-D of captions against several references (Vedantam, Zitnick and Parikh, CVPR 2015).
+
+A caption is, for each n from 1 to 4, a vector over n-grams w: g(w) = count(w) log(I / images that have w in a
+reference), I images in all. With h of the caption, r of one of its J references, and l their lengths:
+
+    CIDEr-D_n = 10 / J sum_r exp(-(l_h - l_r)^2 / (2 sigma^2)) min(h, r) . r / (|h| |r|),   sigma = 6
+    CIDEr-D   = mean_n CIDEr-D_n
+"""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from seq2scene.metrics.caption_bleu import ORDERS, ngrams
+from seq2scene.metrics.caption_words import caption_words
+
+SIGMA = 6.0
+
+
+class CiderD(Metric):
+    """The mean over captions, 0 to 10; a good captioner has about 1, which others write as 100.
+
+    How telling an n-gram is comes from the references of the scored set itself, so the score needs them all,
+    and one image alone has 0. Every rank's texts are gathered.
+    """
+
+    is_differentiable = False
+    higher_is_better = True
+    full_state_update = False
+
+    texts: list[Tensor]  # bytes of lines of JSON, [caption, [references]] each
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("texts", [], dist_reduce_fx="cat")
+        self.reset()
+
+    def reset(self) -> None:
+        """Starts anew; a rank without captions has no bytes, rather than no state, to gather."""
+        super().reset()
+        self.texts.append(torch.zeros(0, dtype=torch.uint8, device=self.device))
+
+    def update(self, captions: Sequence[str], references: Sequence[Sequence[str]]) -> None:
+        """Adds captions, each with all references of its image, as plain text."""
+        lines = [json.dumps([c, list(r)]) + "\n" for c, r in zip(captions, references, strict=True)]
+        data = bytearray("".join(lines).encode())
+        if data:
+            self.texts.append(torch.frombuffer(data, dtype=torch.uint8).to(self.device))
+
+    def compute(self) -> Tensor:
+        texts = torch.cat(self.texts) if isinstance(self.texts, list) else self.texts
+        pairs = [json.loads(line) for line in texts.cpu().numpy().tobytes().decode().splitlines()]
+        scores = cider_d([c for c, _ in pairs], [r for _, r in pairs])
+        mean = math.fsum(scores) / max(len(scores), 1)
+        return torch.tensor(mean, dtype=torch.float64, device=texts.device)
+
+
+@dataclass(frozen=True)
+class _Vectors:
+    """Of one caption: weights of n-grams, by order; their norms; words."""
+
+    weights: list[dict[tuple[str, ...], float]]
+    norms: list[float]
+    length: int
+
+
+def cider_d(captions: Sequence[str], references: Sequence[Sequence[str]]) -> list[float]:
+    """The CIDEr-D of each caption, in the company of all others."""
+    golds = [[ngrams(caption_words(text)) for text in texts] for texts in references]
+    images = Counter(gram for counts in golds for gram in set().union(*counts))
+    log_images = math.log(max(len(captions), 1))
+    telling = {gram: log_images - math.log(count) for gram, count in images.items()}
+
+    def vectors(counts: Counter) -> _Vectors:
+        weights: list[dict[tuple[str, ...], float]] = [{} for _ in range(ORDERS)]
+        for gram, count in counts.items():
+            weights[len(gram) - 1][gram] = count * telling.get(gram, log_images)
+        norms = [math.sqrt(math.fsum(w * w for w in of_order.values())) for of_order in weights]
+        # as the published code has it, the length is that of the bigrams: one less than the words
+        return _Vectors(weights, norms, sum(c for gram, c in counts.items() if len(gram) == 2))
+
+    scores = []
+    for caption, gold in zip(captions, golds, strict=True):
+        written = vectors(ngrams(caption_words(caption)))
+        likeness = [_likeness(written, vectors(counts)) for counts in gold]
+        scores.append(10 * math.fsum(likeness) / len(likeness))
+    return scores
+
+
+def _likeness(written: _Vectors, gold: _Vectors) -> float:
+    """The mean over n of clipped cosines, less for another length."""
+    total = 0.0
+    for n in range(ORDERS):
+        norm = written.norms[n] * gold.norms[n]
+        if norm:
+            theirs = gold.weights[n]
+            shared = (
+                min(w, theirs[gram]) * theirs[gram]
+                for gram, w in written.weights[n].items()
+                if gram in theirs
+            )
+            total += math.fsum(shared) / norm
+    return total / ORDERS * math.exp(-((written.length - gold.length) ** 2) / (2 * SIGMA**2))
