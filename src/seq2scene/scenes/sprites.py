@@ -79,10 +79,14 @@ class SpritePainter(nn.Module):
         extents = torch.tensor([[s.width, s.height] for s in sprites], dtype=torch.float32)
         self.register_buffer("extents", extents, persistent=False)  # of the picture, in canvas pixels
         self.register_buffer("zoom", torch.tensor([across, down]), persistent=False)
+        unit = torch.tensor([2 / atlas.shape[2], 2 / atlas.shape[1]])  # an atlas pixel, for grid_sample
+        self.register_buffer("unit", unit, persistent=False)
+        planes = torch.arange(3)[:, None] * (width * height)  # where red, green and blue begin
+        self.register_buffer("planes", planes, persistent=False)
 
     @torch.no_grad()
     def paint(self, objects: Objects) -> Tensor:
-        """Objects of B scenes -> (B, T + 1, 3, height, width): the background, then the scene after each step.
+        """Objects of B scenes -> (B, T + 1, 3, height, width): the background, then each step's scene.
 
         A step without an object (EOS, PAD) leaves the canvas as it was.
         """
@@ -114,22 +118,24 @@ class SpritePainter(nn.Module):
         extent, inset, frame = self.extents[sprite], self.insets[sprite], self.frames[sprite]
         left_top = objects.places * self.zoom - extent / 2
         scene, x, y = self._covered(left_top - inset, frame, objects.present)
-        # where in the atlas to read each pixel; on the outermost pixels of a frame all is transparent
-        u = x + 0.5 - left_top[:, 0][scene]
-        v = y + 0.5 - left_top[:, 1][scene]
+        # where in the atlas to read a pixel: x * turn + start, kept on the frame, which is transparent at its
+        # outermost pixels
+        corner = self.corners[sprite]
+        start = corner + inset + 0.5 - left_top
+        turn = torch.ones_like(extent)
         if "flip" in objects.attributes:
-            u = torch.where((objects.attributes["flip"] == 1)[scene], extent[:, 0][scene] - u, u)
-        points = [
-            ((offset + inset[:, axis][scene]).clamp(min=0.5).minimum(frame[:, axis][scene] - 0.5))
-            + self.corners[sprite, axis][scene]
-            for axis, offset in enumerate((u, v))
-        ]
-        rows, columns = self.atlas.shape[1:]
-        grid = torch.stack([points[0] * (2 / columns) - 1, points[1] * (2 / rows) - 1], dim=1)
+            flip = objects.attributes["flip"] == 1
+            turn[:, 0] = torch.where(flip, -1, turn[:, 0])
+            mirrored = corner[:, 0] + inset[:, 0] + extent[:, 0] - 0.5 + left_top[:, 0]
+            start[:, 0] = torch.where(flip, mirrored, start[:, 0])
+        reading = torch.cat([turn, start, corner + 0.5, corner + frame - 0.5], dim=1)  # (N, 8)
+        turn, start, low, high = reading.index_select(0, scene).view(-1, 4, 2).unbind(1)
+        points = (torch.stack([x, y], dim=1) * turn).add_(start).clamp_(low, high)  # (pixels, 2)
+        grid = points.mul_(self.unit).sub_(1)
         over = grid_sample(self.atlas[None], grid[None, None], mode="bilinear", align_corners=False)[0, :, 0]
-        channel = torch.arange(3, device=x.device)[:, None] * (self.width * self.height)
-        index = channel + (starts[scene] + y * self.width + x)  # (3, pixels)
-        pixels[index] = over[:3] + pixels[index] * (1 - over[3])
+        index = starts.index_select(0, scene).add_(x).add_(y * self.width)
+        index = index + self.planes  # (3, pixels)
+        pixels[index] = over[:3].addcmul_(pixels[index], 1 - over[3])
 
     def _sprites(self, objects: Objects) -> Tensor:
         none = torch.zeros_like(objects.classes)
@@ -205,7 +211,7 @@ def shrink(picture: Tensor, across: float, down: float) -> Sprite:
 
 
 def pack(pictures: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Puts (C, height, width) pictures on shelves of one atlas -> it and each one's left, top (pictures, 2)."""
+    """Puts (C, height, width) pictures on shelves of one atlas -> it and their left, top (pictures, 2)."""
     columns = max(ATLAS_WIDTH, *(picture.shape[2] for picture in pictures))
     corners = torch.zeros(len(pictures), 2, dtype=torch.int64)
     left = top = shelf = 0
