@@ -1,0 +1,130 @@
+"""COCO's annotation files: what is read of small ones and of the published ones, and what is refused."""
+
+import json
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import pytest
+
+from seq2scene.data.coco import ARCHIVE, read_captions, read_instances
+from seq2scene.errors import UserError
+
+IMAGES = [
+    {"id": 9, "file_name": "9.jpg", "width": 640, "height": 480},
+    {"id": 4, "file_name": "4.jpg", "width": 427, "height": 640},
+    {"id": 7, "file_name": "7.jpg", "width": 500, "height": 375},
+]
+CATEGORIES = [
+    {"id": 18, "name": "dog", "supercategory": "animal"},
+    {"id": 3, "name": "car", "supercategory": "vehicle"},
+]
+
+
+def box(number: int, image: int, category: int, bbox: list[Any], **more: Any) -> dict[str, Any]:
+    return {"id": number, "image_id": image, "category_id": category, "bbox": bbox, "iscrowd": 0, **more}
+
+
+def instances(*annotations: dict[str, Any], **parts: Any) -> dict[str, Any]:
+    return {"images": IMAGES, "categories": CATEGORIES, "annotations": list(annotations), **parts}
+
+
+def write(path: Path, content: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    return path
+
+
+BOXES = [
+    box(1, 9, 3, [1, 2, 3.5, 4], segmentation=[[1, 2, 3, 4]]),
+    box(2, 4, 18, [5, 6, 7, 8]),
+    box(3, 9, 18, [9, 9, 9, 9], iscrowd=1, segmentation={"counts": [1], "size": [2, 2]}),
+    box(4, 9, 18, [0, 0, 2, 2]),
+]
+
+
+def test_objects_stand_by_image_and_crowds_are_left_out(tmp_path) -> None:
+    found = read_instances(write(tmp_path / "a/instances.json", instances(*BOXES)))
+    assert found.images.ids.tolist() == [4, 7, 9] and found.images.files == ["4.jpg", "7.jpg", "9.jpg"]
+    assert found.images.sizes.tolist() == [[427, 640], [500, 375], [640, 480]]
+    assert found.ids.tolist() == [2, 1, 4] and found.image.tolist() == [0, 2, 2]
+    assert [found.names[category] for category in found.category] == ["dog", "car", "dog"]
+    assert (found.category_ids, found.supercategories) == ((18, 3), ("animal", "vehicle"))
+    assert found.boxes.tolist() == [[5, 6, 7, 8], [1, 2, 3.5, 4], [0, 0, 2, 2]]
+
+
+def test_captions_stand_by_image_in_the_order_of_the_file(tmp_path) -> None:
+    said = [(9, "A dog. "), (4, "A car."), (9, "Two\u2019s company.")]
+    said = [{"id": n, "image_id": image, "caption": text} for n, (image, text) in enumerate(said)]
+    path = write(tmp_path / "a/captions.json", {"images": IMAGES, "annotations": said})
+    assert read_captions(path).texts == [["A car."], [], ["A dog.", "Two\u2019s company."]]
+
+
+def test_a_file_without_any_object_is_read(tmp_path) -> None:
+    found = read_instances(write(tmp_path / "a/instances.json", instances()))
+    assert found.boxes.shape == (0, 4) and len(found.images.ids) == 3
+
+
+def test_the_official_archive_may_stay_packed(tmp_path) -> None:
+    with ZipFile(tmp_path / ARCHIVE, "w") as packed:
+        packed.writestr("annotations/instances_val2017.json", json.dumps(instances(*BOXES)))
+    folder = tmp_path / "annotations"
+    assert read_instances(folder / "instances_val2017.json").ids.tolist() == [2, 1, 4]
+    with pytest.raises(UserError, match=r"captions_val2017\.json: there is no such file, nor is it in .*zip"):
+        read_captions(folder / "captions_val2017.json")
+    (tmp_path / ARCHIVE).write_bytes(b"half a download")
+    with pytest.raises(UserError, match="a damaged archive"):
+        read_captions(folder / "captions_val2017.json")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ('{"images": [', r"line 1, column 13: no JSON"),
+        ([], r'no list "images"'),
+        ({"images": IMAGES, "annotations": []}, r'no list "categories"'),
+        (instances({"id": 1, "image_id": 9, "bbox": []}), r'entry 0 of "annotations" has no category_id'),
+        (instances(BOXES[0], 5), r'entry 1 of "annotations" has no id'),
+        (instances(BOXES[2], box(8, 6, 3, [1, 2, 3, 4])), r"entry 1 .* there is no such image_id: 6"),
+        (instances(box(8, 9, 2, [1, 2, 3, 4])), r"entry 0 .* there is no such category_id: 2"),
+        (instances(box(8, 9, 99, [1, 2, 3, 4])), r"entry 0 .* there is no such category_id: 99"),
+        (instances(box(8, "9", 3, [1, 2, 3, 4])), r"entry 0 .* image_id is no whole number: '9'"),
+        (instances(box(8, 9, 3, [1, 2, 3])), r"annotation 8: bbox is .* not \[1, 2, 3\]"),
+        (instances(BOXES[0], box(8, 9, 3, [1, 2, float("nan"), 1])), r"annotation 8: bbox is .* nan"),
+        (instances(box(8, 9, 3, "none")), r"annotation 8: bbox is .* 'none'"),
+        (instances(images=[*IMAGES, IMAGES[0]]), "two images 9"),
+        (instances(images=[{**IMAGES[0], "height": 0}]), "image 9 has 640 x 0 pixels"),
+    ],
+    ids=range(14),
+)  # fmt: skip
+def test_what_is_wrong_with_a_file_is_said_with_its_place(tmp_path, content, reason) -> None:
+    path = write(tmp_path / "a/instances.json", content)
+    with pytest.raises(UserError, match=f"instances.json.*{reason}"):
+        read_instances(path)
+
+
+def test_a_missing_file_is_named_with_the_hint(tmp_path) -> None:
+    with pytest.raises(UserError, match=r"instances\.json: there is no such file; look elsewhere"):
+        read_instances(tmp_path / "a/instances.json", "; look elsewhere")
+
+
+def test_a_caption_is_a_text(tmp_path) -> None:
+    said = [{"id": 1, "image_id": 9, "caption": None}]
+    path = write(tmp_path / "a/captions.json", {"images": IMAGES, "annotations": said})
+    with pytest.raises(UserError, match='entry 0 of "annotations": its caption is no text: None'):
+        read_captions(path)
+
+
+@pytest.mark.parametrize(("name", "images", "boxes"), [("train", 4002, 29503), ("val", 950, 7278)])
+def test_the_published_files_are_read_whole(shared_data, name, images, boxes) -> None:
+    folder = shared_data / "coco_layout/annotations"
+    found, said = (
+        read_instances(folder / f"instances_{name}2017.json"),
+        read_captions(folder / f"captions_{name}2017.json"),
+    )
+    assert (len(found.images.ids), len(found.boxes), len(found.names)) == (images, boxes, 80)
+    assert (found.names[0], found.category_ids[0], found.names[-1], found.category_ids[-1]) == (
+        *("person", 1),
+        *("toothbrush", 90),
+    )
+    assert min(map(len, said.texts)) == 5 and (said.images.ids == found.images.ids).all()
