@@ -1,0 +1,183 @@
+"""Captions of images: the LightningModule of Xu et al. 2015, "Show, Attend and Tell"."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import ModuleDict
+
+from seq2scene.building import build
+from seq2scene.errors import UserError
+from seq2scene.metrics.caption_bleu import CaptionBleu
+from seq2scene.metrics.cider import CiderD
+from seq2scene.metrics.perplexity import Perplexity
+from seq2scene.metrics.rouge import RougeL
+from seq2scene.nets.captioner import Captioner
+from seq2scene.nets.losses import linear_cross_entropy
+from seq2scene.nets.scene_losses import doubly_stochastic
+from seq2scene.nets.translator import initialise_uniform
+from seq2scene.nets.xu_decoder import XuDecoder
+from seq2scene.search.hypotheses import Hypotheses
+from seq2scene.sequences.caption_batch import CaptionBatch
+from seq2scene.sequences.language import Language
+from seq2scene.sequences.memory import Memory
+from seq2scene.sequences.padding import shift_right
+from seq2scene.tasks.task import Loss, Task
+from seq2scene.tasks.words import gold_log_probs, per_sentence
+
+FREE_RUNNING = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider")
+
+
+@dataclass(frozen=True)
+class Caption:
+    """One image of a test set as it was described. log_prob is the model's, of the words and EOS."""
+
+    row: int
+    text: str
+    log_prob: float
+
+
+class Captioning(Task):
+    """Teacher forcing in training, with soft or hard attention; in validation and tests also captions as they
+    are written freely, scored against all references of their image.
+
+    Perplexity is by teacher forcing and of soft attention, counts EOS (``perplexity_words`` does not), and
+    never includes label smoothing. BLEU, ROUGE-L and CIDEr-D are of free-running output.
+    """
+
+    curves = ("perplexity", "bleu_4", "cider")
+
+    def __init__(self, config: dict[str, Any], description: dict[str, Any]) -> None:
+        super().__init__(config, description)
+        self.language = Language.from_state(description["language"])
+        self.net = self._build_net()
+        loss = config["loss"]
+        self.smoothing = loss["smoothing"]
+        self.per_sentence = per_sentence(loss)
+        self.reinforce = build(loss["reinforce"], "loss.reinforce") if loss["hard"] else None
+        if loss["hard"] and not isinstance(self.net.decoder, XuDecoder):
+            raise UserError(
+                "loss.hard=true: this decoder cannot look at one place at a time; take model=xu2015"
+            )
+        self.searches = {
+            stage: build(config[key], key) for stage, key in (("val", "val_search"), ("test", "search"))
+        }
+        self.scores = ModuleDict({stage + "_scores": self._build_scores() for stage in self.searches})
+        self.test_name = "test"  # of the set being scored, for the names of its scores
+        self.captions: list[Caption] = []
+
+    def _build_scores(self) -> ModuleDict:
+        return ModuleDict(
+            {
+                "perplexity": Perplexity(),
+                "perplexity_words": Perplexity(),
+                **{f"bleu_{order}": CaptionBleu(order) for order in range(1, 5)},
+                "rouge_l": RougeL(),
+                "cider": CiderD(),
+            }
+        )
+
+    def _build_net(self) -> Captioner:
+        model, vocabulary = self.config["model"], self.language.vocabulary
+        encoder = build(model["image_encoder"], "model.image_encoder")
+        annotations = build(model["annotations"], "model.annotations", map_size=encoder.output_size)
+        sizes = {"query_size": model["decoder"]["hidden_size"], "memory_size": annotations.output_size}
+        decoder = build(
+            model["decoder"],
+            "model.decoder",
+            vocabulary_size=len(vocabulary),
+            padding=vocabulary.pad,
+            memory_size=annotations.output_size,
+            memory_layers=model["decoder"].get("layers", 1),  # the mean annotation, for each of them
+            attention=build(self.config["attention"], "attention", **sizes),
+        )
+        if model["initial_range"] is not None:
+            initialise_uniform(annotations, model["initial_range"])
+            initialise_uniform(decoder, model["initial_range"])
+        return Captioner(encoder, annotations, decoder)
+
+    # Teacher forcing
+
+    def loss(self, batch: CaptionBatch) -> Loss:
+        """-log p of the words; with hard attention what teaches where to look (``Reinforce``); and
+        ``loss.doubly_stochastic`` times how far each place is from being looked at once (eq. 14), the sums
+        over places and captions, as in the paper.
+        """
+        gold, decoder, memory = batch.target, self.net.decoder, self.net.encode(batch)
+        previous = shift_right(gold.ids, self.language.vocabulary.bos)
+        sampled = None
+        if self.reinforce is not None and self.training:
+            sampled = decoder.sample(memory, previous, self.config["loss"]["expectation"])
+            features, weights = sampled.features, sampled.weights
+        else:
+            features, weights = decoder(memory, previous)
+        output = decoder.output
+        total, nll = linear_cross_entropy(
+            features[gold.mask], output.weight, output.bias, gold.ids[gold.mask], self.smoothing
+        )
+        if sampled is not None:
+            with torch.no_grad():
+                log_likelihood = gold_log_probs(features, gold, output).sum(dim=1)
+            total = total + self.reinforce(sampled, gold.mask, log_likelihood)
+        if self.config["loss"]["doubly_stochastic"] and weights is not None:
+            each = doubly_stochastic(weights, gold.mask, memory.mask)  # (B,)
+            total = total + self.config["loss"]["doubly_stochastic"] * each.sum()
+        count = gold.mask.sum()
+        normaliser = count.new_tensor(len(batch)) if self.per_sentence else count
+        return Loss(total, nll, count, normaliser.to(nll.dtype))
+
+    def log_probs(self, batch: CaptionBatch, memory: Memory | None = None) -> Tensor:
+        """log p (B, T) of each target word and EOS after those before it, 0 on padding; never smoothed."""
+        previous = shift_right(batch.target.ids, self.language.vocabulary.bos)
+        features, _ = self.net.decoder(self.net.encode(batch) if memory is None else memory, previous)
+        return gold_log_probs(features, batch.target, self.net.decoder.output)
+
+    # Free running
+
+    def caption(self, batch: CaptionBatch, stage: str = "test", **options: Any) -> Hypotheses:
+        """Searches for captions of the images; options go to the search (prefix, keep_weights)."""
+        return self._search(self.net.encode(batch), stage, **options)
+
+    def _search(self, memory: Memory, stage: str, **options: Any) -> Hypotheses:
+        v = self.language.vocabulary
+        return self.searches[stage](
+            self.net.decoder, memory, bos=v.bos, eos=v.eos, pad=v.pad, unk=v.unk, **options
+        )
+
+    def validation_step(self, batch: CaptionBatch, index: int) -> None:
+        self._evaluate(batch, "val")
+
+    def test_step(self, batch: CaptionBatch, index: int) -> Hypotheses:
+        """Returns what the search found, for callbacks."""
+        return self._evaluate(batch, "test")
+
+    def _evaluate(self, batch: CaptionBatch, stage: str) -> Hypotheses:
+        scores, gold = self.scores[stage + "_scores"], batch.target
+        memory = self.net.encode(batch)
+        nll = -self.log_probs(batch, memory)
+        words = gold.mask & (gold.ids != self.language.vocabulary.eos)
+        scores["perplexity_words"].update(nll[words].sum(), words.sum())
+        scores["perplexity"].update(nll.sum(), gold.mask.sum())
+        found = self._search(memory, stage)
+        texts = [self.language.decode(row) for row in found.tokens[:, 0].cpu()]
+        for name in FREE_RUNNING:
+            scores[name].update(texts, batch.references)
+        if stage == "test":
+            rows = zip(batch.rows.tolist(), texts, found.log_probs[:, 0].tolist(), strict=True)
+            self.captions += [Caption(*row) for row in rows]
+        return found
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_scores("val")
+        super().on_validation_epoch_end()
+
+    def on_test_epoch_end(self) -> None:
+        self._log_scores("test")
+
+    def _log_scores(self, stage: str) -> None:
+        place = stage if stage == "val" else f"test/{self.test_name}"
+        for name, score in self.scores[stage + "_scores"].items():
+            shown = stage == "val" and name in ("perplexity", "bleu_4", "cider")
+            self.log(f"{place}/{name}", score.compute().float(), prog_bar=shown)
+            score.reset()
