@@ -96,7 +96,7 @@ def test_characters_are_tokens_spaces_too():
 
 
 def test_an_unknown_tokenizer_is_refused_with_the_choices():
-    with pytest.raises(UserError, match="whitespace, moses, bpe, unigram, character"):
+    with pytest.raises(UserError, match="whitespace, moses, treebank, bpe, unigram, character"):
         choose("spacy", "en")
 
 

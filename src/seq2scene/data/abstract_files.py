@@ -5,7 +5,6 @@ number x y z flip``; the scenes of a set are numbered 10 * set + position. ``Sim
 ``SimpleSentences2_10020.txt`` have lines ``scene <tab> sentence <tab> text`` of two groups of annotators.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +29,25 @@ NAMES = (
     *(f"c_{k}" for k in range(10)),  # clothing
     *(f"t_{k}" for k in range(15)),  # toys
 )
+TITLES = (  # what the clip art shows
+    *("helicopter", "hot-air balloon", "cloud", "sun", "lightning", "rain", "rocket", "airplane"),
+    *("bear", "cat", "dog", "duck", "owl", "snake"),
+    *("pie", "pizza", "hot dog", "ketchup", "mustard", "hamburger", "drink"),
+    *("Mike", "Jenny"),
+    *("bouncy bee", "slide", "sandbox", "grill", "swing", "tent", "table", "pine", "tree", "apple tree"),
+    *("blue hat", "crown", "chef's hat", "pirate hat", "bonnet", "propeller hat", "wizard's hat"),
+    *("viking hat", "glasses", "sunglasses"),
+    *("baseball", "bucket", "beach ball", "basketball", "soccer ball", "tennis ball", "football"),
+    *("frisbee", "bat", "balloons", "glove", "shovel", "racket", "kite", "fire"),
+)
 CHILDREN = ("hb0", "hb1")
 POSES, EXPRESSIONS, DEPTHS = 7, 5, 3
+# File name of each picture: its object class, and of children which of the poses and expressions.
+CLIP_ART = {
+    f"{name}_{k}s.png" if name in CHILDREN else f"{name}s.png": (name, k)
+    for name in NAMES
+    for k in range(POSES * EXPRESSIONS if name in CHILDREN else 1)
+}
 OPAQUE = 50  # alpha above which a pixel of a picture counts
 PER_SET = 10
 PER_SCENE = 3  # sentences of a group that are used
@@ -54,17 +70,20 @@ def read_scenes(path: Path, hint: str) -> dict[int, list[Placed]]:
     """The objects of each scene by its number, in the order of the file.
 
     Raises:
-        UserError: the file is missing or a line of it is none of the format.
+        UserError: the file is missing or cut short, or a line of it is none of the format.
     """
     scenes: dict[int, list[Placed]] = {}
     counted: dict[int, int] = {}
     current: list[Placed] | None = None
+    header, promised = 0, 0
     for number, line in _lines(path, hint):
         fields = line.split()
         if len(fields) < 2:  # the first line, and blank ones
             continue
         if len(fields) == 2:
-            (group,) = _integers(fields[:1], path, number)
+            _check_count(current, promised, path, header)
+            group, promised = _integers(fields, path, number)
+            header = number
             position = counted.get(group, 0)
             counted[group] = position + 1
             current = scenes.setdefault(PER_SET * group + position, [])
@@ -77,26 +96,29 @@ def read_scenes(path: Path, hint: str) -> dict[int, list[Placed]]:
             raise UserError(f"{path}, line {number}: an object before the first scene")
         else:
             current.append(_placed(fields, path, number))
+    _check_count(current, promised, path, header)
     return scenes
 
 
+def _check_count(scene: list[Placed] | None, promised: int, path: Path, header: int) -> None:
+    if scene is not None and len(scene) != promised:
+        raise UserError(
+            f"{path}, line {header}: a scene of {promised} objects, but {len(scene)} follow; lines are "
+            "missing or misplaced: get the file again"
+        )
+
+
 def _placed(fields: list[str], path: Path, number: int) -> Placed:
-    name, variant = split_picture(fields[0].removesuffix(".png"))
-    if name is None:
-        raise UserError(f"{path}, line {number}: {fields[0]} is no clip art of Abstract Scenes")
+    if fields[0] not in CLIP_ART:
+        raise UserError(
+            f"{path}, line {number}: {fields[0]} is no clip art of Abstract Scenes, which are s_0s.png to "
+            "t_14s.png, hb0_0s.png to hb0_34s.png and hb1_0s.png to hb1_34s.png"
+        )
+    name, variant = CLIP_ART[fields[0]]
     x, y, z, flip = _integers(fields[3:], path, number)
     if z not in range(DEPTHS) or flip not in (0, 1):
         raise UserError(f"{path}, line {number}: z must be 0, 1 or 2 and flip 0 or 1, not {z} and {flip}")
     return Placed(name, x, y, z, flip, variant // EXPRESSIONS, variant % EXPRESSIONS)
-
-
-def split_picture(picture: str) -> tuple[str | None, int]:
-    """A picture's object class and variant: ``hb0_12s`` -> hb0, 12; ``s_3s`` -> s_3, 0; None for others."""
-    name = picture.removesuffix("s")
-    if child := re.fullmatch(r"(hb[01])_(\d+)", name):
-        known = int(child[2]) < POSES * EXPRESSIONS
-        return (child[1], int(child[2])) if known else (None, 0)
-    return (name, 0) if name in NAMES else (None, 0)
 
 
 def read_sentences(path: Path, scenes: dict[int, list[Placed]], hint: str) -> dict[int, list[str]]:
@@ -107,9 +129,14 @@ def read_sentences(path: Path, scenes: dict[int, list[Placed]], hint: str) -> di
     """
     told: dict[int, dict[int, str]] = {}
     for number, line in _lines(path, hint):
-        fields = line.split("\t")
-        if len(fields) < 3:  # the blank lines between scenes
+        if not line.strip():  # between scenes
             continue
+        fields = line.split("\t")
+        if len(fields) != 3:
+            raise UserError(
+                f"{path}, line {number}: a line is scene <tab> sentence <tab> text, this has "
+                f"{len(fields)} fields"
+            )
         scene, sentence = _integers(fields[:2], path, number)
         if scene not in scenes:
             raise UserError(f"{path}, line {number}: there is no scene {scene} in {SCENES}")
@@ -139,9 +166,7 @@ def official_split(usable: list[int]) -> dict[str, list[int]]:
 
 def picture_names() -> list[str]:
     """Of all clip art and the background, without ``.png``."""
-    variants = range(POSES * EXPRESSIONS)
-    children = [f"{name}_{k}s" for name in CHILDREN for k in variants]
-    return [*(f"{name}s" for name in NAMES if name not in CHILDREN), *children, "background"]
+    return [*(name.removesuffix(".png") for name in CLIP_ART), "background"]
 
 
 def read_pictures(folder: Path, hint: str) -> dict[str, Tensor]:
@@ -158,13 +183,9 @@ def read_pictures(folder: Path, hint: str) -> dict[str, Tensor]:
 def opaque_sizes(folder: Path) -> Tensor:
     """(classes, poses, expressions, 2): width and height of the box around what is opaque of each picture."""
     sizes = torch.zeros(len(NAMES), POSES, EXPRESSIONS, 2)
-    for number, name in enumerate(NAMES):
-        if name in CHILDREN:
-            for variant in range(POSES * EXPRESSIONS):
-                place = number, variant // EXPRESSIONS, variant % EXPRESSIONS
-                sizes[place] = _opaque(folder / f"{name}_{variant}s.png")
-        else:
-            sizes[number] = _opaque(folder / f"{name}s.png")
+    for file, (name, variant) in CLIP_ART.items():
+        own = divmod(variant, EXPRESSIONS) if name in CHILDREN else ()
+        sizes[NAMES.index(name), *own] = _opaque(folder / file)
     return sizes
 
 
@@ -186,7 +207,7 @@ def _lines(path: Path, hint: str) -> Iterator[tuple[int, str]]:
             try:
                 yield number, line.decode().rstrip("\r\n")
             except UnicodeDecodeError as error:
-                raise UserError(f"{path}, line {number}: not UTF-8 ({error.reason})") from error
+                raise UserError(f"{path}, line {number}: not UTF-8; convert the file first") from error
 
 
 def _integers(fields: list[str], path: Path, number: int) -> list[int]:

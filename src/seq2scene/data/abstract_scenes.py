@@ -11,8 +11,10 @@ import torch
 from torch import Tensor
 
 from seq2scene.data import abstract_files as raw
+from seq2scene.data.park.lexicon import NOUNS
 from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.data.scene_module import SceneModule, Split
+from seq2scene.errors import UserError
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.objects import FIRST_CLASS, Objects
 from seq2scene.scenes.schema import Schema, choose_heads
@@ -20,6 +22,7 @@ from seq2scene.sequences.corpus import how_to_get
 
 CANVAS = (500, 400)
 SCALES = (1.0, 0.7, 0.49)
+PARK_TITLES = {"hb0": "Mike", "hb1": "Jenny"}
 ATTRIBUTES = {
     "size": raw.DEPTHS,
     "flip": 2,
@@ -32,17 +35,18 @@ class AbstractScenes(SceneModule):
     """A folder in the layout of AbstractScenes_v1.1. Scenes without an object or a sentence are left out; a
     scene that one group of annotators told is told by it twice.
 
-    grid: ``columns`` and ``rows``. heads: the attributes to learn, of size 3, flip 2, pose 7, expression 5.
-    The rest as of ``SceneModule``.
+    grid: ``columns`` and ``rows``; None: 28 of each. heads: the attributes to learn, of size 3, flip 2,
+    pose 7, expression 5; None: all. The rest as of ``SceneModule``.
     """
 
     sentences = raw.PER_SCENE
+    titles = raw.TITLES
 
     def __init__(
         self,
         root: str,
-        grid: dict[str, int],
-        heads: dict[str, dict[str, Any]],
+        grid: dict[str, int] | None = None,
+        heads: dict[str, dict[str, Any]] | None = None,
         max_objects: int = 9,
         stop_words: str = "keep",
         max_words: int | None = None,
@@ -72,6 +76,8 @@ class AbstractScenes(SceneModule):
         )
         self.max_objects = max_objects
         self._require_positive("max_objects")
+        grid = grid or {"columns": 28, "rows": 28}
+        heads = {name: {"classes": n} for name, n in ATTRIBUTES.items()} if heads is None else heads
         self.grid = Grid(grid["columns"], grid["rows"], 1, 1, CANVAS[0] - 1, CANVAS[1] - 1)
         self.heads = choose_heads(heads, ATTRIBUTES)
         self._pictures: dict[str, Tensor] | None = None
@@ -96,6 +102,7 @@ class AbstractScenes(SceneModule):
             canvas=CANVAS,
             sizes=raw.opaque_sizes(self.folder / raw.PICTURES),
             scales=SCALES,
+            titles=self.titles,
         )
 
     @property
@@ -124,11 +131,18 @@ class AbstractScenes(SceneModule):
     def _read(self, split: str) -> Split:
         scenes, texts, splits = self._files
         numbers = splits[split]
+        if not numbers:
+            raise UserError(
+                f"{self.folder}: no scene of its {split} set has objects and sentences; say which scenes "
+                f"are in it in splits/text2scene_{split}.txt, a number a line"
+            )
         return Split(numbers, place([scenes[n] for n in numbers]), [texts[n] for n in numbers])
 
 
 class ParkScenes(AbstractScenes):
     """The park's scenes, written under ``root`` on first use (see ``seq2scene.data.park``)."""
+
+    titles = tuple(PARK_TITLES.get(name, NOUNS[name].english) for name in raw.NAMES)
 
     @cached_property
     def folder(self) -> Path:

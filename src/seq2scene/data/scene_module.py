@@ -183,6 +183,11 @@ class SceneModule(TextModule):
     def _training_loader(self) -> Loader:
         samples, objects = self._of("train"), self.splits["train"].objects
         longest = samples.lengths.amax(1).numpy()
+        told = [sentence for text in self.texts("train") for sentence in text]
+        if cut := sum(map(self.reader.is_cut, told)):
+            self._report(
+                "%d of %d sentences are cut after max_words=%d words", cut, len(told), self.max_words
+            )
         plan = LengthBatches(
             np.maximum.reduceat(longest, samples.first),
             objects.present.sum(1).clamp(max=self.schema.max_objects).numpy() + 1,

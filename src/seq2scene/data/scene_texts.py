@@ -29,9 +29,14 @@ class SceneTexts:
         self.max_words = max_words
 
     def ids(self, sentence: str) -> list[int]:
-        vocabulary = self.language.vocabulary
-        known = [word for word in self.language.tokenizer.split(sentence) if word in vocabulary]
-        return vocabulary.ids(known[: self.max_words])
+        return self.language.vocabulary.ids(self._known(sentence)[: self.max_words])
+
+    def is_cut(self, sentence: str) -> bool:
+        """Whether ``max_words`` takes words away."""
+        return self.max_words is not None and len(self._known(sentence)) > self.max_words
+
+    def _known(self, sentence: str) -> list[str]:
+        return [word for word in self.language.tokenizer.split(sentence) if word in self.language.vocabulary]
 
     def unknown(self, sentence: str) -> list[str]:
         """The words of a sentence that the model does not know."""

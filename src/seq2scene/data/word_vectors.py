@@ -44,10 +44,13 @@ def _from_npz(path: Path, known: dict[str, int]) -> dict[int, np.ndarray]:
 
 def _from_text(path: Path, known: dict[str, int]) -> dict[int, list[float]]:
     found: dict[int, list[float]] = {}
-    with open(path, encoding="utf-8") as file:
+    size = None
+    with open(path, encoding="utf-8", errors="replace") as file:
         for number, line in enumerate(file, start=1):
             word, _, numbers = line.rstrip().partition(" ")
-            if word in known:
+            size = size or numbers.count(" ")
+            # glove.840B.300d has "words" with a space in them: "at name@domain.com"
+            if word in known and numbers.count(" ") == size:
                 try:
                     found[known[word]] = [float(value) for value in numbers.split(" ")]
                 except ValueError as error:

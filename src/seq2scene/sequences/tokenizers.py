@@ -82,8 +82,8 @@ class Moses:
 
 
 class Treebank:
-    """The tokenizer of the Penn Treebank (NLTK): "doesn't" is "does" and "n't"; a typographic apostrophe counts
-    as a plain one.
+    """The tokenizer of the Penn Treebank (NLTK): "doesn't" is "does" and "n't"; a typographic apostrophe
+    counts as a plain one.
     """
 
     name = "treebank"
@@ -98,7 +98,7 @@ class Treebank:
         pass
 
     def split(self, text: str) -> list[str]:
-        return self._tokenizer.tokenize((text.lower() if self.lowercase else text).replace("’", "'"))
+        return self._tokenizer.tokenize((text.lower() if self.lowercase else text).replace("\u2019", "'"))
 
     def join(self, tokens: list[str]) -> str:
         return self._detokenizer.detokenize(tokens)
