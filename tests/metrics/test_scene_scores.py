@@ -8,7 +8,7 @@ import torch.distributed
 
 from seq2scene.metrics.scene_scores import SceneScores, scene_scores
 from seq2scene.scenes.grid import Grid
-from seq2scene.scenes.objects import PAD, Objects
+from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.schema import Head, Schema
 
 KINDS = {"s_": 8, "a_": 6, "e_": 7, "hb": 2, "p_": 10, "c_": 10, "t_": 15}
@@ -69,7 +69,7 @@ def published() -> Schema:
     return schema_of(sizes)
 
 
-def objects(*scenes: list[tuple], heads: tuple[str, ...] = ("size", "flip", "pose", "expression")) -> Objects:
+def objects(*scenes: list[tuple], heads: tuple[str, ...] = tuple(HEADS)) -> Objects:
     """Scenes of rows (name, x, y, size, flip, pose, expression) as tensors."""
     widest = max(map(len, scenes))
     rows = torch.zeros(len(scenes), widest, 7)
@@ -245,7 +245,7 @@ def test_the_order_in_which_objects_are_placed_does_not_matter():
 
 
 def test_objects_of_one_class_ask_in_the_order_of_their_looks_then_places():
-    # Both of pose 1 and pose 2 are nearest to the true one on the left; pose 1 asks first, wherever it stands.
+    # Both of the predicted ones are nearest to the true one on the left: the lower pose asks first
     truth = [("hb0", 100, 200, 0, 0, 1, 0), ("hb0", 480, 200, 0, 0, 2, 0)]
     early = [("hb0", 120, 200, 0, 0, 1, 0), ("hb0", 110, 200, 0, 0, 2, 0)]
     assert score(early, truth)["pose"] == 1
@@ -368,7 +368,7 @@ def test_two_ranks_with_unequal_shares_compute_what_one_does(tmp_path):
     ranks = [context.Process(target=run_rank, args=(rank, str(tmp_path / "m"), results)) for rank in (0, 1)]
     for rank in ranks:
         rank.start()
-    found = [results.get(timeout=60) for _ in ranks]
+    found = [results.get(timeout=180) for _ in ranks]
     for rank in ranks:
-        rank.join(timeout=60)
+        rank.join(timeout=180)
     assert found == [pytest.approx(means_of(slice(0, 24)))] * 2

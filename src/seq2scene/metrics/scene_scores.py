@@ -21,7 +21,7 @@ class SceneScores(Metric):
     batches and ranks.
 
     b_precision, b_recall and b_f3 are means over the scenes with b_recall >= 0. b_coord is one over all
-    scenes, as in the authors' evaluation, and b_coord_masked over those with b_recall >= 0, as in their log of
+    scenes, as in the authors' evaluation, b_coord_masked over those with b_recall >= 0, as in their log of
     training. NaN where nothing was counted.
     """
 
