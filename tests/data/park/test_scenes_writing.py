@@ -1,5 +1,6 @@
 """The scenes on disk: the format of AbstractScenes_v1.1, deterministic, written at once."""
 
+import hashlib
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -7,7 +8,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageStat
 
 from seq2scene.data.park import scenes_writing
 from seq2scene.data.park.describing import describe
@@ -18,6 +19,15 @@ from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.data.park.world import CANVAS, EXPRESSIONS, POSES, THINGS, Placed
 from seq2scene.errors import UserError
 
+DRAWN = {  # premultiplied red, green, blue and alpha, the mean of the pictures of each kind
+    "sky": [93.5, 76.9, 72.0, 140.1],
+    "large": [57.2, 64.4, 53.9, 124.8],
+    "child": [69.9, 49.7, 44.1, 103.1],
+    "animal": [82.3, 70.5, 52.5, 144.5],
+    "clothing": [80.5, 66.4, 62.1, 145.8],
+    "food": [119.7, 92.9, 68.7, 177.3],
+    "toy": [89.5, 75.9, 63.3, 158.6],
+}
 SMALL = {"seed": 5, "train": 40, "val": 7, "test": 6}
 
 
@@ -154,3 +164,23 @@ def test_a_folder_with_something_else_in_it_is_refused_and_kept(tmp_path):
     with pytest.raises(UserError, match="cannot write the park"):
         ensure_scenes(tmp_path, 5, 4, 1, 1)
     assert (mine / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_change_of_scenes_sentences_or_drawings_raises_the_version(folder):
+    """Old folders are known by their version: raise VERSION and put the new fingerprints here."""
+    told = [folder / "Scenes_10020.txt", *sorted((folder / "SimpleSentences").iterdir())]
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in told)).hexdigest()
+    drawn = {}
+    for kind in dict.fromkeys(thing.kind for thing in THINGS.values()):
+        of_kind = [name for name, thing in THINGS.items() if thing.kind == kind]
+        files = [path for name in of_kind for path in sorted((folder / "Pngs").glob(f"{name}[s_]*"))]
+        pictures = [Image.open(path).convert("RGBa") for path in files]
+        drawn[kind] = [
+            round(sum(means) / len(pictures), 1) for means in zip(*map(mean, pictures), strict=True)
+        ]
+    assert (scenes_writing.VERSION, digest[:16]) == (2, "6ec639fd7b269cd0")
+    assert drawn == {kind: pytest.approx(means, abs=0.11) for kind, means in DRAWN.items()}
+
+
+def mean(picture: Image.Image) -> list[float]:
+    return ImageStat.Stat(picture).mean

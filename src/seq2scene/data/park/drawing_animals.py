@@ -106,10 +106,10 @@ def duck(pen: Pen) -> None:
 
 def owl(pen: Pen) -> None:
     pen.fill(BROWN, [(10, 20), (8, 3), (24, 10)], [(46, 20), (48, 3), (32, 10)], ellipse(28, 38, 23, 29))
-    pen.paint(TAN, ellipse(28, 47, 14, 16))
+    pen.paint(mix(BROWN, TAN, 0.45), ellipse(28, 47, 14, 16))
     for row, xs in enumerate(((22, 28, 34), (19, 25, 31, 37), (22, 28, 34))):
         for x in xs:
-            pen.line(arc(x, 42 + 6 * row, 2.4, 2.4, 20, 160), 1.3, BROWN)
+            pen.line(arc(x, 42 + 6 * row, 2.4, 2.4, 20, 160), 1.3, DARK_BROWN)
     for side in (-1, 1):
         wing = smooth((28 + side * 18, 28), (28 + side * 25, 42), (28 + side * 17, 58), (28 + side * 14, 42))
         pen.fill(DARK_BROWN, wing)

@@ -15,6 +15,7 @@ from seq2scene.data.park.drawing_pen import (
     INK,
     ORANGE,
     PINK,
+    PURPLE,
     RED,
     SKIN,
     WHITE,
@@ -75,7 +76,7 @@ BODIES = {
         ((-17, -18), (-34, -14), (-42, 4)),
         ((26, -8),),
         ((-12, 24), (-16, 50), (-18, 74)),
-        ((0, 22), (20, 42), (38, 60)),
+        ((0, 22), (20, 42), (36.5, 60)),
         (0, -10),
     ),
     "run": Body(
@@ -129,7 +130,7 @@ class Looks(NamedTuple):
 
 LOOKS = {
     "hb0": Looks(DARK_BROWN, ORANGE, YELLOW, BLUE, RED),
-    "hb1": Looks(GOLD, PINK, WHITE, PINK, (128, 84, 184)),
+    "hb1": Looks(GOLD, PINK, WHITE, PINK, PURPLE),
 }
 
 

@@ -104,9 +104,9 @@ def swing(pen: Pen) -> None:
 def tent(pen: Pen) -> None:
     pen.fill(mix(BLUE, WHITE, 0.25), [(74, 6), (142, 26), (187, 146), (116, 146)], shade=0.1)
     pen.fill(BLUE, [(74, 6), (132, 146), (4, 146)], depth=0.06)
-    pen.fill(mix(BLUE, INK, 0.75), smooth((73, 44), (86, 90), (102, 144), (46, 144), (60, 90)), shade=0)
-    pen.fill(YELLOW, smooth((72, 42), (64, 88), (38, 144), (52, 145), (68, 98)), shade=0)
-    pen.fill(YELLOW, smooth((75, 42), (84, 88), (110, 144), (96, 145), (80, 98)), shade=0)
+    pen.fill(mix(BLUE, INK, 0.75), smooth((73, 44), (86, 90), (102, 142), (46, 142), (60, 90)), shade=0)
+    pen.fill(YELLOW, smooth((72, 42), (64, 88), (38, 141), (52, 142), (68, 98)), shade=0)
+    pen.fill(YELLOW, smooth((75, 42), (84, 88), (110, 141), (96, 142), (80, 98)), shade=0)
     pen.limb([(74, 6), (74, 3)], 3, BROWN)
 
 

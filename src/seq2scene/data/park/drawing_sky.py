@@ -56,7 +56,7 @@ def hot_air_balloon(pen: Pen) -> None:
 
 
 def cloud(pen: Pen) -> None:
-    _cloud(pen, WHITE, 60, 32)
+    _cloud(pen, WHITE, 60, 36)
 
 
 def sun(pen: Pen) -> None:
