@@ -37,8 +37,8 @@ SEARCH = {"max_ratio": 0.0, "max_extra": 8}
 
 def task(decoder: str = "xu", **loss: Any) -> Captioning:
     config = {
+        "image": IMAGE_ENCODER,
         "model": {
-            "image_encoder": IMAGE_ENCODER,
             "annotations": {"_target_": "seq2scene.nets.captioner.Annotations", "size": 5},
             "decoder": DECODERS[decoder],
             "initial_range": 0.5,
