@@ -5,8 +5,8 @@
 Every row but the first says what a model could say: at most nine objects, at points of the 28 x 28 grid. The
 nearest text is that of the training texts, each of one scene and one group of annotators, which is most like
 the test text: by the cosine of the words' counts, weighed by idf = log(texts / texts with the word). Other
-ways to weigh and to join texts stand below it. Means are over the test set's samples: each scene with each of its
-two texts.
+ways to weigh and to join texts stand below it. Means are over the test set's samples: each scene with
+each of its two texts.
 """
 
 import argparse
