@@ -1,0 +1,220 @@
+"""Layouts of COCO photos as Text2Scene reads them (Tan et al. 2019): a caption tells which objects there are,
+and boxes on a square canvas of side 1 where they are.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from seq2scene.data.coco import Captions, Instances, read_captions, read_instances
+from seq2scene.data.scene_module import SceneModule, Split
+from seq2scene.errors import UserError
+from seq2scene.scenes.grid import Grid
+from seq2scene.scenes.objects import FIRST_CLASS, Objects
+from seq2scene.scenes.schema import LEAST, MOST, Head, Schema, aspect_classes, choose_heads, size_classes
+from seq2scene.sequences.corpus import how_to_get
+
+ATTRIBUTES = ("size", "aspect")
+CLASSES = 17  # of each, in the paper
+SPLITS = ("train", "val", "test")
+
+
+class CocoLayout(SceneModule):
+    """ROOT/annotations/captions_NAME.json and instances_NAME.json, or the official archive that holds them.
+    Images without a caption are left out, crowds too.
+
+    train, val, test: the NAME that each split is read from. val_images: images of the training file that
+    validate instead of the file ``val``, and are not trained on: how many, drawn by ``seed``, or a file of
+    their ids, one a line. filtered: the splits whose boxes of ``min_area`` or less, as a share of the
+    canvas, are left out, and with them images without larger ones. grid: ``columns`` and ``rows``; None: 28
+    of each. heads: the attributes to learn, of size and aspect; None: both, of 17 classes. The rest as of
+    ``SceneModule``.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        train: str = "train2017",
+        val: str = "val2017",
+        test: str = "val2017",
+        val_images: int | str | None = None,
+        filtered: tuple[str, ...] = SPLITS,
+        min_area: float = 0.01,
+        grid: dict[str, int] | None = None,
+        heads: dict[str, dict[str, Any]] | None = None,
+        max_objects: int = 9,
+        stop_words: str = "keep",
+        max_words: int | None = None,
+        min_count: int = 1,
+        vocabulary_from: str = "train",
+        glove: str | None = None,
+        batch_size: int = 32,
+        eval_batch_size: int = 128,
+        pool_batches: int = 50,
+        seed: int = 0,
+        cache: str = ".cache",
+        fetch: str | None = None,
+    ) -> None:
+        super().__init__(
+            root,
+            cache,
+            stop_words,
+            max_words,
+            min_count,
+            vocabulary_from,
+            glove,
+            batch_size,
+            eval_batch_size,
+            pool_batches,
+            seed,
+            fetch,
+        )
+        self.files = {"train": train, "val": val if val_images is None else train, "test": test}
+        self.val_images, self.filtered, self.min_area = val_images, tuple(filtered), min_area
+        self.max_objects = max_objects
+        self._require_positive("max_objects")
+        for split in self.filtered:
+            if split not in SPLITS:
+                good = ", ".join(SPLITS)
+                raise UserError(f"data.filtered={split} is not a choice; choose of {good}")
+        grid = grid or {"columns": 28, "rows": 28}
+        self.grid = Grid(grid["columns"], grid["rows"], LEAST, LEAST, MOST, MOST)
+        self.heads = layout_heads(heads)
+        self.names: tuple[str, ...] | None = None  # of the object classes
+        self._annotations = cache_of_files(self.folder / "annotations", f"; {how_to_get(self.fetch)}")
+
+    def use(self, description: Mapping[str, Any]) -> None:
+        super().use(description)
+        self.names = self.schema.names
+
+    def _make_schema(self) -> Schema:
+        return Schema(self.names, self.grid, self.heads, self.max_objects, self.sentences, canvas=(1.0, 1.0))
+
+    def _read(self, split: str) -> Split:
+        instances, captions = self._annotations(self.files[split])
+        if self.names is None:
+            self.names = instances.names
+        if instances.names != self.names:
+            raise UserError(
+                f"{self.folder}/annotations/instances_{self.files[split]}.json: its categories are not those "
+                "of the training file, or of the checkpoint: all files must have the same, in the same order"
+            )
+        ids = instances.images.ids
+        texts = dict(zip(captions.images.ids.tolist(), captions.texts, strict=True))
+        texts = [[[caption] for caption in texts.get(number, [])] for number in ids.tolist()]
+        boxes = on_square(instances.boxes, instances.images.sizes[instances.image])
+        wanted = np.ones(len(boxes), dtype=bool)
+        usable = self._in_split(split, ids) & np.asarray([bool(told) for told in texts], dtype=bool)
+        if split in self.filtered:
+            wanted = boxes[:, 2] * boxes[:, 3] > self.min_area
+            usable &= np.bincount(instances.image[wanted], minlength=len(ids)) > 0
+        chosen = np.flatnonzero(usable)
+        self._report("%s: %d of %d images, with captions and boxes to learn", split, len(chosen), len(ids))
+        if not len(chosen):
+            raise UserError(
+                f"{self.folder}/annotations/instances_{self.files[split]}.json: no image of the {split} set "
+                f"has a caption and a box above data.min_area={self.min_area}"
+            )
+        sizes = {name: self.heads[name].classes if name in self.heads else CLASSES for name in ATTRIBUTES}
+        objects = lay_out(boxes[wanted], instances.category[wanted], instances.image[wanted], chosen, sizes)
+        return Split(ids[chosen].tolist(), objects, [texts[image] for image in chosen])
+
+    def _in_split(self, split: str, ids: np.ndarray) -> np.ndarray:
+        """Which images of its file (N,) bool are in a split."""
+        if self.val_images is None or split == "test":
+            return np.ones(len(ids), dtype=bool)
+        if isinstance(self.val_images, int):
+            if not 0 < self.val_images < len(ids):
+                raise UserError(f"data.val_images={self.val_images}: there are {len(ids)} to draw from")
+            held = np.zeros(len(ids), dtype=bool)
+            held[np.random.default_rng(self.seed).permutation(len(ids))[: self.val_images]] = True
+        else:
+            held = np.isin(ids, read_ids(Path(self.val_images), ids))
+        return held if split == "val" else ~held
+
+
+def cache_of_files(folder: Path, hint: str):
+    """A function from NAME to the annotations of that name, each read once."""
+
+    @cache
+    def read(name: str) -> tuple[Instances, Captions]:
+        instances = read_instances(folder / f"instances_{name}.json", hint)
+        return instances, read_captions(folder / f"captions_{name}.json", hint)
+
+    return read
+
+
+def read_ids(path: Path, known: np.ndarray) -> list[int]:
+    """Image ids, one a line; raises UserError where one is not among the ``known``."""
+    if not path.is_file():
+        raise UserError(f"data.val_images={path}: there is no such file")
+    present, ids = set(known.tolist()), []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if line.strip():
+            if not line.strip().isdecimal() or int(line) not in present:
+                raise UserError(f"{path}, line {number}: there is no image {line.strip()} to train on")
+            ids.append(int(line))
+    return ids
+
+
+def layout_heads(given: Mapping[str, Mapping[str, Any]] | None) -> dict[str, Head]:
+    """The heads of a config; raises UserError for those that boxes do not have."""
+    given = {name: {"classes": CLASSES} for name in ATTRIBUTES} if given is None else given
+    classes = {name: given.get(name, {}).get("classes", CLASSES) for name in ATTRIBUTES}
+    if classes["size"] < 2:
+        raise UserError(f"heads.size.classes={classes['size']}: a box has one of at least 2 sizes")
+    if classes["aspect"] < 3 or classes["aspect"] % 2 == 0:
+        raise UserError(
+            f"heads.aspect.classes={classes['aspect']}: an odd number, for 1/n, ..., 1/2, 1, 2, ..., n"
+        )
+    return choose_heads(given, classes)
+
+
+def on_square(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Boxes in pixels (A, 4) left, top, width, height, of images of ``sizes`` (A, 2) -> (A, 4) float32 centre
+    x, y, width and height, cut off at the image's edge, as shares of a square that the image lies in at the
+    bottom on the left.
+    """
+    first = np.maximum(boxes[:, :2], 0)
+    last = np.minimum(sizes - 1, first + np.maximum(boxes[:, 2:] - 1, 0))
+    side = sizes.max(1, keepdims=True)
+    centres = (first + last) / 2
+    centres[:, 1] += side[:, 0] - sizes[:, 1]
+    extents = np.maximum(last - first + 1, 0)
+    return (np.concatenate([centres, extents], axis=1) / side).astype(np.float32)
+
+
+def lay_out(
+    boxes: np.ndarray,
+    categories: np.ndarray,
+    images: np.ndarray,
+    chosen: np.ndarray,
+    classes: Mapping[str, int],
+) -> Objects:
+    """The boxes (A, 4) on the square of the ``chosen`` images (B,), ascending, as scenes in canonical order:
+    the lowest bottom edge first, then from left to right, then by class. Exact in places and extents; with
+    their size and aspect among so many ``classes``.
+    """
+    bottoms = boxes[:, 1] + boxes[:, 3] / 2
+    order = np.lexsort((categories, boxes[:, 0], -bottoms, images))
+    order = order[np.isin(images[order], chosen)]
+    scene = np.searchsorted(chosen, images[order])
+    counts = np.bincount(scene, minlength=len(chosen))
+    step = np.arange(len(order)) - (np.cumsum(counts) - counts)[scene]
+    at = torch.from_numpy(scene), torch.from_numpy(step)
+    padded = torch.zeros(len(chosen), max(int(counts.max()), 1), 4)
+    padded[at] = torch.from_numpy(boxes[order])
+    numbers = torch.zeros(padded.shape[:2], dtype=torch.int64)
+    numbers[at] = torch.from_numpy(categories[order]) + FIRST_CLASS
+    places, extents = padded.split(2, dim=2)
+    widths, heights = extents.unbind(2)
+    attributes = {
+        "size": size_classes(widths, heights, classes["size"]),
+        "aspect": aspect_classes(widths, heights, classes["aspect"]),
+    }
+    present = numbers >= FIRST_CLASS
+    return Objects(numbers, places, {name: v * present for name, v in attributes.items()}, extents)
