@@ -4,8 +4,10 @@ import html
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from string import Template
+from urllib.parse import quote
 
 PAGE = Template("""<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -37,7 +39,7 @@ for (const name of names) by.add(new Option(name));
 by.value = $first;
 function show() {
   const cards = [...box.children], sign = up.checked ? 1 : -1;
-  const value = card => JSON.parse(card.dataset.scores)[by.value] ?? -1;
+  const value = card => JSON.parse(card.dataset.scores)[by.value] ?? -1e9;  // none: the worst
   cards.sort((a, b) => sign * (value(a) - value(b))).forEach(card => box.append(card));
   let seen = 0;
   for (const card of cards) {
@@ -83,16 +85,17 @@ def write_gallery(path: Path, title: str, items: Sequence[Item], first: str, not
 
 def _card(item: Item) -> str:
     figures = "".join(
-        f'<figure><img loading="lazy" src="{html.escape(file)}" alt=""><figcaption>{html.escape(caption)}'
+        f'<figure><img loading="lazy" src="{quote(file)}" alt=""><figcaption>{html.escape(caption)}'
         "</figcaption></figure>"
         for caption, file in item.pictures.items()
     )
     if item.link is not None:
-        figures = f'<a class="pair" href="{html.escape(item.link)}">{figures}</a>'
+        figures = f'<a class="pair" href="{quote(item.link)}">{figures}</a>'
     else:
         figures = f'<div class="pair">{figures}</div>'
     scores = "".join(f"<span>{html.escape(name)} {value:.2f}</span>" for name, value in item.scores.items())
-    data = html.escape(json.dumps(dict(item.scores)))
+    known = {name: value if isfinite(value) else None for name, value in item.scores.items()}
+    data = html.escape(json.dumps(known))
     return (
         f'<div class="card" data-scores="{data}" data-text="{html.escape(item.text.lower())}">'
         f'<p>{html.escape(item.text)}</p>{figures}<div class="scores">{scores}</div></div>'

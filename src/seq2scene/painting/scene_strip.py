@@ -1,17 +1,22 @@
-"""A scene step by step: what was placed, and which words were looked at."""
+"""A scene step by step: what was placed, and which words were looked at.
+
+Set with PIL and not as a plot: a gallery has hundreds of strips, and a plot of one takes a second.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.offsetbox import AnchoredOffsetbox, HPacker, TextArea, VPacker
-from PIL import Image
+from matplotlib import font_manager
+from PIL import Image, ImageDraw, ImageFont
 
-from seq2scene.painting.figures import INK, new_figure, to_pixels, white_to_blue
+from seq2scene.painting.figures import INK, white_to_blue
 
-WORDS_IN_LINE = 34  # characters of words under a picture
+PANEL, GAP, PAD = 420, 18, 3  # pixels: width of a picture, between panels, around a word
+HEADING, TITLE, WORD = 18, 16, 14  # sizes of type in pixels
+DARKEST = 0.85  # of the colour scale, for the word that is looked at most
 
 
 @dataclass(frozen=True)
@@ -32,22 +37,33 @@ def draw_strip(
     columns: int = 4,
     heading: str = "",
 ) -> np.ndarray:
-    """The steps side by side, wrapped into rows, the words under each as dark as they were looked at; at the
-    end the true scene, where it is known. (height, width, 3) uint8.
+    """The steps side by side, wrapped into rows, the words under each as dark as they were looked at, the
+    darkest the most; at the end the true scene, where it is known. (height, width, 3) uint8.
     """
-    panels = len(steps) + (truth is not None)
-    rows = -(-panels // columns)
-    figure = new_figure(3.0 * min(columns, panels), 3.2 * rows + 0.4 * bool(heading))
-    if heading:
-        figure.suptitle(heading, fontsize=9, color=INK, x=0.01, ha="left", parse_math=False)
-    for place, step in enumerate(steps, start=1):
-        axes = figure.add_subplot(rows, columns, place)
-        _show(axes, step.picture, f"{place}. {step.title}")
-        if step.weights is not None and len(words):
-            _write_words(axes, words, np.asarray(step.weights))
+    panels = [(step.picture, f"{n}. {step.title}", step.weights) for n, step in enumerate(steps, start=1)]
     if truth is not None:
-        _show(figure.add_subplot(rows, columns, panels), truth, "the true scene")
-    return to_pixels(figure)
+        panels.append((truth, "the true scene", None))
+    columns = min(columns, len(panels))
+    tall = round(PANEL * panels[0][0].shape[0] / panels[0][0].shape[1])
+    headings = wrap(heading.split(), HEADING, columns * (PANEL + GAP) - GAP)
+    titles = [wrap(title.split(), TITLE, PANEL) for _, title, _ in panels]
+    weighed = len(words) > 0 and any(weights is not None for _, _, weights in panels)
+    lines = wrap(words, WORD, PANEL) if weighed else []
+    above = max(map(len, titles)) * _leading(TITLE)
+    panel_height = above + tall + PAD + len(lines) * _leading(WORD)
+    top = GAP + len(headings) * _leading(HEADING) + (GAP if headings else 0)
+    rows = -(-len(panels) // columns)
+    sheet = Image.new("RGB", (GAP + columns * (PANEL + GAP), top + rows * (panel_height + GAP)), "white")
+    pen = ImageDraw.Draw(sheet)
+    _write(pen, headings, HEADING, GAP, GAP)
+    for place, ((picture, _, weights), title) in enumerate(zip(panels, titles, strict=True)):
+        x, y = GAP + place % columns * (PANEL + GAP), top + place // columns * (panel_height + GAP)
+        _write(pen, title, TITLE, x, y)
+        small = Image.fromarray(picture).resize((PANEL, tall), Image.Resampling.LANCZOS)
+        sheet.paste(small, (x, y + above))
+        if weights is not None:
+            _shade(pen, lines, x, y + above + tall + PAD, weights)
+    return np.asarray(sheet)
 
 
 def save_animation(path: Path, pictures: Sequence[np.ndarray], milliseconds: int = 600) -> None:
@@ -58,43 +74,52 @@ def save_animation(path: Path, pictures: Sequence[np.ndarray], milliseconds: int
     first.save(path, save_all=True, append_images=others, duration=durations, loop=0)
 
 
-def _show(axes: Axes, picture: np.ndarray, title: str) -> None:
-    axes.imshow(picture)
-    axes.set_title(title, fontsize=8, color=INK, loc="left", parse_math=False)
-    axes.set_axis_off()
-
-
-def _write_words(axes: Axes, words: Sequence[str], weights: np.ndarray) -> None:
-    """Words on a ground as dark as their weight, relative to the largest, wrapped below the picture."""
-    shades = weights / max(float(weights.max()), 1e-9)
-    lines: list[list[TextArea]] = [[]]
-    length = 0
-    for word, shade in zip(words, shades, strict=True):
-        if length and length + len(word) > WORDS_IN_LINE:
+def wrap(words: Sequence[str], size: int, width: int) -> list[list[str]]:
+    """Words in lines of at most ``width`` pixels; a word that is longer has a line of its own."""
+    lines: list[list[str]] = []
+    room = -1.0
+    for word in words:
+        length = _advance(word, size)
+        if length > room:
             lines.append([])
-            length = 0
-        ground = {
-            "facecolor": white_to_blue()(0.85 * shade),
-            "edgecolor": "none",
-            "boxstyle": "round,pad=0.15",
-        }
-        properties = {"fontsize": 6.5, "color": "white" if shade > 0.6 else INK, "bbox": ground}
-        lines[-1].append(TextArea(word.replace("$", r"\$"), textprops=properties))
-        length += len(word) + 1
-    packed = VPacker(
-        children=[HPacker(children=line, pad=0, sep=3, align="baseline") for line in lines],
-        pad=0,
-        sep=2,
-        align="left",
-    )
-    axes.add_artist(
-        AnchoredOffsetbox(
-            "upper left",
-            child=packed,
-            frameon=False,
-            bbox_to_anchor=(0.0, -0.01),
-            bbox_transform=axes.transAxes,
-            borderpad=0,
-            pad=0,
-        )
-    )
+            room = width
+        lines[-1].append(word)
+        room -= length
+    return lines
+
+
+def _write(pen: ImageDraw.ImageDraw, lines: list[list[str]], size: int, x: int, y: int) -> None:
+    """Lines of words from (x, y) on."""
+    for number, line in enumerate(lines):
+        pen.text((x, y + number * _leading(size)), " ".join(line), fill=INK, font=_font(size))
+
+
+def _shade(
+    pen: ImageDraw.ImageDraw, lines: list[list[str]], x: int, y: int, weights: Sequence[float]
+) -> None:
+    """Lines of words, each word on a ground as dark as its share of the largest weight."""
+    assert len(weights) == sum(map(len, lines)), "one weight for each word"
+    shades = iter(np.asarray(weights) / max(*weights, 1e-9))
+    for number, line in enumerate(lines):
+        left, top = float(x), y + number * _leading(WORD)
+        for word in line:
+            shade, width = next(shades), _advance(word, WORD)
+            ground = tuple(round(255 * part) for part in white_to_blue()(DARKEST * shade)[:3])
+            box = (left, top, left + width - PAD, top + _leading(WORD) - PAD)
+            pen.rounded_rectangle(box, radius=PAD, fill=ground)
+            pen.text((left + PAD, top), word, fill="white" if shade > 0.6 else INK, font=_font(WORD))
+            left += width
+
+
+def _advance(word: str, size: int) -> float:
+    """Pixels from the beginning of a word to that of the next."""
+    return _font(size).getlength(word) + 3 * PAD
+
+
+def _leading(size: int) -> int:
+    return round(1.4 * size)
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(font_manager.findfont("DejaVu Sans"), size)  # comes with matplotlib
