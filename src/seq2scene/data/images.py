@@ -40,7 +40,7 @@ def square(photo: Image.Image, size: int, how: str = "crop") -> Tensor:
     if how == "squash":
         photo = photo.resize((size, size), Image.Resampling.BICUBIC)
     elif how == "pad":
-        photo = ImageOps.pad(photo, (size, size), Image.Resampling.BICUBIC, color=(127, 127, 127))
+        photo = _pad(photo, size)
     elif how == "crop":
         photo = ImageOps.fit(photo, (size, size), Image.Resampling.BICUBIC)
     else:
@@ -51,6 +51,16 @@ def square(photo: Image.Image, size: int, how: str = "crop") -> Tensor:
 def read_photo(path: Path | str, size: int, how: str = "crop") -> Tensor:
     """A file as (3, size, size) uint8: ``open_photo`` and ``square``."""
     return square(open_photo(path), size, how)
+
+
+def _pad(photo: Image.Image, size: int) -> Image.Image:
+    longest = max(photo.size)
+    small = photo.resize(
+        [max(round(side * size / longest), 1) for side in photo.size], Image.Resampling.BICUBIC
+    )
+    around = Image.new("RGB", (size, size), (127, 127, 127))
+    around.paste(small, tuple((size - side) // 2 for side in small.size))
+    return around
 
 
 def _opaque(picture: Image.Image) -> Image.Image:

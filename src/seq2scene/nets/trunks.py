@@ -84,7 +84,7 @@ def _packaged(weights: str, where: str) -> Path:
 def _lite() -> nn.Module:
     from efficientnet_lite_pytorch import EfficientNet
 
-    return EfficientNet.from_name("efficientnet-lite0")
+    return EfficientNet.from_name("efficientnet-lite0", drop_connect_rate=0.0)
 
 
 def _fill(model: nn.Module, weights: dict[str, Tensor], where: str, name: str) -> None:

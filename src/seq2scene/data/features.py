@@ -1,0 +1,137 @@
+"""What a frozen image encoder makes of photos, made once and kept: training never opens a photo again.
+
+A set of photos is kept in blocks of a few thousand, each a file of its own that appears whole or not at all:
+work that was broken off goes on where it was. A block is known by a hash of the encoder, weights and all, and
+of its photos' names, sizes and times, so that whatever changes is made anew.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+
+from seq2scene.data.images import read_photo
+from seq2scene.errors import UserError
+from seq2scene.nets.image_encoder import ImageEncoder
+from seq2scene.sequences.batching import prefetched
+
+VERSION = 1  # raise it when photos are opened otherwise or the layout changes
+BLOCK = 2048  # photos
+BATCH = 32
+
+
+class Features:
+    """The maps of all photos of a split, mapped from disk: ``features[rows]`` is (B, D, y, x) float16."""
+
+    def __init__(self, blocks: list[np.ndarray], size: int = BLOCK) -> None:
+        self.blocks, self.size = blocks, size
+
+    def __len__(self) -> int:
+        return sum(map(len, self.blocks))
+
+    def __getitem__(self, rows: np.ndarray) -> Tensor:
+        shape = self.blocks[0].shape[1:]
+        maps = np.empty((len(rows), *shape), dtype=np.float16)
+        block, place = np.divmod(rows, self.size)
+        for number in np.unique(block):
+            here = block == number
+            maps[here] = self.blocks[number][place[here]]
+        return torch.from_numpy(maps)
+
+
+def stored_features(
+    encoder: ImageEncoder, photos: Sequence[Path], cache: Path | str, what: str = "photos", block: int = BLOCK
+) -> Features:
+    """The maps of ``photos`` in their order, made where the cache has none yet, with a progress bar.
+
+    One process makes them while others that want them wait. Raises UserError for photos that cannot be read
+    and a cache that cannot be written.
+    """
+    folder = Path(cache) / "features"
+    encoder_key = encoder.fingerprint()
+    parts = [photos[first : first + block] for first in range(0, len(photos), block)]
+    files = [folder / f"{_key(encoder_key, part)}.npy" for part in parts]
+    missing = [i for i, file in enumerate(files) if not file.is_file()]
+    if missing:
+        try:
+            _make_all(encoder, [(files[i], parts[i]) for i in missing], what)
+        except OSError as error:
+            raise UserError(
+                f"the cache {cache} cannot be written ({error.strerror}): set data.cache"
+            ) from error
+    return Features([np.load(file, mmap_mode="r") for file in files], block)
+
+
+def _make_all(encoder: ImageEncoder, wanted: list[tuple[Path, Sequence[Path]]], what: str) -> None:
+    folder = wanted[0][0].parent
+    folder.mkdir(parents=True, exist_ok=True)
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with _alone(folder), Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        _sweep(folder)
+        task = progress.add_task(f"features of {what}", total=sum(len(part) for _, part in wanted))
+        for file, part in wanted:
+            if file.is_file():  # another process made it while this one waited
+                progress.advance(task, len(part))
+                continue
+            draft = file.with_suffix(".draft")
+            maps = np.lib.format.open_memmap(
+                draft, "w+", np.float16, (len(part), encoder.output_size, *encoder.map_size)
+            )
+            done = 0
+            for batch in _encode(encoder, part):
+                maps[done : done + len(batch)] = batch
+                done += len(batch)
+                progress.advance(task, len(batch))
+            maps.flush()
+            os.replace(draft, file)
+
+
+@torch.no_grad()
+def _encode(encoder: ImageEncoder, photos: Sequence[Path]) -> Iterator[np.ndarray]:
+    """Maps, batch by batch; photos are opened in a thread while the trunk works, on a GPU if there is one."""
+    home = encoder.mean.device
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    batches = (photos[first : first + BATCH] for first in range(0, len(photos), BATCH))
+    opened = (torch.stack([read_photo(p, encoder.size, encoder.resize) for p in batch]) for batch in batches)
+    encoder.to(device)
+    try:
+        for batch in prefetched(opened, 2):
+            yield encoder(batch.to(device)).to("cpu", torch.float16).numpy()
+    finally:
+        encoder.to(home)
+
+
+def _key(encoder: str, photos: Sequence[Path]) -> str:
+    facts = [VERSION, encoder, [_facts(photo) for photo in photos]]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def _facts(photo: Path) -> tuple[str, int, int]:
+    try:
+        known = photo.stat()
+    except OSError as error:
+        raise UserError(f"{photo} cannot be read: {error.strerror}") from None
+    return photo.name, known.st_size, known.st_mtime_ns
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Waits until no other process makes features here."""
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _sweep(folder: Path) -> None:
+    """Takes away what broken-off work left; nobody else is at work."""
+    for draft in folder.glob("*.draft"):
+        draft.unlink(missing_ok=True)
