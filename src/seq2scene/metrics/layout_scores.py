@@ -1,0 +1,140 @@
+"""How like the true layout a generated one is (as Text2Scene is evaluated, Tan et al. 2019).
+
+Boxes are matched greedily within their classes, by how alike their places are, and so are the pairs of boxes
+that overlap, as the objects of ``scene_scores`` are; then the shapes of matched boxes are held against each
+other.
+"""
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from seq2scene.metrics.matching import compare_pairs, likeness, match, overlapping_pairs
+from seq2scene.metrics.scene_scores import GRAMS, TOLD, _shares
+from seq2scene.scenes.objects import Objects
+from seq2scene.scenes.schema import Schema
+
+SHAPES = ("size", "aspect", "iou")
+
+
+class LayoutScores(Metric):
+    """The means of ``layout_scores`` over layouts, each 0 to 1, by the same names; from sums that add up over
+    batches and ranks.
+
+    b_precision, b_recall and b_f3 are means over the layouts with b_recall >= 0, and so is b_coord_masked;
+    b_coord is one over all. NaN where nothing was counted.
+    """
+
+    is_differentiable = False
+    higher_is_better = True
+    full_state_update = False
+    names = (*GRAMS, *SHAPES, "b_coord_masked")
+    row = ("u_precision", "u_recall", "b_precision", "b_recall", "u_coord", "size", "aspect", "iou")
+
+    sums: Tensor  # (scores,)
+    counts: Tensor  # (scores,) layouts that each is a mean over
+
+    def __init__(self, schema: Schema) -> None:
+        super().__init__()
+        self.schema = schema
+        for state in ("sums", "counts"):
+            self.add_state(state, torch.zeros(len(self.names), dtype=torch.float64), dist_reduce_fx="sum")
+
+    def each(self, prediction: Objects, truth: Objects) -> dict[str, Tensor]:
+        """The scores (B,) of every layout."""
+        return layout_scores(prediction, truth, self.schema)
+
+    def update(self, prediction: Objects, truth: Objects) -> None:
+        """Adds layouts: what was generated and what is true, neither cut nor put on the grid."""
+        scores = self.each(prediction, truth)
+        scores["b_coord_masked"] = scores["b_coord"]
+        told = scores["b_recall"] >= 0
+        counted = {name: told if name in TOLD else torch.ones_like(told) for name in self.names}
+        self.sums += torch.stack([(scores[name].double() * counted[name]).sum() for name in self.names])
+        self.counts += torch.stack([counted[name].sum() for name in self.names])
+
+    def compute(self) -> dict[str, Tensor]:
+        return dict(zip(self.names, self.sums / self.counts, strict=True))
+
+
+def layout_scores(prediction: Objects, truth: Objects, schema: Schema) -> dict[str, Tensor]:
+    """Each score (B,) float32, 0 to 1, of each layout.
+
+    u_precision, u_recall: matched boxes over predicted and over true ones, that is how many of the classes
+    are right. u_f3: their F measure, recall weighed 9. u_coord: the mean likeness of the centres of matched
+    boxes. b_...: the same of overlapping pairs, their places the polar coordinates of one about the other.
+    size, aspect: the mean likeness of the square roots of the areas, and of width over height. iou: the mean
+    intersection of matched boxes over their union, on the canvas. What has nothing to count is 0; but
+    b_recall is -1 where the truth has no overlapping boxes and anything was predicted.
+    """
+    classes, boxes = _in_order(prediction, schema)
+    true_classes, true_boxes = _in_order(truth, schema)
+    present, true_present = classes > 0, true_classes > 0
+    centres, true_centres = boxes[..., :2], true_boxes[..., :2]
+
+    same = (classes.unsqueeze(2) == true_classes.unsqueeze(1)) & present.unsqueeze(2)
+    similarity = likeness(*(centres.unsqueeze(2) - true_centres.unsqueeze(1)).unbind(3))
+    matched = match(similarity, same)
+    scores = {f"u_{name}": v for name, v in _shares(matched, similarity, present, true_present).items()}
+
+    seen, true_seen = on_canvas(boxes), on_canvas(true_boxes)
+    pairs = overlapping_pairs(classes, centres, seen, present)
+    true_pairs = overlapping_pairs(true_classes, true_centres, true_seen, true_present)
+    similarity, same = compare_pairs(pairs, true_pairs)
+    bigrams = _shares(match(similarity, same), similarity, pairs.present, true_pairs.present)
+    without = present.any(1) & ~true_pairs.present.any(1)
+    bigrams["recall"] = bigrams["recall"].masked_fill(without, -1)
+    scores |= {f"b_{name}": values for name, values in bigrams.items()}
+
+    for name, measure in (("size", _size), ("aspect", _aspect)):
+        difference = measure(boxes).unsqueeze(2) - measure(true_boxes).unsqueeze(1)
+        scores[name] = _mean(likeness(difference), matched)
+    scores["iou"] = _mean(overlap(seen.unsqueeze(2), true_seen.unsqueeze(1)), matched)
+    return scores
+
+
+def on_canvas(boxes: Tensor) -> Tensor:
+    """Boxes (..., 4), centre x, y, width and height, cut off at the edges of a canvas of side 1."""
+    low, high = _corners(boxes)
+    low, high = low.clamp(0, 1), high.clamp(0, 1)
+    return torch.cat([(low + high) / 2, high - low], dim=-1)
+
+
+def overlap(one: Tensor, other: Tensor) -> Tensor:
+    """Intersection over union, 0 to 1, of boxes (..., 4), centre x, y, width and height."""
+    (low, high), (other_low, other_high) = _corners(one), _corners(other)
+    shared = (torch.minimum(high, other_high) - torch.maximum(low, other_low)).clamp(min=0).prod(-1)
+    union = one[..., 2:].prod(-1) + other[..., 2:].prod(-1) - shared
+    return shared / union.clamp(min=1e-10)
+
+
+def _corners(boxes: Tensor) -> tuple[Tensor, Tensor]:
+    """The left upper and the right lower corners."""
+    return boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + boxes[..., 2:] / 2
+
+
+def _size(boxes: Tensor) -> Tensor:
+    return boxes[..., 2:].prod(-1).sqrt()
+
+
+def _aspect(boxes: Tensor) -> Tensor:
+    return boxes[..., 2] / boxes[..., 3].clamp(min=1e-10)
+
+
+def _mean(values: Tensor, matched: Tensor) -> Tensor:
+    """(B,) the mean of the values (B, P, Q) of matched boxes, 0 where there are none."""
+    return (values * matched).sum((1, 2)) / matched.sum((1, 2)).clamp(min=1)
+
+
+def _in_order(objects: Objects, schema: Schema) -> tuple[Tensor, Tensor]:
+    """Classes (B, T), 0 behind the last object, and boxes (B, T, 4) on a canvas of side 1, by class, x and y:
+    the order in which they are matched, and in which an overlapping pair has its direction.
+    """
+    width, height = schema.canvas
+    boxes = schema.boxes(objects) / torch.tensor([width, height] * 2, device=objects.classes.device)
+    last = torch.iinfo(torch.int64).max
+    order = torch.arange(boxes.shape[1], device=boxes.device).expand_as(objects.classes)
+    for key in (boxes[..., 1], boxes[..., 0], objects.classes.where(objects.present, last)):
+        order = order.gather(1, key.gather(1, order).argsort(dim=1, stable=True))
+    classes = (objects.classes * objects.present).gather(1, order)
+    return classes, boxes.gather(1, order.unsqueeze(2).expand_as(boxes))
