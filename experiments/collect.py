@@ -23,7 +23,26 @@ SCORES = {
     "chrf": "chrF",
     "bleu_tok_replaced": "BLEU (tokens), unknown words replaced",
     "aer": "alignment error",
+    "u_precision": "U-P",
+    "u_recall": "U-R",
+    "b_precision": "B-P",
+    "b_recall": "B-R",
+    "pose": "pose",
+    "expression": "expr",
+    "size": "size",
+    "flip": "flip",
+    "u_coord": "U-coord",
+    "b_coord": "B-coord",
+    "b_coord_masked": "B-coord masked",
 }
+TEXT = {
+    "bleu_tok": "BLEU (tokens)",
+    "bleu": "BLEU (13a)",
+    "chrf": "chrF",
+    "perplexity": "perplexity",
+    "perplexity_words": "without EOS",
+}
+SCENE = list(SCORES)[list(SCORES).index("u_precision") :]
 
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -33,32 +52,53 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def epochs(run: Path) -> str:
     """Validation by epoch, and the speed of training in it."""
+    shown = {
+        "val/perplexity": "val perplexity",
+        "val/bleu_tok": "val BLEU (greedy)",
+        "val/loss": "val loss",
+        "val/score": "val score",
+        **{f"val/{name}": SCORES[name] for name in SCENE[:7]},
+        "train/tokens_per_second": "target tokens/s",
+        "train/scenes_per_second": "scenes/s",
+    }
     found: dict[str, dict[str, list[float]]] = {}
     with open(run / "metrics.csv", newline="") as file:
         for row in csv.DictReader(file):
-            for key in ("val/perplexity", "val/bleu_tok", "train/tokens_per_second"):
+            for key in shown:
                 if row.get(key):
                     found.setdefault(row["epoch"], {}).setdefault(key, []).append(float(row[key]))
+    columns = [key for key in shown if any(key in values for values in found.values())]
     rows = []
     for epoch, values in found.items():
-        if "val/bleu_tok" in values:
-            speed = sorted(values.get("train/tokens_per_second", [float("nan")]))
-            row = (values["val/perplexity"][-1], values["val/bleu_tok"][-1])
-            rows.append([int(epoch) + 1, *(f"{v:.2f}" for v in row), round(speed[len(speed) // 2])])
-    return markdown(["epoch", "val perplexity", "val BLEU (greedy)", "target tokens/s"], rows)
+        if any(key.startswith("val/") for key in values):
+            speeds = [sorted(v) for key, v in values.items() if key.startswith("train/")]
+            last = {
+                key: f"{v[-1]:.{digits(key[4:])}f}" for key, v in values.items() if key.startswith("val/")
+            }
+            last |= {key: str(round(v[len(v) // 2])) for key, v in zip(columns[-1:], speeds, strict=False)}
+            rows.append([int(epoch) + 1, *(last.get(key, "") for key in columns)])
+    return markdown(["epoch", *(shown[key] for key in columns)], rows)
+
+
+def digits(score: str) -> int:
+    """Decimals of a score: shares of scenes have three."""
+    return 3 if score in SCENE or score in ("score", "loss") else 2
 
 
 def scores(runs: dict[str, Path]) -> str:
     """Test scores, a row for each run and test set."""
-    rows = []
-    for name, run in runs.items():
-        for test, result in json.loads((run / "metrics.json").read_text()).items():
-            columns = ("bleu_tok", "bleu", "chrf", "perplexity", "perplexity_words")
-            found = (f"{result[column]:.2f}" if column in result else "" for column in columns)
-            rows.append([name, test, *found])
-    return markdown(
-        ["run", "test set", "BLEU (tokens)", "BLEU (13a)", "chrF", "perplexity", "without EOS"], rows
-    )
+    measured = [
+        (name, test, result)
+        for name, run in runs.items()
+        for test, result in json.loads((run / "metrics.json").read_text()).items()
+    ]
+    headings = {**TEXT, **{name: SCORES[name] for name in SCENE}}
+    columns = [key for key in headings if any(key in result for *_, result in measured)]
+    rows = [
+        [name, test, *(f"{result[key]:.{digits(key)}f}" if key in result else "" for key in columns)]
+        for name, test, result in measured
+    ]
+    return markdown(["run", "test set", *(headings[key] for key in columns)], rows)
 
 
 def lengths(runs: dict[str, Path], test: str) -> str:
@@ -99,7 +139,7 @@ def comparison(runs: dict[str, Path]) -> str | None:
             test = entry.get("test", next(iter(measured)))
             for score in (score for score in SCORES if score in entry):
                 ours = measured.get(test, {}).get(score)
-                ours = "" if ours is None else f"{ours:.2f}"
+                ours = "" if ours is None else f"{ours:.{digits(score)}f}"
                 where = entry["system"], entry.get("source", "")
                 rows.append([name, test, SCORES[score], entry[score], ours, *where])
     header = ["run", "test set", "score", "published", "measured", "system", "source"]

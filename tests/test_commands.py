@@ -44,6 +44,7 @@ def work(tmp_path_factory) -> Path:
 def data(work: Path) -> list[str]:
     files = {split: f"[{work}/{split}.x,{work}/{split}.y]" for split in ("train", "val", "test")}
     return [
+        "task=nmt",
         "data=text_files",
         f"data.train={files['train']}",
         f"data.val={files['val']}",
@@ -273,7 +274,8 @@ def test_a_choice_that_is_none_fails_with_the_list_of_good_ones(work: Path) -> N
 
 def test_bad_values_and_files_are_refused_before_any_work(work: Path) -> None:
     assert "optimizer.lr='abc' has the wrong type" in fails(work, *data(work), *SMALL, "optimizer.lr=abc")
-    assert "python src/prepare.py data=multi30k" in fails(work, "data=multi30k", "data.root=/nowhere")
+    said = fails(work, "task=nmt", "data=multi30k", "data.root=/nowhere")
+    assert "python src/prepare.py data=multi30k" in said
     said = fails(work, *data(work), *SMALL, "trainer.precision=64")
     assert "choose one of 32-true, bf16-mixed, 16-mixed" in said
     short = work / "short.y"

@@ -23,7 +23,7 @@ from seq2scene.sequences.tokenizers import choose
 from seq2scene.sequences.vocabulary import Vocabulary
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
-SIZES = ["debug=tiny", "data=park"]
+SIZES = ["task=nmt", "debug=tiny"]
 
 
 def options(group: str) -> list[str]:
@@ -32,8 +32,10 @@ def options(group: str) -> list[str]:
     return sorted(str(path.relative_to((CONF / group).resolve()).with_suffix("")) for path in files)
 
 
-# The options that mean something to a language model, by group; of models, no others and to no other task.
-LM_TAKES = OmegaConf.to_container(OmegaConf.load(CONF / "task" / "lm.yaml").takes)
+# The options that mean something to a task, by group.
+LM_TAKES, NMT_TAKES = (
+    OmegaConf.to_container(OmegaConf.load(CONF / "task" / f"{task}.yaml").takes) for task in ("lm", "nmt")
+)
 
 
 def compose_plain(outputs: Path, *overrides: str, job: str = "train") -> dict[str, Any]:
@@ -86,7 +88,7 @@ def test_every_attention_trains_and_translates(composed, attention: str, feed: s
     assert task.eval().translate(batch().source).tokens.shape[0] == 3
 
 
-@pytest.mark.parametrize("model", [m for m in options("model") if m not in LM_TAKES["model"]])
+@pytest.mark.parametrize("model", NMT_TAKES["model"])
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_every_model_and_cell_trains(composed, model: str, cell: str) -> None:
     task = build_task(composed(*SIZES, f"model={model}", f"model.encoder.cell={cell}"), description())
@@ -186,7 +188,7 @@ def test_a_missing_file_is_named_with_what_to_do(composed, tmp_path: Path, data:
 
 def test_what_must_be_given_is_asked_for_by_its_key(composed) -> None:
     with pytest.raises(UserError, match=r"data\.train is required"):
-        build(composed("data=text_files")["data"], "data")
+        build(composed("task=nmt", "data=text_files")["data"], "data")
 
 
 def test_smoothing_does_not_touch_the_reported_likelihood(composed) -> None:

@@ -7,6 +7,7 @@ import math
 import re
 import runpy
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,18 @@ import torch
 from omegaconf import OmegaConf
 
 from seq2scene.building import build
+from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.running.checkpoints import build_task
+from seq2scene.running.evaluation import evaluate_task
 from seq2scene.running.trainers import make_trainer, quieten
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.tokenizers import choose
 from seq2scene.sequences.vocabulary import Vocabulary
-from test_configs import CONF, compose_plain, options, read_files
+from test_configs import CONF, NMT_TAKES, compose_plain, options, read_files
 
 EXPERIMENTS = options("experiment")
+TEXT = [name for name in EXPERIMENTS if not name.startswith("text2scene/")]
+SCENES = [name for name in EXPERIMENTS if name.startswith("text2scene/")]
 COLLECT = runpy.run_path(str(CONF.parent / "experiments" / "collect.py"))
 
 
@@ -77,7 +82,7 @@ def test_all_that_an_experiment_builds_exists(name: str) -> None:
             assert callable(hydra.utils.get_object(value)), key
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("name", TEXT)
 def test_the_parts_of_a_net_fit_together_at_their_published_sizes(name: str) -> None:
     assert sum(p.numel() for p in net_on_paper(name, 100, 120).parameters()) > 100_000
 
@@ -86,7 +91,7 @@ def test_the_parts_of_a_net_fit_together_at_their_published_sizes(name: str) -> 
 def test_published_scores_have_a_system_a_source_and_a_test_set_that_is_scored(name: str) -> None:
     for entry in own(name).get("published", []):
         assert entry["system"] and entry["source"]
-        assert entry.get("test", "gold") in {"gold", *paper(name)["data"]["tests"]}
+        assert entry.get("test", "gold") in {"gold", *paper(name)["data"].get("tests", [])}
         scores = entry.keys() - {"system", "source", "test"}
         assert scores and scores <= COLLECT["SCORES"].keys()
         for score in scores:
@@ -175,7 +180,7 @@ def write_data(data: dict[str, Any]) -> None:
         path.write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
 
 
-@pytest.mark.parametrize("name", EXPERIMENTS)
+@pytest.mark.parametrize("name", TEXT)
 def test_every_experiment_trains_validates_and_tests_on_a_few_lines(name: str, tmp_path: Path) -> None:
     small = ["debug=tiny", "trainer=cpu", "trainer.enable_progress_bar=false", "search.max_length=4"]
     places = [f"paths.data={tmp_path}", f"paths.cache={tmp_path}/cache"]
@@ -204,10 +209,59 @@ def test_every_experiment_trains_validates_and_tests_on_a_few_lines(name: str, t
     assert 1 < perplexity < 100  # of some ten words
 
 
-@pytest.mark.parametrize("model", [m for m in options("model") if m != "language_model"])
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory) -> Path:
+    """A few scenes in the format of Abstract Scenes."""
+    return ensure_scenes(tmp_path_factory.mktemp("scenes"), train=20, val=4, test=4)
+
+
+@pytest.mark.parametrize("name", [name for name in SCENES if "/abstract" in name])
+def test_every_experiment_of_abstract_scenes_trains_and_writes_scenes(
+    name: str, scenes: Path, tmp_path: Path
+) -> None:
+    small = ["debug=tiny_scenes", "trainer=cpu", "trainer.enable_progress_bar=false", "data.glove=null"]
+    small += [f"data.root={scenes}", f"paths.cache={tmp_path}/cache"]
+    if paper(name)["canvas"]["_target_"].endswith("PictureCanvas"):
+        small += [
+            "canvas.weights=none",
+            "canvas.trunk=squeezenet1_1",
+            "canvas.layer=features",
+            "canvas.side=64",
+        ]
+    config = compose_plain(tmp_path, f"experiment={name}", *small)
+    quieten()
+    data = build(config["data"], "data")
+    data.prepare_data()
+    data.setup()
+    task = build_task(config, data.description())
+    trainer = make_trainer(
+        {**config["trainer"], "enable_model_summary": False},
+        callbacks=[],
+        logger=False,
+        enable_checkpointing=False,
+        default_root_dir=tmp_path,
+    )
+    trainer.fit(task, datamodule=data)
+    assert math.isfinite(trainer.callback_metrics[config["monitor"]["metric"]])
+    results = evaluate_task(trainer, task, data, tmp_path / "scored")
+    assert 0 <= results["test"]["u_precision"] <= 1
+    assert len((tmp_path / "scored" / "test.scenes.jsonl").read_text().splitlines()) == 8
+    assert (tmp_path / "scored" / "test.gallery" / "index.html").is_file()
+
+
+def test_a_row_of_text2scene_adds_to_the_one_before_what_the_table_says() -> None:
+    rows = [
+        f"text2scene/abstract{row}" for row in ("_no_attention", "_object_attention", "_both_attentions", "")
+    ]
+    added = [{key.split(".")[0] for key in changes(*pair)} for pair in pairwise(rows)]
+    assert added == [{"attention", "model"}, {"attribute_attention"}, {"loss"}]
+
+
+@pytest.mark.parametrize("model", NMT_TAKES["model"])
 def test_a_rehearsal_keeps_layers_and_directions(tmp_path: Path, model: str) -> None:
     whole, tiny = (
-        dict(flat(compose_plain(tmp_path, f"model={model}", *debug))) for debug in ((), ("debug=tiny",))
+        dict(flat(compose_plain(tmp_path, "task=nmt", f"model={model}", *debug)))
+        for debug in ((), ("debug=tiny",))
     )
     sizes = {key for key in whole if whole[key] != tiny[key] and key.startswith("model.")}
     assert {key.split(".")[-1] for key in sizes} == {"embedding_size", "hidden_size"}

@@ -47,9 +47,9 @@ def models(tmp_path_factory) -> Models:
         for side, texts in (("x", lines), ("y", [line[::-1] for line in lines])):
             (folder / f"{split}.{side}").write_text("".join(" ".join(text) + "\n" for text in texts))
     files = [f"data.{split}=[{folder}/{split}.x,{folder}/{split}.y]" for split in ("train", "val")]
-    arguments = ["-m", "seed=1,2", "debug=tiny", "test=false", "name=pair", "optimizer.lr=0.02", *files]
+    arguments = ["-m", "task=nmt", "seed=1,2", "debug=tiny", "test=false", "name=pair", *files]
     arguments += ["data=text_files", "data.source=en", "data.target=de", "data.tokenizer=whitespace"]
-    arguments += ["data.batch_size=16", "trainer=cpu", "trainer.limit_train_batches=1.0"]
+    arguments += ["optimizer.lr=0.02", "data.batch_size=16", "trainer=cpu", "trainer.limit_train_batches=1.0"]
     arguments += ["trainer.enable_progress_bar=false", "~callbacks.samples", "trainer.max_epochs=3"]
     variables = {
         "SEQ2SCENE_OUTPUTS": f"{folder}/outputs",

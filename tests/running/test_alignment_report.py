@@ -81,7 +81,7 @@ def trained(work: Path) -> Path:
         "base",
         *("data=text_files", *files, f"+data.tests.test=[{work}/test.x,{work}/test.y]"),
         *("data.source=en", "data.target=fr", "data.tokenizer=whitespace", "data.max_size=[null,7]"),
-        *("debug=tiny", "attention=local_m", "model.decoder.input_feeding=false"),
+        *("task=nmt", "debug=tiny", "attention=local_m", "model.decoder.input_feeding=false"),
         *("search=greedy", "trainer.limit_train_batches=10", "data.batch_size=6", "optimizer.lr=0.03"),
         "test=false",
         work=work,

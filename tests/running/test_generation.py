@@ -31,7 +31,7 @@ def saved(composed, tmp_path: Path) -> Save:
     """Saves an untrained model that reads a to f, writes A, B and <unk>, and prefers <unk> to all else."""
 
     def save(*options: str) -> Path:
-        config = composed("train", "debug=tiny", *options)
+        config = composed("train", *([] if "task=lm" in options else ["task=nmt"]), "debug=tiny", *options)
         config = {key: OmegaConf.to_container(config[key], resolve=True) for key in PARTS}
         source, target = (
             Language(Whitespace(), Vocabulary.count([words])).state()

@@ -55,7 +55,7 @@ def objects_of(*counts: int) -> Objects:
     width = max(counts)
     present = (torch.arange(width) < torch.tensor(counts).unsqueeze(1)).long()
     places = torch.rand(len(counts), width, 2) * present.unsqueeze(2)
-    attributes = {name: present * 5 for name in BOXES.heads}
+    attributes = dict.fromkeys(BOXES.heads, present * 5)
     return Objects(present * 3, places, attributes, extents=places / 2)
 
 

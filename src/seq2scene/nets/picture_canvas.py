@@ -61,7 +61,7 @@ class PictureCanvas(nn.Module):
 
     def prefixes(self, objects: Objects) -> Tensor:
         """The canvases (B, T, ...) that are seen before each of the T steps of teacher forcing."""
-        return self.painter.paint(objects)[:, :-1]
+        return self.painter.paint(objects.cut(objects.classes.shape[1] - 1))
 
     def forward(self, canvas: Tensor) -> Tensor:
         """Canvases (N, ...) -> features (N, output_size, rows, columns)."""

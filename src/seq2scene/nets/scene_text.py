@@ -12,7 +12,8 @@ class SceneTextEncoder(nn.Module):
     """Reads each sentence of a scene from a zero state; what it keeps of a word is [its state; its vector].
 
     sentences: how many tell a scene. The last states of its sentences are averaged, empty ones left out.
-    word_vectors: (V, embedding_size) to start the embedding from, or None; frozen keeps them as they are.
+    word_vectors: (V, embedding_size) to start the embedding from; frozen keeps them as they are. Where they
+    are None it starts from U[-embedding_range, embedding_range], or from N(0, 1) if that is None too.
     Other arguments as of ``RecurrentEncoder``; the paper's is one bidirectional GRU layer of 2 x 256.
     """
 
@@ -29,6 +30,7 @@ class SceneTextEncoder(nn.Module):
         bidirectional: bool = True,
         dropout: float = 0.0,
         frozen: bool = False,
+        embedding_range: float | None = None,
     ) -> None:
         super().__init__()
         if word_vectors is not None:
@@ -38,8 +40,12 @@ class SceneTextEncoder(nn.Module):
         )
         for name, weight in self.words.rnn.named_parameters():
             nn.init.xavier_uniform_(weight) if "weight" in name else nn.init.zeros_(weight)
+        embedding = self.words.embedding.weight.data
         if word_vectors is not None:
-            self.words.embedding.weight.data.copy_(word_vectors)
+            embedding.copy_(word_vectors)
+        elif embedding_range is not None:
+            nn.init.uniform_(embedding, -embedding_range, embedding_range)
+            embedding[padding] = 0
         self.words.embedding.weight.requires_grad_(not frozen)
         self.sentences = sentences
 

@@ -40,6 +40,8 @@ class SemanticCanvas(nn.Module):
         )
         for name in schema.heads:
             self.register_buffer(f"has_{name}", schema.has(name), persistent=False)
+        for inks in (self.inks, *self.attribute_inks.values()):
+            nn.init.normal_(inks.weight, std=0.3)  # N(0, 1) moves slowly
         layers: list[nn.Module] = []
         for below, width in pairwise((ink, *widths)):
             layers += [nn.Conv2d(below, width, 3, padding=1), nn.ReLU()]

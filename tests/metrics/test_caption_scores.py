@@ -1,0 +1,146 @@
+"""BLEU, ROUGE-L and CIDEr-D of captions: values by hand, those of the published code, and what must hold."""
+
+import math
+import multiprocessing
+from pathlib import Path
+
+import pytest
+import torch.distributed
+
+from seq2scene.metrics.caption_bleu import CaptionBleu
+from seq2scene.metrics.caption_words import caption_words
+from seq2scene.metrics.cider import CiderD, cider_d
+from seq2scene.metrics.human_line import human_line
+from seq2scene.metrics.rouge import RougeL, common
+
+REFERENCES = [
+    ("A dog runs on the grass.", "a brown dog is running over grass", "The dog, outside."),
+    ("Two children play in a garden.", "Kids playing outside"),
+    ("A woman wears a red hat", "a lady in a hat that's red", "woman with hat", "A red hat on a woman."),
+]
+CAPTIONS = ["a dog runs on the lawn", "a dog on the grass", "a woman with a red red hat"]
+METRICS = [*(lambda n=n: CaptionBleu(n) for n in range(1, 5)), RougeL, CiderD]
+NAMES = ["bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge", "cider"]
+# By the code of the COCO evaluation (pycocoevalcap 1.2) from the same words; its BLEU adds 1e-9 here and there.
+PUBLISHED = [
+    66.66666665925926,
+    59.62847939303775,
+    44.628863333274026,
+    37.48942167430596,
+    62.37912978031107,
+    1.7452918602626124,
+]
+
+
+def score(make, captions=CAPTIONS, references=REFERENCES) -> float:
+    metric = make()
+    metric.update(captions, references)
+    return metric.compute().item()
+
+
+@pytest.mark.parametrize(("make", "expected"), list(zip(METRICS, PUBLISHED, strict=True)), ids=NAMES)
+def test_scores_are_those_of_the_published_evaluation(make, expected: float) -> None:
+    assert score(make) == pytest.approx(expected, rel=1e-8)
+
+
+@pytest.mark.parametrize("make", METRICS, ids=NAMES)
+def test_batches_add_up_and_their_order_does_not_matter(make) -> None:
+    metric = make()
+    for i in (2, 0, 1):
+        metric.update([CAPTIONS[i]], [REFERENCES[i]])
+    assert metric.compute().item() == pytest.approx(score(make), rel=1e-12)
+    metric.reset()
+    metric.update(CAPTIONS, REFERENCES)
+    assert metric.compute().item() == score(make)
+
+
+@pytest.mark.parametrize("make", METRICS, ids=NAMES)
+def test_nothing_beats_a_reference_and_nothing_shared_scores_nothing(make) -> None:
+    # words enough for a 4-gram, so that every order can match
+    golds = ["a dog runs on the grass", "two children play in a garden", "some woman wears one red hat"]
+    references = [(gold,) for gold in golds]
+    best = 10.0 if make is CiderD else 100.0
+    assert score(make, golds, references) == pytest.approx(best)
+    assert score(make, ["one"] * 3, [*references[:2], ("two children",)]) == 0.0
+    assert score(make, [""] * 3, references) == 0.0
+
+
+def test_captions_are_compared_by_lower_case_words_without_punctuation() -> None:
+    assert caption_words("The man's dog, \"Rex\", doesn't (ever) sit. It stands... - red-hot!") == (
+        *("the", "man", "'s", "dog", "rex", "does", "n't", "ever", "sit", "it", "stands", "red-hot"),
+    )
+
+
+def test_bleu_by_hand() -> None:
+    # "a" is twice in no reference; 4 of 6 words match, 2 of 5 pairs; nearest of lengths 5 and 8 to 6 is 5
+    caption, references = "a a dog runs very fast", ("a dog runs very slowly", "one two three four dog a b c")
+    assert score(lambda: CaptionBleu(1), [caption], [references]) == pytest.approx(100 * 4 / 6)
+    assert score(lambda: CaptionBleu(2), [caption], [references]) == pytest.approx(
+        100 * math.sqrt(4 / 6 * 3 / 5)
+    )
+    # of 3 and 7 words, both 2 away from 5, the shorter counts: nothing is taken off
+    assert score(lambda: CaptionBleu(1), ["a b c d e"], [("a b c", "t u v w x y z")]) == pytest.approx(60)
+    assert score(lambda: CaptionBleu(1), ["a b"], [("a b c",)]) == pytest.approx(100 * math.exp(-0.5))
+
+
+def test_rouge_by_hand() -> None:
+    assert common("abcbdab", "bdcaba") == 4
+    # of 4 words 3 in order in the first reference, of 6; 1 in the second, of 1
+    value = score(RougeL, ["a b c d"], [("a x b y z d", "c")])
+    precision, recall = 3 / 4, 1.0
+    expected = (1 + 1.2**2) * precision * recall / (recall + 1.2**2 * precision)
+    assert value == pytest.approx(100 * expected)
+
+
+def test_cider_by_hand() -> None:
+    """Two images: a word of one of them weighs log 2, a word of both nothing."""
+    first, second = cider_d(["a b", "d"], [("a", "a"), ("a d",)])
+    # "a" is in both images, so nothing that the first caption shares with its references tells anything
+    assert first == 0.0
+    # "d" is shared, and "a" beside it weighs nothing: a cosine of 1, in one order of four
+    assert second == pytest.approx(10 / 4 * math.exp(-1 / 72))
+
+
+def test_a_word_said_again_and_again_gains_nothing_by_it() -> None:
+    others = [("two children play",), ("a red hat",)]
+    plain, loud = (
+        cider_d([caption, "x", "x"], [("a brown dog runs",), *others])[0]
+        for caption in ("a brown dog runs", "dog dog dog dog")
+    )
+    assert plain == pytest.approx(10.0) and loud < 2.0
+
+
+def test_one_image_alone_tells_nothing_by_cider() -> None:
+    assert cider_d(["a dog"], [("a dog",)]) == [0.0]
+
+
+def test_people_are_scored_each_against_the_others() -> None:
+    metric = RougeL()
+    expected = sum(
+        score(
+            RougeL, [texts[i] for texts in REFERENCES], [texts[:i] + texts[i + 1 :] for texts in REFERENCES]
+        )
+        for i in (0, 1)
+    )
+    assert human_line(metric, [*REFERENCES, ("alone",)]) == pytest.approx(expected / 2)
+    assert math.isnan(human_line(metric, [("alone",)]))
+
+
+def run_rank(rank: int, meeting: str, results: multiprocessing.Queue) -> None:
+    torch.distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=3)
+    share = (slice(0, 1), slice(1, 3), slice(0, 0))[rank]  # the last rank has nothing
+    results.put([score(make, CAPTIONS[share], REFERENCES[share]) for make in METRICS])
+    torch.distributed.barrier()
+    torch.distributed.destroy_process_group()
+
+
+def test_ranks_with_unequal_shares_or_none_score_what_one_does(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    ranks = [context.Process(target=run_rank, args=(r, str(tmp_path / "meeting"), results)) for r in range(3)]
+    for rank in ranks:
+        rank.start()
+    scores = [results.get(timeout=120) for _ in ranks]
+    for rank in ranks:
+        rank.join(timeout=60)
+    assert scores == [pytest.approx([score(make) for make in METRICS], rel=1e-12)] * 3
