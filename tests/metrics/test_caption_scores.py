@@ -21,7 +21,7 @@ REFERENCES = [
 CAPTIONS = ["a dog runs on the lawn", "a dog on the grass", "a woman with a red red hat"]
 METRICS = [*(lambda n=n: CaptionBleu(n) for n in range(1, 5)), RougeL, CiderD]
 NAMES = ["bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge", "cider"]
-# By the code of the COCO evaluation (pycocoevalcap 1.2) from the same words; its BLEU adds 1e-9 here and there.
+# By the code of the COCO evaluation (pycocoevalcap 1.2); its BLEU adds 1e-9 here and there.
 PUBLISHED = [
     66.66666665925926,
     59.62847939303775,

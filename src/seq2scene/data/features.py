@@ -101,7 +101,7 @@ def _encode(encoder: ImageEncoder, photos: Sequence[Path]) -> Iterator[np.ndarra
     home = encoder.mean.device
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     batches = (photos[first : first + BATCH] for first in range(0, len(photos), BATCH))
-    layout = torch.channels_last  # half as long as the other, on a CPU
+    layout = torch.channels_last  # the faster one on a CPU
     opened = (torch.stack([read_photo(p, encoder.size, encoder.resize) for p in batch]) for batch in batches)
     encoder.to(device, memory_format=layout)
     try:
