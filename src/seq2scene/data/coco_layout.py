@@ -89,7 +89,7 @@ class CocoLayout(SceneModule):
 
     def use(self, description: Mapping[str, Any]) -> None:
         super().use(description)
-        self.names = self.schema.names
+        self.names, self.heads = self.schema.names, self.schema.heads
 
     def _make_schema(self) -> Schema:
         return Schema(self.names, self.grid, self.heads, self.max_objects, self.sentences, canvas=(1.0, 1.0))
