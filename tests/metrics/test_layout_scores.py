@@ -191,7 +191,7 @@ def test_the_metric_is_the_mean_over_layouts_however_they_are_batched() -> None:
     assert 0 < told.sum() < len(told)
     assert expected["b_precision"].item() == pytest.approx(each["b_precision"][told].mean().item())
     assert expected["b_coord"].item() == pytest.approx(each["b_coord"].mean().item())
-    assert set(LayoutScores.row) <= set(expected)
+    assert set(whole.row) <= set(expected)
 
 
 def said(schema: Schema, truth: Objects) -> Objects:

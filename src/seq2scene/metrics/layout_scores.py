@@ -7,54 +7,28 @@ other.
 
 import torch
 from torch import Tensor
-from torchmetrics import Metric
 
 from seq2scene.metrics.matching import compare_pairs, likeness, match, overlapping_pairs
-from seq2scene.metrics.scene_scores import GRAMS, TOLD, _shares
+from seq2scene.metrics.scene_scores import ROW, SceneScores, shares
 from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.schema import Schema
 
 SHAPES = ("size", "aspect", "iou")
 
 
-class LayoutScores(Metric):
-    """The means of ``layout_scores`` over layouts, each 0 to 1, by the same names; from sums that add up over
-    batches and ranks.
+class LayoutScores(SceneScores):
+    """The means of ``layout_scores`` over layouts, each 0 to 1, by the same names."""
 
-    b_precision, b_recall and b_f3 are means over the layouts with b_recall >= 0, and so is b_coord_masked;
-    b_coord is one over all. NaN where nothing was counted.
-    """
+    def attributes(self) -> tuple[str, ...]:
+        return SHAPES
 
-    is_differentiable = False
-    higher_is_better = True
-    full_state_update = False
-    names = (*GRAMS, *SHAPES, "b_coord_masked")
-    row = ("u_precision", "u_recall", "b_precision", "b_recall", "u_coord", "size", "aspect", "iou")
-
-    sums: Tensor  # (scores,)
-    counts: Tensor  # (scores,) layouts that each is a mean over
-
-    def __init__(self, schema: Schema) -> None:
-        super().__init__()
-        self.schema = schema
-        for state in ("sums", "counts"):
-            self.add_state(state, torch.zeros(len(self.names), dtype=torch.float64), dist_reduce_fx="sum")
+    @property
+    def row(self) -> tuple[str, ...]:
+        return (*ROW, *SHAPES)
 
     def each(self, prediction: Objects, truth: Objects) -> dict[str, Tensor]:
         """The scores (B,) of every layout."""
         return layout_scores(prediction, truth, self.schema)
-
-    def update(self, prediction: Objects, truth: Objects) -> None:
-        """Adds layouts: what was generated and what is true, neither cut nor put on the grid."""
-        scores = self.each(prediction, truth)
-        scores["b_coord_masked"] = scores["b_coord"]
-        told = scores["b_recall"] >= 0
-        counted = {name: told if name in TOLD else torch.ones_like(told) for name in self.names}
-        self.sums += torch.stack([(scores[name].double() * counted[name]).sum() for name in self.names])
-        self.counts += torch.stack([counted[name].sum() for name in self.names])
-
-    def compute(self) -> dict[str, Tensor]:
-        return dict(zip(self.names, self.sums / self.counts, strict=True))
 
 
 def layout_scores(prediction: Objects, truth: Objects, schema: Schema) -> dict[str, Tensor]:
@@ -75,13 +49,13 @@ def layout_scores(prediction: Objects, truth: Objects, schema: Schema) -> dict[s
     same = (classes.unsqueeze(2) == true_classes.unsqueeze(1)) & present.unsqueeze(2)
     similarity = likeness(*(centres.unsqueeze(2) - true_centres.unsqueeze(1)).unbind(3))
     matched = match(similarity, same)
-    scores = {f"u_{name}": v for name, v in _shares(matched, similarity, present, true_present).items()}
+    scores = {f"u_{name}": v for name, v in shares(matched, similarity, present, true_present).items()}
 
     seen, true_seen = on_canvas(boxes), on_canvas(true_boxes)
     pairs = overlapping_pairs(classes, centres, seen, present)
     true_pairs = overlapping_pairs(true_classes, true_centres, true_seen, true_present)
     similarity, same = compare_pairs(pairs, true_pairs)
-    bigrams = _shares(match(similarity, same), similarity, pairs.present, true_pairs.present)
+    bigrams = shares(match(similarity, same), similarity, pairs.present, true_pairs.present)
     without = present.any(1) & ~true_pairs.present.any(1)
     bigrams["recall"] = bigrams["recall"].masked_fill(without, -1)
     scores |= {f"b_{name}": values for name, values in bigrams.items()}

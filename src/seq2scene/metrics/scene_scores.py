@@ -13,6 +13,7 @@ from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.schema import Schema
 
 GRAMS = ("u_precision", "u_recall", "u_f3", "u_coord", "b_precision", "b_recall", "b_f3", "b_coord")
+ROW = ("u_precision", "u_recall", "b_precision", "b_recall", "u_coord")
 TOLD = ("b_precision", "b_recall", "b_f3", "b_coord_masked")  # means over the scenes with bigrams to find
 
 
@@ -35,15 +36,28 @@ class SceneScores(Metric):
     def __init__(self, schema: Schema) -> None:
         super().__init__()
         self.schema = schema
-        self.names = (*GRAMS, *schema.heads, "b_coord_masked")
+        self.names = (*GRAMS, *self.attributes(), "b_coord_masked")
         for state in ("sums", "counts"):
             self.add_state(state, torch.zeros(len(self.names), dtype=torch.float64), dist_reduce_fx="sum")
 
+    def attributes(self) -> tuple[str, ...]:
+        """The scores beside those of places."""
+        return tuple(self.schema.heads)
+
+    @property
+    def row(self) -> tuple[str, ...]:
+        """The scores of the paper's table, but for b_coord, which grows when fewer objects are matched."""
+        return (*ROW, *(name for name in ("pose", "expression") if name in self.names))
+
+    def each(self, prediction: Objects, truth: Objects) -> dict[str, Tensor]:
+        """The scores (B,) of every scene."""
+        return scene_scores(prediction, truth, self.schema)
+
     def update(self, prediction: Objects, truth: Objects) -> None:
         """Adds scenes: what was generated and what is true, neither cut nor put on the grid."""
-        scores = scene_scores(prediction, truth, self.schema)
-        scores["b_coord_masked"] = scores["b_coord"]
-        told = scores["b_recall"] >= 0
+        each = self.each(prediction, truth)
+        scores = {**each, "b_coord_masked": each["b_coord"]}
+        told = each["b_recall"] >= 0
         counted = {name: told if name in TOLD else torch.ones_like(told) for name in self.names}
         self.sums += torch.stack([(scores[name].double() * counted[name]).sum() for name in self.names])
         self.counts += torch.stack([counted[name].sum() for name in self.names])
@@ -68,12 +82,12 @@ def scene_scores(prediction: Objects, truth: Objects, schema: Schema) -> dict[st
     same = predicted.classes.unsqueeze(2) == true.classes.unsqueeze(1)
     similarity = likeness(*(centres.unsqueeze(2) - true_centres.unsqueeze(1)).unbind(3))
     matched = match(similarity, same & predicted.present.unsqueeze(2))
-    objects = _shares(matched, similarity, predicted.present, true.present)
+    objects = shares(matched, similarity, predicted.present, true.present)
 
     pairs = overlapping_pairs(predicted.classes, centres, schema.boxes(predicted), predicted.present)
     true_pairs = overlapping_pairs(true.classes, true_centres, schema.boxes(true), true.present)
     similarity, same = compare_pairs(pairs, true_pairs)
-    bigrams = _shares(match(similarity, same), similarity, pairs.present, true_pairs.present)
+    bigrams = shares(match(similarity, same), similarity, pairs.present, true_pairs.present)
     without = predicted.present.any(1) & ~true_pairs.present.any(1)
     bigrams["recall"] = bigrams["recall"].masked_fill(without, -1)
 
@@ -86,7 +100,7 @@ def scene_scores(prediction: Objects, truth: Objects, schema: Schema) -> dict[st
     return scores
 
 
-def _shares(matched: Tensor, similarity: Tensor, predicted: Tensor, true: Tensor) -> dict[str, Tensor]:
+def shares(matched: Tensor, similarity: Tensor, predicted: Tensor, true: Tensor) -> dict[str, Tensor]:
     """How many of the items present, (B, P) predicted and (B, Q) true, were matched, and how well."""
     both = matched.flatten(1)
     precision, recall = _ratio(both, predicted), _ratio(both, true)

@@ -1,6 +1,7 @@
 """Scores of a model on its test sets, with the outputs they are scores of."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,16 @@ from rich.table import Table
 
 from seq2scene.building import build
 from seq2scene.data.parallel_text import ParallelText
+from seq2scene.errors import UserError
 from seq2scene.running.alignment_report import ALIGNMENT_CHOICES, AlignmentReport
+from seq2scene.running.caption_evaluation import (
+    CAPTION_ROW,
+    COMPARISONS,
+    add_baselines,
+    draw_captions,
+    evaluate_captions,
+    require_pictures,
+)
 from seq2scene.running.checkpoints import find_checkpoints, load_checkpoint, load_task
 from seq2scene.running.choices import check_choices
 from seq2scene.running.gathering import gather
@@ -21,11 +31,13 @@ from seq2scene.running.scene_evaluation import SCENE_ROW, evaluate_scenes
 from seq2scene.running.sentence_vectors import read_sentences, write_sentence_vectors
 from seq2scene.running.text_evaluation import evaluate_text
 from seq2scene.running.trainers import make_trainer, processes, quieten
+from seq2scene.tasks.captioning import Captioning
 from seq2scene.tasks.lm import LM
 from seq2scene.tasks.nmt import NMT, Translation
 from seq2scene.tasks.scenes import SceneTask
 from seq2scene.tasks.task import Task
 
+TEXT_ROW = ("bleu_tok", "bleu", "chrf", "perplexity", "perplexity_words")
 GROUP = 200  # sentences in a group of Luong et al. 2015, Figure 6
 
 
@@ -36,6 +48,8 @@ def evaluate_task(
     match task:
         case SceneTask():
             return evaluate_scenes(trainer, task, data, folder)
+        case Captioning():
+            return evaluate_captions(trainer, task, data, folder)
         case LM():
             return evaluate_text(trainer, task, data, folder)
     return evaluate_translation(trainer, task, data, folder)
@@ -84,19 +98,30 @@ def _write(name: str, translations: list[Translation], task: NMT, data: Parallel
 
 
 def show_results(results: dict[str, dict[str, Any]]) -> None:
-    """Prints a line for each test set, and the BLEU signature below them."""
+    """Prints a line for each test set, what it is to be compared with, and the BLEU signature below them."""
     if not results:
         return
-    columns = ("bleu_tok", "bleu", "chrf", "perplexity", "perplexity_words", *SCENE_ROW)
+    columns = (*TEXT_ROW, *SCENE_ROW, *CAPTION_ROW[:-1])
     columns = [column for column in columns if column in next(iter(results.values()))]
-    table = Table("test set", *columns)
-    for name, scores in results.items():
-        digits = 3 if "u_recall" in scores else 2
-        table.add_row(name, *(f"{scores[column]:.{digits}f}" for column in columns))
+    table = Table("test set", *(SCENE_ROW.get(column, column) for column in columns))
+    for name, scores in _with_comparisons(results):
+        cells = []
+        for column in columns:
+            digits = 3 if "u_recall" in scores or column == "cider" else 2
+            cells.append(f"{scores[column]:.{digits}f}" if column in scores else "")
+        table.add_row(name, *cells)
     Console().print(table)
     if "bleu" in columns:
         signature = next(iter(results.values()))["signature"]
         print(f"bleu: sacrebleu {signature}; bleu_tok: of the model's own tokens")
+
+
+def _with_comparisons(results: dict[str, dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, scores in results.items():
+        yield name, scores
+        for other in COMPARISONS:
+            if other in scores:
+                yield f"  {other}", scores[other]
 
 
 def evaluate(cfg: DictConfig, script: Path) -> None:
@@ -112,10 +137,18 @@ def evaluate(cfg: DictConfig, script: Path) -> None:
         cfg.ensemble,
         **{key: chosen[key] for key in ("search", "gallery") if chosen.get(key) is not None},
     )
-    report = AlignmentReport(task, **{key: chosen[key] for key in ALIGNMENT_CHOICES})
+    captions = isinstance(task, Captioning)
+    if captions:
+        require_pictures(task, chosen["pictures"])
+    elif chosen["baselines"]:
+        raise UserError("baselines=true: there are none but of captions; leave it out")
+    choices = {key: chosen[key] for key in ALIGNMENT_CHOICES if not (captions and key == "pictures")}
+    report = AlignmentReport(task, **choices)
     sentences = chosen["sentence_vectors"] and read_sentences(chosen["sentence_vectors"], task)
     given = {key: value for key, value in chosen["data"].items() if value is not None}
-    data = build(given if "_target_" in given else {**parts["config"]["data"], **given}, "data")
+    settings = given if "_target_" in given else {**parts["config"]["data"], **given}
+    own = {"encoder": task.net.encoder} if captions else {}  # its weights are in the checkpoint
+    data = build({key: value for key, value in settings.items() if key not in own}, "data", **own)
     data.use(parts["description"])
     folder = Path(HydraConfig.get().runtime.output_dir)
     quieten()
@@ -127,11 +160,15 @@ def evaluate(cfg: DictConfig, script: Path) -> None:
             chosen["trainer"], callbacks=[recorder], logger=False, enable_checkpointing=False
         )
         results = evaluate_task(trainer, task, data, folder)
+        if captions and chosen["baselines"]:
+            add_baselines(task, data, results)
         if trainer.is_global_zero:
             show_results(results)
         report.write(recorder, trainer, data, results, folder)
         if trainer.is_global_zero:
             if sentences:
                 write_sentence_vectors(task, sentences, folder)
+            for name in results if captions and chosen["pictures"] else ():
+                draw_captions(task, data, name, chosen["pictures"], folder)
             _write_metrics(folder, results)
             print(f"scores and all that they were computed from: {folder}")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from seq2scene.data.scene_texts import SceneTexts
+from seq2scene.painting.layout_picture import draw_layout_steps
 from seq2scene.painting.scene_picture import draw_steps
 from seq2scene.painting.scene_strip import Step, draw_strip
 from seq2scene.scenes.objects import Objects
@@ -16,7 +17,9 @@ SIZES = ("near", "middle", "far")
 
 
 def scene_steps(task: SceneTask, objects: Objects, scale: float = 1.0) -> list[np.ndarray]:
-    """The pictures of the first scene of ``objects``, the empty canvas first."""
+    """The pictures of the first scene of ``objects``, the empty canvas first, 400 pixels high at scale 1."""
+    if task.schema.sizes is None:
+        return draw_layout_steps(objects, task.schema, round(400 * scale))
     return draw_steps(objects, task.schema, task.description["pictures"], scale)
 
 

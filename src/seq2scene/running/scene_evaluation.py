@@ -12,19 +12,21 @@ from seq2scene.running.scene_gallery import draw_gallery
 from seq2scene.scenes.plain import to_plain
 from seq2scene.tasks.scenes import Result, SceneTask
 
-# The order of the paper's table.
-SCENE_ROW = (
-    "u_precision",
-    "u_recall",
-    "b_precision",
-    "b_recall",
-    "pose",
-    "expression",
-    "size",
-    "flip",
-    "u_coord",
-    "b_coord",
-)
+# The paper's table: what each score is called in it.
+SCENE_ROW = {
+    "u_precision": "U-P",
+    "u_recall": "U-R",
+    "b_precision": "B-P",
+    "b_recall": "B-R",
+    "pose": "pose",
+    "expression": "expr",
+    "size": "size",
+    "aspect": "aspect",
+    "iou": "IoU",
+    "flip": "flip",
+    "u_coord": "U-coord",
+    "b_coord": "B-coord",
+}
 
 
 def evaluate_scenes(

@@ -10,7 +10,7 @@ from seq2scene.data.scene_texts import SceneTexts
 from seq2scene.painting.figures import save_picture
 from seq2scene.painting.gallery import Item, write_gallery
 from seq2scene.running.scene_drawing import scene_steps, strip_of, words_of
-from seq2scene.tasks.scenes import ROW, SceneTask
+from seq2scene.tasks.scenes import SceneTask
 
 
 @torch.no_grad()
@@ -23,7 +23,7 @@ def draw_gallery(
     """
     place = folder / f"{name}.gallery"
     texts, truth = SceneTexts.from_state(task.description["texts"]), data.truth(name)
-    merit = [np.mean([row["scores"][key] for key in ROW if key in row["scores"]]) for row in rows]
+    merit = [np.mean([row["scores"][key] for key in task.scores["test_scores"].row]) for row in rows]
     order = np.argsort(merit, kind="stable")[::-1]
     chosen = order[np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)].tolist()
     written = task.write(texts.batch([rows[row]["sentences"] for row in chosen]).to(task.device))

@@ -9,7 +9,6 @@ from torch.nn import ModuleDict
 
 from seq2scene.building import build
 from seq2scene.errors import UserError
-from seq2scene.metrics.scene_scores import SceneScores, scene_scores
 from seq2scene.nets.scene_decoder import SceneDecoder, SceneNet, map_size
 from seq2scene.nets.scene_losses import doubly_stochastic, fields
 from seq2scene.scenes.batch import SceneBatch
@@ -50,7 +49,8 @@ class Result:
 
 class SceneTask(Task):
     """Teacher forcing in training; in validation and tests also scenes as they are written freely, scored
-    against the true ones (``metrics.scene_scores``).
+    against the true ones by the metric of the config (``metrics.scene_scores``, ``metrics.layout_scores``).
+    ``score`` is the mean over the row of the paper's table, one number to choose a checkpoint by.
     """
 
     says_perplexity = False
@@ -65,7 +65,12 @@ class SceneTask(Task):
         self.searches = {
             stage: build(config[key], key) for stage, key in (("val", "val_search"), ("test", "search"))
         }
-        self.scores = ModuleDict({stage + "_scores": SceneScores(self.schema) for stage in self.searches})
+        self.scores = ModuleDict(
+            {
+                stage + "_scores": build(config["scores"], "scores", schema=self.schema)
+                for stage in self.searches
+            }
+        )
         self.test_name = "test"
         self.results: list[Result] = []
         self._nll: dict[str, list[Tensor]] = {}
@@ -174,9 +179,10 @@ class SceneTask(Task):
         written = self.write(batch.texts, stage)
         first = torch.arange(len(batch), device=written.log_probs.device) * written.log_probs.shape[1]
         objects = written.objects[first]
-        self.scores[stage + "_scores"].update(objects, batch.truth)
+        metric = self.scores[stage + "_scores"]
+        metric.update(objects, batch.truth)
         if stage == "test":
-            scores = scene_scores(objects, batch.truth, self.schema)
+            scores = metric.each(objects, batch.truth)
             scores = {name: values.cpu() for name, values in scores.items()}
             self.results.append(Result(batch.rows, objects.to("cpu"), written.log_probs[:, 0].cpu(), scores))
 
@@ -202,15 +208,6 @@ class SceneTask(Task):
         computed = scores.compute()
         for name, value in computed.items():
             self.log(f"{place}/{name}", value, prog_bar=stage == "val" and name == "u_precision")
-        self.log(f"{place}/score", row_mean(computed), prog_bar=stage == "val")
+        row = torch.stack([computed[name].float() for name in scores.row])
+        self.log(f"{place}/score", row.mean(), prog_bar=stage == "val")
         scores.reset()
-
-
-ROW = ("u_precision", "u_recall", "b_precision", "b_recall", "pose", "expression", "u_coord")
-
-
-def row_mean(scores: dict[str, Tensor]) -> Tensor:
-    """One number to choose a checkpoint by: the mean of the row that the paper reports but for b_coord, which
-    grows when fewer objects are matched.
-    """
-    return torch.stack([scores[name].float() for name in ROW if name in scores]).mean()
