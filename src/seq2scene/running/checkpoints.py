@@ -72,9 +72,8 @@ def task_of(checkpoint: dict[str, Any], **changes: Any) -> Task:
 
 def _from_chance(config: dict[str, Any]) -> dict[str, Any]:
     """The config without weights to start from: the checkpoint has its own."""
-    if "weights" not in config.get("canvas", {}):
-        return config
-    return {**config, "canvas": {**config["canvas"], "weights": "none"}}
+    trunks = {key: config[key] for key in ("canvas", "image") if "weights" in config.get(key, {})}
+    return {**config, **{key: {**trunk, "weights": "none"} for key, trunk in trunks.items()}}
 
 
 def load_task(paths: Sequence[Path], ensemble: str = "logits", **changes: Any) -> Task:

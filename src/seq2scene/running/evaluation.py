@@ -102,7 +102,9 @@ def show_results(results: dict[str, dict[str, Any]]) -> None:
     if not results:
         return
     columns = (*TEXT_ROW, *SCENE_ROW, *CAPTION_ROW[:-1])
-    columns = [column for column in columns if column in next(iter(results.values()))]
+    first = next(iter(results.values()))
+    hidden = "perplexity_words" if "cider" in first else None  # that row is long enough
+    columns = [column for column in columns if column in first and column != hidden]
     table = Table("test set", *(SCENE_ROW.get(column, column) for column in columns))
     for name, scores in _with_comparisons(results):
         cells = []
@@ -119,9 +121,9 @@ def show_results(results: dict[str, dict[str, Any]]) -> None:
 def _with_comparisons(results: dict[str, dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, scores in results.items():
         yield name, scores
-        for other in COMPARISONS:
-            if other in scores:
-                yield f"  {other}", scores[other]
+        for key, other in COMPARISONS.items():
+            if key in scores:
+                yield f"  {other}", scores[key]
 
 
 def evaluate(cfg: DictConfig, script: Path) -> None:

@@ -16,6 +16,7 @@ from seq2scene.painting.attention_map import draw_attention
 from seq2scene.painting.figures import save_picture
 from seq2scene.running.alignment_report import require_shift
 from seq2scene.running.callbacks.alignments import soft_alignment_of
+from seq2scene.running.caption_generation import generate_captions
 from seq2scene.running.checkpoints import find_checkpoints, load_task, require_translation
 from seq2scene.running.output import open_output
 from seq2scene.running.scene_generation import generate_scenes
@@ -27,6 +28,7 @@ from seq2scene.sequences.alignments import hard_alignment
 from seq2scene.sequences.batch import Sentences
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.unknown_words import chosen_dictionary, replace_unknown
+from seq2scene.tasks.captioning import Captioning
 from seq2scene.tasks.lm import LM
 from seq2scene.tasks.nmt import NMT
 from seq2scene.tasks.scenes import SceneTask
@@ -36,7 +38,7 @@ from seq2scene.tasks.scenes import SceneTask
 def generate(cfg: DictConfig) -> None:
     """``python src/generate.py``: one line in, one line (or its n best, with scores) out, empty lines
     included. Several checkpoints translate together, as an ensemble. A language model goes on from each line,
-    or begins from nothing where there is neither text nor file.
+    or begins from nothing where there is neither text nor file; a captioner tells what is on photos.
     """
     require_shift(cfg.align_shift)
     dictionary = None if cfg.replace_unk is None else chosen_dictionary(cfg.replace_unk)
@@ -47,6 +49,10 @@ def generate(cfg: DictConfig) -> None:
         task.searches["test"] = _several(task.searches["test"], cfg.n_best)
     if cfg.bfloat16:
         task.net.to(torch.bfloat16)
+    if isinstance(task, Captioning):
+        return generate_captions(cfg, task)
+    if cfg.image is not None:
+        raise UserError("image: this model reads text; give text=... or file=..., or a model that captions")
     if isinstance(task, SceneTask):
         return generate_scenes(cfg, task, _chunks(_lines(cfg), cfg.batch_size))
     if isinstance(task, LM):

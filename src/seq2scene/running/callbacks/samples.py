@@ -1,7 +1,8 @@
 """What the model writes after every validation: a table, and pictures of attention where there is some.
 
-A translator translates the same few validation lines each time, and a model of scenes makes scenes of the
-same few texts; a language model writes texts of its own, by the same chance each time.
+A translator translates the same few validation lines each time, a model of scenes makes scenes of the same
+few texts, a captioner captions the same few photos; a language model writes texts of its own, by the same
+chance each time.
 """
 
 import csv
@@ -16,15 +17,18 @@ from pytorch_lightning.utilities import rank_zero_only
 from seq2scene.data.scene_texts import SceneTexts
 from seq2scene.painting.attention_map import draw_attention
 from seq2scene.painting.figures import save_picture
+from seq2scene.running.caption_drawing import draw_caption, photo_batch
 from seq2scene.running.scene_drawing import strip_of, words_of
 from seq2scene.scenes.plain import to_plain
 from seq2scene.sequences.batch import Sentences
+from seq2scene.tasks.captioning import Captioning
 from seq2scene.tasks.lm import LM
 from seq2scene.tasks.scenes import SceneTask
 
 Table = list[list]  # the names of its columns, then rows
 TRANSLATIONS = ["line", "source", "reference", "translation", "log_prob"]
 TEXTS = ["number", "text", "log_prob"]
+CAPTIONS = ["number", "photo", "reference", "caption", "log_prob"]
 SCENES = ["sample", "sentences", "true", "generated", "log_prob"]
 
 
@@ -44,6 +48,8 @@ class Samples(pl.Callback):
             return
         if isinstance(module, SceneTask):
             name, (table, pictures) = "val/scenes", self._write_scenes(trainer.datamodule, module)
+        elif isinstance(module, Captioning):
+            name, (table, pictures) = "val/captions", self._caption(trainer.datamodule, module)
         elif isinstance(module, LM):
             name, table, pictures = "val/texts", self._write_texts(module), {}
         else:
@@ -84,6 +90,20 @@ class Samples(pl.Callback):
             if row < self.pictures:
                 words = words_of(texts, sentences[line])
                 pictures[line + 1] = strip_of(module, written, at, words, truth[line : line + 1], text)
+        return rows, pictures
+
+    def _caption(self, data, module: Captioning) -> tuple[Table, dict[int, np.ndarray]]:
+        references = data.references("val")
+        chosen = self._spread(len(references))
+        photos = [data.image_path("val", number) for number in chosen]
+        batch = photo_batch(module, photos)
+        found = module.caption(batch, "val", keep_weights=True).to("cpu")
+        rows, pictures = [CAPTIONS], {}
+        for row, number in enumerate(chosen):
+            text, score = module.language.decode(found.tokens[row, 0]), found.log_probs[row, 0].item()
+            rows.append([number + 1, photos[row].name, references[number][0], text, round(score, 3)])
+            if row < self.pictures and found.weights is not None:
+                pictures[number + 1] = draw_caption(module, batch, found, row)
         return rows, pictures
 
     def _spread(self, total: int) -> list[int]:

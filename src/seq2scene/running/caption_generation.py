@@ -1,0 +1,93 @@
+"""Captions of a photo, of those in a folder, or of those that a file lists."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+from omegaconf import DictConfig
+from PIL import Image
+
+from seq2scene.errors import UserError
+from seq2scene.painting.figures import save_picture
+from seq2scene.running.caption_drawing import draw_caption, photo_batch
+from seq2scene.running.output import open_output
+from seq2scene.search.hypotheses import Hypotheses
+from seq2scene.tasks.captioning import Captioning
+
+
+def generate_captions(cfg: DictConfig, task: Captioning) -> None:
+    """``image=``: one photo, one caption or its n best. Several photos, of a folder in the order of their
+    names or of a list, have their files before their captions; ``scores`` and n best put log-probabilities
+    between. ``pictures=FOLDER`` draws where each word of the best caption looked.
+    """
+    for key in ("text", "file"):
+        if cfg[key] is not None:
+            raise UserError(f"{key}: this model captions photos; give image=photo.jpg, a folder or a list")
+    if cfg.replace_unk is not None:
+        raise UserError("replace_unk: photos have no words to put for unknown ones; leave it out")
+    if cfg.pictures is not None and task.net.decoder.attention is None:
+        raise UserError("pictures: this model has no attention, so nobody knows where it looked")
+    photos = find_photos(cfg.image)
+    with open_output(cfg.out) as out:
+        for first in range(0, len(photos), cfg.batch_size):
+            part = photos[first : first + cfg.batch_size]
+            batch = photo_batch(task, part)
+            prefix = None
+            if cfg.prefix is not None:
+                forced = batch.target.ids.new_tensor(task.language.encode(cfg.prefix))
+                prefix = forced.expand(len(part), -1)
+            found = task.caption(batch, prefix=prefix, keep_weights=cfg.pictures is not None).to("cpu")
+            for row, photo in enumerate(part):
+                _write(out, task, found, row, photo if len(photos) > 1 or cfg.scores else None, cfg.scores)
+                if cfg.pictures is not None:
+                    path = Path(cfg.pictures) / f"{first + row + 1}_{photo.stem}.png"
+                    save_picture(path, draw_caption(task, batch, found, row))
+            out.flush()
+
+
+def find_photos(image: str | None) -> list[Path]:
+    """The photo, those in the folder, or those that the file NAME.txt lists, a line each.
+
+    Raises UserError where there is none; whether they are pictures shows when they are opened.
+    """
+    if image is None:
+        raise UserError("image is required: this model captions photos; give a photo, a folder or a list")
+    path = Path(str(image)).expanduser()
+    if path.is_dir():
+        kinds = Image.registered_extensions()
+        photos = sorted(file for file in path.iterdir() if file.suffix.lower() in kinds)
+    elif path.suffix.lower() == ".txt":
+        photos = list(_listed(path))
+    else:
+        return [path]
+    if not photos:
+        raise UserError(f"image={image}: there is no photo in it")
+    return photos
+
+
+def _listed(path: Path) -> Iterator[Path]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(f"image={path}: there is no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"image={path} is no list of files ({error})") from error
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip():
+            photo = Path(line.strip()).expanduser()
+            if not photo.is_file():
+                raise UserError(f"{path}, line {number}: there is no file {photo}")
+            yield photo
+
+
+def _write(
+    out: TextIO, task: Captioning, found: Hypotheses, row: int, photo: Path | None, scores: bool
+) -> None:
+    """The captions of an image, a line each; the beam may have found fewer than were asked for."""
+    several = found.tokens.shape[1] > 1
+    for n in range(found.tokens.shape[1]):
+        if found.lengths[row, n] > 0:
+            columns = [] if photo is None else [str(photo)]
+            if scores or several:
+                columns.append(f"{found.log_probs[row, n]:.4f}")
+            out.write("\t".join([*columns, task.language.decode(found.tokens[row, n])]) + "\n")
