@@ -1,0 +1,182 @@
+"""Pasting: where a patch lands, what covers what, held to a slow reference that goes pixel by pixel."""
+
+from math import floor, sqrt
+
+import numpy as np
+import pytest
+import torch
+
+from seq2scene.scenes.objects import PAD
+from seq2scene.scenes.pasting import Patches, paste, render
+
+THING, OTHER, STUFF, GRASS = 3, 4, 5, 6
+FIRST_STUFF = STUFF
+
+
+def make_patches(shape, side=9, seed=0) -> Patches:
+    """Random pictures, and masks with holes inside of random boxes."""
+    draw = np.random.default_rng(seed)
+    pictures = torch.from_numpy(draw.uniform(0, 255, (*shape, 3, side, side)))
+    masks, boxes = torch.zeros(*shape, 1, side, side, dtype=torch.float64), torch.zeros(*shape, 4)
+    for at in np.ndindex(*shape):
+        (left, top), (width, height) = draw.integers(0, 3, 2), draw.integers(4, 7, 2)
+        inside = torch.from_numpy(draw.random((height, width)) < 0.8).double()
+        masks[(*at, 0)][top : top + height, left : left + width] = inside
+        boxes[at] = torch.tensor([left + width / 2, top + height / 2, width, height])
+    return Patches(pictures, masks, boxes.double())
+
+
+def make_boxes(shape, seed=1) -> torch.Tensor:
+    draw = np.random.default_rng(seed)
+    centres, extents = draw.uniform(0.1, 0.9, (*shape, 2)), draw.uniform(0.2, 0.9, (*shape, 2))
+    return torch.from_numpy(np.concatenate([centres, extents], axis=-1))
+
+
+def cubic(distance: float) -> float:
+    """The convolution kernel of Keys (1981), a = -0.75."""
+    x, a = abs(distance), -0.75
+    if x <= 1:
+        return (a + 2) * x**3 - (a + 3) * x**2 + 1
+    return a * (x**3 - 5 * x**2 + 8 * x - 4) if x < 2 else 0.0
+
+
+def slow_paste(picture, mask, own, box, size, aspect):
+    """One patch on a canvas, by numpy: colours and mask, pixel by pixel."""
+    rows, columns = size
+    x, y, width, height = box[0] * columns, box[1] * rows, box[2] * columns, box[3] * rows
+    across, down = own[2] / width, own[3] / height
+    if aspect == "kept":
+        across = down = sqrt(own[2] * own[3] / (width * height))
+    high, wide = mask.shape
+    colours, shown = np.zeros((3, rows, columns)), np.zeros(size)
+    for row, column in np.ndindex(rows, columns):
+        u = (column + 0.5 - x) * across + own[0] - 0.5  # in pixels of the patch, whole at their centres
+        v = (row + 0.5 - y) * down + own[1] - 0.5
+        if 0 <= floor(u + 0.5) < wide and 0 <= floor(v + 0.5) < high:
+            shown[row, column] = mask[floor(v + 0.5), floor(u + 0.5)]
+        for i in range(floor(u) - 1, floor(u) + 3):
+            for j in range(floor(v) - 1, floor(v) + 3):
+                pixel = picture[:, min(max(j, 0), high - 1), min(max(i, 0), wide - 1)]
+                colours[:, row, column] += cubic(u - i) * cubic(v - j) * pixel
+    return colours.clip(0, 255), shown
+
+
+def one(patches: Patches, at):
+    parts = patches.pictures[at], patches.masks[at][0], patches.boxes[at]
+    return [part.double().numpy() for part in parts]
+
+
+@pytest.mark.parametrize("aspect", ["kept", "predicted"])
+def test_a_patch_lands_where_the_reference_puts_it(aspect) -> None:
+    patches, boxes, size = make_patches((5,)), make_boxes((5,)), (12, 17)
+    colours, masks = paste(patches, boxes, size, aspect)
+    for n in range(5):
+        expected, shown = slow_paste(*one(patches, n), boxes[n].tolist(), size, aspect)
+        np.testing.assert_array_equal(masks[n, 0].numpy(), shown)
+        np.testing.assert_allclose(colours[n].numpy(), expected, atol=1e-8)
+    assert 0 < masks.mean() < 1
+
+
+def test_the_box_of_a_pasted_patch_has_the_area_asked_for_and_its_own_aspect() -> None:
+    """A solid 20 x 5 object into a box of 40 x 40 pixels: 80 x 20."""
+    mask = torch.zeros(1, 1, 30, 30)
+    mask[..., 10:15, 4:24] = 1
+    patch = Patches(torch.zeros(1, 3, 30, 30), mask, torch.tensor([[14.0, 12.5, 20.0, 5.0]]))
+    box = torch.tensor([[0.5, 0.5, 0.4, 0.4]])
+    for aspect, width, height in (("kept", 80, 20), ("predicted", 40, 40)):
+        _, shown = paste(patch, box, (100, 100), aspect)
+        rows, columns = shown[0, 0].any(1).nonzero(), shown[0, 0].any(0).nonzero()
+        assert (columns.max() - columns.min() + 1, rows.max() - rows.min() + 1) == (width, height)
+        assert (columns.min() + columns.max() + 1) / 2 == 50 == (rows.min() + rows.max() + 1) / 2
+
+
+def test_a_patch_in_its_own_box_is_itself() -> None:
+    patches = make_patches((4,), side=9)
+    colours, masks = paste(patches, patches.boxes / 9, (9, 9))
+    torch.testing.assert_close(colours, patches.pictures)
+    assert torch.equal(masks, patches.masks)
+
+
+def test_soft_edges_lie_between_nothing_and_all_around_the_same_middle() -> None:
+    patches, boxes = make_patches((3,)), make_boxes((3,))
+    _, soft = paste(patches, boxes, (64, 64), edges="soft")
+    _, hard = paste(patches, boxes, (64, 64))
+    assert ((soft > 0) & (soft < 1)).any() and soft.max() <= 1
+    assert torch.equal(soft > 0.999, (soft > 0.999) & (hard == 1))
+
+
+CLASSES = torch.tensor(
+    [[THING, OTHER, THING, STUFF], [STUFF, THING, GRASS, OTHER], [GRASS, STUFF, PAD, PAD], [PAD] * 4]
+)
+
+
+def scene(seed=0):
+    boxes = make_boxes(CLASSES.shape, seed + 1) * (CLASSES > 0).unsqueeze(2)
+    return CLASSES, boxes, make_patches(CLASSES.shape, seed=seed)
+
+
+@pytest.mark.parametrize("overlap", ["cover", "maximum"])
+def test_composites_are_those_of_pasting_one_by_one(overlap) -> None:
+    """``cover``: things over all, stuff into free pixels. ``maximum``: a layer per class, as the authors'."""
+    classes, boxes, patches = scene()
+    size = (14, 14)
+    made = render(classes, boxes, patches, size, FIRST_STUFF, overlap=overlap)
+    for row in range(len(classes)):
+        labels, picture = np.zeros(size, int), np.zeros((3, *size))
+        layers = np.zeros((7, 3, *size))
+        for step, number in enumerate(classes[row].tolist()):
+            if number == PAD:
+                continue
+            patch = one(patches, (row, step))
+            colours, shown = slow_paste(*patch, boxes[row, step].tolist(), size, "kept")
+            shown = (shown > 0) & ((labels == 0) | (number < FIRST_STUFF))
+            labels[shown] = number
+            picture[:, shown] = colours[:, shown]
+            layers[number][:, shown] = colours[:, shown]
+        if overlap == "maximum":
+            things, stuff = layers[:FIRST_STUFF].max(0), layers[FIRST_STUFF:].max(0)
+            is_thing = (labels > 0) & (labels < FIRST_STUFF)
+            picture = np.where(is_thing, things, stuff)
+        np.testing.assert_array_equal(made.labels[row].numpy(), labels)
+        np.testing.assert_array_equal(made.masks[row, 0].numpy(), labels > 0)
+        np.testing.assert_allclose(made.pictures[row].numpy(), picture, atol=1e-8)
+
+
+def test_the_authors_maximum_brightens_what_is_hidden_and_changes_nothing_else() -> None:
+    classes, boxes, patches = scene()
+    cover, maximum = (
+        render(classes, boxes, patches, (14, 14), FIRST_STUFF, overlap=o) for o in ("cover", "maximum")
+    )
+    assert torch.equal(cover.labels, maximum.labels)
+    assert (maximum.pictures >= cover.pictures - 1e-9).all()
+    assert (maximum.pictures > cover.pictures + 1).any()
+
+
+def test_any_resolution_shows_the_same_choices() -> None:
+    classes, boxes, patches = scene()
+    small, large = (
+        render(classes, boxes, patches, (side, side), FIRST_STUFF, edges="soft") for side in (16, 128)
+    )
+    assert large.pictures.shape == (4, 3, 128, 128)
+    shares = [made.masks.mean((1, 2, 3)) for made in (small, large)]
+    torch.testing.assert_close(*shares, atol=0.03, rtol=0)
+
+
+def test_soft_layers_add_up_to_their_mask() -> None:
+    """A white patch everywhere: the picture is 255 where the mask is whole and in proportion elsewhere."""
+    classes, boxes, patches = scene()
+    white = Patches(torch.full_like(patches.pictures, 255), patches.masks, patches.boxes)
+    made = render(classes, boxes, white, (32, 32), FIRST_STUFF, edges="soft")
+    torch.testing.assert_close(made.pictures, (255 * made.masks).expand(-1, 3, -1, -1))
+
+
+@pytest.mark.parametrize("overlap", ["cover", "maximum"])
+def test_a_batch_is_its_scenes_alone(overlap) -> None:
+    classes, boxes, patches = scene()
+    together = render(classes, boxes, patches, (16, 16), FIRST_STUFF, overlap=overlap)
+    for row in range(len(classes)):
+        now = slice(row, row + 1)
+        own = Patches(patches.pictures[now], patches.masks[now], patches.boxes[now])
+        alone = render(classes[now], boxes[now], own, (16, 16), FIRST_STUFF, overlap=overlap)
+        torch.testing.assert_close(alone.pictures[0], together.pictures[row])
+        assert torch.equal(alone.labels[0], together.labels[row])
