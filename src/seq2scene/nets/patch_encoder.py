@@ -1,0 +1,76 @@
+"""What a patch looks like, as a unit vector: the appearance by which patches are found (Text2Scene's
+composites, Tan et al. 2019).
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seq2scene.scenes.objects import FIRST_CLASS
+
+
+class PatchEncoder(nn.Module):
+    """Patches -> embeddings of unit length.
+
+    Five convolutions 2 x 2 of stride 2, the later four separable, an average over what is left of the
+    picture, the features of a classifier beside it, and two linear layers; leaky ReLU between all.
+
+    classes: of the label maps, the three that are no objects counted; their planes stay empty. features: size
+    of the vector that a frozen classifier gives of the patch, 2048 in the paper; 0: none. hidden: of the
+    convolutions. size: of the embedding. shift, scale: planes, from 0 to 255, enter as (value - shift) /
+    scale; the authors' are 128 and 1.
+    """
+
+    def __init__(
+        self,
+        classes: int = 98,
+        features: int = 2048,
+        hidden: int = 256,
+        size: int = 128,
+        shift: float = 128.0,
+        scale: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.first = LabelConv(classes, hidden, shift, scale)
+        later: list[nn.Module] = []
+        for _ in range(4):
+            deep = nn.Conv2d(hidden, hidden, 2, stride=2, groups=hidden)
+            later += [deep, nn.Conv2d(hidden, hidden, 1), nn.LeakyReLU(0.2)]
+        self.later = nn.Sequential(nn.LeakyReLU(0.2), *later)
+        self.output = nn.Sequential(
+            nn.Linear(hidden + features, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, size)
+        )
+
+    def forward(self, labels: Tensor, masks: Tensor, pictures: Tensor, features: Tensor | None) -> Tensor:
+        """labels (N, y, x) int64, the class of each pixel; masks (N, 1, y, x) from 0 to 1; pictures
+        (N, 3, y, x), red, green and blue from 0 to 255; features (N, features), None where there are none;
+        y and x multiples of 32 -> (N, size).
+        """
+        planes = torch.cat([255 * masks.to(pictures.dtype), pictures], dim=1)
+        seen = self.later(self.first(labels, planes)).mean((2, 3))
+        return F.normalize(self.output(seen if features is None else torch.cat([seen, features], dim=1)))
+
+
+class LabelConv(nn.Conv2d):
+    """A convolution, 2 x 2 and of stride 2, over a plane of 0 or 255 for each class and four planes more:
+    exactly ``Conv2d(classes + 4, width, 2, 2)``, without the planes of classes.
+
+    The windows do not overlap, so each label of one stands for a row of a table: what its class and its place
+    in the window add. Classes before the first object's add nothing.
+    """
+
+    def __init__(self, classes: int, width: int, shift: float, scale: float, others: int = 4) -> None:
+        super().__init__(classes + others, width, 2, stride=2)
+        self.classes, self.shift, self.scale = classes, shift, scale
+
+    def forward(self, labels: Tensor, planes: Tensor) -> Tensor:
+        """labels (N, y, x) int64 and planes (N, 4, y, x) from 0 to 255 -> (N, width, y / 2, x / 2)."""
+        by_class, others = self.weight.split([self.classes, self.weight.shape[1] - self.classes], dim=1)
+        added = F.conv2d(planes / self.scale, others, stride=2).permute(0, 2, 3, 1)
+        objects = torch.arange(self.classes, device=labels.device) >= FIRST_CLASS
+        table = 255 / self.scale * by_class.flatten(2).permute(1, 2, 0) * objects.view(-1, 1, 1)
+        windows = labels.unflatten(2, (-1, 2)).unflatten(1, (-1, 2)).transpose(2, 3).flatten(3)
+        rows = (4 * windows + torch.arange(4, device=labels.device)).flatten(0, 2)  # (N y/2 x/2, 4)
+        own = F.embedding_bag(rows, table.flatten(0, 1), mode="sum").view_as(added)
+        everywhere = self.bias - self.shift / self.scale * self.weight.sum((1, 2, 3))
+        return (own + added + everywhere).permute(0, 3, 1, 2)
