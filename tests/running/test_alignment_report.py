@@ -20,7 +20,7 @@ from PIL import Image
 from seq2scene.data.parallel_text import ParallelText
 from seq2scene.errors import UserError
 from seq2scene.running.alignment_report import AlignmentReport
-from seq2scene.running.callbacks.alignments import AlignedLine, forced_alignment
+from seq2scene.running.callbacks.alignments import AlignedLine, RecordAlignments, forced_alignment
 from seq2scene.running.checkpoints import load_checkpoint, task_of
 from seq2scene.running.gold_report import read_gold_pairs, score_gold, word_language
 from seq2scene.running.unknown_word_report import learn_dictionary, score_replaced
@@ -305,3 +305,13 @@ def test_gold_that_does_not_fit_its_text_is_refused_with_file_and_line(tmp_path,
 def test_a_model_that_does_not_write_words_cannot_be_held_to_gold(task):
     with pytest.raises(UserError, match="tokenizer character"):
         word_language(Language(Character(), task.target.vocabulary), "target")
+
+
+def test_a_batch_of_empty_lines_is_aligned_with_nothing(trained: Path) -> None:
+    task = task_of(load_checkpoint(trained / "best.ckpt"))
+    recorder = RecordAlignments({"search"})
+    recorder.on_test_start(None, task)
+    empty = ParallelBatch(task.source.batch(["", ""]), task.target.batch(["AA", ""], True), torch.arange(2))
+    found = task.translate(empty.source, keep_weights=True)
+    recorder.on_test_batch_end(None, task, found, empty)
+    assert [line.words for line in recorder.lines[task.test_name, "search"]] == [[], []]

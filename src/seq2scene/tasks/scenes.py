@@ -1,6 +1,6 @@
 """Scenes from sentences: the LightningModule of Text2Scene (Tan, Feng and Ordonez, CVPR 2019)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from seq2scene.nets.scene_losses import doubly_stochastic, fields
 from seq2scene.scenes.batch import SceneBatch
 from seq2scene.scenes.objects import EOS, PAD, SOS, Objects
 from seq2scene.scenes.schema import Schema
+from seq2scene.search.constraints import Constraints
 from seq2scene.search.hypotheses import Hypotheses
 from seq2scene.sequences.batch import Sentences
 from seq2scene.sequences.language import Language
@@ -62,8 +63,12 @@ class SceneTask(Task):
         self.schema = Schema.from_state(description["schema"])
         self.net = self._build_net()
         self.weights = self._weights()
+        # DDP would send them to every rank at every step, and they never change.
+        self._ddp_params_and_buffers_to_ignore = [
+            name for name, _ in self.named_buffers() if ".painter." in name
+        ]
         self.searches = {
-            stage: build(config[key], key) for stage, key in (("val", "val_search"), ("test", "search"))
+            stage: self._search(key) for stage, key in (("val", "val_search"), ("test", "search"))
         }
         self.scores = ModuleDict(
             {
@@ -125,6 +130,11 @@ class SceneTask(Task):
             raise UserError(f"loss.per={loss['per']} is not a choice; choose one of field, scene")
         heads = {name: head.weight for name, head in self.schema.heads.items()}
         return {"object": loss["object"], "place": loss["place"], **heads}
+
+    def _search(self, key: str) -> Constraints:
+        """The search of the config; no scene gets more objects than scenes had that were learnt from."""
+        found = build(self.config[key], key)
+        return replace(found, max_length=min(found.max_length, self.schema.max_objects))
 
     # Teacher forcing
 

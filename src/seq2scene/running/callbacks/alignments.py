@@ -50,7 +50,11 @@ class RecordAlignments(pl.Callback):
     ) -> None:
         for kind in self.kinds:
             if kind == "search":
-                ids, weights = outputs.tokens[:, 0], outputs.weights[:, 0]
+                ids = outputs.tokens[:, 0]
+                if outputs.weights is None:  # nobody looks anywhere in a batch of empty lines
+                    weights = torch.zeros(*ids.shape, batch.source.ids.shape[1], device=ids.device)
+                else:
+                    weights = outputs.weights[:, 0]
             else:
                 ids, weights = batch.target.ids, module.forced_weights(batch)
             self.lines[module.test_name, kind] += self._aligned(module, batch, ids, weights)
