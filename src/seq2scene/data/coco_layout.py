@@ -20,29 +20,27 @@ from seq2scene.sequences.corpus import how_to_get
 
 ATTRIBUTES = ("size", "aspect")
 CLASSES = 17  # of each, in the paper
-SPLITS = ("train", "val", "test")
+SOURCES = {"train": "train2017", "val": "val2017", "test": "val2017"}
 
 
 class CocoLayout(SceneModule):
     """ROOT/annotations/captions_NAME.json and instances_NAME.json, or the official archive that holds them.
     Images without a caption are left out, crowds too.
 
-    train, val, test: the NAME that each split is read from. val_images: images of the training file that
-    validate instead of the file ``val``, and are not trained on: how many, drawn by ``seed``, or a file of
-    their ids, one a line. filtered: the splits whose boxes of ``min_area`` or less, as a share of the
-    canvas, are left out, and with them images without larger ones. grid: ``columns`` and ``rows``; None: 28
-    of each. heads: the attributes to learn, of size and aspect; None: both, of 17 classes. The rest as of
-    ``SceneModule``.
+    sources: the NAME that each split is read from; None: train2017, and val2017 for both others. val_images:
+    images of the training file that validate instead of those of another, and are not trained on: how many,
+    drawn by ``seed``, or a file of their ids, one a line. filtered: the splits whose boxes of ``min_area`` or
+    less, as a share of the canvas, are left out, and with them images without larger ones. grid: ``columns``
+    and ``rows``; None: 28 of each. heads: the attributes to learn, of size and aspect; None: both, of 17
+    classes. The rest as of ``SceneModule``.
     """
 
     def __init__(
         self,
         root: str,
-        train: str = "train2017",
-        val: str = "val2017",
-        test: str = "val2017",
+        sources: dict[str, str] | None = None,
         val_images: int | str | None = None,
-        filtered: tuple[str, ...] = SPLITS,
+        filtered: tuple[str, ...] = tuple(SOURCES),
         min_area: float = 0.01,
         grid: dict[str, int] | None = None,
         heads: dict[str, dict[str, Any]] | None = None,
@@ -73,13 +71,15 @@ class CocoLayout(SceneModule):
             seed,
             fetch,
         )
-        self.files = {"train": train, "val": val if val_images is None else train, "test": test}
+        self.files = dict(SOURCES if sources is None else sources)
+        if val_images is not None:
+            self.files["val"] = self.files["train"]
         self.val_images, self.filtered, self.min_area = val_images, tuple(filtered), min_area
         self.max_objects = max_objects
         self._require_positive("max_objects")
         for split in self.filtered:
-            if split not in SPLITS:
-                good = ", ".join(SPLITS)
+            if split not in SOURCES:
+                good = ", ".join(SOURCES)
                 raise UserError(f"data.filtered={split} is not a choice; choose of {good}")
         grid = grid or {"columns": 28, "rows": 28}
         self.grid = Grid(grid["columns"], grid["rows"], LEAST, LEAST, MOST, MOST)
