@@ -1,0 +1,195 @@
+"""The park's photos on disk, in the format of COCO 2017 (Lin et al. 2014), so that one reader serves both.
+
+``train2017/`` and ``val2017/``: JPEG files. ``annotations/``, of each of the two: ``instances_NAME.json``,
+things with boxes (left, top, width, height), areas in pixels and masks (compressed run lengths);
+``stuff_NAME.json``, the regions between them in the same form, under COCO's own numbers;
+``captions_NAME.json``, five sentences of each photo. The 2017 is part of the published names.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from pycocotools import mask as run_lengths
+
+from seq2scene.data.park.folders import ensure_folder
+from seq2scene.data.park.grammar import text
+from seq2scene.data.park.landscapes import REGIONS, SIZE
+from seq2scene.data.park.lexicon import NOUNS
+from seq2scene.data.park.meaning import Clause, Mention, Message, Place
+from seq2scene.data.park.photographing import Photo, photograph
+from seq2scene.data.park.sampling import sample_scene
+from seq2scene.data.park.telling import TIMES, tell
+from seq2scene.data.park.world import THINGS, Scene
+
+VERSION = 1  # raise it whenever the same seed would give other files
+CAPTIONS = 5  # of a photo
+TOLD = 12  # sentences that the captions are chosen from
+TRIES = 4  # how often so many are told before a photo is given up
+QUALITY = 90  # of the JPEG files
+SUPERCATEGORIES = {
+    "sky": "air",
+    "large": "outdoor",
+    "child": "person",
+    "animal": "animal",
+    "clothing": "accessory",
+    "food": "food",
+    "toy": "toy",
+}
+ABOUT = {
+    "description": "Photos of the park, a generated world, in the format of COCO 2017",
+    "url": "",
+    "version": str(VERSION),
+    "year": 2017,
+    "contributor": "seq2scene",
+    "date_created": "2017/09/01",
+}
+LICENCES = [{"url": "https://opensource.org/license/mit", "id": 1, "name": "MIT License"}]
+
+Entry = dict[str, Any]
+
+
+def category_names() -> dict[str, str]:
+    """What each class of the world is called; balls and caps of all colours share a category."""
+    return {name: NOUNS[name].english.replace(" '", "'") for name in THINGS}
+
+
+def thing_categories() -> list[Entry]:
+    """In the order of the world, numbered from 1 as COCO's."""
+    kinds = {called: THINGS[name].kind for name, called in category_names().items()}
+    return [
+        {"supercategory": SUPERCATEGORIES[kind], "id": number, "name": called}
+        for number, (called, kind) in enumerate(kinds.items(), start=1)
+    ]
+
+
+def stuff_categories() -> list[Entry]:
+    """COCO's, those that the landscapes have, by number."""
+    return [{"supercategory": r.supercategory, "id": r.number, "name": r.name} for r in sorted(REGIONS)]
+
+
+def ensure_photos(root: Path, seed: int = 0, train: int = 1500, val: int = 200) -> Path:
+    """The folder of the photos under ``root``, written on first use; other photos lie in other folders.
+
+    Raises:
+        UserError: the folder cannot be written, or holds something else.
+    """
+    sizes = {"train": train, "val": val}
+    folder = Path(root) / f"photos-v{VERSION}-seed{seed}-{train}-{val}"
+    return ensure_folder(
+        folder, {"version": VERSION, "seed": seed, **sizes}, lambda draft: _write(draft, seed, sizes)
+    )
+
+
+def _write(folder: Path, seed: int, sizes: dict[str, int]) -> None:
+    (folder / "annotations").mkdir()
+    photos = distinct_photos(seed)
+    first = 1
+    for split, size in sizes.items():
+        name = f"{split}2017"
+        (folder / name).mkdir()
+        images: list[Entry] = []
+        found: dict[str, list[Entry]] = {"instances": [], "stuff": [], "captions": []}
+        for number in range(first, first + size):
+            photo, captions = next(photos)
+            images.append(_image(number))
+            path = folder / name / images[-1]["file_name"]
+            Image.fromarray(photo.pixels).save(path, "JPEG", quality=QUALITY)
+            found["instances"] += _instances(photo, number)
+            found["stuff"] += _stuff(photo, number)
+            found["captions"] += [
+                {"image_id": number, "id": CAPTIONS * number + k, "caption": caption}
+                for k, caption in enumerate(captions)
+            ]
+        first += size
+        categories = {"instances": thing_categories(), "stuff": stuff_categories(), "captions": None}
+        for kind, annotations in found.items():
+            content = {"info": ABOUT, "licenses": LICENCES, "images": images, "annotations": annotations}
+            content |= {"categories": categories[kind]} if categories[kind] else {}
+            path = folder / "annotations" / f"{kind}_{name}.json"
+            path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def distinct_photos(seed: int) -> Iterator[tuple[Photo, list[str]]]:
+    """Photos of one random scene after another that show a child, and their captions."""
+    rng, light = Random(seed), np.random.default_rng(seed)
+    while True:
+        photo = photograph(sample_scene(rng), light)
+        if any(thing.kind == "child" for thing in photo.scene.things):
+            captions = captions_of(photo.scene, rng)
+            if len(captions) == CAPTIONS:
+                yield photo, captions
+
+
+def captions_of(scene: Scene, rng: Random) -> list[str]:
+    """Sentences that differ, the most telling of some: of what is there, not of what is absent, nor of when.
+
+    Fewer than five if the scene has no more to tell.
+    """
+    told: dict[str, int] = {}
+    for _ in range(TRIES):
+        for message in tell(scene, rng, TOLD):
+            if not any(clause.negated or clause.front in TIMES for clause in message.clauses):
+                told[text(message, "en")] = len(names_in(message))
+        if len(told) >= CAPTIONS:
+            break
+    return sorted(told, key=told.__getitem__, reverse=True)[:CAPTIONS]
+
+
+def names_in(part: Message | Clause | Place | Mention | str | None) -> frozenset[str]:
+    """The classes that a message speaks of; ``both`` are two."""
+    match part:
+        case Message(clauses=clauses):
+            parts = clauses
+        case Clause():
+            parts = (part.subject, part.object, part.recipient, part.place, part.front)
+        case Place(anchor=anchor):
+            parts = (anchor,)
+        case Mention(name=name, relative=relative):
+            own = {"hb0", "hb1"} if name == "both" else {name} & {*THINGS}
+            return frozenset(own) | names_in(relative)
+        case _:
+            return frozenset()
+    return frozenset().union(*map(names_in, parts))
+
+
+def _image(number: int) -> Entry:
+    width, height = SIZE
+    return {"license": 1, "file_name": f"{number:012}.jpg", "height": height, "width": width, "id": number}
+
+
+def _instances(photo: Photo, image: int) -> list[Entry]:
+    names = category_names()
+    numbers = {entry["name"]: entry["id"] for entry in thing_categories()}
+    categories = [numbers[names[thing.name]] for thing in photo.scene.things]
+    return _annotations(photo.things, dict(enumerate(categories)), image, 100 * image)
+
+
+def _stuff(photo: Photo, image: int) -> list[Entry]:
+    present = np.flatnonzero(np.bincount(photo.regions.ravel() + 1)[1:])
+    categories = {place: REGIONS[place].number for place in present.tolist()}
+    return _annotations(photo.regions, categories, image, 100 * image + 50)
+
+
+def _annotations(labels: np.ndarray, categories: dict[int, int], image: int, first: int) -> list[Entry]:
+    """An entry for each label (H, W) that has a category; their ids count up from ``first``."""
+    places = np.asarray(list(categories))
+    masks = (places[:, None, None] == labels.T).view(np.uint8).T  # (H, W, N), columns first as COCO's
+    encoded = run_lengths.encode(np.asfortranarray(masks))
+    boxes, areas = run_lengths.toBbox(encoded), run_lengths.area(encoded)
+    return [
+        {
+            "segmentation": {"size": mask["size"], "counts": mask["counts"].decode("ascii")},
+            "area": int(areas[k]),
+            "iscrowd": 0,
+            "image_id": image,
+            "bbox": boxes[k].tolist(),
+            "category_id": category,
+            "id": first + k,
+        }
+        for k, (mask, category) in enumerate(zip(encoded, categories.values(), strict=True))
+    ]
