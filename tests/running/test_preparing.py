@@ -6,10 +6,12 @@ import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
 from seq2scene.data.downloads import DataFile
+from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.errors import UserError
 from seq2scene.running.preparing import catalogue, prepare
 
@@ -39,6 +41,17 @@ def published(tmp_path):
     web.shutdown()
     thread.join()
     web.server_close()
+
+
+@pytest.fixture
+def scenes(published, tmp_path) -> str:
+    """The address of an archive of ten scenes, laid out as Abstract Scenes are published: without splits."""
+    small = ensure_scenes(tmp_path / "park", train=6, val=2, test=2)
+    with ZipFile(tmp_path / "published/AbstractScenes_v1.1.zip", "w") as archive:
+        for path in sorted(small.rglob("*")):
+            if path.is_file() and path.parent.name != "splits":
+                archive.write(path, Path("AbstractScenes_v1.1") / path.relative_to(small))
+    return published
 
 
 def command(*overrides: str, folder: Path) -> subprocess.CompletedProcess:
@@ -95,6 +108,35 @@ def test_a_mirror_without_the_files_is_named_with_the_place_to_put_them(tmp_path
     assert run.returncode == 2
     assert f"error: cannot fetch {published}/nothing/raw/train.en.gz: the server says 404" in run.stderr
     assert str(tmp_path / "data/multi30k/train.en.gz") in run.stderr
+
+
+def test_scenes_are_fetched_unpacked_read_and_counted(tmp_path, scenes):
+    folder = tmp_path / "data/AbstractScenes_v1.1"
+    splits = folder / "splits"  # ten scenes are not enough for the official ones
+    splits.mkdir(parents=True)
+    for split, numbers in {"train": "0\n1\n2\n3\n4\n5\n", "val": "6\n7\n", "test": "8\n9\n"}.items():
+        (splits / f"text2scene_{split}.txt").write_text(numbers)
+    counts = [f"prepare.counts.{key}" for key in ("scenes=10", "usable=10", "sentences=60")]
+    run = command("data=abstract_scenes", f"mirror={scenes}", *counts, folder=tmp_path)
+    assert run.returncode == 0, run.stderr
+    assert f"abstract_scenes: 1 files in {folder}: 1 fetched, 0 already there" in run.stdout
+    assert "files of AbstractScenes_v1.1.zip: 131 unpacked, 0 already there" in run.stdout
+    assert "abstract_scenes: 10 scenes, 10 of them with objects and sentences; 60 sentences" in run.stdout
+    there = ["AbstractScenes_v1.1.zip", "Pngs", "Scenes_10020.txt", "SimpleSentences", "downloads.json"]
+    assert sorted(path.name for path in folder.iterdir()) == [*there, "park.json", "splits"]
+
+    (folder / "Pngs/s_0s.png").unlink()  # comes back; what is not the published number is refused
+    run = command("data=abstract_scenes", f"mirror={scenes}", *counts[1:], folder=tmp_path)
+    assert "1 unpacked, 130 already there" in run.stdout
+    assert run.returncode == 2 and "Traceback" not in run.stderr
+    assert f"error: {folder} holds 10 scenes, not 10,020" in run.stderr
+
+
+def test_a_page_in_place_of_an_archive_is_refused_with_what_to_do(tmp_path, published):
+    (tmp_path / "published/AbstractScenes_v1.1.zip").write_text("<html>Moved</html>")
+    run = command("data=abstract_scenes", f"mirror={published}", folder=tmp_path)
+    assert run.returncode == 2 and "Traceback" not in run.stderr
+    assert "AbstractScenes_v1.1.zip cannot be unpacked: File is not a zip file" in run.stderr
 
 
 def test_the_park_is_generated(tmp_path):

@@ -1,10 +1,11 @@
-"""Getting a data set onto the disk: published files are fetched, the park is generated."""
+"""Getting a data set onto the disk: published files are fetched and unpacked, the park is generated."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from seq2scene.building import build
+from seq2scene.data.archives import unpack
 from seq2scene.data.downloads import DataFile, Report, fetch_all
 from seq2scene.errors import UserError
 
@@ -13,7 +14,9 @@ def prepare(config: Mapping[str, Any], name: str, known: Sequence[str]) -> None:
     """Fetches or generates the data set ``name`` into ``config["data"]["root"]``, and says what it did.
 
     config: plain containers: ``data`` (its root), ``prepare`` (its catalogue: ``base`` and ``files``; without
-    files, the data module makes them itself) and ``mirror`` (an address instead of base).
+    files, the data module makes them itself) and ``mirror`` (an address instead of base). A catalogue may say
+    which of the files to ``unpack``, and ``counts``: then all is read, so that damage shows now, and what is
+    built from it with ``data`` holds the data against the numbers that were published.
     known: the data sets that have a catalogue, named in the UserError for any other.
     """
     recipe = config.get("prepare")
@@ -22,6 +25,15 @@ def prepare(config: Mapping[str, Any], name: str, known: Sequence[str]) -> None:
     root = Path(config["data"]["root"])
     if recipe["files"]:
         print(summary(name, root, fetch_all(catalogue(recipe, config.get("mirror")), root)))
+        for archive in recipe.get("unpack", []):
+            unpacked, there = unpack(root / archive, root)
+            print(
+                f"{name}: {unpacked + there} files of {archive}: {unpacked} unpacked, {there} already there"
+            )
+        if "counts" in recipe:
+            data = build(config["data"], "data")
+            data.prepare_data()
+            print(f"{name}: {build(recipe['counts'], 'prepare.counts', data=data)}")
     else:
         build(config["data"]).prepare_data()
         print(f"{name}: generated in {root}")

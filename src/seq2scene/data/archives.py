@@ -1,0 +1,92 @@
+"""Zip archives of published data, unpacked where the data is read: whole, checked, and nowhere else."""
+
+import logging
+import os
+import shutil
+import tempfile
+import zlib
+from pathlib import Path, PurePosixPath
+from zipfile import BadZipFile, ZipFile, ZipInfo
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+from seq2scene.data.downloads import CHUNK, MANIFEST
+from seq2scene.errors import UserError
+
+log = logging.getLogger(__name__)
+
+NOT_DATA = "__MACOSX"  # a folder that macOS adds to archives
+DAMAGE = (BadZipFile, EOFError, zlib.error, NotImplementedError, RuntimeError)  # also what cannot be read
+
+
+def unpack(archive: Path, root: Path) -> tuple[int, int]:
+    """Brings every file of a zip archive to its place under ``root``, with a progress bar; a single folder
+    that holds all of the archive is left out of the places.
+
+    Files that are there already, of the archive's size and checksum, stay; others by these names are
+    replaced, and files that the archive does not have are left alone. All that is missing is first unpacked
+    into a draft folder, its checksums verified, and then renamed to its place, so that a file in its place is
+    always whole. Returns how many files were unpacked and how many were there.
+
+    Raises:
+        UserError: the archive is missing or damaged, an entry of it would lie outside ``root``, or the disk
+        cannot be written to.
+    """
+    try:
+        with ZipFile(archive) as zipped:
+            places = _places(archive, zipped, root)
+            missing = {place: entry for place, entry in places.items() if not _is_there(place, entry)}
+            for place in filter(Path.exists, missing):
+                log.warning("%s is not as in %s: it is unpacked again", place, archive.name)
+            if missing:
+                _draft_and_rename(zipped, missing, root, archive.name)
+    except FileNotFoundError as error:
+        raise UserError(f"{error.filename or archive}: there is no such file") from error
+    except DAMAGE as error:
+        raise UserError(
+            f"{archive} cannot be unpacked: {error}. Remove it and {archive.parent / MANIFEST}, which may "
+            "know it as it is now, and run this again to fetch it anew"
+        ) from error
+    except OSError as error:
+        raise UserError(f"cannot unpack {archive} below {root}: {error}") from error
+    return len(missing), len(places) - len(missing)
+
+
+def _places(archive: Path, zipped: ZipFile, root: Path) -> dict[Path, ZipInfo]:
+    """Where each file of the archive belongs."""
+    names = {PurePosixPath(entry.filename): entry for entry in zipped.infolist() if not entry.is_dir()}
+    names = {name: entry for name, entry in names.items() if name.parts[:1] != (NOT_DATA,)}
+    for name in names:
+        if name.is_absolute() or ".." in name.parts or "\\" in str(name) or ":" in name.parts[0]:
+            raise UserError(f"{archive}: its entry {name} would lie outside {root}; nothing was unpacked")
+    tops = {name.parts[0] for name in names}
+    inside = len(tops) == 1 and all(len(name.parts) > 1 for name in names)
+    return {root.joinpath(*name.parts[inside:]): entry for name, entry in names.items()}
+
+
+def _is_there(place: Path, entry: ZipInfo) -> bool:
+    if not place.is_file() or place.stat().st_size != entry.file_size:
+        return False
+    found = 0
+    with place.open("rb") as stream:
+        while chunk := stream.read(CHUNK):
+            found = zlib.crc32(chunk, found)
+    return found == entry.CRC
+
+
+def _draft_and_rename(zipped: ZipFile, missing: dict[Path, ZipInfo], root: Path, name: str) -> None:
+    root.mkdir(parents=True, exist_ok=True)
+    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
+    with (
+        tempfile.TemporaryDirectory(prefix=".unpacked-", dir=root) as draft,
+        Progress(*columns, console=Console(stderr=True), transient=True) as progress,
+    ):
+        task = progress.add_task(name, total=sum(entry.file_size for entry in missing.values()))
+        for number, entry in enumerate(missing.values()):
+            with zipped.open(entry) as source, (Path(draft) / str(number)).open("wb") as out:
+                shutil.copyfileobj(source, out, CHUNK)  # which verifies the checksum at the end
+            progress.advance(task, entry.file_size)
+        for number, place in enumerate(missing):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(Path(draft) / str(number), place)
