@@ -4,7 +4,7 @@ an index into them.
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -207,7 +207,9 @@ class SceneModule(TextModule):
 
     def _collate(self, split: str, truth: bool):
         samples, objects = self._of(split), self.splits[split].objects
-        targets, padding = self.schema.with_end(objects), self.reader.language.vocabulary.pad
+        # What is written has the sizes of its classes, so what is taught must not have exact ones.
+        targets = replace(self.schema.with_end(objects), extents=None)
+        padding = self.reader.language.vocabulary.pad
 
         def collate(rows: np.ndarray) -> SceneBatch:
             which = torch.from_numpy(rows.copy())  # a batch may be read backwards, which tensors cannot

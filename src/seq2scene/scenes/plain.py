@@ -16,7 +16,9 @@ def to_plain(objects: Objects, schema: Schema) -> list[list[PlainObject]]:
     places in canvas units. An object has the attributes that its class has.
     """
     has = {name: schema.has(name) for name in schema.heads if name in objects.attributes}
-    classes, places = objects.classes.tolist(), objects.places.tolist()
+    digits = 2 if min(schema.canvas) > 10 else 5
+    classes = objects.classes.tolist()
+    places = objects.places.double().round(decimals=digits).tolist()
     attributes = {name: objects.attributes[name].tolist() for name in has}
     scenes = []
     for row, present in enumerate(objects.present.tolist()):
@@ -24,8 +26,7 @@ def to_plain(objects: Objects, schema: Schema) -> list[list[PlainObject]]:
             [
                 {
                     "class": schema.name(classes[row][step]),
-                    "x": round(places[row][step][0], 2),
-                    "y": round(places[row][step][1], 2),
+                    **dict(zip(("x", "y"), places[row][step], strict=True)),
                     **{name: attributes[name][row][step] for name in has if has[name][classes[row][step]]},
                 }
                 for step, there in enumerate(present)
