@@ -1,0 +1,142 @@
+"""Captions of photos by ``generate``: of one, of a folder's, of a list's; whatever is no photo is refused."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from captioned_photos import write_photos
+from seq2scene.errors import UserError
+from seq2scene.running.checkpoints import load_checkpoint, load_task
+from seq2scene.running.generation import generate
+from seq2scene.tasks.captioning import Captioning
+from small_captioner import LANGUAGE, SMALL, save, small_captioner
+
+PARTS = ("task", "image", "model", "attention", "loss", "val_search", "search")
+THREE_WORDS = ["search.max_extra=3"]
+
+
+@pytest.fixture
+def captioner(composed, tmp_path: Path):
+    """Saves a captioner, as options make it, and gives the path of its checkpoint."""
+
+    def make(*options: str) -> Path:
+        config = composed("train", *SMALL, *THREE_WORDS, *options)
+        config = {key: OmegaConf.to_container(config[key], resolve=True) for key in PARTS}
+        return save(small_captioner(config), tmp_path / "model.ckpt")
+
+    return make
+
+
+@pytest.fixture
+def say(composed, tmp_path: Path):
+    """The lines that generation writes."""
+
+    def lines(ckpt: Path, *options: str) -> list[str]:
+        out = tmp_path / "out.txt"
+        generate(composed("generate", f"ckpt={ckpt}", f"out={out}", "device=cpu", *options))
+        return out.read_text().splitlines()
+
+    return lines
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    write_photos(tmp_path / "photos")
+    (tmp_path / "photos" / "notes.md").write_text("no photo")
+    return tmp_path / "photos"
+
+
+def test_a_photo_has_the_caption_that_it_has_among_others(captioner, say, photos: Path) -> None:
+    ckpt = captioner()
+    told = [line.split("\t") for line in say(ckpt, f"photo={photos}", "batch_size=3")]
+    files = sorted(photos.glob("*.png"))
+    assert [file for file, _ in told] == [str(file) for file in files]
+    for file, (_, caption) in zip(files, told, strict=True):
+        assert say(ckpt, f"photo={file}") == [caption] and len(caption.split()) == 3
+    wanted = photos.parent / "wanted.txt"
+    wanted.write_text(f"{files[2]}\n\n{files[0]}\n")
+    assert say(ckpt, f"photo={wanted}") == ["\t".join(told[2]), "\t".join(told[0])]
+
+
+def test_scores_are_log_probabilities_of_the_captions_and_the_best_comes_first(
+    captioner, say, photos: Path
+) -> None:
+    ckpt = captioner()
+    file = sorted(photos.glob("*.png"))[0]
+    told = [line.split("\t") for line in say(ckpt, f"photo={file}", "n_best=3")]
+    scores = [float(score) for score, _ in told]
+    assert len(told) == 3 and scores == sorted(scores, reverse=True)
+    (line,) = say(ckpt, f"photo={file}", "scores=true", "prefix='red red'")
+    name, score, caption = line.split("\t")
+    assert name == str(file) and caption.startswith("red red ")
+    assert float(score) < scores[0]
+
+
+def test_pictures_show_the_square_and_a_panel_for_each_word(captioner, say, photos: Path) -> None:
+    maps = photos.parent / "maps"
+    say(captioner(), f"photo={photos}", f"pictures={maps}")
+    assert sorted(path.name for path in maps.iterdir()) == [f"{n + 1}_{n:012}.png" for n in range(4)]
+
+
+def test_weights_of_the_image_encoder_come_from_the_checkpoint_alone(captioner, photos: Path) -> None:
+    ckpt = captioner()
+    saved = load_checkpoint(ckpt)
+    saved["hyper_parameters"]["config"]["image"]["weights"] = "/nowhere/weights.pth"
+    for name in ("trunk.features.0.weight", "trunk.features.0.bias"):
+        saved["state_dict"][f"net.encoder.{name}"] += 1
+    torch.save(saved, ckpt)
+    task = load_task([ckpt])
+    assert isinstance(task, Captioning)
+    torch.testing.assert_close(
+        task.net.encoder.state_dict()["trunk.features.0.bias"],
+        saved["state_dict"]["net.encoder.trunk.features.0.bias"],
+    )
+
+
+@pytest.mark.parametrize(
+    "options, told",
+    [
+        ([], "photo is required"),
+        (["text=hello"], "text: this model captions photos; give photo=FILE.jpg"),
+        (["file=lines.txt"], "file: this model captions photos"),
+        (["photo=PHOTO", "replace_unk=copy"], "replace_unk: photos have no words"),
+        (["photo=gone.jpg"], "gone.jpg does not exist"),
+        (["photo=NOTES"], "notes.md is no picture"),
+        (["photo=EMPTY"], "there is no photo in it"),
+        (["photo=gone.txt"], "there is no such file"),
+        (["photo=LIST"], "line 2: there is no file gone.jpg"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_what_is_no_photo_is_refused_by_its_name(
+    captioner, say, photos: Path, options: list[str], told: str
+) -> None:
+    photo = sorted(photos.glob("*.png"))[0]
+    (photos.parent / "empty").mkdir()
+    (photos.parent / "list.txt").write_text(f"{photo}\ngone.jpg\n")
+    places = {"PHOTO": photo, "NOTES": photos / "notes.md", "EMPTY": photos.parent / "empty"}
+    places["LIST"] = photos.parent / "list.txt"
+    for name, path in places.items():
+        options = [option.replace(name, str(path)) for option in options]
+    with pytest.raises(UserError, match=told):
+        say(captioner(), *options)
+
+
+def test_where_nothing_is_looked_at_nothing_is_drawn(captioner, say, photos: Path) -> None:
+    with pytest.raises(UserError, match="this model has no attention"):
+        say(captioner("attention=none"), f"photo={photos}", f"pictures={photos.parent}/maps")
+
+
+def test_a_model_that_reads_text_refuses_photos(composed, tmp_path: Path) -> None:
+    from seq2scene.running.checkpoints import build_task
+
+    config = composed("train", "task=lm", "debug=tiny")
+    parts = ("task", "model", "attention", "loss", "val_search", "search")
+    config = {key: OmegaConf.to_container(config[key], resolve=True) for key in parts if key in config}
+    task = build_task(config, {"language": LANGUAGE.state()})
+    ckpt = tmp_path / "lm.ckpt"
+    torch.save({"state_dict": task.state_dict(), "hyper_parameters": dict(task.hparams)}, ckpt)
+    with pytest.raises(UserError, match="photo: this model reads text"):
+        generate(composed("generate", f"ckpt={ckpt}", "photo=photo.jpg", "device=cpu"))
