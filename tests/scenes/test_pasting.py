@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from seq2scene.scenes.objects import PAD
-from seq2scene.scenes.pasting import Patches, paste, render
+from seq2scene.scenes.pasting import Patches, Rendering, paste, render, stretched
 
 THING, OTHER, STUFF, GRASS = 3, 4, 5, 6
 FIRST_STUFF = STUFF
@@ -180,3 +180,26 @@ def test_a_batch_is_its_scenes_alone(overlap) -> None:
         alone = render(classes[now], boxes[now], own, (16, 16), FIRST_STUFF, overlap=overlap)
         torch.testing.assert_close(alone.pictures[0], together.pictures[row])
         assert torch.equal(alone.labels[0], together.labels[row])
+
+
+def test_an_inpainter_sees_the_box_around_all_that_is_there() -> None:
+    """A 4 x 3 corner of numbered pixels becomes 12 x 12, each pixel 3 wide and 4 high."""
+    labels = torch.zeros(2, 10, 8, dtype=torch.int64)
+    labels[0, 2:5, 3:7] = torch.arange(3, 15).view(3, 4)
+    pictures = labels.unsqueeze(1).expand(-1, 3, -1, -1).double()
+    scene = Rendering(pictures, labels, (labels > 0).unsqueeze(1).double())
+    made = stretched(scene, 12)
+    expected = torch.arange(3, 15).view(3, 4).repeat_interleave(4, 0).repeat_interleave(3, 1)
+    assert torch.equal(made.labels[0], expected) and (made.masks[0] == 1).all()
+    top = torch.tensor([3.0, 4, 5, 6]).double()  # an eighth of the way to the pixels below, which are 4 more
+    torch.testing.assert_close(made.pictures[0, 0, 2, 1::3], top + 4 / 8)
+    torch.testing.assert_close(made.pictures[0, 0, 0, 1::3], top)  # nothing bleeds in from outside
+    assert not made.labels[1].any() and not made.masks[1].any() and made.pictures.shape == (2, 3, 12, 12)
+
+
+def test_what_fills_the_canvas_is_not_stretched() -> None:
+    pictures = 255 * torch.rand(1, 3, 9, 9, generator=torch.Generator().manual_seed(0))
+    labels, masks = torch.full((1, 9, 9), THING), torch.ones(1, 1, 9, 9)
+    made = stretched(Rendering(pictures, labels, masks), 9)
+    torch.testing.assert_close(made.pictures, pictures, atol=1e-3, rtol=0)
+    assert torch.equal(made.labels, labels) and torch.equal(made.masks, masks)

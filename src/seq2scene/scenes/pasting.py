@@ -116,6 +116,29 @@ def paste(
     return colours.clamp(0, 255), masks * there.view(-1, 1, 1, 1)
 
 
+def stretched(scene: Rendering, side: int) -> Rendering:
+    """What an inpainter sees: the box around all that is there, stretched to side x side; the whole canvas
+    where nothing is there. Pictures are read between pixels, labels and masks at the nearest.
+    """
+    scenes, _, rows, columns = scene.masks.shape
+    there = scene.masks[:, 0] > 0
+    there = there | ~there.any(dim=(1, 2), keepdim=True)
+    size = there.new_tensor([columns, rows], dtype=scene.masks.dtype)
+    lines = [there.any(axis).to(scene.masks.dtype) for axis in (1, 2)]  # columns and rows with something
+    first = torch.stack([line.argmax(dim=1) for line in lines], dim=1)
+    last = torch.stack([line.shape[1] - line.flip(1).argmax(dim=1) for line in lines], dim=1)
+    theta = torch.cat(
+        [torch.diag_embed((last - first) / size), ((first + last) / size - 1)[:, :, None]], dim=2
+    )
+    grid = F.affine_grid(theta, [scenes, 1, side, side], align_corners=False)
+    edges = [((2 * pixel) / size - 1)[:, None, None] for pixel in (first + 0.5, last - 0.5)]
+    grid = grid.clamp(*edges)  # a box ends at its outermost pixels, whatever lies beyond
+    pictures = F.grid_sample(scene.pictures, grid, "bilinear", "border", align_corners=False)
+    flat = torch.cat([scene.labels.unsqueeze(1).to(grid.dtype), scene.masks], dim=1)
+    labels, masks = F.grid_sample(flat, grid, "nearest", "border", align_corners=False).split(1, dim=1)
+    return Rendering(pictures, labels[:, 0].long(), masks)
+
+
 def covered(classes: Tensor, colours: Tensor, masks: Tensor, first_stuff: int) -> Rendering:
     """Layers (B, T, ...) over each other: later things over earlier ones, these over stuff, earlier stuff
     over later, which is the same as pasting them in their order, stuff into free pixels alone.
