@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ import torch
 from seq2scene.data.caption_files import Captioned, read_coco, read_karpathy
 from seq2scene.data.features import Features, stored_features
 from seq2scene.data.images import read_photo
+from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.data.text_module import TextModule, named_splits
 from seq2scene.errors import UserError
 from seq2scene.nets.image_encoder import ImageEncoder
@@ -212,6 +214,14 @@ class CocoCaptions(TextModule):
             )
 
         return collate
+
+
+class ParkCaptions(CocoCaptions):
+    """The park's photos and captions, written under ``root`` on first use (see ``seq2scene.data.park``)."""
+
+    @cached_property
+    def folder(self) -> Path:
+        return ensure_photos(self.root)
 
 
 def lines_as_text(lines: list[str], path: Path) -> Text:

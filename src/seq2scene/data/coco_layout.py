@@ -3,7 +3,7 @@ and boxes on a square canvas of side 1 where they are.
 """
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from seq2scene.data.coco import Captions, Instances, read_captions, read_instances
+from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.data.scene_module import SceneModule, Split
 from seq2scene.errors import UserError
 from seq2scene.scenes.grid import Grid
@@ -85,7 +86,10 @@ class CocoLayout(SceneModule):
         self.grid = Grid(grid["columns"], grid["rows"], LEAST, LEAST, MOST, MOST)
         self.heads = layout_heads(heads)
         self.names: tuple[str, ...] | None = None  # of the object classes
-        self._annotations = cache_of_files(self.folder / "annotations", f"; {how_to_get(self.fetch)}")
+
+    @cached_property
+    def _annotations(self):
+        return cache_of_files(self.folder / "annotations", f"; {how_to_get(self.fetch)}")
 
     def use(self, description: Mapping[str, Any]) -> None:
         super().use(description)
@@ -135,6 +139,14 @@ class CocoLayout(SceneModule):
         else:
             held = np.isin(ids, read_ids(Path(self.val_images), ids))
         return held if split == "val" else ~held
+
+
+class ParkLayout(CocoLayout):
+    """Layouts of the park's photos, written under ``root`` on first use (see ``seq2scene.data.park``)."""
+
+    @cached_property
+    def folder(self) -> Path:
+        return ensure_photos(self.root)
 
 
 def cache_of_files(folder: Path, hint: str):
