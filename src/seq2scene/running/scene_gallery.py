@@ -9,6 +9,7 @@ import torch
 from seq2scene.data.scene_texts import SceneTexts
 from seq2scene.painting.figures import save_picture
 from seq2scene.painting.gallery import Item, write_gallery
+from seq2scene.painting.scene_strip import Step, draw_strip
 from seq2scene.running.scene_drawing import scene_steps, strip_of, words_of
 from seq2scene.tasks.scenes import SceneTask
 
@@ -17,7 +18,8 @@ from seq2scene.tasks.scenes import SceneTask
 def draw_gallery(
     task: SceneTask, data: Any, name: str, rows: list[dict[str, Any]], folder: Path, count: int
 ) -> Path:
-    """``folder/NAME.gallery/index.html`` with ``count`` scenes, spread evenly from the best to the worst.
+    """``folder/NAME.gallery/index.html`` with ``count`` scenes, spread evenly from the best to the worst, and
+    ``sheet.png`` of them all.
 
     rows: as ``scene_evaluation.in_order`` makes them.
     """
@@ -28,18 +30,21 @@ def draw_gallery(
     chosen = order[np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)].tolist()
     written = task.write(texts.batch([rows[row]["sentences"] for row in chosen]).to(task.device))
     copies = written.log_probs.shape[1]
-    items = []
+    items, sheet = [], []
     for number, row in enumerate(chosen):
         at, sentences, true = number * copies, rows[row]["sentences"], truth[row : row + 1]
         files = {kind: f"{row:04d}.{kind}.png" for kind in ("generated", "true", "strip")}
-        save_picture(
-            place / files["generated"], scene_steps(task, written.objects[at : at + 1].to("cpu"))[-1]
-        )
-        save_picture(place / files["true"], scene_steps(task, true)[-1])
+        pair = [scene_steps(task, one)[-1] for one in (written.objects[at : at + 1].to("cpu"), true)]
+        save_picture(place / files["generated"], pair[0])
+        save_picture(place / files["true"], pair[1])
+        gap = np.full_like(pair[0][:, :12], 255)
+        sheet.append(Step(np.concatenate([pair[0], gap, pair[1]], axis=1), " ".join(sentences)))
         save_picture(place / files["strip"], strip_of(task, written, at, words_of(texts, sentences), true))
         shown = {"generated": files["generated"], "true": files["true"]}
         scores = {"mean": float(merit[row]), **rows[row]["scores"]}
         items.append(Item(" ".join(sentences), shown, scores, files["strip"]))
+    heading = "Each pair: as the model wrote it, and the true scene; from the best to the worst."
+    save_picture(place / "sheet.png", draw_strip(sheet, columns=2, heading=heading))
     note = (
         f"{len(chosen)} of {len(rows)} samples, evenly from the best to the worst; a click shows the steps."
     )
