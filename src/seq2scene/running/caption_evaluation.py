@@ -26,8 +26,8 @@ from seq2scene.tasks.captioning import FREE_RUNNING, Caption, Captioning
 # What is scored beside the model: its key in metrics.json, and its name in tables.
 COMPARISONS = {
     "human_line": "people",
-    "most_frequent_caption": "most frequent",
-    "nearest_image": "nearest image",
+    "most_frequent_caption": "frequent",
+    "nearest_image": "nearest",
 }
 CAPTION_ROW = (*FREE_RUNNING, "perplexity")
 BLOCK = 512  # photos whose features are in memory together
