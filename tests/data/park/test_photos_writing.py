@@ -1,5 +1,6 @@
 """The photos on disk: COCO's format, masks exact to the pixel, captions that are true, written at once."""
 
+import hashlib
 import json
 import re
 import subprocess
@@ -152,7 +153,7 @@ def test_captions_are_sentences_that_are_true_of_what_can_be_seen(photos):
     told = 0
     for photo in photos:
         rng, again = Random(8), Random(8)
-        sayable = {text(m, "en"): m for _ in range(4) for m in tell(photo.scene, again, 12)}
+        sayable = {text(m, "en"): m for _ in range(4) for m in tell(photo.scene, again, photos_writing.TOLD)}
         for caption in captions_of(photo.scene, rng):
             message = sayable[caption]
             assert names_in(message) <= {thing.name for thing in photo.scene.things}
@@ -259,3 +260,15 @@ def test_photos_are_written_once_and_others_lie_in_other_folders(folder, tmp_pat
     folders = {ensure_photos(tmp_path, seed, 1, val) for seed, val in ((5, 1), (6, 1), (5, 2))}
     monkeypatch.setattr(photos_writing, "VERSION", 99)
     assert len(folders | {ensure_photos(tmp_path, 5, 1, 1)}) == 4
+
+
+def test_a_change_of_scenes_captions_or_light_raises_the_version(folder, files):
+    """Old folders are known by their version: raise VERSION and put the new fingerprints here."""
+    told = "\n".join(entry["caption"] for entry in files["captions_train2017"]["annotations"])
+    digest = hashlib.sha256(told.encode()).hexdigest()[:16]
+    photos = [Image.open(path) for path in sorted((folder / "train2017").iterdir())]
+    colour = np.mean([np.asarray(photo).mean((0, 1)) for photo in photos], axis=0)
+    areas = [sum(entry["area"] for entry in files[f"{kind}_train2017"]["annotations"]) for kind in KINDS[:2]]
+    assert (photos_writing.VERSION, digest) == (2, "16145f85f30df766")
+    assert colour == pytest.approx([136.0, 145.4, 124.3], abs=0.2)
+    assert areas[0] / sum(areas) == pytest.approx(0.1406, abs=0.001)

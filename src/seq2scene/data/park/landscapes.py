@@ -15,7 +15,6 @@ from seq2scene.data.park.world import HORIZON, Scene
 
 SIZE = (320, 256)  # of a photo in pixels, width and height
 ZOOM = SIZE[0] / WORLD[0]  # pixels of a photo in one of the world
-GRAINS = ("coarse", "fine")
 FIELD = 1024  # side of the noise that grain is cut from
 
 Colour = tuple[int, int, int]
@@ -29,22 +28,24 @@ class Region(NamedTuple):
     supercategory: str
     far: Colour
     near: Colour
-    coarse: float  # how much brightness varies from patch to patch, and from pixel to pixel
-    fine: float
+    patches: float  # how much brightness varies, as a share of it, with each field of noise
+    blades: float
+    grit: float
 
 
 REGIONS = (
-    Region(157, "sky-other", "sky", (0, 0, 0), (0, 0, 0), 0.012, 0.0),  # its colours are those of the hour
-    Region(106, "clouds", "sky", (0, 0, 0), (0, 0, 0), 0.012, 0.0),
-    Region(135, "mountain", "solid", (126, 142, 160), (110, 126, 134), 0.11, 0.025),
-    Region(127, "hill", "solid", (116, 152, 110), (92, 142, 76), 0.15, 0.05),
-    Region(148, "river", "water", (120, 166, 196), (84, 138, 178), 0.08, 0.05),
-    Region(97, "bush", "plant", (58, 104, 52), (50, 96, 44), 0.24, 0.20),
-    Region(124, "grass", "plant", (132, 174, 84), (84, 146, 54), 0.10, 0.15),
-    Region(154, "sand", "ground", (226, 206, 160), (208, 184, 132), 0.07, 0.07),
-    Region(111, "dirt", "ground", (176, 146, 108), (150, 116, 80), 0.10, 0.10),
-    Region(125, "gravel", "ground", (178, 174, 168), (150, 146, 142), 0.06, 0.16),
+    Region(157, "sky-other", "sky", (0, 0, 0), (0, 0, 0), 0.012, 0, 0),  # its colours are those of the hour
+    Region(106, "clouds", "sky", (0, 0, 0), (0, 0, 0), 0.012, 0, 0),
+    Region(135, "mountain", "solid", (126, 142, 160), (110, 126, 134), 0.11, 0.01, 0.02),
+    Region(127, "hill", "solid", (116, 152, 110), (92, 142, 76), 0.15, 0.04, 0.02),
+    Region(148, "river", "water", (120, 166, 196), (84, 138, 178), 0.08, 0, 0.02),
+    Region(97, "bush", "plant", (58, 104, 52), (50, 96, 44), 0.24, 0.1, 0.14),
+    Region(124, "grass", "plant", (132, 174, 84), (84, 146, 54), 0.10, 0.15, 0),
+    Region(154, "sand", "ground", (226, 206, 160), (208, 184, 132), 0.06, 0, 0.05),
+    Region(111, "dirt", "ground", (176, 146, 108), (150, 116, 80), 0.10, 0, 0.09),
+    Region(125, "gravel", "ground", (178, 174, 168), (150, 146, 142), 0.05, 0, 0.17),
 )
+GRAINS = ("patches", "blades", "grit")
 PLACE = {region.name: place for place, region in enumerate(REGIONS)}
 
 
@@ -86,8 +87,10 @@ def landscape(scene: Scene, rng: np.random.Generator) -> Landscape:
     colours = _colours(rng, hour, horizon) * light
     rows = np.arange(SIZE[1])[:, None]
     pixels = colours.reshape(3, -1).take(regions * SIZE[1] + rows, axis=1)
-    coarse, fine = (np.float32([getattr(r, name) for r in REGIONS]).take(regions) for name in GRAINS)
-    pixels *= 1 + coarse * cut("patches", rng) + fine * cut("blades", rng)
+    grains = (
+        np.float32([getattr(r, name) for r in REGIONS]).take(regions) * cut(name, rng) for name in GRAINS
+    )
+    pixels *= 1 + sum(grains)
     pixels += (250 * light - pixels) * (0.85 * cover * sky)
     return Landscape(pixels, regions, light)
 
@@ -155,7 +158,7 @@ def cut(field: str, rng: np.random.Generator, width: int = SIZE[0], height: int 
 
 @cache
 def _fields() -> dict[str, np.ndarray]:
-    """Noise of mean 0 and deviation 1: soft patches, blades that stand upright, clouds, single pixels."""
+    """Noise of mean 0 and deviation 1: soft patches, upright blades, grit, clouds, single pixels."""
     rng = np.random.default_rng(2014)
 
     def sum_of(*octaves: tuple[int, int, float]) -> np.ndarray:
@@ -168,6 +171,7 @@ def _fields() -> dict[str, np.ndarray]:
     return {
         "patches": sum_of((64, 32, 1.0), (24, 12, 0.6), (9, 5, 0.35)),
         "blades": sum_of((1, 1, 0.6), (1, 3, 1.0), (2, 6, 0.8)),
+        "grit": sum_of((3, 2, 0.8), (1, 1, 0.8)),
         "clouds": sum_of((128, 48, 1.0), (48, 20, 0.55), (18, 10, 0.25), (7, 5, 0.1)),
         "pixels": sum_of((1, 1, 1.0)),
     }

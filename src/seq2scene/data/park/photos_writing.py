@@ -26,9 +26,9 @@ from seq2scene.data.park.sampling import sample_scene
 from seq2scene.data.park.telling import TIMES, tell
 from seq2scene.data.park.world import THINGS, Scene
 
-VERSION = 1  # raise it whenever the same seed would give other files
+VERSION = 2  # raise it whenever the same seed would give other files
 CAPTIONS = 5  # of a photo
-TOLD = 12  # sentences that the captions are chosen from
+TOLD = 16  # sentences that the captions are chosen from
 TRIES = 4  # how often so many are told before a photo is given up
 QUALITY = 90  # of the JPEG files
 SUPERCATEGORIES = {
@@ -126,18 +126,24 @@ def distinct_photos(seed: int) -> Iterator[tuple[Photo, list[str]]]:
 
 
 def captions_of(scene: Scene, rng: Random) -> list[str]:
-    """Sentences that differ, the most telling of some: of what is there, not of what is absent, nor of when.
+    """Sentences that differ, of what is there, not of what is absent, nor of when: one after another the one
+    that speaks of most things, those not yet spoken of counting twice.
 
     Fewer than five if the scene has no more to tell.
     """
-    told: dict[str, int] = {}
+    told: dict[str, frozenset[str]] = {}
     for _ in range(TRIES):
         for message in tell(scene, rng, TOLD):
             if not any(clause.negated or clause.front in TIMES for clause in message.clauses):
-                told[text(message, "en")] = len(names_in(message))
+                told[text(message, "en")] = names_in(message)
         if len(told) >= CAPTIONS:
             break
-    return sorted(told, key=told.__getitem__, reverse=True)[:CAPTIONS]
+    captions: list[str] = []
+    spoken_of: frozenset[str] = frozenset()
+    while told and len(captions) < CAPTIONS:
+        captions.append(max(told, key=lambda caption: len(told[caption]) + len(told[caption] - spoken_of)))
+        spoken_of |= told.pop(captions[-1])
+    return captions
 
 
 def names_in(part: Message | Clause | Place | Mention | str | None) -> frozenset[str]:
