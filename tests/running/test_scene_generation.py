@@ -1,0 +1,145 @@
+"""Scenes from texts: pictures, strips and JSON, of a text alone or among others, one scene or several."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from seq2scene.building import build
+from seq2scene.data.park.scenes_writing import ensure_scenes
+from seq2scene.errors import UserError
+from seq2scene.running.checkpoints import build_task
+from seq2scene.running.generation import generate
+from test_configs import compose_plain
+
+TEXTS = ["Mike is happy. Jenny is next to the tree.", "", "The dog is running.", "Jenny is sad. Mike is sad."]
+
+Generate = Callable[..., None]
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory) -> Path:
+    """A checkpoint of an untrained model, its weights far enough from zero for texts to matter."""
+    folder = tmp_path_factory.mktemp("model")
+    root = ensure_scenes(folder, train=24, val=4, test=4)
+    config = compose_plain(
+        folder, "task=abstract", "debug=tiny_scenes", "data=abstract_scenes", f"data.root={root}"
+    )
+    data = build(config["data"], "data")
+    data.prepare_data()
+    data.setup()
+    torch.manual_seed(0)
+    task = build_task(config, data.description())
+    with torch.no_grad():
+        for parameter in task.parameters():
+            parameter.add_(0.3 * torch.randn_like(parameter))
+        task.net.decoder.what.output.bias[2] -= 2  # not the end at once
+    parts = {"state_dict": task.state_dict(), "hyper_parameters": dict(task.hparams)}
+    torch.save(parts, folder / "model.ckpt")
+    return folder / "model.ckpt"
+
+
+@pytest.fixture
+def told(composed, saved: Path) -> Generate:
+    """``generate.py`` with the model and these options."""
+
+    def write(*options: str) -> None:
+        generate(composed("generate", f"ckpt={saved}", "device=cpu", *options))
+
+    return write
+
+
+@pytest.fixture
+def scenes(told: Generate, tmp_path: Path) -> Callable[..., list[dict]]:
+    """The lines of JSON that are written for some texts."""
+
+    def write(texts: list[str], *options: str) -> list[dict]:
+        (tmp_path / "texts.txt").write_text("".join(f"{text}\n" for text in texts))
+        told(f"file={tmp_path}/texts.txt", f"out={tmp_path}/scenes.jsonl", *options)
+        return [json.loads(line) for line in (tmp_path / "scenes.jsonl").read_text().splitlines()]
+
+    return write
+
+
+def test_a_text_becomes_a_picture_a_strip_and_a_file_of_json(told: Generate, tmp_path: Path, capfd) -> None:
+    told(f"text={TEXTS[0]}", f"out={tmp_path}/park/scene.png")
+    assert sorted(path.name for path in (tmp_path / "park").iterdir()) == [
+        "scene.json",
+        "scene.png",
+        "scene.strip.png",
+    ]
+    with Image.open(tmp_path / "park" / "scene.png") as picture:
+        assert picture.size == (1000, 800)  # twice the canvas
+        assert len(picture.convert("RGB").getcolors(10**6)) > 50
+    with Image.open(tmp_path / "park" / "scene.strip.png") as strip:
+        assert min(strip.size) > 200
+    found = json.loads((tmp_path / "park" / "scene.json").read_text())
+    assert found["sentences"] == ["Mike is happy.", "Jenny is next to the tree."]
+    assert 1 <= len(found["objects"]) <= 9
+    assert capfd.readouterr().out.split() == [f"{tmp_path}/park/scene.png"]
+
+
+def test_several_texts_and_scenes_are_numbered_and_a_gif_moves(told: Generate, tmp_path: Path) -> None:
+    (tmp_path / "texts.txt").write_text(f"{TEXTS[2]}\n{TEXTS[3]}\n")
+    search = ("search=beam", "search.size=2", "search.max_length=2", "n_best=2")
+    told(f"file={tmp_path}/texts.txt", f"out={tmp_path}/s.gif", *search)
+    names = {f"s_{text}_{n}" for text in (1, 2) for n in (1, 2)}
+    assert {path.stem for path in tmp_path.glob("*.gif")} == names
+    assert {path.name for path in tmp_path.glob("*.strip.png")} == {f"{name}.strip.png" for name in names}
+    objects = json.loads((tmp_path / "s_1_1.json").read_text())["objects"]
+    with Image.open(tmp_path / "s_1_1.gif") as animation:
+        assert 2 <= animation.n_frames <= len(objects) + 1  # the empty canvas first
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_scene_is_the_same_alone_and_among_others(scenes, size: int) -> None:
+    together = scenes(TEXTS, f"batch_size={size}")
+    assert [one["sentences"] == [] for one in together] == [False, True, False, False]
+    assert together[1] == {"sentences": [], "objects": [], "log_prob": 0.0}
+    for text, one in zip(TEXTS, together, strict=True):
+        (alone,) = scenes([text])
+        assert alone.pop("log_prob") == pytest.approx(one.pop("log_prob"), abs=1e-3)
+        assert alone == one
+    assert len({json.dumps(one["objects"]) for one in together}) > 2  # the text matters
+
+
+def test_n_best_scenes_of_a_beam_differ_and_come_best_first(scenes) -> None:
+    found = scenes(TEXTS[:3], "search=beam", "search.size=3", "n_best=3", "search.normalisation=none")
+    assert len(found) == 9
+    for text in (found[:3], found[6:]):
+        assert len({json.dumps(one["objects"]) for one in text}) == 3
+        scores = [one["log_prob"] for one in text]
+        assert scores == sorted(scores, reverse=True)
+    assert [one["objects"] for one in found[3:6]] == [[], [], []]
+
+
+def test_a_beam_of_one_writes_what_greedy_search_writes(scenes) -> None:
+    assert scenes(TEXTS, "search=beam", "search.size=1") == scenes(TEXTS, "search=greedy") == scenes(TEXTS)
+
+
+def test_more_sentences_than_the_model_reads_are_refused_with_their_number(scenes) -> None:
+    with pytest.raises(UserError, match="at most 3 sentences of a scene, here are 4"):
+        scenes(["Mike is happy. Jenny is sad. The dog runs. The sun is in the sky."])
+
+
+def test_greedy_search_finds_one_scene_and_says_so(scenes) -> None:
+    with pytest.raises(UserError, match=r"n_best=2: greedy search .*use search=beam or search=sample"):
+        scenes(TEXTS, "n_best=2")
+
+
+@pytest.mark.parametrize("choice", ["prefix=Mike", "replace_unk=copy"])
+def test_what_means_nothing_to_scenes_is_refused_by_name(scenes, choice: str) -> None:
+    with pytest.raises(UserError, match=f"{choice.split('=')[0]}: means nothing to a model of scenes"):
+        scenes(TEXTS, choice)
+
+
+def test_unknown_words_are_told_with_the_number_of_their_text(scenes, capsys) -> None:
+    found = scenes(["The zebra is happy.", "Xylophone.", "The dog is running."])
+    said = capsys.readouterr().err
+    assert "text 1: unknown to the model and left out: zebra" in said
+    assert "text 2: no word that the model knows, so an empty scene" in said
+    assert "text 3" not in said
+    assert [bool(one["objects"]) for one in found] == [True, False, True]
