@@ -14,7 +14,8 @@ class SceneTextEncoder(nn.Module):
     sentences: how many tell a scene. The last states of its sentences are averaged, empty ones left out.
     word_vectors: (V, embedding_size) to start the embedding from; frozen keeps them as they are. Where they
     are None it starts from U[-embedding_range, embedding_range], or from N(0, 1) if that is None too.
-    Other arguments as of ``RecurrentEncoder``; the paper's is one bidirectional GRU layer of 2 x 256.
+    dropout acts on the embeddings that are read and on what is kept of the words. Other arguments as of
+    ``RecurrentEncoder``; the paper's is one bidirectional GRU layer of 2 x 256.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class SceneTextEncoder(nn.Module):
         """
         states, final = self.words(texts)
         vectors = self.words.embedding(texts.ids) * texts.mask.unsqueeze(2)
-        words = torch.cat([states, vectors.to(states.dtype)], dim=2)
+        words = self.words.dropout(torch.cat([states, vectors.to(states.dtype)], dim=2))
         words = words.unflatten(0, (-1, self.sentences)).flatten(1, 2)  # (B, S * T, output_size)
         mask = texts.mask.unflatten(0, (-1, self.sentences)).flatten(1, 2)
         lengths = texts.lengths.view(-1, self.sentences).sum(1)
