@@ -203,3 +203,12 @@ def test_what_fills_the_canvas_is_not_stretched() -> None:
     made = stretched(Rendering(pictures, labels, masks), 9)
     torch.testing.assert_close(made.pictures, pictures, atol=1e-3, rtol=0)
     assert torch.equal(made.labels, labels) and torch.equal(made.masks, masks)
+
+
+def test_a_box_without_an_area_pastes_nothing() -> None:
+    """Not even where its centre is that of a pixel."""
+    patches = make_patches((2,))
+    patches.masks[:] = 1
+    boxes = torch.tensor([[0.5, 0.5, 0.0, 0.0], [0.5, 0.5, 0.3, 0.0]])
+    assert not paste(patches, boxes, (9, 9))[1].any()
+    assert paste(patches, boxes + 0.1, (9, 9))[1].any()

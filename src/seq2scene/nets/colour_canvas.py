@@ -105,7 +105,8 @@ class ColourCanvas(nn.Module):
 
     def forward(self, canvas: Tensor) -> Tensor:
         """Canvases (N, ...) -> features (N, output_size, rows, columns)."""
-        seen = self.encoder(leaky(self.first(canvas[:, 0].long(), canvas[:, 1:])))
+        colours = canvas[:, 1:].to(self.first.weight.dtype)
+        seen = self.encoder(leaky(self.first(canvas[:, 0].long(), colours)))
         if seen.shape[2:] == self.size[::-1]:
             return seen
         return F.interpolate(seen, self.size[::-1], mode="bilinear", align_corners=True)
@@ -137,23 +138,26 @@ class ClassColours(nn.Conv2d):
         everywhere = self.bias.view(-1, 1, 1) - self.shift / self.scale * common[0]
         labels, colours = (F.pad(plane, [size // 2] * 4) for plane in (labels, colours / self.scale))
         colours = colours.permute(0, 2, 3, 1)  # (N, y, x, 3)
-        rows, taps = everywhere.shape[1], torch.arange(size, device=labels.device)
+        rows = everywhere.shape[1]
         made = colours.new_zeros(len(labels), *everywhere.shape[1:], self.out_channels)
         for row, weight in enumerate(self.weight.unbind(2)):  # (classes, 3, size)
             classes = labels[:, row::stride][:, :rows].unfold(2, size, stride)  # (N, y', x', size)
             windows = colours[:, row::stride][:, :rows].unfold(2, size, stride).transpose(3, 4)
-            filters = weight.transpose(1, 2).flatten(0, 1)  # (classes * size, 3)
-            numbers = classes * size + taps
+            filters = weight.transpose(1, 2)  # (classes, size, 3)
             products = checkpoint(
-                _products, numbers, windows, filters, use_reentrant=False, preserve_rng_state=False
+                _products, classes, windows, filters, use_reentrant=False, preserve_rng_state=False
             )
             made.scatter_add_(3, classes, products)
         return made.permute(0, 3, 1, 2) + everywhere
 
 
-def _products(filter_numbers: Tensor, windows: Tensor, filters: Tensor) -> Tensor:
-    """Each pixel of each window (..., 3) with its own filter: (...,). Made again for gradients, not kept."""
-    return (F.embedding(filter_numbers, filters) * windows).sum(-1)
+def _products(classes: Tensor, windows: Tensor, filters: Tensor) -> Tensor:
+    """Each pixel of each row of a window, its class (..., size) and colour (..., size, 3), with its filter of
+    (classes, size, 3): (..., size). Made again for the gradients, not kept.
+    """
+    size = classes.shape[-1]
+    own = F.embedding(classes * size + torch.arange(size, device=classes.device), filters.flatten(0, 1))
+    return (own * windows).sum(-1)
 
 
 class ResidualBlock(nn.Module):
