@@ -86,7 +86,7 @@ def test_a_run_leaves_what_it_promises(trained: Path) -> None:
         for name, value in row["scores"].items():
             assert float(scores[name]) == value
     page = (trained / "test.gallery" / "index.html").read_text()
-    shown = sorted(path.name for path in (trained / "test.gallery").glob("*.png"))
+    shown = sorted(path.name for path in (trained / "test.gallery").glob("[0-9]*.png"))
     assert len(shown) == 2 * 3 and all(name in page for name in shown)
     samples = table(trained / "samples" / "step_000004.csv")
     assert list(samples[0]) == SCENES and len(samples) == 8
