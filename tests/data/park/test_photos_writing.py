@@ -15,7 +15,9 @@ import pytest
 from PIL import Image
 from pycocotools import mask as run_lengths
 
+from seq2scene.data.caption_files import read_coco
 from seq2scene.data.coco import read_captions, read_instances
+from seq2scene.data.coco_layout import CocoLayout
 from seq2scene.data.park import photos_writing
 from seq2scene.data.park.grammar import text
 from seq2scene.data.park.landscapes import REGIONS, SIZE, landscape
@@ -205,6 +207,16 @@ def test_things_stand_where_the_world_has_them(photos):
     assert checked > 5
 
 
+def test_a_thing_that_looks_left_is_the_mirror_of_one_that_looks_right():
+    right, left = (
+        photograph(Scene((Placed("a_5", 250, 350, 0, flip),), ()), np.random.default_rng(0)).things == 0
+        for flip in (0, 1)
+    )
+    mirrored = right[:, ::-1]  # about the middle of the photo, where the snake lies; but for its turn
+    assert (mirrored & left).sum() > 0.75 * (mirrored | left).sum()
+    assert (right & left).sum() < 0.5 * (right | left).sum()
+
+
 def test_no_two_photos_show_the_same_dog():
     dog = Scene((Placed("a_2", 250, 330, 0, 0),), ())
     rng = np.random.default_rng(0)
@@ -243,6 +255,14 @@ def test_the_readers_of_coco_read_them(folder):
         assert {
             len(texts) for texts in read_captions(folder / f"annotations/captions_{name}.json").texts
         } == {5}
+
+
+def test_layouts_and_captions_are_learnt_from_them(folder, files):
+    layouts = CocoLayout(str(folder), min_area=0.002)._read("train")
+    assert len(layouts.numbers) == 24 and {len(texts) for texts in layouts.texts} == {5}
+    assert (layouts.objects.classes > 0).sum() > 0.9 * len(files["instances_train2017"]["annotations"])
+    told = read_coco(folder / "annotations/captions_val2017.json", folder / "val2017")
+    assert len(told) == 4 and all(path.is_file() for path in told.photos)
 
 
 def test_the_same_seed_writes_the_same_bytes_whatever_the_hash_seed(folder, tmp_path):
