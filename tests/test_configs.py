@@ -172,7 +172,7 @@ def read_files(data: dict[str, Any]) -> set[str]:
 @pytest.mark.parametrize("data", options("prepare"))
 def test_what_is_fetched_is_all_that_is_read(composed, data: str) -> None:
     config = composed(f"data={data}", job="prepare")
-    if config["prepare"]["files"] and "train" in config["data"]:
+    if config["prepare"]["files"] and "tests" in config["data"]:
         assert read_files(config["data"]) <= config["prepare"]["files"].keys()
         assert config["data"]["fetch"].removeprefix("python src/prepare.py data=") in options("prepare")
 
