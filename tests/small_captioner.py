@@ -12,6 +12,7 @@ from seq2scene.tasks.captioning import Captioning
 
 SMALL = [
     "task=captioning",
+    "data=coco_captions",
     "image.trunk=squeezenet1_1",
     "image.layer=features.3",
     "image.weights=none",

@@ -294,4 +294,4 @@ def test_collect_sets_what_came_out_beside_what_was_published(tmp_path: Path) ->
 def test_runs_of_which_nothing_was_published_have_no_such_table(tmp_path: Path) -> None:
     (tmp_path / "metrics.json").write_text(json.dumps({"test": {"perplexity": 18.5}}))  # of a language model
     assert COLLECT["comparison"]({"mine": tmp_path}) is None
-    assert "| mine | test |  |  |  | 18.50 |  |" in COLLECT["scores"]({"mine": tmp_path})
+    assert "| mine | test | 18.50 |" in COLLECT["scores"]({"mine": tmp_path})
