@@ -105,7 +105,8 @@ def show_results(results: dict[str, dict[str, Any]]) -> None:
     first = next(iter(results.values()))
     hidden = "perplexity_words" if "cider" in first else None  # that row is long enough
     columns = [column for column in columns if column in first and column != hidden]
-    table = Table("test set", *(SCENE_ROW.get(column, column) for column in columns))
+    headings = (SCENE_ROW.get(column, column) for column in columns)
+    table = Table("test set", *headings, box=None, padding=(0, 1, 0, 0))  # a scene's row in 80 columns
     for name, scores in _with_comparisons(results):
         cells = []
         for column in columns:
