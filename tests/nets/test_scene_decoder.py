@@ -11,6 +11,7 @@ from seq2scene.nets.scene_decoder import SceneDecoder, SceneNet, map_size
 from seq2scene.nets.scene_losses import doubly_stochastic, fields
 from seq2scene.nets.scene_text import SceneTextEncoder
 from seq2scene.nets.semantic_canvas import SemanticCanvas
+from seq2scene.nets.what import ObjectDecoder
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.objects import EOS, PAD, SOS, Objects
 from seq2scene.scenes.schema import Head, Schema
@@ -43,7 +44,8 @@ def make_net(score="general", attribute_score="general", stride=1, seed=0, **opt
     encoder = SceneTextEncoder(VOCABULARY, 0, 3, embedding_size=5, hidden_size=4)
     canvas = SemanticCanvas(SCHEMA, map_size(SCHEMA, stride), ink=5, widths=(6, 7))
     hidden, memory = 9, encoder.output_size
-    attention = score and GlobalAttention(hidden + SCHEMA.classes, memory, score)
+    asked = ObjectDecoder.query_size(SCHEMA.classes, hidden, options.get("inventory", False))
+    attention = score and GlobalAttention(asked, memory, score)
     read = memory if score else 0
     own = attribute_score and GlobalAttention(SCHEMA.classes + read, memory, attribute_score)
     decoder = SceneDecoder(
@@ -103,10 +105,10 @@ SEARCH = {"max_ratio": 0.0, "max_extra": 4}
 @pytest.mark.parametrize(
     "scores", [("general", "general"), ("dot", "concat"), ("general", None), (None, None)]
 )
-@pytest.mark.parametrize("stride", [1, 2])
-def test_stepping_equals_all_steps_at_once(scores, stride):
+@pytest.mark.parametrize(("stride", "inventory"), [(1, False), (2, True)])
+def test_stepping_equals_all_steps_at_once(scores, stride, inventory):
     """What greedy search wrote, taught as the truth: the same probabilities, places and attention."""
-    net = make_net(*scores, stride=stride)
+    net = make_net(*scores, stride=stride, inventory=inventory)
     texts = make_texts()
     found, objects, what, where = write(net, texts, Greedy(min_length=2, **SEARCH))
     assert objects.present.any()

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seq2scene.errors import UserError
@@ -25,7 +26,8 @@ from seq2scene.scenes.objects import FIRST_CLASS, PAD, Objects
 from seq2scene.scenes.schema import Schema
 from seq2scene.sequences.memory import Memory
 
-State = tuple  # h (N, H, y, x), the canvas (N, ...), the context c (N, D) or None, whether a step was made
+# h (N, H, y, x), canvas (N, ...), context c (N, D) or None, standing (N, classes), whether a step was made
+State = tuple
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ class SceneDecoder(nn.Module):
     ``seq2scene.attention`` builds them, or None. attention_size, classifier_size, widths: of the inner layers
     (``ObjectDecoder``, ``AttributeDecoder``). spatial: whether the attribute decoder reweights h_t; rescale:
     with a map of mean 1 instead of sum 1. class_weight_std: of the first weights of what reads the one-hot
-    classes; None leaves PyTorch's.
+    classes; None leaves PyTorch's. inventory: the object decoder is told what stands there
+    (``ObjectDecoder``).
 
     Raises UserError where the grid is not divisible by the stride.
     """
@@ -99,6 +102,7 @@ class SceneDecoder(nn.Module):
         rescale: bool = False,
         dropout: float = 0.0,
         class_weight_std: float | None = None,
+        inventory: bool = False,
     ) -> None:
         super().__init__()
         self.schema = schema
@@ -118,6 +122,7 @@ class SceneDecoder(nn.Module):
             classifier_size,
             batch_norm,
             dropout,
+            inventory,
         )
         self.where = AttributeDecoder(
             schema.classes,
@@ -140,8 +145,9 @@ class SceneDecoder(nn.Module):
     def _start_classes(self, deviation: float) -> None:
         """Draws the weights of what reads the one-hot classes, which drown among hundreds of other inputs."""
         hidden, classes = self.recurrence.candidate_bias.numel(), self.schema.classes
-        columns = slice(hidden, hidden + classes)
+        columns = slice(hidden, self.what.query_size(classes, hidden, self.what.inventory))
         nn.init.normal_(self.what.classifier[0].weight.data[:, columns], std=deviation)
+        columns = slice(hidden, hidden + classes)
         nn.init.normal_(self.where.first.weight.data[:, columns], std=deviation / 3)  # the sum of nine taps
 
     def memory(self, words: Tensor, mask: Tensor, last: Tensor) -> SceneMemory:
@@ -168,7 +174,11 @@ class SceneDecoder(nn.Module):
         looked = self.what.pool(h[real])
         pooled = looked.new_zeros(*real.shape, h.shape[2])
         pooled[real] = looked
-        features, context, what = self.what(pooled.flatten(0, 1), objects.previous().flatten(), memory.what)
+        previous = objects.previous()
+        standing = F.one_hot(previous, self.schema.classes).cumsum(dim=1)
+        features, context, what = self.what(
+            pooled.flatten(0, 1), previous.flatten(), standing.flatten(0, 1), memory.what
+        )
         read, where = self.where.read(objects.classes.flatten(), context, memory.where)
         maps = self.where(h[present], objects.classes[present], read.unflatten(0, real.shape)[present])
         cells = self.schema.cells(objects)[present]
@@ -190,13 +200,15 @@ class SceneDecoder(nn.Module):
 
     def start(self, memory: SceneMemory) -> State:
         """The state before the first step, one row per scene."""
-        return self._first(memory), self.canvas.blank(memory.what.states), None, False
+        h, canvas = self._first(memory), self.canvas.blank(memory.what.states)
+        return h, canvas, None, h.new_zeros(len(h), self.schema.classes), False
 
     def step(self, previous: Tensor, state: State, memory: SceneMemory) -> tuple[Tensor, State, Tensor]:
         """Places ``previous`` (N,), which is SOS in the first step, and looks again: features, the new state,
         and notes of both (N, 2 W + 2 + heads), which ``read_notes`` reads.
         """
-        h, canvas, context, begun = state
+        h, canvas, context, standing, begun = state
+        standing = standing + F.one_hot(previous, self.schema.classes)
         if begun:
             placed, where = self._place(previous, h, context, memory.where)
             canvas = self.canvas.place(canvas, placed)
@@ -204,12 +216,12 @@ class SceneDecoder(nn.Module):
             placed, where = self._nothing(previous), None
         inputs = self.recurrence.inputs(self.canvas(canvas))
         h = self.recurrence.step(inputs, h)
-        features, context, what = self.what(self.what.pool(h), previous, memory.what)
+        features, context, what = self.what(self.what.pool(h), previous, standing, memory.what)
         blank = features.new_zeros(len(previous), memory.what.mask.shape[1])
         attended = [blank if weights is None else weights for weights in (what, where)]
         values = [*placed.places.unbind(2), *placed.attributes.values()]  # each (N, 1)
         notes = torch.cat([part.float() for part in (*attended, *values)], dim=1)
-        return features, (h, canvas, context, True), notes
+        return features, (h, canvas, context, standing, True), notes
 
     def output(self, features: Tensor) -> Tensor:
         return self.what.output(features)

@@ -34,7 +34,8 @@ class ObjectDecoder(nn.Module):
     """From the state of the scene and the object before to the logits of the next object.
 
     u = pooled h_t; query [u; onehot(o_{t-1})] asks the words for c; logits = MLP([query; c]). Without an
-    attention there is no c.
+    attention there is no c. inventory: the query also says how many objects of each class stand there
+    already, which the paper's model has to see on the canvas.
     """
 
     def __init__(
@@ -47,29 +48,35 @@ class ObjectDecoder(nn.Module):
         classifier_size: int = 512,
         batch_norm: bool = True,
         dropout: float = 0.0,
+        inventory: bool = False,
     ) -> None:
         super().__init__()
         self.classes = classes
+        self.inventory = inventory
         self.attention = attention
         self.pool = SpatialPool(hidden_size, attention_size, batch_norm)
         context_size = 0 if attention is None else memory_size
         self.classifier = nn.Sequential(
-            nn.Linear(hidden_size + classes + context_size, classifier_size), nn.ReLU(), nn.Dropout(dropout)
+            nn.Linear(self.query_size(classes, hidden_size, inventory) + context_size, classifier_size),
+            nn.ReLU(),
+            nn.Dropout(dropout),
         )
         self.output = nn.Linear(classifier_size, classes)
 
     @staticmethod
-    def query_size(classes: int, hidden_size: int) -> int:
-        return hidden_size + classes
+    def query_size(classes: int, hidden_size: int, inventory: bool = False) -> int:
+        return hidden_size + classes * (1 + inventory)
 
     def forward(
-        self, pooled: Tensor, previous: Tensor, memory: Memory
+        self, pooled: Tensor, previous: Tensor, standing: Tensor, memory: Memory
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """pooled (N, H), what ``pool`` made of h_t, and previous (N,), N = len(memory) * T, the steps or
-        beams of a scene adjacent -> features (N, classifier_size), which ``output`` turns into logits,
-        c (N, D) and attention (N, W), both None without attention.
+        """pooled (N, H), what ``pool`` made of h_t, previous (N,), and standing (N, classes), how many of
+        each there are, N = len(memory) * T, the steps or beams of a scene adjacent -> features
+        (N, classifier_size), which ``output`` turns into logits, c (N, D) and attention (N, W), both None
+        without attention.
         """
-        query = torch.cat([pooled, F.one_hot(previous, self.classes).to(pooled.dtype)], dim=1)
+        parts = [pooled, F.one_hot(previous, self.classes), *([standing] if self.inventory else [])]
+        query = torch.cat([part.to(pooled.dtype) for part in parts], dim=1)
         context = weights = None
         if self.attention is not None:
             context, weights = ask(self.attention, query, memory)

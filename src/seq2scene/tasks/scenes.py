@@ -11,6 +11,7 @@ from seq2scene.building import build
 from seq2scene.errors import UserError
 from seq2scene.nets.scene_decoder import SceneDecoder, SceneNet, map_size
 from seq2scene.nets.scene_losses import doubly_stochastic, fields
+from seq2scene.nets.what import ObjectDecoder
 from seq2scene.scenes.batch import SceneBatch
 from seq2scene.scenes.objects import EOS, PAD, SOS, Objects
 from seq2scene.scenes.schema import Schema
@@ -101,7 +102,7 @@ class SceneTask(Task):
         attention = build(
             self.config["attention"],
             "attention",
-            query_size=hidden_size + schema.classes,
+            query_size=ObjectDecoder.query_size(schema.classes, hidden_size, model["decoder"]["inventory"]),
             memory_size=memory_size,
         )
         attribute_attention = build(
