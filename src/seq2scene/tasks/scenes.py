@@ -12,6 +12,7 @@ from seq2scene.errors import UserError
 from seq2scene.nets.scene_decoder import SceneDecoder, SceneNet, map_size
 from seq2scene.nets.scene_losses import doubly_stochastic, fields
 from seq2scene.nets.what import ObjectDecoder
+from seq2scene.nets.where import AttributeDecoder
 from seq2scene.scenes.batch import SceneBatch
 from seq2scene.scenes.objects import EOS, PAD, SOS, Objects
 from seq2scene.scenes.schema import Schema
@@ -108,7 +109,7 @@ class SceneTask(Task):
         attribute_attention = build(
             self.config["attribute_attention"],
             "attribute_attention",
-            query_size=schema.classes + (0 if attention is None else memory_size),
+            query_size=AttributeDecoder.query_size(schema.classes, 0 if attention is None else memory_size),
             memory_size=memory_size,
         )
         decoder = build(
