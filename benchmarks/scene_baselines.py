@@ -25,24 +25,13 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
 from seq2scene.data.abstract_scenes import ATTRIBUTES, AbstractScenes  # noqa: E402
-from seq2scene.metrics.scene_scores import SceneScores  # noqa: E402
+from seq2scene.metrics.scene_scores import HEADINGS, SceneScores  # noqa: E402
 from seq2scene.scenes.objects import Objects  # noqa: E402
 from seq2scene.scenes.schema import Schema  # noqa: E402
 
 PER_SET = 10
-COLUMNS = {
-    "u_precision": "U-P",
-    "u_recall": "U-R",
-    "b_precision": "B-P",
-    "b_recall": "B-R",
-    "pose": "pose",
-    "expression": "expr",
-    "size": "size",
-    "flip": "flip",
-    "u_coord": "U-coord",
-    "b_coord": "B-coord",
-    "b_coord_masked": "masked",
-}
+COLUMNS = {name: title for name, title in HEADINGS.items() if name not in ("aspect", "iou")}
+COLUMNS["b_coord_masked"] = "masked"
 WORDS = {
     "": {},
     ", 1 + idf": {"add": 1.0},  # as scikit-learn has it by default

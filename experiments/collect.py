@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from omegaconf import OmegaConf
 
+from seq2scene.metrics.scene_scores import HEADINGS
 from seq2scene.running.length_report import read_csv
 
 # What an experiment's `published` can hold, by its name in metrics.json and alignment_error.json: its heading
@@ -23,16 +24,7 @@ SCORES = {
     "chrf": "chrF",
     "bleu_tok_replaced": "BLEU (tokens), unknown words replaced",
     "aer": "alignment error",
-    "u_precision": "U-P",
-    "u_recall": "U-R",
-    "b_precision": "B-P",
-    "b_recall": "B-R",
-    "pose": "pose",
-    "expression": "expr",
-    "size": "size",
-    "flip": "flip",
-    "u_coord": "U-coord",
-    "b_coord": "B-coord",
+    **HEADINGS,
     "b_coord_masked": "B-coord masked",
 }
 TEXT = {

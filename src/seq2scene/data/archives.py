@@ -8,10 +8,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
-from seq2scene.data.downloads import CHUNK, MANIFEST
+from seq2scene.data.downloads import CHUNK, MANIFEST, progress_bars
 from seq2scene.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -77,10 +74,9 @@ def _is_there(place: Path, entry: ZipInfo) -> bool:
 
 def _draft_and_rename(zipped: ZipFile, missing: dict[Path, ZipInfo], root: Path, name: str) -> None:
     root.mkdir(parents=True, exist_ok=True)
-    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
     with (
         tempfile.TemporaryDirectory(prefix=".unpacked-", dir=root) as draft,
-        Progress(*columns, console=Console(stderr=True), transient=True) as progress,
+        progress_bars() as progress,
     ):
         task = progress.add_task(name, total=sum(entry.file_size for entry in missing.values()))
         for number, entry in enumerate(missing.values()):

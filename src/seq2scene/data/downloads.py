@@ -78,7 +78,7 @@ def fetch_all(files: Sequence[DataFile], root: Path, attempts: int = 4, pause: f
         UserError: a file cannot be had, or is not the published one: with its address and its place.
     """
     report = Report()
-    with _progress() as progress:
+    with progress_bars() as progress:
         try:
             for number, file in enumerate(files, start=1):
                 task = progress.add_task(f"{number}/{len(files)} {file.path}", total=file.size)
@@ -290,6 +290,7 @@ class _Bar:
         self.progress.advance(self.task, count)
 
 
-def _progress() -> Progress:
+def progress_bars() -> Progress:
+    """Bytes done of a task, on stderr, gone when all is done."""
     columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
     return Progress(*columns, console=Console(stderr=True), transient=True)

@@ -13,6 +13,20 @@ from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.schema import Schema
 
 GRAMS = ("u_precision", "u_recall", "u_f3", "u_coord", "b_precision", "b_recall", "b_f3", "b_coord")
+HEADINGS = {  # of the scores of scenes and layouts, in the order of the paper's tables
+    "u_precision": "U-P",
+    "u_recall": "U-R",
+    "b_precision": "B-P",
+    "b_recall": "B-R",
+    "pose": "pose",
+    "expression": "expr",
+    "size": "size",
+    "aspect": "aspect",
+    "iou": "IoU",
+    "flip": "flip",
+    "u_coord": "U-coord",
+    "b_coord": "B-coord",
+}
 ROW = ("u_precision", "u_recall", "b_precision", "b_recall", "u_coord")
 TOLD = ("b_precision", "b_recall", "b_f3", "b_coord_masked")  # means over the scenes with bigrams to find
 

@@ -14,6 +14,7 @@ from rich.table import Table
 from seq2scene.building import build
 from seq2scene.data.parallel_text import ParallelText
 from seq2scene.errors import UserError
+from seq2scene.metrics.scene_scores import HEADINGS
 from seq2scene.running.alignment_report import ALIGNMENT_CHOICES, AlignmentReport
 from seq2scene.running.caption_evaluation import (
     CAPTION_ROW,
@@ -27,7 +28,7 @@ from seq2scene.running.checkpoints import find_checkpoints, load_checkpoint, loa
 from seq2scene.running.choices import check_choices
 from seq2scene.running.gathering import gather
 from seq2scene.running.length_report import bleu_by_length, write_csv, write_plot
-from seq2scene.running.scene_evaluation import SCENE_ROW, evaluate_scenes
+from seq2scene.running.scene_evaluation import evaluate_scenes
 from seq2scene.running.sentence_vectors import read_sentences, write_sentence_vectors
 from seq2scene.running.text_evaluation import evaluate_text
 from seq2scene.running.trainers import make_trainer, processes, quieten
@@ -101,11 +102,11 @@ def show_results(results: dict[str, dict[str, Any]]) -> None:
     """Prints a line for each test set, what it is to be compared with, and the BLEU signature below them."""
     if not results:
         return
-    columns = (*TEXT_ROW, *SCENE_ROW, *CAPTION_ROW[:-1])
+    columns = (*TEXT_ROW, *HEADINGS, *CAPTION_ROW[:-1])
     first = next(iter(results.values()))
     hidden = "perplexity_words" if "cider" in first else None  # that row is long enough
     columns = [column for column in columns if column in first and column != hidden]
-    headings = (SCENE_ROW.get(column, column) for column in columns)
+    headings = (HEADINGS.get(column, column) for column in columns)
     table = Table("test set", *headings, box=None, padding=(0, 1, 0, 0))  # a scene's row in 80 columns
     for name, scores in _with_comparisons(results):
         cells = []

@@ -12,22 +12,6 @@ from seq2scene.running.scene_gallery import draw_gallery
 from seq2scene.scenes.plain import to_plain
 from seq2scene.tasks.scenes import Result, SceneTask
 
-# The paper's table: what each score is called in it.
-SCENE_ROW = {
-    "u_precision": "U-P",
-    "u_recall": "U-R",
-    "b_precision": "B-P",
-    "b_recall": "B-R",
-    "pose": "pose",
-    "expression": "expr",
-    "size": "size",
-    "aspect": "aspect",
-    "iou": "IoU",
-    "flip": "flip",
-    "u_coord": "U-coord",
-    "b_coord": "B-coord",
-}
-
 
 def evaluate_scenes(
     trainer: pl.Trainer, task: SceneTask, data: pl.LightningDataModule, folder: Path

@@ -5,12 +5,15 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from seq2scene.data.scene_texts import SceneTexts
 from seq2scene.painting.figures import save_picture
 from seq2scene.painting.gallery import Item, write_gallery
 from seq2scene.painting.scene_strip import Step, draw_strip
 from seq2scene.running.scene_drawing import scene_steps, strip_of, words_of
+from seq2scene.scenes.objects import EOS, PAD
+from seq2scene.scenes.plain import from_plain
 from seq2scene.tasks.scenes import SceneTask
 
 
@@ -28,7 +31,12 @@ def draw_gallery(
     merit = [np.mean([row["scores"][key] for key in task.scores["test_scores"].row]) for row in rows]
     order = np.argsort(merit, kind="stable")[::-1]
     chosen = order[np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)].tolist()
-    written = task.write(texts.batch([rows[row]["sentences"] for row in chosen]).to(task.device))
+    scored = from_plain([rows[row]["objects"] for row in chosen], task.schema).classes
+    ended = F.pad(scored, (0, 1)).scatter(1, (scored != PAD).sum(1, keepdim=True), EOS)
+    # Written again, word for word, for what was looked at: a sampler would write others.
+    written = task.write(
+        texts.batch([rows[row]["sentences"] for row in chosen]).to(task.device), prefix=ended.to(task.device)
+    )
     copies = written.log_probs.shape[1]
     items, sheet = [], []
     for number, row in enumerate(chosen):

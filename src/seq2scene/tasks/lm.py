@@ -9,7 +9,6 @@ from torch import Tensor
 from torch.nn import ModuleDict
 
 from seq2scene.building import build
-from seq2scene.errors import UserError
 from seq2scene.metrics.perplexity import Perplexity
 from seq2scene.nets.language_model import LanguageModel, State, no_source
 from seq2scene.nets.losses import linear_cross_entropy
@@ -18,6 +17,7 @@ from seq2scene.search.hypotheses import Hypotheses
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.text_batch import TextBatch, sentence_batch
 from seq2scene.tasks.task import Loss, Task
+from seq2scene.tasks.words import per_sentence
 
 SCORES = ("perplexity", "perplexity_words")
 
@@ -40,11 +40,7 @@ class LM(Task):
         if model["initial_range"] is not None:
             initialise_uniform(self.net, model["initial_range"])
         self.smoothing = config["loss"]["smoothing"]
-        if config["loss"]["per"] not in ("token", "sentence"):
-            raise UserError(
-                f"loss.per={config['loss']['per']} is not a choice; choose one of token, sentence"
-            )
-        self.per_sentence = config["loss"]["per"] == "sentence"
+        self.per_sentence = per_sentence(config["loss"])
         self.searches = {
             stage: build(config[key], key) for stage, key in (("val", "val_search"), ("test", "search"))
         }
