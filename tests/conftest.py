@@ -17,8 +17,3 @@ def shared_data() -> Path:
             "published data not at hand: set SEQ2SCENE_TEST_DATA to the folder that holds multi30k/ ..."
         )
     return folder
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that run whole commands come first: they are the longest, and would else run alone at the end."""
-    items.sort(key=lambda item: not item.path.stem.endswith("_commands"))
