@@ -129,5 +129,7 @@ def _report(config: dict[str, Any], folder: Path, results: dict[str, Any]) -> No
     ):
         if (folder / name).exists():
             print(f"  {name:14} {what}")
+    for path in sorted(folder.glob("*.gallery/index.html")):
+        print(f"  {path.relative_to(folder)}  scenes beside the true ones, a page to open")
     for path in sorted(folder.glob("*.by_length*.png")):
         print(f"  {path.name:14} BLEU by sentence length")
