@@ -66,11 +66,11 @@ class CocoLayout(SceneModule):
             min_count,
             vocabulary_from,
             glove,
-            batch_size,
-            eval_batch_size,
-            pool_batches,
-            seed,
-            fetch,
+            batch_size=batch_size,
+            eval_batch_size=eval_batch_size,
+            pool_batches=pool_batches,
+            seed=seed,
+            fetch=fetch,
         )
         self.files = dict(SOURCES if sources is None else sources)
         if val_images is not None:

@@ -63,6 +63,8 @@ class SceneModule(TextModule):
     stop_words: ``remove`` or ``keep`` those of English. max_words: a sentence is cut after so many; null
     keeps all. min_count: words seen less often are left out. vocabulary_from: ``train``, or ``all`` splits,
     as the authors have it. glove: a file of word vectors to start from, or null (``data.word_vectors``).
+    mix_texts: in training each sentence is of one of the scene's texts by itself, so that three sentences
+    told twice make eight texts.
     """
 
     sentences = 1  # of a text, at most
@@ -76,6 +78,7 @@ class SceneModule(TextModule):
         min_count: int = 1,
         vocabulary_from: str = "train",
         glove: str | None = None,
+        mix_texts: bool = False,
         batch_size: int = 32,
         eval_batch_size: int = 128,
         pool_batches: int = 50,
@@ -87,7 +90,7 @@ class SceneModule(TextModule):
             good = ", ".join(VOCABULARIES)
             raise UserError(f"data.vocabulary_from={vocabulary_from} is not a choice; choose one of {good}")
         self.stop_words, self.max_words, self.min_count = stop_words, max_words, min_count
-        self.vocabulary_from, self.glove = vocabulary_from, glove
+        self.vocabulary_from, self.glove, self.mix_texts = vocabulary_from, glove, mix_texts
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
         self.pool_batches, self.seed = pool_batches, seed
         self._require_positive("batch_size", "eval_batch_size", "pool_batches", "min_count")
@@ -196,7 +199,8 @@ class SceneModule(TextModule):
             seed=self.seed,
             **self._ranks(),
         )
-        return self._loader(OneTextEach(plan, samples, self.seed), self._collate("train", truth=False))
+        draw = OneTextEach(plan, samples, self.schema.sentences if self.mix_texts else 1, self.seed)
+        return self._loader(draw, self._collate("train", truth=False))
 
     def _evaluation_loader(self, split: str) -> Loader:
         samples = self._of(split)
@@ -212,10 +216,12 @@ class SceneModule(TextModule):
         padding = self.reader.language.vocabulary.pad
 
         def collate(rows: np.ndarray) -> SceneBatch:
-            which = torch.from_numpy(rows.copy())  # a batch may be read backwards, which tensors cannot
-            scenes = torch.from_numpy(samples.scenes[rows])
-            lengths = samples.lengths[which].flatten()
-            ids = pad_flat(samples.ids, samples.starts[which].flatten(), lengths, padding)
+            rows = rows.reshape(len(rows), -1)  # (B, 1), or (B, S) where each sentence is of its own text
+            which = torch.from_numpy(rows[:, 0].copy())
+            scenes = torch.from_numpy(samples.scenes[rows[:, 0]])
+            told = torch.from_numpy(rows.copy()).expand(-1, samples.lengths.shape[1])
+            lengths = samples.lengths.gather(0, told).flatten()
+            ids = pad_flat(samples.ids, samples.starts.gather(0, told).flatten(), lengths, padding)
             target = targets[scenes]
             steps = int((target.classes != 0).sum(1).max())
             whole = objects[scenes] if truth else None
@@ -225,17 +231,21 @@ class SceneModule(TextModule):
 
 
 class OneTextEach:
-    """A plan over scenes as one over samples: in each epoch one text of each scene, by seed and epoch."""
+    """A plan over scenes as one over samples: in each epoch one text of each scene, by seed and epoch.
 
-    def __init__(self, plan: LengthBatches, samples: Samples, seed: int) -> None:
-        self.plan, self.samples, self.seed = plan, samples, seed
+    draws: of each scene; as many as a text has sentences where each of these is drawn by itself.
+    """
+
+    def __init__(self, plan: LengthBatches, samples: Samples, draws: int, seed: int) -> None:
+        self.plan, self.samples, self.draws, self.seed = plan, samples, draws, seed
 
     def __len__(self) -> int:
         return len(self.plan)
 
     def batches(self, epoch: int) -> list[np.ndarray]:
         rng = np.random.default_rng([self.seed, epoch, 1])
-        drawn = self.samples.first + rng.integers(self.samples.counts)  # the same on every rank
+        counts = self.samples.counts[:, None].repeat(self.draws, axis=1)
+        drawn = self.samples.first[:, None] + rng.integers(counts)  # (scenes, draws), the same on every rank
         return [drawn[rows] for rows in self.plan.batches(epoch)]
 
 

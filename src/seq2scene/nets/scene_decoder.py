@@ -126,7 +126,7 @@ class SceneDecoder(nn.Module):
         )
         self.where = AttributeDecoder(
             schema.classes,
-            1 + sum(head.classes for head in schema.heads.values()),
+            sum(head.classes for head in schema.heads.values()),
             hidden_size,
             memory_size,
             0 if attention is None else memory_size,
@@ -180,19 +180,23 @@ class SceneDecoder(nn.Module):
             pooled.flatten(0, 1), previous.flatten(), standing.flatten(0, 1), memory.what
         )
         read, where = self.where.read(objects.classes.flatten(), context, memory.where)
-        maps = self.where(h[present], objects.classes[present], read.unflatten(0, real.shape)[present])
-        cells = self.schema.cells(objects)[present]
-        at_cell = maps.flatten(2).gather(2, cells.view(-1, 1, 1).expand(-1, maps.shape[1], 1)).squeeze(2)
+        places, attributes = self.where(
+            h[present], objects.classes[present], read.unflatten(0, real.shape)[present]
+        )
         return Taught(
             objects=self.what.output(features.unflatten(0, real.shape)[real]),
-            places=maps[:, 0].flatten(1),
-            attributes=self._by_head(at_cell[:, 1:]),
+            places=places,
+            attributes=self._attributes(attributes, self.schema.cells(objects)[present]),
             what=None if what is None else what.unflatten(0, real.shape),
             where=None if where is None else where.unflatten(0, real.shape),
         )
 
-    def _by_head(self, logits: Tensor) -> dict[str, Tensor]:
-        """Logits of all attributes (N, K) -> of each head (N, its classes)."""
+    def _attributes(self, maps: Tensor, cells: Tensor) -> dict[str, Tensor]:
+        """Logits of all attributes (N, K, y, x), cells (N,) of the grid -> of each head (N, its classes)."""
+        grid, (columns, _) = self.schema.grid, self.size
+        stride = grid.columns // columns
+        around = cells // grid.columns // stride * columns + cells % grid.columns // stride
+        logits = maps.flatten(2).gather(2, around.view(-1, 1, 1).expand(-1, maps.shape[1], 1)).squeeze(2)
         sizes = [head.classes for head in self.schema.heads.values()]
         return dict(zip(self.schema.heads, logits.split(sizes, dim=1), strict=True))
 
@@ -231,10 +235,9 @@ class SceneDecoder(nn.Module):
     ) -> tuple[Objects, Tensor | None]:
         """The likeliest place of each chosen object (N,) and the likeliest attributes there, T = 1."""
         read, weights = self.where.read(chosen, context, memory)
-        maps = self.where(h, chosen, read).flatten(2)  # (N, 1 + K, cells)
-        cells = maps[:, 0].argmax(dim=1)
-        at_cell = maps.gather(2, cells.view(-1, 1, 1).expand(-1, maps.shape[1], 1)).squeeze(2)
-        logits = self._by_head(at_cell[:, 1:])
+        places, attributes = self.where(h, chosen, read)
+        cells = places.argmax(dim=1)
+        logits = self._attributes(attributes, cells)
         return self._objects(
             chosen, cells, {name: one.argmax(dim=1) for name, one in logits.items()}
         ), weights

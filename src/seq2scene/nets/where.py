@@ -19,15 +19,16 @@ class AttributeDecoder(nn.Module):
     convolutions of [that; onehot(o_t); c'] give the maps. Without an attention of its own c' is c_t, what the
     object decoder read, if that read anything.
 
-    outputs: channels of the maps. stride: the maps are so many times finer than h_t in each direction, by
-    sub-pixel convolution (Shi et al. 2016). rescale: the map that reweights h_t has mean 1; in the paper it
-    sums to 1, so that h_t shrinks by the number of cells.
+    attributes: logits of all attributes together. stride: the places are so many times finer than h_t in
+    each direction, by sub-pixel convolution (Shi et al. 2016); those within a cell of h_t share its
+    attributes. rescale: the map that reweights h_t has mean 1; in the paper it sums to 1, so that h_t shrinks
+    by the number of cells.
     """
 
     def __init__(
         self,
         classes: int,
-        outputs: int,
+        attributes: int,
         hidden_size: int,
         memory_size: int,
         context_size: int,
@@ -59,8 +60,11 @@ class AttributeDecoder(nn.Module):
         layers: list[nn.Module] = [norm(batch_norm, widths[0]), nn.ReLU()]
         for below, width in pairwise(widths):
             layers += [nn.Conv2d(below, width, 3, padding=1), norm(batch_norm, width), nn.ReLU()]
-        layers += [nn.Conv2d(widths[-1], outputs * stride**2, 3, padding=1), nn.PixelShuffle(stride)]
         self.rest = nn.Sequential(*layers)
+        self.places = nn.Sequential(
+            nn.Conv2d(widths[-1], stride**2, 3, padding=1), nn.PixelShuffle(stride), nn.Flatten()
+        )
+        self.attributes = nn.Conv2d(widths[-1], attributes, 3, padding=1) if attributes else None
 
     @staticmethod
     def query_size(classes: int, context_size: int) -> int:
@@ -77,8 +81,10 @@ class AttributeDecoder(nn.Module):
         query = onehot if context is None else torch.cat([onehot, context.to(onehot.dtype)], dim=1)
         return ask(self.attention, query, memory)
 
-    def forward(self, maps: Tensor, chosen: Tensor, read: Tensor) -> Tensor:
-        """maps h_t (N, H, y, x), chosen (N,) objects, c' (N, D) -> logits (N, outputs, rows, columns)."""
+    def forward(self, maps: Tensor, chosen: Tensor, read: Tensor) -> tuple[Tensor, Tensor]:
+        """maps h_t (N, H, y, x), chosen (N,) objects, c' (N, D) -> logits of the places (N, cells of the
+        grid) and of the attributes (N, attributes, y, x).
+        """
         read = read.to(maps.dtype)
         if self.look is not None:
             convolve, normalise, score = self.look
@@ -88,4 +94,5 @@ class AttributeDecoder(nn.Module):
                 shares = shares * shares.shape[1]
             maps = maps * shares.view_as(scores).to(maps.dtype)
         planes = torch.cat([F.one_hot(chosen, self.classes).to(maps.dtype), read], dim=1)
-        return self.rest(self.first(maps, planes))
+        maps = self.rest(self.first(maps, planes))
+        return self.places(maps), maps[:, :0] if self.attributes is None else self.attributes(maps)
