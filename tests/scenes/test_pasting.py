@@ -1,5 +1,6 @@
 """Pasting: where a patch lands, what covers what, held to a slow reference that goes pixel by pixel."""
 
+from dataclasses import replace
 from math import floor, sqrt
 
 import numpy as np
@@ -88,6 +89,52 @@ def test_the_box_of_a_pasted_patch_has_the_area_asked_for_and_its_own_aspect() -
         rows, columns = shown[0, 0].any(1).nonzero(), shown[0, 0].any(0).nonzero()
         assert (columns.max() - columns.min() + 1, rows.max() - rows.min() + 1) == (width, height)
         assert (columns.min() + columns.max() + 1) / 2 == 50 == (rows.min() + rows.max() + 1) / 2
+
+
+@pytest.mark.parametrize(("wider", "higher"), [(2, 1), (1, 3), (3, 2)])
+def test_a_stretched_patch_that_knows_its_ratio_lands_as_the_one_it_was(wider, higher) -> None:
+    """Pixels repeated, so that nothing is lost, and colours that grow evenly, so that little is."""
+    whole, boxes = make_patches((5,), side=12), make_boxes((5,))
+    x, y = (torch.arange(12 * scale).double().add(0.5) / scale for scale in (wider, higher))
+    pictures = torch.stack([3 * x + y.unsqueeze(1), (5 * y).unsqueeze(1).expand(-1, len(x))]).repeat(2, 1, 1)[
+        :3
+    ]
+    masks = whole.masks.repeat_interleave(wider, 3).repeat_interleave(higher, 2)
+    own = whole.boxes * torch.tensor([wider, higher, wider, higher])
+    ratios = whole.boxes[:, 2] / whole.boxes[:, 3]
+    known = Patches(pictures.expand(5, -1, -1, -1), masks, own, ratios)
+    small = pictures.unflatten(2, (12, wider)).unflatten(1, (12, higher)).mean((2, 4))
+    whole = Patches(small.expand(5, -1, -1, -1), whole.masks, whole.boxes)
+    colours, shown = paste(whole, boxes, (40, 50))
+    others, too = paste(known, boxes, (40, 50))
+    assert torch.equal(shown, too) and 0 < shown.mean() < 1
+    torch.testing.assert_close(colours * shown, others * shown, atol=2, rtol=0)
+    assert not torch.equal(paste(replace(known, ratios=None), boxes, (40, 50))[1], shown)
+
+
+def test_a_stretched_patch_lands_where_the_reference_puts_it() -> None:
+    patches, boxes, size = make_patches((5,)), make_boxes((5,)), (12, 17)
+    ratios = torch.tensor([0.2, 0.7, 1, 1.5, 4]).double()
+    colours, masks = paste(replace(patches, ratios=ratios), boxes, size)
+    for n, ratio in enumerate(ratios.tolist()):
+        x, y, width, height = boxes[n].tolist()
+        pixels = sqrt(17 * width * 12 * height * ratio)  # wide
+        target = [x, y, pixels / 17, pixels / ratio / 12]
+        expected, shown = slow_paste(*one(patches, n), target, size, "predicted")
+        np.testing.assert_array_equal(masks[n, 0].numpy(), shown)
+        np.testing.assert_allclose(colours[n].numpy(), expected, atol=1e-8)
+
+
+def test_a_ratio_that_is_that_of_the_box_changes_nothing_and_none_is_asked_for_where_it_is_predicted() -> (
+    None
+):
+    patches, boxes = make_patches((2, 3)), make_boxes((2, 3)).flatten(0, 1)
+    own = replace(patches, ratios=patches.boxes[..., 2] / patches.boxes[..., 3])
+    wrong = replace(patches, ratios=own.ratios + 1)
+    for known, aspect in ((own, "kept"), (wrong, "predicted")):
+        pairs = zip(*(paste(p.flatten(), boxes, (9, 9), aspect) for p in (known, patches)), strict=True)
+        for given, expected in pairs:
+            torch.testing.assert_close(given, expected)
 
 
 def test_a_patch_in_its_own_box_is_itself() -> None:

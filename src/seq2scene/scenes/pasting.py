@@ -23,16 +23,21 @@ class Patches:
 
     pictures: (..., 3, h, w) red, green and blue from 0 to 255. masks: (..., 1, h, w) from 0 to 1, where the
     object is. boxes: (..., 4) its centre x, y, width and height in pixels of the picture, whose first pixel
-    lies from 0 to 1.
+    lies from 0 to 1. ratios: (...,) width over height of the object before its picture was stretched; None
+    where it was not and the box says so.
     """
 
     pictures: Tensor
     masks: Tensor
     boxes: Tensor
+    ratios: Tensor | None = None
 
     def flatten(self) -> Self:
         """(B, T) of them as (B T,)."""
-        return Patches(self.pictures.flatten(0, 1), self.masks.flatten(0, 1), self.boxes.flatten(0, 1))
+        ratios = None if self.ratios is None else self.ratios.flatten()
+        return Patches(
+            self.pictures.flatten(0, 1), self.masks.flatten(0, 1), self.boxes.flatten(0, 1), ratios
+        )
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,12 @@ class Photos:
 
     pictures: Tensor
     masks: Tensor
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
+        return Photos(*(each.to(device, non_blocking=non_blocking) for each in (self.pictures, self.masks)))
+
+    def pin_memory(self) -> Self:
+        return Photos(self.pictures.pin_memory(), self.masks.pin_memory())
 
 
 @dataclass(frozen=True)
@@ -93,9 +104,9 @@ def paste(
     masks (N, 1, rows, columns); colours mean nothing where the mask is 0.
 
     boxes: (N, 4) where each shall go, centre x, y, width and height as shares of the canvas; one without an
-    area pastes nothing. aspect: ``kept``: only the area of the box counts; ``predicted``: the patch is
-    stretched to the box. edges: ``hard``: masks are read at the nearest pixel, 0 or 1 if they were; ``soft``:
-    between pixels. Colours are read bicubically.
+    area pastes nothing. aspect: ``kept``: only the area of the box counts, and the patch keeps the width over
+    height that it had in its photo; ``predicted``: it is stretched to the box. edges: ``hard``: masks are
+    read at the nearest pixel, 0 or 1 if they were; ``soft``: between pixels. Colours are read bicubically.
     """
     rows, columns = size
     height, width = patches.pictures.shape[-2:]
@@ -103,6 +114,9 @@ def paste(
     zoom = patches.boxes[:, 2:] / to[:, 2:].clamp(min=1e-6)  # pixels of the patch in one of the canvas
     if aspect == "kept":
         zoom = zoom.prod(1, keepdim=True).sqrt().expand(-1, 2)
+        if patches.ratios is not None:
+            stretch = (patches.boxes[:, 2] / patches.boxes[:, 3] / patches.ratios).sqrt()
+            zoom = zoom * torch.stack([stretch, 1 / stretch], dim=1)
     # grids go from -1 to 1: canvas x -> zoom * (x - its centre) + the centre of the patch's own box
     extent, own = boxes.new_tensor([columns, rows]), boxes.new_tensor([width, height])
     turn = zoom * extent / own
