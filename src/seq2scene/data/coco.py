@@ -1,12 +1,14 @@
 """The annotations of COCO (Lin et al. 2014; captions: Chen et al. 2015) in their official JSON files: images,
-captions, boxes. What is kept of them are plain arrays, small even for the whole data set.
+captions, boxes, masks. What is kept of them are plain arrays, small even for the whole data set.
 """
 
 import json
-from collections.abc import Sequence
+from array import array
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zipfile import BadZipFile, ZipFile
 
 import numpy as np
@@ -35,13 +37,32 @@ class Captions:
     texts: list[list[str]]
 
 
+class License(NamedTuple):
+    """What a file says of one; None where it says nothing."""
+
+    name: str | None
+    url: str | None
+
+
+@dataclass(frozen=True)
+class Licenses:
+    """of_images: of each of N images the number of its license, or None. terms: what the numbers stand for,
+    as far as the file says.
+    """
+
+    of_images: list[int | None]
+    terms: dict[int, License]
+
+
 @dataclass(frozen=True)
 class Instances:
     """A objects in N images, those of an image adjacent and in the order of the file; crowds are left out.
 
     category_ids, names, supercategories: of the categories, in the order of the file. ids: (A,) int64.
     image, category: (A,) int64, places among ``images`` and ``names``. boxes: (A, 4) float64 left, top, width
-    and height in pixels.
+    and height in pixels. segmentations: where they were asked for, of each object what the file says, not yet
+    checked: polygons, each an array of x, y, x, y, ...; or run lengths, a dictionary of their ``size`` and
+    ``counts``, an array or compressed bytes.
     """
 
     images: Images
@@ -52,6 +73,27 @@ class Instances:
     image: np.ndarray
     category: np.ndarray
     boxes: np.ndarray
+    licenses: Licenses
+    segmentations: list[Any]
+
+
+@dataclass(frozen=True)
+class Segments:
+    """A segments of N images, each pixel of which belongs to one at most, by the maps that ``files`` names
+    (of an image without one None); those of an image adjacent; crowds are left out (Kirillov et al. 2019).
+
+    category_ids, supercategories, is_thing: of the categories, in the order of the file. ids: (A,) int64, as
+    in the map. image, category: (A,) int64, places among ``images`` and the categories.
+    """
+
+    images: Images
+    files: list[str | None]
+    category_ids: tuple[int, ...]
+    supercategories: tuple[str, ...]
+    is_thing: tuple[bool, ...]
+    ids: np.ndarray
+    image: np.ndarray
+    category: np.ndarray
 
 
 def read_captions(path: Path, hint: str = "") -> Captions:
@@ -70,63 +112,135 @@ def read_captions(path: Path, hint: str = "") -> Captions:
     return Captions(images, texts)
 
 
-def read_instances(path: Path, hint: str = "") -> Instances:
-    """instances_NAME.json. Raises UserError, which ends with ``hint`` where there is no such file, if it is
-    missing or no file of objects.
+def read_instances(path: Path, hint: str = "", segmentations: bool = False) -> Instances:
+    """instances_NAME.json or stuff_NAME.json. Raises UserError, which ends with ``hint`` where there is no
+    such file, if it is missing or no file of objects.
     """
-    parts = read_parts(path, ("images", "annotations", "categories"), hint)
+    shorten = compact if segmentations else without_segmentation
+    parts = read_parts(path, ("images", "annotations", "categories"), hint, ("licenses",), shorten)
     images = _images(parts["images"], path)
     categories = _fields(parts["categories"], ("id", "name"), "categories", path)
     category_ids = [number for number, _ in categories]
-    ascending = np.argsort(_whole(category_ids, "categories", "id", path))
 
     fields = _fields(parts["annotations"], ("id", "image_id", "category_id", "bbox"), "annotations", path)
     ids, image, category, boxes = zip(*fields, strict=True) if fields else ([], [], [], [])
     rows = _places(image, images.ids, "annotations", "image_id", path)
-    kinds = _places(category, np.asarray(category_ids)[ascending], "annotations", "category_id", path)
-    crowd = np.asarray([bool(entry.get("iscrowd", 0)) for entry in parts["annotations"]], dtype=bool)
+    kinds = _kinds(category, category_ids, "annotations", path)
+    annotations = parts["annotations"]
+    crowd = np.asarray([bool(entry.get("iscrowd", 0)) for entry in annotations], dtype=bool)
     order = np.argsort(rows, kind="stable")
     order = order[~crowd[order]]
     return Instances(
         images=images,
         category_ids=tuple(category_ids),
         names=tuple(name for _, name in categories),
-        supercategories=tuple(str(entry.get("supercategory", "")) for entry in parts["categories"]),
+        supercategories=_supercategories(parts["categories"]),
         ids=_whole(ids, "annotations", "id", path)[order],
         image=rows[order],
-        category=ascending[kinds][order],
+        category=kinds[order],
         boxes=_boxes(boxes, ids, path)[order],
+        licenses=_licenses(parts, images, path),
+        segmentations=[annotations[entry].get("segmentation") for entry in order] if segmentations else [],
     )
 
 
+def read_segments(path: Path, hint: str = "") -> Segments:
+    """panoptic_NAME.json. Raises UserError, which ends with ``hint`` where there is no such file, if it is
+    missing or no file of segments.
+    """
+    parts = read_parts(path, ("images", "annotations", "categories"), hint)
+    images = _images(parts["images"], path)
+    categories = _fields(parts["categories"], ("id", "isthing"), "categories", path)
+    category_ids = [number for number, _ in categories]
+
+    maps = _fields(parts["annotations"], ("image_id", "file_name", "segments_info"), "annotations", path)
+    rows = _places([image for image, _, _ in maps], images.ids, "annotations", "image_id", path)
+    files: list[str | None] = [None] * len(images.ids)
+    entries, owner = [], []
+    for row, (image, file, segments) in zip(rows.tolist(), maps, strict=True):
+        if files[row] is not None or not isinstance(segments, list):
+            what = "has a second map" if files[row] is not None else "has no list of segments_info"
+            raise UserError(f"{path}: image {image} {what}")
+        files[row] = str(file)
+        entries += segments
+        owner += [row] * len(segments)
+    fields = _fields(entries, ("id", "category_id"), "segments_info", path)
+    ids, category = zip(*fields, strict=True) if fields else ([], [])
+    image = np.asarray(owner, dtype=np.int64)
+    crowd = np.asarray([bool(entry.get("iscrowd", 0)) for entry in entries], dtype=bool)
+    order = np.argsort(image, kind="stable")
+    order = order[~crowd[order]]
+    return Segments(
+        images=images,
+        files=files,
+        category_ids=tuple(category_ids),
+        supercategories=_supercategories(parts["categories"]),
+        is_thing=tuple(bool(thing) for _, thing in categories),
+        ids=_whole(ids, "segments_info", "id", path)[order],
+        image=image[order],
+        category=_kinds(category, category_ids, "segments_info", path)[order],
+    )
+
+
+def without_segmentation(entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry of a file as ``read_parts`` keeps it where masks do not matter."""
+    entry.pop("segmentation", None)
+    return entry
+
+
+def compact(entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry with its segmentation as ``Instances`` holds it, a tenth of what lists of numbers take; what
+    is none stays as it is, for whoever knows the annotation to refuse.
+    """
+    counts, polygons = entry.get("counts"), entry.get("segmentation")
+    with suppress(ValueError, TypeError, OverflowError):
+        if isinstance(counts, str):
+            entry["counts"] = counts.encode("ascii")
+        elif isinstance(counts, list):
+            entry["counts"] = array("q", counts)
+        if isinstance(polygons, list):
+            entry["segmentation"] = [array("d", polygon) for polygon in polygons]
+    return entry
+
+
+def inside(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Boxes in pixels (A, 4) left, top, width, height, moved into images of ``sizes`` (A, 2) at the left and
+    the top and cut off at the right and the bottom, as Text2Scene does it: at least a pixel wide and high
+    where they began inside, else without an extent or with a negative one.
+    """
+    first = np.maximum(boxes[:, :2], 0)
+    last = np.minimum(sizes - 1, first + np.maximum(boxes[:, 2:] - 1, 0))
+    return np.concatenate([first, last - first + 1], axis=1)
+
+
 def read_parts(
-    path: Path, parts: Sequence[str], hint: str = "", drop: Sequence[str] = ("segmentation",)
+    path: Path,
+    parts: Sequence[str],
+    hint: str = "",
+    optional: Sequence[str] = (),
+    shorten: Callable[[dict[str, Any]], dict[str, Any]] = without_segmentation,
 ) -> dict[str, list[dict[str, Any]]]:
-    """The lists ``parts`` of an annotation file, the fields ``drop`` left out while it is parsed.
+    """The lists ``parts`` of an annotation file, and the ``optional`` ones, empty where it has none. Each
+    entry, and each one in it, is kept as ``shorten`` returns it while the file is still being parsed.
 
     Where there is no file ROOT/annotations/NAME.json it is read out of ROOT/annotations_trainval2017.zip.
 
     Raises:
         UserError: there is neither, or it is no JSON, or lacks one of the parts.
     """
-
-    def without(entry: dict[str, Any]) -> dict[str, Any]:
-        for name in drop:
-            entry.pop(name, None)
-        return entry
-
     try:
-        found = json.loads(_bytes(path, hint), object_hook=without)
+        found = json.loads(_bytes(path, hint).decode("utf-8-sig"), object_hook=shorten)
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8; get the file again") from error
     except json.JSONDecodeError as error:
         raise UserError(
             f"{path}, line {error.lineno}, column {error.colno}: no JSON ({error.msg}); get the file again"
         ) from error
-    for part in parts:
-        if not isinstance(found, dict) or not isinstance(found.get(part), list):
+    found = ({part: [] for part in optional} | found) if isinstance(found, dict) else {}
+    for part in (*parts, *optional):
+        if not isinstance(found.get(part), list):
             raise UserError(f'{path}: it has no list "{part}", as this file of COCO must have')
-    return {part: found[part] for part in parts}
+    return {part: found[part] for part in (*parts, *optional)}
 
 
 def _bytes(path: Path, hint: str) -> bytes:
@@ -160,6 +274,17 @@ def _images(entries: list[dict[str, Any]], path: Path) -> Images:
     return Images(numbers[order], sizes[order], [str(files[entry]) for entry in order])
 
 
+def _licenses(parts: dict[str, list[dict[str, Any]]], images: Images, path: Path) -> Licenses:
+    numbers = {entry["id"]: entry.get("license") for entry in parts["images"]}
+    for image, number in numbers.items():
+        if not isinstance(number, int | None):
+            raise UserError(f"{path}: image {image}: its license is no whole number: {number!r}")
+    known = [number for (number,) in _fields(parts["licenses"], ("id",), "licenses", path)]
+    terms = [License(entry.get("name"), entry.get("url")) for entry in parts["licenses"]]
+    known = _whole(known, "licenses", "id", path).tolist()
+    return Licenses([numbers[image] for image in images.ids.tolist()], dict(zip(known, terms, strict=True)))
+
+
 def _fields(entries: list[Any], names: Sequence[str], part: str, path: Path) -> list[tuple]:
     """Of each entry the values of some of its fields."""
     try:
@@ -188,6 +313,17 @@ def _places(ids: Sequence[Any], known: np.ndarray, part: str, field: str, path: 
     for number in np.flatnonzero(missing)[:1]:
         raise UserError(f'{path}: entry {number} of "{part}": there is no such {field}: {wanted[number]}')
     return places
+
+
+def _kinds(ids: Sequence[Any], categories: Sequence[Any], part: str, path: Path) -> np.ndarray:
+    """The place of each id among the ``categories``."""
+    known = _whole(categories, "categories", "id", path)
+    ascending = np.argsort(known)
+    return ascending[_places(ids, known[ascending], part, "category_id", path)]
+
+
+def _supercategories(categories: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    return tuple(str(entry.get("supercategory", "")) for entry in categories)
 
 
 def _boxes(boxes: Sequence[Any], ids: Sequence[int], path: Path) -> np.ndarray:

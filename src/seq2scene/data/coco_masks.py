@@ -1,0 +1,457 @@
+"""What COCO's photos are made of, for the composites of Text2Scene (Tan et al. 2019): things (Lin et al. 2014)
+and regions of stuff (Caesar et al. 2018), each with its mask.
+
+Masks are kept as COCO's compressed run lengths, down the columns, and become pixels one at a time.
+"""
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from PIL import Image
+from pycocotools import mask as run_lengths
+from scipy import ndimage
+
+from seq2scene.data.coco import Images, Instances, Licenses, inside, read_instances, read_segments
+from seq2scene.errors import UserError
+
+OTHER = "other"  # the super-category of stuff that nobody has named
+REACH = 2  # of the ellipse of 5 x 5 pixels that regions of stuff are opened with
+TOUCHING = np.ones((3, 3), dtype=bool)  # pixels of one part touch at sides or corners
+SLACK = 0.1  # how far a polygon may lie beyond its image's edge, as a share of the image's side
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What was left out on the way. images: so many were read; without_stuff: so many have no stuff annotated.
+
+    empty: annotations without a pixel, or of stuff with none left when opened. doubles, small: pieces. bare:
+    images without a piece. crowded: images with more pieces than wanted, left out or cut short.
+    """
+
+    images: int = 0
+    without_stuff: int = 0
+    empty: int = 0
+    doubles: int = 0
+    small: int = 0
+    bare: int = 0
+    crowded: int = 0
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """A pieces of N images, each of which has one at least; those of an image adjacent and in canonical
+    order: things before stuff, in each the lowest bottom edge first, then from left to right, then by class.
+
+    licenses: of the images. image: (A,) int64, places among ``images``. category: (A,) int64, places among
+    ``names``, of which the first ``things`` are things, the rest super-categories of stuff. boxes: (A, 4)
+    float64 left, top, width and height in pixels, inside the image; of things as annotated, of stuff around
+    the mask. areas: (A,) int64 pixels of the mask. runs: of each the mask as compressed run lengths. ids: of
+    each its annotation's number, in twelve digits, and of stuff "_" and which part of it, in five; no two in
+    an image are alike.
+    """
+
+    images: Images
+    licenses: Licenses
+    image: np.ndarray
+    category: np.ndarray
+    boxes: np.ndarray
+    areas: np.ndarray
+    runs: list[bytes]
+    ids: list[str]
+    names: tuple[str, ...]
+    things: int
+    tally: Tally
+
+
+class Part(NamedTuple):
+    """A piece that may be left out. mask: run lengths, or pixels (height, width) bool of its box."""
+
+    name: str
+    category: int
+    box: tuple[float, float, float, float]
+    area: int
+    mask: bytes | np.ndarray
+
+
+class Region(NamedTuple):
+    """An annotation of stuff: its number, its super-category's place, and where it is, (h, w) bool."""
+
+    number: int
+    category: int
+    mask: np.ndarray
+
+
+class Stuff(NamedTuple):
+    """names: super-categories. counts: (N,) how many regions an image has. regions: those of an image."""
+
+    names: tuple[str, ...]
+    counts: np.ndarray
+    regions: Callable[[int], Iterable[Region]]
+
+
+def read_pieces(
+    root: Path,
+    name: str,
+    stuff: Literal["stuff", "panoptic"] = "stuff",
+    only: Sequence[int] | None = None,
+    overlap: float | None = 0.8,
+    min_thing: float = 0.01,
+    min_stuff: float = 0.04,
+    max_objects: int | None = 11,
+    crowded: Literal["leave_out", "cut"] = "leave_out",
+    hint: str = "",
+) -> Pieces:
+    """The pieces of ROOT/annotations/instances_NAME.json and stuff_NAME.json; crowds are left out, and stuff
+    of the super-category ``other``. The defaults are those of the paper's training set.
+
+    A region of stuff is opened with an ellipse of 5 x 5 pixels, and each connected part is a piece. Images
+    without stuff are read all the same.
+
+    stuff: ``panoptic``: regions of panoptic_NAME.json and the PNG files in panoptic_NAME/, beside it or in
+    ROOT, instead of stuff_NAME.json. only: ids of the images to read; None: all. overlap: of two boxes whose
+    intersection over union is at least this, whatever their classes, the one with more pixels stays; None:
+    both. min_thing, min_stuff: pieces of this share of the image's pixels or less are left out. max_objects:
+    images with more pieces are left out or ``cut`` to the first, as ``crowded`` says; None: all are kept.
+
+    Raises:
+        UserError: a file is missing (with ``hint``), or no such file of COCO; a segmentation is none, or of
+            another size than its image; a category or an image is not known.
+    """
+    path = Path(root) / "annotations" / f"instances_{name}.json"
+    found = read_instances(path, hint, segmentations=True)
+    images, things = found.images, len(found.names)
+    source = {"stuff": _stuff, "panoptic": _panoptic}[stuff]
+    names, counts, regions = source(path.with_name(f"{stuff}_{name}.json"), images, hint)
+    for category in sorted({*names} & {*found.names}):
+        raise UserError(f'{path}: "{category}" is a thing and a super-category of stuff; rename one')
+
+    places = _chosen(only, images, path)
+    tally = dict.fromkeys(Tally.__dataclass_fields__, 0)
+    tally |= {"images": len(places), "without_stuff": int((counts[places] == 0).sum())}
+    kept: list[tuple[int, Part, bytes]] = []
+    for place in places.tolist():
+        size = images.sizes[place]
+        parts = [*_things(found, place, path), *_parts(regions(place), things)]
+        full = [part for part in parts if part.area]
+        category, boxes, areas = _columns(full)
+        rest = distinct(boxes, areas, overlap)
+        large = rest[(areas / size.prod() > np.where(category < things, min_thing, min_stuff))[rest]]
+        order = large[canonical_order(boxes[large], category[large], things)]
+        tally["empty"] += len(parts) - len(full)
+        tally["doubles"] += len(full) - len(rest)
+        tally["small"] += len(rest) - len(large)
+        tally["bare"] += not len(order)
+        if max_objects is not None and len(order) > max_objects:
+            tally["crowded"] += 1
+            order = order[: max_objects if crowded == "cut" else 0]
+        kept += [(place, full[number], _encoded(full[number], *size)) for number in order.tolist()]
+
+    category, boxes, areas = _columns([part for _, part, _ in kept])
+    used, image = np.unique(np.array([place for place, _, _ in kept], dtype=np.int64), return_inverse=True)
+    return Pieces(
+        images=Images(images.ids[used], images.sizes[used], [images.files[place] for place in used]),
+        licenses=Licenses([found.licenses.of_images[place] for place in used], found.licenses.terms),
+        image=image,
+        category=category,
+        boxes=boxes,
+        areas=areas,
+        runs=[runs for _, _, runs in kept],
+        ids=[part.name for _, part, _ in kept],
+        names=found.names + names,
+        things=things,
+        tally=Tally(**tally),
+    )
+
+
+def mask_of(pieces: Pieces, number: int) -> np.ndarray:
+    """Where a piece is in its image: (h, w) bool."""
+    width, height = pieces.images.sizes[pieces.image[number]].tolist()
+    return _decoded(pieces.runs[number], width, height)
+
+
+# Which pieces, and in which order
+
+
+def distinct(boxes: np.ndarray, areas: np.ndarray, overlap: float | None) -> np.ndarray:
+    """The places, ascending, of those boxes (A, 4) that none of those with a larger area that stay overlaps
+    by ``overlap`` or more (intersection over union); of equal areas (A,) the first stays.
+    """
+    if overlap is None or len(boxes) < 2:
+        return np.arange(len(boxes))
+    order = np.argsort(-areas, kind="stable")
+    double = run_lengths.iou(boxes[order], boxes[order], [0] * len(boxes)) >= overlap
+    stays = np.ones(len(boxes), dtype=bool)
+    for number in np.flatnonzero(double.sum(axis=1) > 1).tolist():  # each decision hangs on those before
+        if stays[number]:
+            stays[number + 1 :] &= ~double[number, number + 1 :]
+    return np.sort(order[stays])
+
+
+def canonical_order(boxes: np.ndarray, category: np.ndarray, things: int) -> np.ndarray:
+    """Things, which are the first so many categories, before stuff; then the lowest bottom edge first; then
+    from left to right, by centres; then by category.
+    """
+    bottoms, centres = boxes[:, 1] + boxes[:, 3], boxes[:, 0] + boxes[:, 2] / 2
+    return np.lexsort((category, centres, -bottoms, category >= things))
+
+
+def _columns(parts: Sequence[Part]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Categories (A,), boxes (A, 4) and areas (A,)."""
+    return (
+        np.array([part.category for part in parts], dtype=np.int64),
+        np.array([part.box for part in parts], dtype=np.float64).reshape(-1, 4),
+        np.array([part.area for part in parts], dtype=np.int64),
+    )
+
+
+def _chosen(only: Sequence[int] | None, images: Images, path: Path) -> np.ndarray:
+    """The places, ascending, of the images to read."""
+    if only is None:
+        return np.arange(len(images.ids))
+    wanted = np.unique(np.asarray(only, dtype=np.int64))
+    for number in np.setdiff1d(wanted, images.ids)[:1]:
+        raise UserError(f"{path}: there is no image {number}, which was asked for")
+    return np.searchsorted(images.ids, wanted)
+
+
+# The parts of an image
+
+
+def _things(found: Instances, place: int, path: Path) -> Iterator[Part]:
+    width, height = found.images.sizes[place].tolist()
+    rows = np.arange(*np.searchsorted(found.image, [place, place + 1]))
+    boxes = inside(found.boxes[rows], found.images.sizes[place])
+    for row, box in zip(rows.tolist(), boxes.tolist(), strict=True):
+        number = int(found.ids[row])
+        if min(box[2:]) <= 0:
+            raise UserError(
+                f"{path}: annotation {number}: its bbox {found.boxes[row].tolist()} lies outside of the image, "
+                f"which has {width} x {height} pixels"
+            )
+        runs = checked_runs(found.segmentations[row], width, height, f"{path}: annotation {number}")
+        area = int(run_lengths.area(_coded(runs, width, height)))
+        yield Part(f"{number:012}", int(found.category[row]), tuple(box), area, runs)
+
+
+def _parts(regions: Iterable[Region], things: int) -> Iterator[Part]:
+    """The connected parts of opened regions; of one of which nothing is left, a part without an area."""
+    for number, category, mask in regions:
+        rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
+        if not len(rows):
+            yield Part(f"{number:012}", things + category, (0, 0, 0, 0), 0, b"")
+            continue
+        top, left = max(rows[0] - REACH, 0), max(columns[0] - REACH, 0)
+        window = mask[top : rows[-1] + REACH + 1, left : columns[-1] + REACH + 1]
+        labels, count = ndimage.label(opened(window), TOUCHING)
+        areas = np.bincount(labels.ravel(), minlength=count + 1)[1:].tolist()
+        for k, (area, (y, x)) in enumerate(zip(areas, ndimage.find_objects(labels), strict=True), start=1):
+            box = (left + x.start, top + y.start, x.stop - x.start, y.stop - y.start)
+            yield Part(f"{number:012}_{k:05}", things + category, box, area, labels[y, x] == k)
+        if not count:
+            yield Part(f"{number:012}", things + category, (0, 0, 0, 0), 0, b"")
+
+
+def opened(mask: np.ndarray) -> np.ndarray:
+    """What an ellipse of 5 x 5 pixels covers of a mask (h, w) bool where it fits into it; it may reach over
+    the edge, as in OpenCV.
+    """
+    fits = _gathered(np.pad(mask, REACH, constant_values=True), np.logical_and)
+    return _gathered(np.pad(fits, REACH), np.logical_or)
+
+
+def _gathered(padded: np.ndarray, join: np.ufunc) -> np.ndarray:
+    """For each pixel, those of the ellipse around it joined: rows of 1, 5, 5, 5 and 1 pixels."""
+    height, width = (side - 2 * REACH for side in padded.shape)
+    centre, rows = padded[:, REACH : REACH + width], padded[:, :width]
+    for k in range(1, 2 * REACH + 1):
+        rows = join(rows, padded[:, k : k + width])
+    joined = join(centre[:height], centre[2 * REACH :])
+    for k in range(1, 2 * REACH):
+        joined = join(joined, rows[k : k + height])
+    return joined
+
+
+# Where stuff comes from
+
+
+def _stuff(path: Path, images: Images, hint: str) -> Stuff:
+    """stuff_NAME.json."""
+    found = read_instances(path, hint, segmentations=True)
+    names, kinds = _classes(found.category_ids, found.supercategories, [True] * len(found.names), path)
+    kind = kinds[found.category]
+    rows = np.flatnonzero(kind >= 0)
+    starts = _starts(found.image[rows], found.images, images, path)
+
+    def regions(place: int) -> Iterator[Region]:
+        width, height = images.sizes[place].tolist()
+        for row in rows[starts[place] : starts[place + 1]].tolist():
+            number = int(found.ids[row])
+            runs = checked_runs(found.segmentations[row], width, height, f"{path}: annotation {number}")
+            yield Region(number, int(kind[row]), _decoded(runs, width, height))
+
+    return Stuff(names, np.diff(starts), regions)
+
+
+def _panoptic(path: Path, images: Images, hint: str) -> Stuff:
+    """panoptic_NAME.json and its maps."""
+    found = read_segments(path, hint)
+    folder = next((f for f in (path.with_suffix(""), path.parent.parent / path.stem) if f.is_dir()), None)
+    if folder is None:
+        raise UserError(f"{path.with_suffix('')}: there is no such folder of PNG files{hint}")
+    is_stuff = [not thing for thing in found.is_thing]
+    names, kinds = _classes(found.category_ids, found.supercategories, is_stuff, path)
+    kind = kinds[found.category]
+    rows = np.flatnonzero(kind >= 0)
+    starts = _starts(found.image[rows], found.images, images, path)
+
+    def regions(place: int) -> Iterator[Region]:
+        here = rows[starts[place] : starts[place + 1]]
+        if len(here):
+            labels = _segment_map(folder / found.files[found.image[here[0]]], images.sizes[place], hint)
+        for row in here.tolist():
+            yield Region(int(found.ids[row]), int(kind[row]), labels == found.ids[row])
+
+    return Stuff(names, np.diff(starts), regions)
+
+
+def _segment_map(path: Path, size: np.ndarray, hint: str) -> np.ndarray:
+    """The number of the segment that each pixel (h, w) belongs to: red + 256 green + 256^2 blue."""
+    if not path.is_file():
+        raise UserError(f"{path}: there is no such file{hint}")
+    try:
+        with Image.open(path) as picture:
+            colours = np.asarray(picture.convert("RGB"))
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UserError(f"{path}: a damaged PNG file ({error}); get it again") from error
+    height, width, _ = colours.shape
+    if [width, height] != size.tolist():
+        raise UserError(f"{path}: {width} x {height} pixels, but its image has {size[0]} x {size[1]}")
+    return colours @ np.array([1, 256, 256**2])
+
+
+def _classes(
+    ids: Sequence[int], supercategories: Sequence[str], is_stuff: Sequence[bool], path: Path
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """The super-categories of stuff, in the order of the numbers of their first categories, and of each of the
+    categories (C,) the place of its own among them, or -1.
+    """
+    kinds = sorted(kind[:2] for kind in zip(ids, supercategories, is_stuff, strict=True) if kind[2])
+    for number, own in kinds:
+        if not own:
+            raise UserError(f"{path}: category {number} has no supercategory, by which stuff is told apart")
+    names = tuple(dict.fromkeys(own for _, own in kinds if own != OTHER))
+    places = {number: names.index(own) for number, own in kinds if own != OTHER}
+    return names, np.array([places.get(number, -1) for number in ids], dtype=np.int64)
+
+
+def _starts(image: np.ndarray, own: Images, images: Images, path: Path) -> np.ndarray:
+    """Where those of each of ``images`` begin among annotations whose ``image`` (A,) ascends among a file's
+    ``own``; last, how many annotations there are: (N + 1,). Raises UserError if an image is another.
+    """
+    places = np.searchsorted(images.ids, own.ids)
+    for number in own.ids[np.append(images.ids, -1)[places] != own.ids][:1]:
+        raise UserError(f"{path}: image {number} is not in the file of the instances; get both files again")
+    for row in np.flatnonzero((images.sizes[places] != own.sizes).any(axis=1))[:1]:
+        here, there = ("{} x {}".format(*sizes) for sizes in (own.sizes[row], images.sizes[places[row]]))
+        raise UserError(
+            f"{path}: image {own.ids[row]} has {here} pixels, but {there} in the file of the instances"
+        )
+    return np.searchsorted(places[image], np.arange(len(images.ids) + 1))
+
+
+# Masks as run lengths
+
+
+def checked_runs(segmentation: Any, width: int, height: int, where: str) -> bytes:
+    """A segmentation as ``Instances`` holds it as compressed run lengths.
+
+    Raises:
+        UserError: it is none, or one of an image of another size; ``where`` says whose.
+    """
+    if isinstance(segmentation, list) and all(isinstance(polygon, array) for polygon in segmentation):
+        return _runs_of_polygons(segmentation, width, height, where)
+    if isinstance(segmentation, dict) and {"size", "counts"} <= segmentation.keys():
+        return _runs_of_counts(segmentation["counts"], segmentation["size"], width, height, where)
+    raise UserError(
+        f"{where}: its segmentation is neither polygons, lists of x, y, x, y, ..., nor run lengths with a "
+        f"size and counts: {str(segmentation)[:60]}"
+    )
+
+
+def _runs_of_polygons(polygons: list[array], width: int, height: int, where: str) -> bytes:
+    for polygon in polygons:
+        if len(polygon) % 2:
+            raise UserError(f"{where}: a polygon of {len(polygon)} numbers; x and y of a corner are two")
+    corners = np.concatenate([np.zeros(0), *polygons]).reshape(-1, 2) / (width, height)
+    near = ((corners >= -SLACK) & (corners <= 1 + SLACK)).all(axis=1)  # pycocotools crashes on others
+    for x, y in corners[~near][:1] * (width, height):
+        raise UserError(
+            f"{where}: a polygon has a corner at {x:g}, {y:g}, but the image has {width} x {height} pixels"
+        )
+    solid = [polygon for polygon in polygons if len(polygon) >= 6]  # fewer than three corners enclose nothing
+    if not solid:
+        return run_lengths.encode(np.zeros((height, width), dtype=np.uint8, order="F"))["counts"]
+    return run_lengths.merge(run_lengths.frPyObjects(solid, height, width))["counts"]
+
+
+def _runs_of_counts(counts: Any, size: Any, width: int, height: int, where: str) -> bytes:
+    if size != [height, width]:
+        raise UserError(
+            f"{where}: run lengths of size {size}, but its image has height {height}, width {width}"
+        )
+    lengths = unpacked(counts) if isinstance(counts, bytes) else counts
+    if not isinstance(lengths, np.ndarray | array):
+        raise UserError(f"{where}: its counts are no run lengths: {str(counts)[:60]}")
+    lengths = np.asarray(lengths)
+    # pycocotools shows what its memory held before where they are too few
+    if lengths.sum() != height * width or (lengths < 0).any():
+        raise UserError(f"{where}: its counts are not those of {width} x {height} pixels")
+    if isinstance(counts, bytes):
+        return counts
+    return run_lengths.frPyObjects(_coded(lengths.tolist(), width, height), height, width)["counts"]
+
+
+def unpacked(counts: bytes) -> np.ndarray | None:
+    """The run lengths (R,) int64 of compressed ones, by turns of pixels outside and inside; None if the bytes
+    are none.
+
+    A number is written five bits a byte, the lowest first; the sixth bit says that more follow, and the last
+    one's fifth is the sign. From the fourth on, each is told as the difference to the last but one.
+    """
+    codes = np.frombuffer(counts, dtype=np.uint8).astype(np.int64) - 48
+    more = (codes & 32) > 0
+    if not len(codes) or codes.min() < 0 or codes.max() > 63 or more[-1]:
+        return None
+    ends = np.flatnonzero(~more)
+    starts = np.append(0, ends[:-1] + 1)
+    places = 5 * (np.arange(len(codes)) - np.repeat(starts, ends - starts + 1))
+    if places.max() > 30:
+        return None
+    values = np.add.reduceat((codes & 31) << places, starts)
+    values -= ((codes[ends] & 16) > 0) << (places[ends] + 5)
+    for first in (1, 2):
+        values[first::2] = np.cumsum(values[first::2])
+    return values
+
+
+def _encoded(part: Part, width: int, height: int) -> bytes:
+    """The run lengths of a part in its image."""
+    if isinstance(part.mask, bytes):
+        return part.mask
+    left, top, *_ = part.box
+    rows, columns = part.mask.shape
+    mask = np.zeros((height, width), dtype=np.uint8, order="F")
+    mask[top : top + rows, left : left + columns] = part.mask
+    return run_lengths.encode(mask)["counts"]
+
+
+def _decoded(runs: bytes, width: int, height: int) -> np.ndarray:
+    return run_lengths.decode(_coded(runs, width, height)).view(bool)
+
+
+def _coded(counts: Any, width: int, height: int) -> dict[str, Any]:
+    return {"size": [height, width], "counts": counts}
