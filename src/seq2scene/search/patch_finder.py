@@ -100,7 +100,7 @@ class PatchFinder:
 
     classes: (A,) int64 class numbers of the patches. vectors: (A, D) float32, appearances of unit length, or
     ``box_vectors``. photos: (A,) int64, from 0 on, which photo each comes from. kind: ``exact``, or
-    ``approximate``, which looks at part of a class of more than a few thousand patches and takes a tenth of
+    ``approximate``, which looks at part of a class of more than a few thousand patches and takes a third of
     the time. repeat: whether a scene may have a patch twice, as in the paper.
 
     Raises UserError for an unknown kind.
@@ -205,7 +205,7 @@ def _require_kind(kind: str) -> str:
 
 
 def _follow_torch() -> None:
-    """faiss has an OpenMP of its own: without this each rank would take all cores."""
+    """faiss may have an OpenMP of its own (where it is imported before torch), which would take all cores."""
     faiss.omp_set_num_threads(torch.get_num_threads())
 
 
@@ -234,8 +234,8 @@ def _index(vectors: Tensor, kind: Kind) -> Any:
 def _rounding(vectors: Tensor, least: Tensor) -> Tensor:
     """How far faiss may be off in the squared distance of a patch that is no farther than ``least``.
 
-    It takes |q|^2 - 2 q v + |v|^2 in single precision, of which the last bits are lost, where |v| is at most
-    |q| + |q - v|: the usual bound of a sum of products.
+    Of many queries at once it takes |q|^2 - 2 q v + |v|^2 in single precision and loses the last bits; |v| is
+    at most |q| + |q - v|, and the usual bound of a sum of products holds.
     """
     size = 2 * vectors.double().norm(dim=1) + least.sqrt()
     return (vectors.shape[1] + 3) * torch.finfo(torch.float32).eps * size.square()
