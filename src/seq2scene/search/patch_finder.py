@@ -26,6 +26,7 @@ PATCHES = "patches.pt"
 SMALL = 4096  # patches; a smaller class is searched exactly at once
 PROBED = 32  # cells of an approximate index that a query looks into at first
 NEIGHBOURS = 16  # asked for at first, beside those that are used already
+AT_ONCE = 2**17  # vectors that are compared in double precision: what memory bears
 
 
 def box_vectors(boxes: Tensor) -> Tensor:
@@ -74,25 +75,23 @@ class Shelf:
         any other is away at least, as faiss says, infinite (taken on trust) where the index is approximate;
         whether these are all patches of the shelf.
         """
-        k = min(effort * neighbours, len(self.numbers))
+        k, size = min(effort * neighbours, len(self.numbers)), len(self.numbers)
         if not isinstance(self.index, faiss.IndexIVF):
-            distances, places = self.index.search(vectors.numpy(), k)
-            return (
-                torch.from_numpy(places),
-                torch.from_numpy(distances)[:, -1].double(),
-                k == len(self.numbers),
-            )
+            distances, places = map(torch.from_numpy, self.index.search(vectors.numpy(), k))
+            return places, distances[:, -1].double(), k == size
         probed = min(effort * PROBED, self.index.nlist)
         _, places = self.index.search(vectors.numpy(), k, params=faiss.SearchParametersIVF(nprobe=probed))
         trusted = torch.full((len(vectors),), torch.inf, dtype=torch.float64)
-        everything = k == len(self.numbers) and probed == self.index.nlist
-        return torch.from_numpy(places), trusted, everything
+        return torch.from_numpy(places), trusted, k == size and probed == self.index.nlist
 
     def _distances(self, vectors: Tensor, places: Tensor) -> Tensor:
         """Squared distances (n, k), in double precision: equal vectors are equally far."""
-        there = self.index.reconstruct_batch(places.clamp(min=0).flatten().numpy())
-        there = torch.from_numpy(there).view(*places.shape, -1)
-        return (vectors.unsqueeze(1).double() - there).square().sum(2)
+        rows = max(AT_ONCE // places.shape[1], 1)
+        parts = []
+        for wanted, near in zip(vectors.double().split(rows), places.clamp(min=0).split(rows), strict=True):
+            there = torch.from_numpy(self.index.reconstruct_batch(near.flatten().numpy()))
+            parts.append((wanted.unsqueeze(1) - there.view(*near.shape, -1)).square().sum(2))
+        return torch.cat(parts)
 
 
 class PatchFinder:
@@ -181,21 +180,20 @@ def stored_finder(
         return PatchFinder(classes, vectors, photos, kind, repeat)
     folder = Path(cache) / "patch_finders"
     place = folder / _key(classes, vectors, photos)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if place.is_dir():
-                return PatchFinder.load(place, repeat)
-            for draft in folder.glob("*.draft"):  # of work that was broken off
-                shutil.rmtree(draft)
-            finder = PatchFinder(classes, vectors, photos, kind, repeat)
-            draft = place.with_suffix(".draft")
-            finder.save(draft)
-            os.replace(draft, place)
-            return finder
-    except OSError as error:
-        raise UserError(f"the cache {cache} cannot be written ({error}): set data.cache") from error
+    if not place.is_dir():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with (folder / "lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                for draft in folder.glob("*.draft"):  # of work that was broken off
+                    shutil.rmtree(draft)
+                if not place.is_dir():  # no other process built it while this one waited
+                    draft = place.with_suffix(".draft")
+                    PatchFinder(classes, vectors, photos, kind).save(draft)
+                    os.replace(draft, place)
+        except OSError as error:
+            raise UserError(f"the cache {cache} cannot be written ({error}): set data.cache") from error
+    return PatchFinder.load(place, repeat)
 
 
 def _require_kind(kind: str) -> str:
