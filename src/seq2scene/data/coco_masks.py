@@ -1,4 +1,4 @@
-"""What COCO's photos are made of, for the composites of Text2Scene (Tan et al. 2019): things (Lin et al. 2014)
+"""What COCO's photos are made of, for composites as in Text2Scene (Tan et al. 2019): things (Lin et al. 2014)
 and regions of stuff (Caesar et al. 2018), each with its mask.
 
 Masks are kept as COCO's compressed run lengths, down the columns, and become pixels one at a time.
@@ -13,6 +13,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from PIL import Image
 from pycocotools import mask as run_lengths
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from scipy import ndimage
 
 from seq2scene.data.coco import Images, Instances, Licenses, inside, read_instances, read_segments
@@ -26,7 +28,7 @@ SLACK = 0.1  # how far a polygon may lie beyond its image's edge, as a share of 
 
 @dataclass(frozen=True)
 class Tally:
-    """What was left out on the way. images: so many were read; without_stuff: so many have no stuff annotated.
+    """What was left out on the way. images: so many were read; without_stuff: of so many no stuff is known.
 
     empty: annotations without a pixel, or of stuff with none left when opened. doubles, small: pieces. bare:
     images without a piece. crowded: images with more pieces than wanted, left out or cut short.
@@ -68,13 +70,15 @@ class Pieces:
 
 
 class Part(NamedTuple):
-    """A piece that may be left out. mask: run lengths, or pixels (height, width) bool of its box."""
+    """A piece that may be left out. mask: run lengths, or the labels (height, width) of the pixels of its box
+    and which of them is its own.
+    """
 
     name: str
     category: int
     box: tuple[float, float, float, float]
     area: int
-    mask: bytes | np.ndarray
+    mask: bytes | tuple[np.ndarray, int]
 
 
 class Region(NamedTuple):
@@ -132,8 +136,8 @@ def read_pieces(
     places = _chosen(only, images, path)
     tally = dict.fromkeys(Tally.__dataclass_fields__, 0)
     tally |= {"images": len(places), "without_stuff": int((counts[places] == 0).sum())}
-    kept: list[tuple[int, Part, bytes]] = []
-    for place in places.tolist():
+    kept: list[tuple[int, Part]] = []
+    for place in shown(places.tolist(), f"pieces of {name}"):
         size = images.sizes[place]
         parts = [*_things(found, place, path), *_parts(regions(place), things)]
         full = [part for part in parts if part.area]
@@ -148,10 +152,10 @@ def read_pieces(
         if max_objects is not None and len(order) > max_objects:
             tally["crowded"] += 1
             order = order[: max_objects if crowded == "cut" else 0]
-        kept += [(place, full[number], _encoded(full[number], *size)) for number in order.tolist()]
+        kept += [(place, _encoded(full[number], *size)) for number in order.tolist()]
 
-    category, boxes, areas = _columns([part for _, part, _ in kept])
-    used, image = np.unique(np.array([place for place, _, _ in kept], dtype=np.int64), return_inverse=True)
+    category, boxes, areas = _columns([part for _, part in kept])
+    used, image = np.unique(np.array([place for place, _ in kept], dtype=np.int64), return_inverse=True)
     return Pieces(
         images=Images(images.ids[used], images.sizes[used], [images.files[place] for place in used]),
         licenses=Licenses([found.licenses.of_images[place] for place in used], found.licenses.terms),
@@ -159,12 +163,19 @@ def read_pieces(
         category=category,
         boxes=boxes,
         areas=areas,
-        runs=[runs for _, _, runs in kept],
-        ids=[part.name for _, part, _ in kept],
+        runs=[part.mask for _, part in kept],
+        ids=[part.name for _, part in kept],
         names=found.names + names,
         things=things,
         tally=Tally(**tally),
     )
+
+
+def shown(images: Sequence[int], what: str) -> Iterator[int]:
+    """The images, one after another, with a progress bar."""
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        yield from progress.track(images, description=what)
 
 
 def mask_of(pieces: Pieces, number: int) -> np.ndarray:
@@ -229,8 +240,8 @@ def _things(found: Instances, place: int, path: Path) -> Iterator[Part]:
         number = int(found.ids[row])
         if min(box[2:]) <= 0:
             raise UserError(
-                f"{path}: annotation {number}: its bbox {found.boxes[row].tolist()} lies outside of the image, "
-                f"which has {width} x {height} pixels"
+                f"{path}: annotation {number}: its bbox {found.boxes[row].tolist()} lies outside of an image "
+                f"of {width} x {height} pixels"
             )
         runs = checked_runs(found.segmentations[row], width, height, f"{path}: annotation {number}")
         area = int(run_lengths.area(_coded(runs, width, height)))
@@ -250,7 +261,7 @@ def _parts(regions: Iterable[Region], things: int) -> Iterator[Part]:
         areas = np.bincount(labels.ravel(), minlength=count + 1)[1:].tolist()
         for k, (area, (y, x)) in enumerate(zip(areas, ndimage.find_objects(labels), strict=True), start=1):
             box = (left + x.start, top + y.start, x.stop - x.start, y.stop - y.start)
-            yield Part(f"{number:012}_{k:05}", things + category, box, area, labels[y, x] == k)
+            yield Part(f"{number:012}_{k:05}", things + category, box, area, (labels[y, x], k))
         if not count:
             yield Part(f"{number:012}", things + category, (0, 0, 0, 0), 0, b"")
 
@@ -336,8 +347,8 @@ def _segment_map(path: Path, size: np.ndarray, hint: str) -> np.ndarray:
 def _classes(
     ids: Sequence[int], supercategories: Sequence[str], is_stuff: Sequence[bool], path: Path
 ) -> tuple[tuple[str, ...], np.ndarray]:
-    """The super-categories of stuff, in the order of the numbers of their first categories, and of each of the
-    categories (C,) the place of its own among them, or -1.
+    """The super-categories of stuff, in the order of their first categories' numbers, and of each category
+    (C,) the place of its own among them, or -1.
     """
     kinds = sorted(kind[:2] for kind in zip(ids, supercategories, is_stuff, strict=True) if kind[2])
     for number, own in kinds:
@@ -438,15 +449,15 @@ def unpacked(counts: bytes) -> np.ndarray | None:
     return values
 
 
-def _encoded(part: Part, width: int, height: int) -> bytes:
-    """The run lengths of a part in its image."""
+def _encoded(part: Part, width: int, height: int) -> Part:
+    """A part with its mask as run lengths in its image."""
     if isinstance(part.mask, bytes):
-        return part.mask
-    left, top, *_ = part.box
-    rows, columns = part.mask.shape
+        return part
+    labels, own = part.mask
+    left, top, columns, rows = part.box
     mask = np.zeros((height, width), dtype=np.uint8, order="F")
-    mask[top : top + rows, left : left + columns] = part.mask
-    return run_lengths.encode(mask)["counts"]
+    mask[top : top + rows, left : left + columns] = labels == own
+    return part._replace(mask=run_lengths.encode(mask)["counts"])
 
 
 def _decoded(runs: bytes, width: int, height: int) -> np.ndarray:
