@@ -1,13 +1,14 @@
 """COCO's annotation files: what is read of small ones and of the published ones, and what is refused."""
 
 import json
+from array import array
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
 
 import pytest
 
-from seq2scene.data.coco import ARCHIVE, read_captions, read_instances
+from seq2scene.data.coco import ARCHIVE, Licenses, read_captions, read_instances, read_segments
 from seq2scene.errors import UserError
 
 IMAGES = [
@@ -51,6 +52,70 @@ def test_objects_stand_by_image_and_crowds_are_left_out(tmp_path) -> None:
     assert [found.names[category] for category in found.category] == ["dog", "car", "dog"]
     assert (found.category_ids, found.supercategories) == ((18, 3), ("animal", "vehicle"))
     assert found.boxes.tolist() == [[5, 6, 7, 8], [1, 2, 3.5, 4], [0, 0, 2, 2]]
+
+
+def test_segmentations_are_kept_as_plain_memory_and_only_where_asked_for(tmp_path) -> None:
+    forms = (
+        [[1, 2, 3.5, 4]],
+        {"size": [2, 2], "counts": "04"},
+        {"size": [2, 2], "counts": [0, 4]},
+        [[1, "2"]],
+    )
+    boxes = [box(k, 4, 3, [1, 2, 3, 4], segmentation=form) for k, form in enumerate(forms)]
+    path = write(tmp_path / "a/instances.json", instances(*boxes, box(8, 4, 3, [1, 2, 3, 4])))
+    assert read_instances(path, segmentations=True).segmentations == [
+        [array("d", [1, 2, 3.5, 4])],
+        {"size": [2, 2], "counts": b"04"},
+        {"size": [2, 2], "counts": array("q", [0, 4])},
+        [[1, "2"]],
+        None,
+    ]
+    assert read_instances(path).segmentations == []
+
+
+def test_licences_stand_by_image(tmp_path) -> None:
+    photos = [{**IMAGES[0], "license": 3}, *IMAGES[1:]]
+    path = write(tmp_path / "a/instances.json", instances(images=photos, licenses=[{"id": 3, "name": "BY"}]))
+    assert read_instances(path).licenses == Licenses([None, None, 3], {3: ("BY", None)})
+
+
+SEGMENTS = [
+    {"image_id": 9, "file_name": "9.png", "segments_info": [{"id": 70, "category_id": 3}]},
+    {
+        "image_id": 4,
+        "file_name": "4.png",
+        "segments_info": [{"id": 8, "category_id": 18}, {"id": 9, "category_id": 3, "iscrowd": 1}],
+    },
+]
+
+
+def panoptic(*annotations: dict[str, Any]) -> dict[str, Any]:
+    categories = [{**entry, "isthing": entry["id"] == 3} for entry in CATEGORIES]
+    return {"images": IMAGES, "categories": categories, "annotations": list(annotations)}
+
+
+def test_segments_stand_by_image_and_crowds_are_left_out(tmp_path) -> None:
+    found = read_segments(write(tmp_path / "a/panoptic.json", panoptic(*SEGMENTS)))
+    assert (found.ids.tolist(), found.image.tolist(), found.category.tolist()) == ([8, 70], [0, 2], [0, 1])
+    assert found.files == ["4.png", None, "9.png"] and found.is_thing == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason"),
+    [
+        ({**SEGMENTS[0], "segments_info": [{"id": 1, "category_id": 5}]}, "there is no such category_id: 5"),
+        ({**SEGMENTS[0], "segments_info": [{"id": 1}]}, r'entry 0 of "segments_info" has no category_id'),
+        ({**SEGMENTS[0], "segments_info": None}, "image 9 has no list of segments_info"),
+        (SEGMENTS[1], "image 4 has a second map"),
+        ({"image_id": 9}, r'entry 0 of "annotations" has no file_name'),
+    ],
+    ids=["category", "field", "list", "second", "file"],
+)
+def test_what_is_wrong_with_segments_is_said(tmp_path, entry, reason) -> None:
+    annotations = [entry, SEGMENTS[1]] if entry is SEGMENTS[1] else [entry]
+    path = write(tmp_path / "a/panoptic.json", panoptic(*annotations))
+    with pytest.raises(UserError, match=f"panoptic.json.*{reason}"):
+        read_segments(path)
 
 
 def test_captions_stand_by_image_in_the_order_of_the_file(tmp_path) -> None:

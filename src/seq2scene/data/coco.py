@@ -189,7 +189,7 @@ def without_segmentation(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def compact(entry: dict[str, Any]) -> dict[str, Any]:
-    """An entry with its segmentation as ``Instances`` holds it, a tenth of what lists of numbers take; what
+    """An entry with its segmentation as ``Instances`` holds it, a quarter of what lists of numbers take; what
     is none stays as it is, for whoever knows the annotation to refuse.
     """
     counts, polygons = entry.get("counts"), entry.get("segmentation")
