@@ -172,9 +172,18 @@ def read_files(data: dict[str, Any]) -> set[str]:
 @pytest.mark.parametrize("data", options("prepare"))
 def test_what_is_fetched_is_all_that_is_read(composed, data: str) -> None:
     config = composed(f"data={data}", job="prepare")
-    if config["prepare"]["files"] and "tests" in config["data"]:
-        assert read_files(config["data"]) <= config["prepare"]["files"].keys()
+    files, archives = config["prepare"]["files"], config["prepare"].get("unpack", {})
+    if files and "tests" in config["data"] and not archives:
+        assert read_files(config["data"]) <= files.keys()
+    assert archives.keys() <= files.keys()
+    if files:
         assert config["data"]["fetch"].removeprefix("python src/prepare.py data=") in options("prepare")
+
+
+def test_photos_are_unpacked_to_where_they_are_read(composed) -> None:
+    config = composed("data=coco_captions", job="prepare")
+    folders = {name for name in read_files(config["data"]) if not name.endswith(".json")}
+    assert {wanted["to"] for wanted in config["prepare"]["unpack"].values()} == folders
 
 
 @pytest.mark.parametrize("data", ["iwslt14", "iwslt15", "wmt14", "wmt15", "wmt14_en_fr"])

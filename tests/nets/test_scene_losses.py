@@ -1,5 +1,6 @@
 """What is minimised: -log p of every field that is real, at the true cell, and of nothing else."""
 
+from dataclasses import replace
 from math import log
 
 import pytest
@@ -38,6 +39,7 @@ def taught(objects: Objects, certain: float = 0.0) -> Taught:
             name: logits(objects.attributes[name][present], head.classes)
             for name, head in SCHEMA.heads.items()
         },
+        appearances=torch.zeros(int(present.sum()), 0),
         what=None,
         where=None,
     )
@@ -73,7 +75,7 @@ def test_what_the_model_says_of_the_pose_of_a_toy_is_not_heard() -> None:
     toys = objects.classes[objects.present] != CHILD
     assert toys.any()
     loud = said.attributes["pose"] + 9 * torch.randn(len(toys), 2) * toys.unsqueeze(1)
-    changed = Taught(said.objects, said.places, {**said.attributes, "pose": loud}, None, None)
+    changed = replace(said, attributes={**said.attributes, "pose": loud})
     ours, theirs = (fields(one, objects, SCHEMA)["pose"].nll for one in (said, changed))
     assert torch.equal(ours, theirs)
 

@@ -10,7 +10,9 @@ from zipfile import ZipFile
 
 import pytest
 
-from seq2scene.data.downloads import DataFile
+from captioned_photos import write_coco
+from seq2scene.data.caption_files import read_coco
+from seq2scene.data.downloads import DataFile, bytes_to_come
 from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.errors import UserError
 from seq2scene.running.preparing import catalogue, prepare
@@ -67,6 +69,14 @@ def test_a_recipe_is_a_list_of_files_at_its_base_or_at_a_mirror():
         DataFile("https://example.org/data/raw/b.gz", "b.gz", sha256="0" * 64, size=3),
     ]
     assert catalogue(RECIPE, "http://localhost:8000/m")[0].url == "http://localhost:8000/m/tok/a"
+
+
+def test_what_is_to_come_is_what_is_not_there_yet(tmp_path):
+    names = {"whole": 5, "begun": 7, "missing": 11, "unknown": None}
+    files = [DataFile("https://example.org/" + name, name, size=size) for name, size in names.items()]
+    (tmp_path / "whole").write_bytes(b"12345")
+    (tmp_path / "begun.part").write_bytes(b"123")
+    assert bytes_to_come(files, tmp_path) == 4 + 11
 
 
 def test_a_mirror_that_is_no_address_is_refused():
@@ -130,6 +140,44 @@ def test_scenes_are_fetched_unpacked_read_and_counted(tmp_path, scenes):
     assert "1 unpacked, 130 already there" in run.stdout
     assert run.returncode == 2 and "Traceback" not in run.stderr
     assert f"error: {folder} holds 10 scenes, not 10,020" in run.stderr
+
+
+@pytest.fixture
+def photos(published, tmp_path) -> dict:
+    """A recipe of photos and captions, and archives of a few, as COCO publishes them."""
+    write_coco(tmp_path / "coco")
+    sources = {
+        "annotations_trainval2017.zip": "annotations",
+        "train2017.zip": "images/train2017",
+        "val2017.zip": "images/val2017",
+    }
+    files = {}
+    for name, source in sources.items():
+        with ZipFile(tmp_path / "published" / name, "w") as archive:
+            for path in sorted((tmp_path / "coco" / source).iterdir()):
+                archive.write(path, f"{Path(source).name}/{path.name}")
+        files[name] = {"from": name, "size": (tmp_path / "published" / name).stat().st_size}
+    archives = {f"{split}2017.zip": {"to": f"images/{split}2017", "files": 4} for split in ("train", "val")}
+    return {"base": published, "files": files, "unpack": archives}
+
+
+def test_photos_are_fetched_once_their_size_is_said_and_counted(tmp_path, photos, capsys):
+    root = tmp_path / "data"
+    config = {"data": {"root": str(root)}, "prepare": photos}
+    prepare(config, "coco", [])
+    first, *said = capsys.readouterr().out.splitlines()
+    assert first == f"coco: 0 MB to fetch into {root}"
+    assert said[1:] == [
+        f"coco: 4 files of {s}2017.zip: 4 unpacked, 0 already there" for s in ("train", "val")
+    ]
+    told = read_coco(root / "annotations/captions_train2017.json", root / "images/train2017")
+    assert len(told) == 4 and all(photo.is_file() for photo in told.photos)
+
+    prepare(config, "coco", [])  # nothing is left to fetch
+    assert capsys.readouterr().out.startswith(f"coco: 3 files in {root}: 0 fetched, 3 already there")
+    photos["unpack"]["val2017.zip"]["files"] = 5000
+    with pytest.raises(UserError, match=r"val2017\.zip holds 4 files, not 5,000"):
+        prepare(config, "coco", [])
 
 
 def test_a_page_in_place_of_an_archive_is_refused_with_what_to_do(tmp_path, published):

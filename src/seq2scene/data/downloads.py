@@ -89,6 +89,22 @@ def fetch_all(files: Sequence[DataFile], root: Path, attempts: int = 4, pause: f
     return report
 
 
+def bytes_to_come(files: Sequence[DataFile], root: Path) -> int:
+    """How much ``fetch_all`` has to fetch, of those missing files whose size was published."""
+    left = 0
+    for file in files:
+        place = root / file.path
+        if file.size is not None and not place.exists():
+            part = _part(place)
+            left += file.size - (part.stat().st_size if part.exists() else 0)
+    return left
+
+
+def _part(place: Path) -> Path:
+    """Where a file lies while it is fetched."""
+    return place.with_name(place.name + ".part")
+
+
 def _bring(file: DataFile, root: Path, attempts: int, pause: float, report: Report, bar: "_Bar") -> None:
     place = root / file.path
     was_there = place.exists()
@@ -130,7 +146,7 @@ def _failure(file: DataFile, root: Path, reason: str) -> UserError:
 
 def _attempt(file: DataFile, root: Path, bar: "_Bar") -> None:
     place = root / file.path
-    part = place.with_name(place.name + ".part")
+    part = _part(place)
     continued = part.exists()
     try:
         _download(file.url, part, bar)

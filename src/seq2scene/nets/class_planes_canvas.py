@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seq2scene.scenes.objects import Objects
+from seq2scene.scenes.pasting import Patches, Photos
 from seq2scene.scenes.schema import Schema
 
 
@@ -46,12 +47,12 @@ class ClassPlanesCanvas(nn.Module):
         """Empty canvases (B, classes, side, side) for the B scenes of states (B, ...)."""
         return memory_states.new_zeros(len(memory_states), self.schema.classes, self.side, self.side)
 
-    def place(self, canvas: Tensor, objects: Objects) -> Tensor:
+    def place(self, canvas: Tensor, objects: Objects, patches: Patches | None = None) -> Tensor:
         """The canvases (N, ...) with one object more on each, T = 1; none where it is not present."""
         planes, boxes = self._drawn(objects, canvas.dtype)
         return torch.maximum(canvas, planes[:, 0, :, None, None] * boxes)
 
-    def prefixes(self, objects: Objects) -> Tensor:
+    def prefixes(self, objects: Objects, photos: Photos | None = None) -> Tensor:
         """The canvases (B, T, ...) that are seen before each of the T steps of teacher forcing."""
         planes, boxes = self._drawn(objects, next(self.parameters()).dtype)
         steps = planes.shape[1]

@@ -29,9 +29,9 @@ class ColourCanvas(nn.Module):
     scene, the caller finds a patch for the object just placed, and ``place`` takes those ``Patches``.
 
     size: (columns, rows) of the features, resized from the network's own where it differs. pictures: what
-    other canvases paint with; not needed here. things: so many classes are things, the others stuff. stuff:
-    what it does to things while the net is taught; ``behind``: it fills free pixels alone, as it does in
-    generation; ``over``: it covers them, as in the authors' code. aspect: of pasted patches, see ``paste``.
+    other canvases paint with; not needed here. stuff: what it does to things while the net is taught;
+    ``behind``: it fills free pixels alone, as it does in generation; ``over``: it covers them, as in the
+    authors' code. aspect: of pasted patches, see ``paste``.
     side: pixels, a multiple of 4. widths: of the three stages. shift, scale: planes hold (colour - shift) /
     scale; the authors' are 128 and 1.
 
@@ -43,7 +43,6 @@ class ColourCanvas(nn.Module):
         schema: Schema,
         size: tuple[int, int],
         pictures: dict[str, Tensor] | None = None,
-        things: int = 80,
         stuff: str = "behind",
         aspect: Aspect = "kept",
         side: int = 128,
@@ -58,7 +57,9 @@ class ColourCanvas(nn.Module):
                 raise UserError(f"canvas.{key}={chosen} is not a choice; choose {' or '.join(good)}")
         self.schema = schema
         self.size = size
-        self.first_stuff = FIRST_CLASS + things
+        if schema.things is None:
+            raise UserError("canvas: colour_planes shows photos, and this data has none; choose semantic")
+        self.first_stuff = FIRST_CLASS + schema.things
         self.stuff, self.aspect, self.side = stuff, aspect, side
         self.first = ClassColours(schema.classes, kernel=7, stride=2, shift=shift, scale=scale)
         blocks: list[nn.Module] = []
@@ -72,10 +73,11 @@ class ColourCanvas(nn.Module):
         return torch.zeros(len(memory_states), 4, self.side, self.side, device=memory_states.device)
 
     @torch.no_grad()
-    def place(self, canvas: Tensor, objects: Objects, patches: Patches) -> Tensor:
+    def place(self, canvas: Tensor, objects: Objects, patches: Patches | None = None) -> Tensor:
         """The canvases (N, ...) with one object more on each, T = 1, as its patch shows it; none where it is
         not present.
         """
+        assert patches is not None, "a decoder that writes photos needs its retrieval"
         boxes = self.schema.boxes(objects)[:, 0]
         shares = boxes / boxes.new_tensor(self.schema.canvas * 2)
         colours, mask = paste(patches, shares, (self.side, self.side), self.aspect)
@@ -86,11 +88,12 @@ class ColourCanvas(nn.Module):
         return torch.where(shown, object_alone, canvas)
 
     @torch.no_grad()
-    def prefixes(self, objects: Objects, photos: Photos) -> Tensor:
+    def prefixes(self, objects: Objects, photos: Photos | None = None) -> Tensor:
         """The canvases (B, T, 4, side, side) that are seen before each of the T steps of teacher forcing.
 
         photos: masks of T - 1 objects or T; pictures and masks of side x side pixels.
         """
+        assert photos is not None, "composites are learnt from photos"
         steps = objects.classes.shape[1]
         numbers = torch.arange(1, steps, dtype=torch.int32, device=objects.classes.device).view(1, -1, 1, 1)
         masks = photos.masks[:, : steps - 1] & objects.present[:, : steps - 1, None, None]
@@ -169,11 +172,15 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.first = nn.Conv2d(below, width, 3, stride, padding=1)
         self.second = nn.Conv2d(width, width, 3, padding=1)
+        self.stride = stride
         same = below == width and stride == 1
-        self.shortcut = nn.Identity() if same else nn.Conv2d(below, width, 1, stride, bias=False)
+        self.shortcut = nn.Identity() if same else nn.Conv2d(below, width, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return leaky(self.second(leaky(self.first(x))) + self.shortcut(x))
+        # Not by a stride of the 1 x 1 convolution: oneDNN 3.12's gradients of that corrupt memory on AVX2
+        # where channels come last and are not a multiple of 8.
+        kept = x[:, :, :: self.stride, :: self.stride]
+        return leaky(self.second(leaky(self.first(x))) + self.shortcut(kept))
 
 
 def leaky(x: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from seq2scene.nets.trunks import DEVIATION, MEAN, load_trunk
 from seq2scene.scenes.objects import Objects
+from seq2scene.scenes.pasting import Patches, Photos
 from seq2scene.scenes.schema import Schema
 from seq2scene.scenes.sprites import SpritePainter
 
@@ -55,11 +56,11 @@ class PictureCanvas(nn.Module):
         """Backgrounds (B, 3, side, side) for the B scenes of states (B, ...)."""
         return self.painter.blank(len(memory_states))
 
-    def place(self, canvas: Tensor, objects: Objects) -> Tensor:
+    def place(self, canvas: Tensor, objects: Objects, patches: Patches | None = None) -> Tensor:
         """The canvases (N, ...) with one object more on each, T = 1; none where it is not present."""
         return self.painter.place(canvas, objects)
 
-    def prefixes(self, objects: Objects) -> Tensor:
+    def prefixes(self, objects: Objects, photos: Photos | None = None) -> Tensor:
         """The canvases (B, T, ...) that are seen before each of the T steps of teacher forcing."""
         return self.painter.paint(objects.cut(objects.classes.shape[1] - 1))
 

@@ -11,6 +11,7 @@ It obeys the decoder contract, so that every search of ``seq2scene.search`` writ
 sentences: a step first places the object before, then scores the next.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -23,11 +24,16 @@ from seq2scene.nets.conv_gru import ConvGRU
 from seq2scene.nets.what import ObjectDecoder
 from seq2scene.nets.where import AttributeDecoder
 from seq2scene.scenes.objects import FIRST_CLASS, PAD, Objects
+from seq2scene.scenes.pasting import Patches, Photos
 from seq2scene.scenes.schema import Schema
+from seq2scene.sequences.batch import Sentences
 from seq2scene.sequences.memory import Memory
 
-# h (N, H, y, x), canvas (N, ...), context c (N, D) or None, standing (N, classes), whether a step was made
+# h (N, H, y, x), canvas (N, ...), context c (N, D) or None, standing (N, classes), patches used (N, steps)
 State = tuple
+# Objects (N, 1), the appearances (N, D) wished for, D = 0 without, and the patches used (N, steps) -> the
+# numbers (N,) of the patches found, -1 for none, and the patches.
+Retrieval = Callable[[Objects, Tensor, Tensor], tuple[Tensor, Patches]]
 
 
 @dataclass(frozen=True)
@@ -60,12 +66,14 @@ class Taught:
     these that place an object, scene by scene.
 
     objects: (F, classes) logits. places: (P, cells) logits. attributes: of each head (P, its classes) logits,
-    at the true cell. what, where: the attentions (B, T, W), None where there is none.
+    at the true cell. appearances: (P, D) there, of unit length, D = 0 without. what, where: the attentions
+    (B, T, W), None where there is none.
     """
 
     objects: Tensor
     places: Tensor
     attributes: dict[str, Tensor]
+    appearances: Tensor
     what: Tensor | None
     where: Tensor | None
 
@@ -80,6 +88,8 @@ class SceneDecoder(nn.Module):
     with a map of mean 1 instead of sum 1. class_weight_std: of the first weights of what reads the one-hot
     classes; None leaves PyTorch's. inventory: the object decoder is told what stands there
     (``ObjectDecoder``).
+
+    retrieval: where objects are patches of photos, what finds them; set it before a search.
 
     Raises UserError where the grid is not divisible by the stride.
     """
@@ -133,12 +143,14 @@ class SceneDecoder(nn.Module):
             attribute_attention,
             attention_size,
             tuple(widths),
+            0 if schema.appearance is None else schema.appearance.size,
             stride,
             batch_norm,
             spatial,
             rescale,
         )
 
+        self.retrieval: Retrieval | None = None
         if class_weight_std is not None:
             self._start_classes(class_weight_std)
 
@@ -165,10 +177,12 @@ class SceneDecoder(nn.Module):
 
     # Teacher forcing
 
-    def forward(self, memory: SceneMemory, objects: Objects) -> Taught:
-        """All steps of the true scenes at once; only the recurrence loops. objects: ended by EOS."""
+    def forward(self, memory: SceneMemory, objects: Objects, photos: Photos | None = None) -> Taught:
+        """All steps of the true scenes at once; only the recurrence loops. objects: ended by EOS. photos:
+        what they were cut out of, for a canvas that shows it.
+        """
         real, present = objects.classes != PAD, objects.present
-        canvases = self.canvas.prefixes(objects)
+        canvases = self.canvas.prefixes(objects, photos)
         frames = self.canvas(canvases.flatten(0, 1)).unflatten(0, real.shape)
         h = self.recurrence(frames, self._first(memory))  # (B, T, H, y, x)
         looked = self.what.pool(h[real])
@@ -180,67 +194,83 @@ class SceneDecoder(nn.Module):
             pooled.flatten(0, 1), previous.flatten(), standing.flatten(0, 1), memory.what
         )
         read, where = self.where.read(objects.classes.flatten(), context, memory.where)
-        places, attributes = self.where(
+        places, *at_cells = self.where(
             h[present], objects.classes[present], read.unflatten(0, real.shape)[present]
         )
+        attributes, appearances = self._at(self.schema.cells(objects)[present], *at_cells)
         return Taught(
             objects=self.what.output(features.unflatten(0, real.shape)[real]),
             places=places,
-            attributes=self._attributes(attributes, self.schema.cells(objects)[present]),
+            attributes=attributes,
+            appearances=appearances,
             what=None if what is None else what.unflatten(0, real.shape),
             where=None if where is None else where.unflatten(0, real.shape),
         )
 
-    def _attributes(self, maps: Tensor, cells: Tensor) -> dict[str, Tensor]:
-        """Logits of all attributes (N, K, y, x), cells (N,) of the grid -> of each head (N, its classes)."""
+    def _at(self, cells: Tensor, attributes: Tensor, appearances: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """What the maps (N, K, y, x) and (N, D, y, x) say at cells (N,) of the grid: the logits of each head
+        (N, its classes), appearances (N, D) of unit length.
+        """
         grid, (columns, _) = self.schema.grid, self.size
         stride = grid.columns // columns
         around = cells // grid.columns // stride * columns + cells % grid.columns // stride
-        logits = maps.flatten(2).gather(2, around.view(-1, 1, 1).expand(-1, maps.shape[1], 1)).squeeze(2)
+        logits, vectors = (
+            maps.flatten(2).gather(2, around.view(-1, 1, 1).expand(-1, maps.shape[1], 1)).squeeze(2)
+            for maps in (attributes, appearances)
+        )
         sizes = [head.classes for head in self.schema.heads.values()]
-        return dict(zip(self.schema.heads, logits.split(sizes, dim=1), strict=True))
+        by_head = dict(zip(self.schema.heads, logits.split(sizes, dim=1), strict=True))
+        return by_head, F.normalize(vectors.float(), dim=1)
 
     # The decoder contract
 
     def start(self, memory: SceneMemory) -> State:
         """The state before the first step, one row per scene."""
         h, canvas = self._first(memory), self.canvas.blank(memory.what.states)
-        return h, canvas, None, h.new_zeros(len(h), self.schema.classes), False
+        used = torch.zeros(len(h), 0, dtype=torch.int64, device=h.device)
+        return h, canvas, None, h.new_zeros(len(h), self.schema.classes), used
 
     def step(self, previous: Tensor, state: State, memory: SceneMemory) -> tuple[Tensor, State, Tensor]:
         """Places ``previous`` (N,), which is SOS in the first step, and looks again: features, the new state,
-        and notes of both (N, 2 W + 2 + heads), which ``read_notes`` reads.
+        and notes of both (N, 2 W + 3 + heads), which ``read_notes`` reads.
         """
-        h, canvas, context, standing, begun = state
+        h, canvas, context, standing, used = state
+        begun = bool(used.shape[1])
         standing = standing + F.one_hot(previous, self.schema.classes)
+        patch = torch.full_like(previous, -1)
         if begun:
-            placed, where = self._place(previous, h, context, memory.where)
-            canvas = self.canvas.place(canvas, placed)
+            placed, appearances, where = self._place(previous, h, context, memory.where)
+            patches = None
+            if self.retrieval is not None:
+                patch, patches = self.retrieval(placed, appearances, used)
+            canvas = self.canvas.place(canvas, placed, patches)
         else:
             placed, where = self._nothing(previous), None
+        used = torch.cat([used, patch.unsqueeze(1)], dim=1)
         inputs = self.recurrence.inputs(self.canvas(canvas))
         h = self.recurrence.step(inputs, h)
         features, context, what = self.what(self.what.pool(h), previous, standing, memory.what)
         blank = features.new_zeros(len(previous), memory.what.mask.shape[1])
         attended = [blank if weights is None else weights for weights in (what, where)]
-        values = [*placed.places.unbind(2), *placed.attributes.values()]  # each (N, 1)
+        values = [*placed.places.unbind(2), patch.unsqueeze(1), *placed.attributes.values()]  # each (N, 1)
         notes = torch.cat([part.float() for part in (*attended, *values)], dim=1)
-        return features, (h, canvas, context, standing, True), notes
+        return features, (h, canvas, context, standing, used), notes
 
     def output(self, features: Tensor) -> Tensor:
         return self.what.output(features)
 
     def _place(
         self, chosen: Tensor, h: Tensor, context: Tensor | None, memory: Memory
-    ) -> tuple[Objects, Tensor | None]:
-        """The likeliest place of each chosen object (N,) and the likeliest attributes there, T = 1."""
+    ) -> tuple[Objects, Tensor, Tensor | None]:
+        """The likeliest place of each chosen object (N,), the likeliest attributes there, T = 1, and the
+        appearance (N, D); and what of the words was looked at.
+        """
         read, weights = self.where.read(chosen, context, memory)
-        places, attributes = self.where(h, chosen, read)
+        places, *at_cells = self.where(h, chosen, read)
         cells = places.argmax(dim=1)
-        logits = self._attributes(attributes, cells)
-        return self._objects(
-            chosen, cells, {name: one.argmax(dim=1) for name, one in logits.items()}
-        ), weights
+        logits, appearances = self._at(cells, *at_cells)
+        likeliest = {name: one.argmax(dim=1) for name, one in logits.items()}
+        return self._objects(chosen, cells, likeliest), appearances, weights
 
     def _nothing(self, chosen: Tensor) -> Objects:
         return self._objects(chosen, torch.zeros_like(chosen), dict.fromkeys(self.schema.heads, 0 * chosen))
@@ -260,13 +290,15 @@ class SceneDecoder(nn.Module):
         (B, T) and the attentions over words while each was chosen and placed, (B, T, W) each.
         """
         heads = len(self.schema.heads)
-        width = (notes.shape[2] - 2 - heads) // 2
+        width = (notes.shape[2] - 3 - heads) // 2
         later = torch.cat([notes[:, 1:], torch.zeros_like(notes[:, :1])], dim=1)  # placed a step later
         what, (where, values) = notes[:, :, :width], later[:, :, width:].tensor_split([width], dim=2)
         present = classes >= FIRST_CLASS
-        attributes = (values[:, :, 2:].round().long() * present.unsqueeze(2)).unbind(2)
+        patches, *attributes = values[:, :, 2:].round().long().unbind(2)
+        attributes = dict(zip(self.schema.heads, (one * present for one in attributes), strict=True))
         places = values[:, :, :2] * present.unsqueeze(2)
-        return Objects(classes, places, dict(zip(self.schema.heads, attributes, strict=True))), what, where
+        patches = None if self.retrieval is None else patches.where(present, -1)
+        return Objects(classes, places, attributes, patches=patches), what, where
 
 
 def map_size(schema: Schema, stride: int) -> tuple[int, int]:
@@ -288,9 +320,9 @@ class SceneNet(nn.Module):
         self.encoder = encoder
         self.decoder = decoder
 
-    def encode(self, texts) -> SceneMemory:
+    def encode(self, texts: Sentences) -> SceneMemory:
         """All the decoder will ever ask of the text, made once."""
         return self.decoder.memory(*self.encoder(texts))
 
-    def forward(self, texts, objects: Objects) -> Taught:
-        return self.decoder(self.encode(texts), objects)
+    def forward(self, texts: Sentences, objects: Objects, photos: Photos | None = None) -> Taught:
+        return self.decoder(self.encode(texts), objects, photos)

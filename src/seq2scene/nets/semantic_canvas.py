@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seq2scene.scenes.objects import Objects
+from seq2scene.scenes.pasting import Patches, Photos
 from seq2scene.scenes.schema import Schema
 
 
@@ -52,11 +53,11 @@ class SemanticCanvas(nn.Module):
         """Empty canvases (B, ink, rows, columns) for the B scenes of states (B, ...)."""
         return memory_states.new_zeros(len(memory_states), self.ink, self.size[1], self.size[0])
 
-    def place(self, canvas: Tensor, objects: Objects) -> Tensor:
+    def place(self, canvas: Tensor, objects: Objects, patches: Patches | None = None) -> Tensor:
         """The canvases (N, ...) with one object more on each, T = 1; none where it is not present."""
         return canvas + self._drawn(objects).squeeze(1)
 
-    def prefixes(self, objects: Objects) -> Tensor:
+    def prefixes(self, objects: Objects, photos: Photos | None = None) -> Tensor:
         """The canvases (B, T, ...) that are seen before each of the T steps of teacher forcing."""
         drawn = self._drawn(objects)
         return drawn.cumsum(dim=1) - drawn

@@ -19,7 +19,8 @@ class AttributeDecoder(nn.Module):
     convolutions of [that; onehot(o_t); c'] give the maps. Without an attention of its own c' is c_t, what the
     object decoder read, if that read anything.
 
-    attributes: logits of all attributes together. stride: the places are so many times finer than h_t in
+    attributes: logits of all attributes together. appearance: size of the vectors that say how an object
+    would look; 0: none. stride: the places are so many times finer than h_t in
     each direction, by sub-pixel convolution (Shi et al. 2016); those within a cell of h_t share its
     attributes. rescale: the map that reweights h_t has mean 1; in the paper it sums to 1, so that h_t shrinks
     by the number of cells.
@@ -35,6 +36,7 @@ class AttributeDecoder(nn.Module):
         attention: nn.Module | None,
         attention_size: int = 256,
         widths: tuple[int, ...] = (512, 256, 256),
+        appearance: int = 0,
         stride: int = 1,
         batch_norm: bool = True,
         spatial: bool = True,
@@ -64,7 +66,9 @@ class AttributeDecoder(nn.Module):
         self.places = nn.Sequential(
             nn.Conv2d(widths[-1], stride**2, 3, padding=1), nn.PixelShuffle(stride), nn.Flatten()
         )
-        self.attributes = nn.Conv2d(widths[-1], attributes, 3, padding=1) if attributes else None
+        self.attributes, self.appearance = (
+            nn.Conv2d(widths[-1], size, 3, padding=1) if size else None for size in (attributes, appearance)
+        )
 
     @staticmethod
     def query_size(classes: int, context_size: int) -> int:
@@ -81,9 +85,10 @@ class AttributeDecoder(nn.Module):
         query = onehot if context is None else torch.cat([onehot, context.to(onehot.dtype)], dim=1)
         return ask(self.attention, query, memory)
 
-    def forward(self, maps: Tensor, chosen: Tensor, read: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, maps: Tensor, chosen: Tensor, read: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """maps h_t (N, H, y, x), chosen (N,) objects, c' (N, D) -> logits of the places (N, cells of the
-        grid) and of the attributes (N, attributes, y, x).
+        grid) and of the attributes (N, attributes, y, x), and appearances (N, appearance, y, x), of any
+        length.
         """
         read = read.to(maps.dtype)
         if self.look is not None:
@@ -95,4 +100,5 @@ class AttributeDecoder(nn.Module):
             maps = maps * shares.view_as(scores).to(maps.dtype)
         planes = torch.cat([F.one_hot(chosen, self.classes).to(maps.dtype), read], dim=1)
         maps = self.rest(self.first(maps, planes))
-        return self.places(maps), maps[:, :0] if self.attributes is None else self.attributes(maps)
+        others = (maps[:, :0] if head is None else head(maps) for head in (self.attributes, self.appearance))
+        return self.places(maps), *others

@@ -6,7 +6,7 @@ from typing import Any
 
 from seq2scene.building import build
 from seq2scene.data.archives import unpack
-from seq2scene.data.downloads import DataFile, Report, fetch_all
+from seq2scene.data.downloads import DataFile, Report, bytes_to_come, fetch_all
 from seq2scene.errors import UserError
 
 
@@ -15,8 +15,9 @@ def prepare(config: Mapping[str, Any], name: str, known: Sequence[str]) -> None:
 
     config: plain containers: ``data`` (its root), ``prepare`` (its catalogue: ``base`` and ``files``; without
     files, the data module makes them itself) and ``mirror`` (an address instead of base). A catalogue may say
-    which of the files to ``unpack``, and ``counts``: then all is read, so that damage shows now, and what is
-    built from it with ``data`` holds the data against the numbers that were published.
+    which of the files to ``unpack``, where to, and how many files they hold; and ``counts``: then all is
+    read, so that damage shows now, and what is built from it with ``data`` holds the data against the numbers
+    that were published.
     known: the data sets that have a catalogue, named in the UserError for any other.
     """
     recipe = config.get("prepare")
@@ -24,12 +25,12 @@ def prepare(config: Mapping[str, Any], name: str, known: Sequence[str]) -> None:
         raise UserError(f"data={name} cannot be fetched; those that can: {', '.join(sorted(known))}")
     root = Path(config["data"]["root"])
     if recipe["files"]:
-        print(summary(name, root, fetch_all(catalogue(recipe, config.get("mirror")), root)))
-        for archive in recipe.get("unpack", []):
-            unpacked, there = unpack(root / archive, root)
-            print(
-                f"{name}: {unpacked + there} files of {archive}: {unpacked} unpacked, {there} already there"
-            )
+        files = catalogue(recipe, config.get("mirror"))
+        if size := bytes_to_come(files, root):
+            print(f"{name}: {size / 1e6:,.0f} MB to fetch into {root}", flush=True)
+        print(summary(name, root, fetch_all(files, root)))
+        for archive, wanted in recipe.get("unpack", {}).items():
+            print(f"{name}: {unpack_all(root / archive, root / wanted['to'], wanted.get('files'))}")
         if "counts" in recipe:
             data = build(config["data"], "data")
             data.prepare_data()
@@ -48,6 +49,17 @@ def catalogue(recipe: Mapping[str, Any], mirror: str | None = None) -> list[Data
         DataFile(f"{base}/{entry['from']}", path, entry.get("sha256"), entry.get("size"))
         for path, entry in recipe["files"].items()
     ]
+
+
+def unpack_all(archive: Path, folder: Path, files: int | None) -> str:
+    """Unpacks an archive and says what was done; raises UserError unless it holds so many ``files``."""
+    unpacked, there = unpack(archive, folder)
+    if files not in (None, unpacked + there):
+        raise UserError(
+            f"{archive} holds {unpacked + there:,} files, not {files:,}: it is not the published one; move "
+            "it away and run this again"
+        )
+    return f"{unpacked + there} files of {archive.name}: {unpacked} unpacked, {there} already there"
 
 
 def summary(name: str, root: Path, report: Report) -> str:

@@ -1,12 +1,15 @@
 """Batches of scenes and the sentences that tell them: what data hands to tasks."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
+from seq2scene.scenes.cuts import Cuts
 from seq2scene.scenes.objects import Objects
+from seq2scene.scenes.pasting import Photos
 from seq2scene.sequences.batch import Sentences
 
 
@@ -18,25 +21,30 @@ class SceneBatch:
     target: the objects to place, in their canonical order, each scene ended by EOS. truth: for evaluation,
     the whole scenes, neither cut nor put on the grid, with every attribute that the data has; else None.
     rows: (B,) int64 on the CPU, the number of each sample in its split.
+
+    Of objects cut out of photos: photos: these, and where in them the objects are. own, others: the P objects
+    of the target, scene by scene, and to each another of its class. paired: (P,) bool, False where a class
+    has no other, and the object itself stands there.
     """
 
     texts: Sentences
     target: Objects
     rows: Tensor
     truth: Objects | None = None
+    photos: Photos | None = None
+    own: Cuts | None = None
+    others: Cuts | None = None
+    paired: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.target)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
-        truth = None if self.truth is None else self.truth.to(device, non_blocking)
-        return replace(
-            self,
-            texts=self.texts.to(device, non_blocking),
-            target=self.target.to(device, non_blocking),
-            truth=truth,
-        )
+        return self._map(lambda part: part.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> Self:
-        truth = None if self.truth is None else self.truth.pin_memory()
-        return replace(self, texts=self.texts.pin_memory(), target=self.target.pin_memory(), truth=truth)
+        return self._map(lambda part: part.pin_memory())
+
+    def _map(self, change: Callable[[Any], Any]) -> Self:
+        parts = {name: part for name, part in vars(self).items() if name != "rows" and part is not None}
+        return replace(self, **{name: change(part) for name, part in parts.items()})

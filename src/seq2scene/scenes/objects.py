@@ -21,12 +21,15 @@ class Objects:
     attributes: of each head by its name, (B, T) int64, 0 where there is no object.
     extents: (B, T, 2) float32, exact widths and heights in canvas units, where they are known otherwise than
     by class and attributes; else None.
+    patches: (B, T) int64, for objects cut out of photos the number of each one's patch, -1 where there is
+    none; else None.
     """
 
     classes: Tensor
     places: Tensor
     attributes: dict[str, Tensor]
     extents: Tensor | None = None
+    patches: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -61,4 +64,5 @@ class Objects:
             places=change(self.places),
             attributes={name: change(values) for name, values in self.attributes.items()},
             extents=None if self.extents is None else change(self.extents),
+            patches=None if self.patches is None else change(self.patches),
         )

@@ -26,6 +26,14 @@ class Head:
 
 
 @dataclass(frozen=True)
+class Appearance:
+    """How objects look, as vectors of ``size`` numbers and unit length, learnt with ``weight``."""
+
+    size: int
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
 class Schema:
     """Object classes, grid and attribute heads of a kind of scenes.
 
@@ -34,6 +42,8 @@ class Schema:
     sentences: how many tell a scene. canvas: (width, height) in canvas units. sizes: for clip art, (names,
     poses, expressions, 2), the width and height of the opaque part of each unscaled picture. scales: for clip
     art, the scale at each value of the head ``size``. titles: what people call the classes, if not by name.
+    things: of objects cut out of photos, so many of the classes are things, the others stuff; else None.
+    appearance: of such objects, if it is learnt.
     """
 
     names: tuple[str, ...]
@@ -45,6 +55,8 @@ class Schema:
     sizes: Tensor | None = None
     scales: tuple[float, ...] = ()
     titles: tuple[str, ...] = ()
+    things: int | None = None
+    appearance: Appearance | None = None
 
     @property
     def classes(self) -> int:
@@ -89,7 +101,10 @@ class Schema:
         extents = objects.extents
         if extents is not None:
             extents = pad(extents, (0, 0, 0, width))[:, :steps] * present.unsqueeze(2)
-        return Objects(classes, places, attributes, extents)
+        patches = objects.patches
+        if patches is not None:
+            patches = pad(patches, (0, width), value=-1)[:, :steps].where(present, -1)
+        return Objects(classes, places, attributes, extents, patches)
 
     def boxes(self, objects: Objects) -> Tensor:
         """(B, T, 4) centre x, y, width and height of each object in canvas units, 0 where there is none.
@@ -115,7 +130,8 @@ class Schema:
     def state(self) -> dict[str, Any]:
         """Plain containers and tensors, for checkpoints."""
         heads = {name: asdict(head) for name, head in self.heads.items()}
-        return {**vars(self), "grid": asdict(self.grid), "heads": heads}
+        appearance = None if self.appearance is None else asdict(self.appearance)
+        return {**vars(self), "grid": asdict(self.grid), "heads": heads, "appearance": appearance}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
@@ -131,6 +147,7 @@ class Schema:
             "canvas": tuple(state["canvas"]),
             "scales": tuple(state["scales"]),
             "titles": tuple(state["titles"]),
+            "appearance": None if state["appearance"] is None else Appearance(**state["appearance"]),
         }
         return cls(**plain)
 

@@ -9,7 +9,7 @@ from torch.nn import ModuleDict
 
 from seq2scene.building import build
 from seq2scene.errors import UserError
-from seq2scene.nets.scene_decoder import SceneDecoder, SceneNet, map_size
+from seq2scene.nets.scene_decoder import SceneDecoder, SceneNet, Taught, map_size
 from seq2scene.nets.scene_losses import doubly_stochastic, fields
 from seq2scene.nets.what import ObjectDecoder
 from seq2scene.nets.where import AttributeDecoder
@@ -145,7 +145,7 @@ class SceneTask(Task):
         (``loss.per=field``, the authors' code) or of scenes (``loss.per=scene``, the paper's sums).
         """
         memory = self.net.encode(batch.texts)
-        taught = self.net.decoder(memory, batch.target)
+        taught = self.net.decoder(memory, batch.target, batch.photos)
         found = fields(taught, batch.target, self.schema)
         total = sum(self.weights[name] * field.nll for name, field in found.items())
         count = sum(field.count for field in found.values())
@@ -157,8 +157,13 @@ class SceneTask(Task):
             if weight and weights is not None:
                 each = doubly_stochastic(weights, steps[name], memory.what.mask)  # (B,), a mean over scenes
                 total = total + weight * each.mean() * normaliser
+        total = total + self._besides(taught, batch) * normaliser
         nll = sum(field.nll.detach() for field in found.values())
         return Loss(total, nll, count, normaliser.to(nll.dtype))
+
+    def _besides(self, taught: Taught, batch: SceneBatch) -> Tensor:
+        """What is minimised beside the fields: a mean."""
+        return taught.places.new_zeros(())
 
     # Free running
 
@@ -174,7 +179,7 @@ class SceneTask(Task):
         classes = found.tokens.flatten(0, 1)
         notes = found.weights
         if notes is None:  # no text had a word
-            notes = found.log_probs.new_zeros(*found.tokens.shape, 2 * words + 2 + len(self.schema.heads))
+            notes = found.log_probs.new_zeros(*found.tokens.shape, 2 * words + 3 + len(self.schema.heads))
         objects, what, where = self.net.decoder.read_notes(classes, notes.flatten(0, 1))
         return Written(objects, what, where, found.log_probs)
 
@@ -185,7 +190,7 @@ class SceneTask(Task):
         self._evaluate(batch, "test")
 
     def _evaluate(self, batch: SceneBatch, stage: str) -> None:
-        taught = self.net(batch.texts, batch.target)
+        taught = self.net(batch.texts, batch.target, batch.photos)
         for name, field in fields(taught, batch.target, self.schema).items():
             self._nll.setdefault(name, []).append(torch.stack([field.nll, field.count.to(field.nll.dtype)]))
         written = self.write(batch.texts, stage)
