@@ -196,7 +196,7 @@ def test_broken_off_work_leaves_nothing_behind(tmp_path):
 
 
 def test_an_unknown_kind_is_refused(tmp_path):
-    message = "finder.kind=annoy is not a choice; choose one of exact, approximate"
+    message = "retrieval.kind=annoy is not a choice; choose one of exact, approximate"
     with pytest.raises(UserError, match=message):
         PatchFinder(*some_patches(), kind="annoy")
     with pytest.raises(UserError, match=message):

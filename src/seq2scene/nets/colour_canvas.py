@@ -32,7 +32,8 @@ class ColourCanvas(nn.Module):
     other canvases paint with; not needed here. stuff: what it does to things while the net is taught;
     ``behind``: it fills free pixels alone, as it does in generation; ``over``: it covers them, as in the
     authors' code. aspect: of pasted patches, see ``paste``.
-    side: pixels, a multiple of 4. widths: of the three stages. shift, scale: planes hold (colour - shift) /
+    side: pixels, a multiple of 2 * stride. stride: of the first convolution. widths: of the three stages.
+    shift, scale: planes hold (colour - shift) /
     scale; the authors' are 128 and 1.
 
     Raises UserError where stuff or aspect is no choice.
@@ -46,6 +47,7 @@ class ColourCanvas(nn.Module):
         stuff: str = "behind",
         aspect: Aspect = "kept",
         side: int = 128,
+        stride: int = 2,
         widths: tuple[int, int, int] = (196, 294, 392),
         shift: float = 128.0,
         scale: float = 1.0,
@@ -61,7 +63,7 @@ class ColourCanvas(nn.Module):
             raise UserError("canvas: colour_planes shows photos, and this data has none; choose semantic")
         self.first_stuff = FIRST_CLASS + schema.things
         self.stuff, self.aspect, self.side = stuff, aspect, side
-        self.first = ClassColours(schema.classes, kernel=7, stride=2, shift=shift, scale=scale)
+        self.first = ClassColours(schema.classes, kernel=7, stride=stride, shift=shift, scale=scale)
         blocks: list[nn.Module] = []
         for stride, (below, width) in zip((1, 2, 1), pairwise((schema.classes, *widths)), strict=True):
             blocks += [ResidualBlock(below, below), ResidualBlock(below, width, stride)]

@@ -198,7 +198,7 @@ def stored_finder(
 
 def _require_kind(kind: str) -> str:
     if kind not in get_args(Kind):
-        raise UserError(f"finder.kind={kind} is not a choice; choose one of {', '.join(get_args(Kind))}")
+        raise UserError(f"retrieval.kind={kind} is not a choice; choose one of {', '.join(get_args(Kind))}")
     return kind
 
 
