@@ -103,7 +103,12 @@ class CocoComposite(SceneModule):
 
     def description(self) -> dict[str, Any]:
         store = self.stores["train"]
-        return {**super().description(), "patches": str(store.folder), "features": store.features}
+        return {
+            **super().description(),
+            "patches": str(store.folder),
+            "features": store.features,
+            "photos": str(self.photo_folder("train")),
+        }
 
     def use(self, description: Mapping[str, Any]) -> None:
         super().use(description)

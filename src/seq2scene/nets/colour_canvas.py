@@ -33,8 +33,7 @@ class ColourCanvas(nn.Module):
     ``behind``: it fills free pixels alone, as it does in generation; ``over``: it covers them, as in the
     authors' code. aspect: of pasted patches, see ``paste``.
     side: pixels, a multiple of 2 * stride. stride: of the first convolution. widths: of the three stages.
-    shift, scale: planes hold (colour - shift) /
-    scale; the authors' are 128 and 1.
+    shift, scale: planes hold (colour - shift) / scale; the authors' are 128 and 1.
 
     Raises UserError where stuff or aspect is no choice.
     """

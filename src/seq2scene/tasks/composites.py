@@ -1,8 +1,6 @@
 """Composites from captions: Text2Scene over patches of photos (Tan, Feng and Ordonez, CVPR 2019)."""
 
 from dataclasses import dataclass
-from pathlib import Path
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -91,9 +89,15 @@ class CompositeTask(SceneTask):
     def on_test_start(self) -> None:
         self.stock()
 
-    def stock(self, folder: Path | None = None) -> PatchStore:
-        """Embeds the patches of a store, of training photos unless ``folder`` says otherwise, so that scenes
-        can be written. Raises UserError where the store is missing or of other classes.
+    @property
+    def store(self) -> PatchStore:
+        """The patches that scenes are made of; known after ``stock``."""
+        assert self.net.decoder.retrieval is not None, "stock first"
+        return self.net.decoder.retrieval.store
+
+    def stock(self, folder: str | None = None) -> None:
+        """Embeds the patches of a store, that of the training photos or another in ``folder``. Raises
+        UserError where there is none, or it is of other classes.
         """
         store = PatchStore.open(folder or self.description["patches"])
         if store.names != self.schema.names or store.features != self.description["features"]:
@@ -113,7 +117,6 @@ class CompositeTask(SceneTask):
             settings["repeat"],
         )
         self.net.decoder.retrieval = Retrieval(store, finder, self.schema)
-        return store
 
     @torch.no_grad()
     def _embed_all(self, store: PatchStore) -> Tensor:

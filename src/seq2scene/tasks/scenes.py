@@ -167,6 +167,12 @@ class SceneTask(Task):
 
     # Free running
 
+    def stock(self, folder: str | None = None) -> None:
+        """Gets ready what is needed to write scenes, where that is not in the net; here it is nothing.
+
+        folder: of what was learnt from, if it is no longer where it was then.
+        """
+
     def write(self, texts: Sentences, stage: str = "test", **options: Any) -> Written:
         """Searches for scenes of the ``texts`` (B * S sentences)."""
         memory = self.net.encode(texts)
