@@ -1,6 +1,7 @@
 """Composites from captions: Text2Scene over patches of photos (Tan, Feng and Ordonez, CVPR 2019)."""
 
 from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor
