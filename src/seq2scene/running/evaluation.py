@@ -28,6 +28,7 @@ from seq2scene.running.checkpoints import find_checkpoints, load_checkpoint, loa
 from seq2scene.running.choices import check_choices
 from seq2scene.running.gathering import gather
 from seq2scene.running.length_report import bleu_by_length, write_csv, write_plot
+from seq2scene.running.patch_sources import find_patches
 from seq2scene.running.scene_evaluation import evaluate_scenes
 from seq2scene.running.sentence_vectors import read_sentences, write_sentence_vectors
 from seq2scene.running.text_evaluation import evaluate_text
@@ -141,6 +142,7 @@ def evaluate(cfg: DictConfig, script: Path) -> None:
         cfg.ensemble,
         **{key: chosen[key] for key in ("search", "gallery") if chosen.get(key) is not None},
     )
+    find_patches(task, chosen["patches"], chosen["photos"])
     captions = isinstance(task, Captioning)
     if captions:
         require_pictures(task, chosen["pictures"])

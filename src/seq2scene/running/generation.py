@@ -19,6 +19,7 @@ from seq2scene.running.callbacks.alignments import soft_alignment_of
 from seq2scene.running.caption_generation import generate_captions
 from seq2scene.running.checkpoints import find_checkpoints, load_task, require_translation
 from seq2scene.running.output import open_output
+from seq2scene.running.patch_sources import find_patches
 from seq2scene.running.scene_generation import generate_scenes
 from seq2scene.search.beam import Beam
 from seq2scene.search.constraints import Constraints
@@ -45,6 +46,7 @@ def generate(cfg: DictConfig) -> None:
     changes = {"search": OmegaConf.to_container(cfg.search, resolve=True)} if "search" in cfg else {}
     device = find_device(cfg.device)
     task = load_task(find_checkpoints(cfg.ckpt, "best.ckpt"), cfg.ensemble, **changes).to(device)
+    find_patches(task, cfg.patches, cfg.photos, cfg.edges)
     if cfg.n_best > 1:
         task.searches["test"] = _several(task.searches["test"], cfg.n_best)
     if cfg.bfloat16:

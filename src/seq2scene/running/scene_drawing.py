@@ -1,6 +1,7 @@
 """Pictures of what a scene model writes: scenes, and strips of how they came about."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -8,6 +9,8 @@ from seq2scene.data.scene_texts import SceneTexts
 from seq2scene.painting.layout_picture import draw_layout_steps
 from seq2scene.painting.scene_picture import draw_steps
 from seq2scene.painting.scene_strip import Step, draw_strip
+from seq2scene.running.composite_drawing import composite_steps, photo_picture
+from seq2scene.running.patch_sources import PatchSource
 from seq2scene.scenes.objects import Objects
 from seq2scene.tasks.scenes import SceneTask, Written
 
@@ -16,11 +19,34 @@ POSES = ("arms out", "arms up", "kicking", "running", "kneeling", "sitting", "wa
 SIZES = ("near", "middle", "far")
 
 
-def scene_steps(task: SceneTask, objects: Objects, scale: float = 1.0) -> list[np.ndarray]:
-    """The pictures of the first scene of ``objects``, the empty canvas first, 400 pixels high at scale 1."""
-    if task.schema.sizes is None:
-        return draw_layout_steps(objects, task.schema, round(400 * scale))
-    return draw_steps(objects, task.schema, task.description["pictures"], scale)
+HEIGHT = 400  # pixels of a picture at scale 1
+
+
+def scene_steps(
+    task: SceneTask, objects: Objects, scale: float = 1.0, source: PatchSource | None = None
+) -> list[np.ndarray]:
+    """The pictures of the first scene of ``objects``, the empty canvas first, 400 pixels high at scale 1.
+
+    source: where the patches of composites are; without it their boxes are drawn, as of a layout.
+    """
+    schema, side = task.schema, round(HEIGHT * scale)
+    if schema.sizes is not None:
+        return draw_steps(objects, schema, task.description["pictures"], scale)
+    if source is None:
+        return draw_layout_steps(objects, schema, side)
+    return composite_steps(source.store, source.photos, objects, schema, side, source.aspect, source.edges)
+
+
+def true_pictures(task: SceneTask, data: Any, split: str, row: int) -> dict[str, np.ndarray]:
+    """What a sample of a split truly shows, by what to call it: ``true``, the true scene as the model's own
+    are drawn, and of a composite ``photo``, what it was cut out of.
+    """
+    source = PatchSource.of_split(task, data, split)
+    pictures = {"true": scene_steps(task, data.truth(split)[row : row + 1], source=source)[-1]}
+    if source is not None:
+        photo = int(np.searchsorted(source.store.image_ids, data.scene_ids(split)[row]))
+        pictures["photo"] = photo_picture(source.store, source.photos, photo, HEIGHT)
+    return pictures
 
 
 def strip_of(
@@ -28,16 +54,18 @@ def strip_of(
     written: Written,
     row: int,
     words: Sequence[str],
-    truth: Objects | None = None,
+    truth: Objects | np.ndarray | None = None,
     heading: str = "",
+    source: PatchSource | None = None,
 ) -> np.ndarray:
     """One written scene step by step, with the words as the object decoder looked at them (as the attribute
     decoder did where only that has an attention), and the true scene beside it.
 
-    words: those of the text as the model read them, EOS last.
+    words: those of the text as the model read them, EOS last. truth: the true scene, or a picture of it.
+    source: where the patches of composites are; None: where they were in training.
     """
     objects = written.objects[row : row + 1].to("cpu")
-    pictures = scene_steps(task, objects)[1:]
+    empty, *pictures = scene_steps(task, objects, source=source or PatchSource.of_training(task))
     decoder = task.net.decoder
     weights = None
     if decoder.what.attention is not None:
@@ -53,9 +81,10 @@ def strip_of(
         for step, picture in enumerate(pictures)
     ]
     if not steps:
-        steps = [Step(scene_steps(task, objects)[0], "nothing")]
-    true_picture = None if truth is None else scene_steps(task, truth)[-1]
-    return draw_strip(steps, words, true_picture, heading=heading)
+        steps = [Step(empty, "nothing")]
+    if isinstance(truth, Objects):
+        truth = scene_steps(task, truth)[-1]
+    return draw_strip(steps, words, truth, heading=heading)
 
 
 def describe(task: SceneTask, objects: Objects, step: int) -> str:

@@ -9,7 +9,8 @@ import pytorch_lightning as pl
 
 from seq2scene.running.gathering import gather
 from seq2scene.running.scene_gallery import draw_gallery
-from seq2scene.scenes.plain import to_plain
+from seq2scene.running.scene_records import scene_records
+from seq2scene.tasks.composites import CompositeTask
 from seq2scene.tasks.scenes import Result, SceneTask
 
 
@@ -47,10 +48,12 @@ def in_order(found: list[Result], task: SceneTask, data: Any, name: str) -> list
     """One plain row for each sample of the split ``name``, in its order; samples that were dealt twice to
     make ranks even stand once.
     """
-    texts, ids, truth = data.texts(name), data.scene_ids(name), to_plain(data.truth(name), task.schema)
+    texts, ids = data.texts(name), data.scene_ids(name)
+    store, true_store = (task.store, data.stores[name]) if isinstance(task, CompositeTask) else (None, None)
+    truth = scene_records(data.truth(name), task.schema, true_store)
     rows: dict[int, dict[str, Any]] = {}
     for result in found:
-        plain = to_plain(result.objects, task.schema)
+        plain = scene_records(result.objects, task.schema, store)
         for place, row in enumerate(result.rows.tolist()):
             rows[row] = {
                 "sample": row,

@@ -11,7 +11,8 @@ from seq2scene.data.scene_texts import SceneTexts
 from seq2scene.painting.figures import save_picture
 from seq2scene.painting.gallery import Item, write_gallery
 from seq2scene.painting.scene_strip import Step, draw_strip
-from seq2scene.running.scene_drawing import scene_steps, strip_of, words_of
+from seq2scene.running.patch_sources import PatchSource
+from seq2scene.running.scene_drawing import scene_steps, strip_of, true_pictures, words_of
 from seq2scene.scenes.objects import EOS, PAD
 from seq2scene.scenes.plain import from_plain
 from seq2scene.tasks.scenes import SceneTask
@@ -22,12 +23,12 @@ def draw_gallery(
     task: SceneTask, data: Any, name: str, rows: list[dict[str, Any]], folder: Path, count: int
 ) -> Path:
     """``folder/NAME.gallery/index.html`` with ``count`` scenes, spread evenly from the best to the worst, and
-    ``sheet.png`` of them all.
+    ``sheet.png`` of them all. Beside composites stand both the true photo and the pieces it was cut into.
 
     rows: as ``scene_evaluation.in_order`` makes them.
     """
     place = folder / f"{name}.gallery"
-    texts, truth = SceneTexts.from_state(task.description["texts"]), data.truth(name)
+    texts = SceneTexts.from_state(task.description["texts"])
     merit = [np.mean([row["scores"][key] for key in task.scores["test_scores"].row]) for row in rows]
     order = np.argsort(merit, kind="stable")[::-1]
     chosen = order[np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)].tolist()
@@ -37,20 +38,25 @@ def draw_gallery(
     written = task.write(
         texts.batch([rows[row]["sentences"] for row in chosen]).to(task.device), prefix=ended.to(task.device)
     )
+    source = PatchSource.of_training(task)
     copies = written.log_probs.shape[1]
     items, sheet = [], []
     for number, row in enumerate(chosen):
-        at, sentences, true = number * copies, rows[row]["sentences"], truth[row : row + 1]
-        files = {kind: f"{row:04d}.{kind}.png" for kind in ("generated", "true", "strip")}
-        pair = [scene_steps(task, one)[-1] for one in (written.objects[at : at + 1].to("cpu"), true)]
-        save_picture(place / files["generated"], pair[0])
-        save_picture(place / files["true"], pair[1])
-        gap = np.full_like(pair[0][:, :12], 255)
-        sheet.append(Step(np.concatenate([pair[0], gap, pair[1]], axis=1), " ".join(sentences)))
-        save_picture(place / files["strip"], strip_of(task, written, at, words_of(texts, sentences), true))
-        shown = {"generated": files["generated"], "true": files["true"]}
+        at, sentences, true = number * copies, rows[row]["sentences"], true_pictures(task, data, name, row)
+        generated = scene_steps(task, written.objects[at : at + 1].to("cpu"), source=source)[-1]
+        shown = {}
+        for kind, picture in {"generated": generated, **true}.items():
+            shown[kind] = f"{row:04d}.{kind}.png"
+            save_picture(place / shown[kind], picture)
+        real = true.get("photo", true["true"])
+        gap = np.full_like(generated[:, :12], 255)
+        sheet.append(Step(np.concatenate([generated, gap, real], axis=1), " ".join(sentences)))
+        strip = f"{row:04d}.strip.png"
+        save_picture(
+            place / strip, strip_of(task, written, at, words_of(texts, sentences), real, source=source)
+        )
         scores = {"mean": float(merit[row]), **rows[row]["scores"]}
-        items.append(Item(" ".join(sentences), shown, scores, files["strip"]))
+        items.append(Item(" ".join(sentences), shown, scores, strip))
     heading = "Each pair: as the model wrote it, and the true scene; from the best to the worst."
     save_picture(place / "sheet.png", draw_strip(sheet, columns=2, heading=heading))
     note = (

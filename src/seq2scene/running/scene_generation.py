@@ -12,8 +12,10 @@ from seq2scene.errors import UserError
 from seq2scene.painting.figures import save_picture
 from seq2scene.painting.scene_strip import save_animation
 from seq2scene.running.output import open_output
+from seq2scene.running.patch_sources import PatchSource
 from seq2scene.running.scene_drawing import scene_steps, strip_of, words_of
-from seq2scene.scenes.plain import to_plain
+from seq2scene.running.scene_records import scene_records
+from seq2scene.tasks.composites import CompositeTask
 from seq2scene.tasks.scenes import SceneTask, Written
 
 PICTURES = (".png", ".jpg", ".gif")
@@ -34,6 +36,9 @@ def generate_scenes(cfg: DictConfig, task: SceneTask, chunks: Iterator[list[str]
     out = None if cfg.out is None else Path(cfg.out)
     drawn = out is not None and out.suffix.lower() in PICTURES
     texts = SceneTexts.from_state(task.description["texts"])
+    task.stock()
+    store = task.store if isinstance(task, CompositeTask) else None
+    source = PatchSource.of_training(task, cfg.edges or "hard") if drawn else None
     number = 0
     with open_output(None if drawn else cfg.out) as lines:
         for chunk in chunks:
@@ -41,7 +46,7 @@ def generate_scenes(cfg: DictConfig, task: SceneTask, chunks: Iterator[list[str]
             for place, sentences in enumerate(scenes, start=number + 1):
                 _tell_unknown(texts, sentences, place)
             written = task.write(texts.batch(scenes).to(task.device))
-            plain = to_plain(written.objects.to("cpu"), task.schema)
+            plain = scene_records(written.objects.to("cpu"), task.schema, store)
             copies = written.log_probs.shape[1]
             for at, objects in enumerate(plain):
                 row, n = divmod(at, copies)
@@ -52,7 +57,7 @@ def generate_scenes(cfg: DictConfig, task: SceneTask, chunks: Iterator[list[str]
                     continue
                 marks = [f"_{number + row + 1}"] * (cfg.text is None) + [f"_{n + 1}"] * (copies > 1)
                 path = out.with_name(out.stem + "".join(marks) + out.suffix)
-                draw(path, task, written, at, scenes[row], words_of(texts, scenes[row]))
+                draw(path, task, written, at, scenes[row], words_of(texts, scenes[row]), source)
                 text = json.dumps(result, ensure_ascii=False, indent=1)
                 path.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
                 lines.write(f"{path}\n")
@@ -61,15 +66,21 @@ def generate_scenes(cfg: DictConfig, task: SceneTask, chunks: Iterator[list[str]
 
 
 def draw(
-    path: Path, task: SceneTask, written: Written, at: int, sentences: list[str], words: list[str]
+    path: Path,
+    task: SceneTask,
+    written: Written,
+    at: int,
+    sentences: list[str],
+    words: list[str],
+    source: PatchSource | None,
 ) -> None:
-    """The picture of a written scene, and its strip beside it."""
-    steps = scene_steps(task, written.objects[at : at + 1].to("cpu"), SCALE)
+    """The picture of a written scene, and its strip beside it. source: where a composite's patches are."""
+    steps = scene_steps(task, written.objects[at : at + 1].to("cpu"), SCALE, source)
     if path.suffix.lower() == ".gif":
         save_animation(path, steps)
     else:
         save_picture(path, steps[-1])
-    strip = strip_of(task, written, at, words, heading=" ".join(sentences))
+    strip = strip_of(task, written, at, words, heading=" ".join(sentences), source=source)
     save_picture(path.with_suffix(".strip.png"), strip)
 
 
