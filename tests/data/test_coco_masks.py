@@ -12,8 +12,9 @@ from scipy import ndimage
 
 from seq2scene.data.coco import License, inside
 from seq2scene.data.coco_layout import on_square
-from seq2scene.data.coco_masks import canonical_order, distinct, mask_of, opened, read_pieces, unpacked
+from seq2scene.data.coco_masks import canonical_order, distinct, mask_of, opened, read_pieces
 from seq2scene.data.park.photos_writing import ensure_photos
+from seq2scene.data.run_lengths import unpacked
 from seq2scene.errors import UserError
 
 WIDTH, HEIGHT = 40, 30
@@ -100,16 +101,6 @@ def test_a_thing_of_several_polygons_is_all_of_them(tmp_path) -> None:
     pieces = read_pieces(tmp_path, "tiny", **ALL)
     assert (mask_of(pieces, 0) == rectangle(1, 1, 10, 10) | rectangle(5, 5, 10, 10)).all()
     assert pieces.ids == ["000000000007"] and pieces.names[pieces.category[0]] == "car"
-
-
-def test_compressed_counts_are_read_as_pycocotools_writes_them() -> None:
-    rng = np.random.default_rng(0)
-    for smooth in (0, 0.7, 3, 30):
-        mask = ndimage.gaussian_filter(rng.normal(size=(70, 90)), smooth) > 0
-        lengths = unpacked(packed(mask)["counts"].encode())
-        turns = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
-        assert (mask == turns.reshape(90, 70).T).all()
-    assert unpacked(b"") is None and unpacked(b"0d") is None and unpacked(b"\x01\xff") is None
 
 
 def test_crowds_are_left_out_and_things_without_a_pixel_counted(tmp_path) -> None:
@@ -270,6 +261,13 @@ def test_images_with_too_many_pieces_are_left_out_or_cut(tmp_path) -> None:
     assert len(read_pieces(tmp_path, "tiny", max_objects=None).ids) == 13
 
 
+def test_processes_share_the_images_and_change_nothing(tmp_path) -> None:
+    folder = ensure_photos(tmp_path, train=1, val=40)
+    alone, shared = (read_pieces(folder, "val2017", min_thing=0.001, workers=n) for n in (1, 3))
+    assert alone.runs == shared.runs and alone.ids == shared.ids and alone.tally == shared.tally
+    assert alone.images.files == shared.images.files and (alone.boxes == shared.boxes).all()
+
+
 def test_images_may_be_chosen(tmp_path) -> None:
     write(tmp_path, [thing(k, 18, 0, 0, 9, 9, image=k) for k in (1, 2, 3)], photos=images(1, 2, 3))
     pieces = read_pieces(tmp_path, "tiny", only=[3, 1])
@@ -365,7 +363,7 @@ def test_what_is_no_segmentation_of_its_image_is_refused_with_its_annotation(
         read_pieces(tmp_path, "tiny")
     write(tmp_path, [], [note(32, 1, 157, [0, 0, 9, 9], segmentation)])
     with pytest.raises(UserError, match=rf"stuff_tiny\.json: annotation 32: .*{reason}"):
-        read_pieces(tmp_path, "tiny")
+        read_pieces(tmp_path, "tiny", workers=2)
 
 
 def test_a_polygon_may_reach_a_little_over_the_edge(tmp_path) -> None:

@@ -13,9 +13,10 @@ import torch
 
 from seq2scene.data.coco import read_captions
 from seq2scene.data.coco_layout import CLASSES, layout_heads
-from seq2scene.data.coco_masks import Pieces, read_pieces
+from seq2scene.data.coco_masks import Pieces
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.data.patch_cutting import store_patches
+from seq2scene.data.pieces_cache import stored_pieces
 from seq2scene.data.scene_module import SceneModule, Split
 from seq2scene.errors import UserError
 from seq2scene.nets.image_encoder import ImageEncoder
@@ -157,14 +158,15 @@ class CocoComposite(SceneModule):
         )
 
     def _pieces(self, split: str) -> Pieces:
-        pieces = read_pieces(
+        pieces = stored_pieces(
             self.folder,
             self.files[split],
+            self.cache,
             self.stuff,
-            overlap=self.overlap,
-            min_thing=self.min_thing,
-            min_stuff=self.min_stuff,
-            max_objects=self.max_objects,
+            self.overlap,
+            self.min_thing,
+            self.min_stuff,
+            self.max_objects,
             crowded="leave_out" if split == "train" else "cut",
             hint=self._hint,
         )

@@ -4,26 +4,29 @@ and regions of stuff (Caesar et al. 2018), each with its mask.
 Masks are kept as COCO's compressed run lengths, down the columns, and become pixels one at a time.
 """
 
-from array import array
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image
-from pycocotools import mask as run_lengths
+from pycocotools import mask as coco
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from scipy import ndimage
 
 from seq2scene.data.coco import Images, Instances, Licenses, inside, read_instances, read_segments
+from seq2scene.data.processes import forked
+from seq2scene.data.run_lengths import area, checked_runs, decoded, encoded
 from seq2scene.errors import UserError
 
 OTHER = "other"  # the super-category of stuff that nobody has named
 REACH = 2  # of the ellipse of 5 x 5 pixels that regions of stuff are opened with
 TOUCHING = np.ones((3, 3), dtype=bool)  # pixels of one part touch at sides or corners
-SLACK = 0.1  # how far a polygon may lie beyond its image's edge, as a share of the image's side
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,7 @@ def read_pieces(
     max_objects: int | None = 11,
     crowded: Literal["leave_out", "cut"] = "leave_out",
     hint: str = "",
+    workers: int = 1,
 ) -> Pieces:
     """The pieces of ROOT/annotations/instances_NAME.json and stuff_NAME.json; crowds are left out, and stuff
     of the super-category ``other``. The defaults are those of the paper's training set.
@@ -120,6 +124,7 @@ def read_pieces(
     intersection over union is at least this, whatever their classes, the one with more pixels stays; None:
     both. min_thing, min_stuff: pieces of this share of the image's pixels or less are left out. max_objects:
     images with more pieces are left out or ``cut`` to the first, as ``crowded`` says; None: all are kept.
+    workers: so many processes share the images.
 
     Raises:
         UserError: a file is missing (with ``hint``), or no such file of COCO; a segmentation is none, or of
@@ -133,11 +138,8 @@ def read_pieces(
     for category in sorted({*names} & {*found.names}):
         raise UserError(f'{path}: "{category}" is a thing and a super-category of stuff; rename one')
 
-    places = _chosen(only, images, path)
-    tally = dict.fromkeys(Tally.__dataclass_fields__, 0)
-    tally |= {"images": len(places), "without_stuff": int((counts[places] == 0).sum())}
-    kept: list[tuple[int, Part]] = []
-    for place in shown(places.tolist(), f"pieces of {name}"):
+    def of_image(place: int) -> tuple[list[Part], Counter[str]]:
+        """The pieces of an image, in order, and what was left out of it."""
         size = images.sizes[place]
         parts = [*_things(found, place, path), *_parts(regions(place), things)]
         full = [part for part in parts if part.area]
@@ -145,14 +147,26 @@ def read_pieces(
         rest = distinct(boxes, areas, overlap)
         large = rest[(areas / size.prod() > np.where(category < things, min_thing, min_stuff))[rest]]
         order = large[canonical_order(boxes[large], category[large], things)]
-        tally["empty"] += len(parts) - len(full)
-        tally["doubles"] += len(full) - len(rest)
-        tally["small"] += len(rest) - len(large)
-        tally["bare"] += not len(order)
+        tally = Counter(
+            without_stuff=int(counts[place] == 0),
+            empty=len(parts) - len(full),
+            doubles=len(full) - len(rest),
+            small=len(rest) - len(large),
+            bare=int(not len(order)),
+        )
         if max_objects is not None and len(order) > max_objects:
             tally["crowded"] += 1
             order = order[: max_objects if crowded == "cut" else 0]
-        kept += [(place, _encoded(full[number], *size)) for number in order.tolist()]
+        return [_packed(full[number], *size) for number in order.tolist()], tally
+
+    places = _chosen(only, images, path).tolist()
+    kept: list[tuple[int, Part]] = []
+    tally = Counter(images=len(places))
+    with forked(of_image, workers) as each:
+        results = shown(each(places), len(places), f"pieces of {name}")
+        for place, (parts, left_out) in zip(places, results, strict=True):
+            kept += [(place, part) for part in parts]
+            tally.update(left_out)
 
     category, boxes, areas = _columns([part for _, part in kept])
     used, image = np.unique(np.array([place for place, _ in kept], dtype=np.int64), return_inverse=True)
@@ -171,17 +185,17 @@ def read_pieces(
     )
 
 
-def shown(images: Sequence[int], what: str) -> Iterator[int]:
-    """The images, one after another, with a progress bar."""
+def shown(results: Iterable[Result], total: int, what: str) -> Iterator[Result]:
+    """The results, one after another, with a progress bar."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        yield from progress.track(images, description=what)
+        yield from progress.track(results, total, description=what)
 
 
 def mask_of(pieces: Pieces, number: int) -> np.ndarray:
     """Where a piece is in its image: (h, w) bool."""
     width, height = pieces.images.sizes[pieces.image[number]].tolist()
-    return _decoded(pieces.runs[number], width, height)
+    return decoded(pieces.runs[number], width, height)
 
 
 # Which pieces, and in which order
@@ -194,7 +208,7 @@ def distinct(boxes: np.ndarray, areas: np.ndarray, overlap: float | None) -> np.
     if overlap is None or len(boxes) < 2:
         return np.arange(len(boxes))
     order = np.argsort(-areas, kind="stable")
-    double = run_lengths.iou(boxes[order], boxes[order], [0] * len(boxes)) >= overlap
+    double = coco.iou(boxes[order], boxes[order], [0] * len(boxes)) >= overlap
     stays = np.ones(len(boxes), dtype=bool)
     for number in np.flatnonzero(double.sum(axis=1) > 1).tolist():  # each decision hangs on those before
         if stays[number]:
@@ -244,8 +258,8 @@ def _things(found: Instances, place: int, path: Path) -> Iterator[Part]:
                 f"of {width} x {height} pixels"
             )
         runs = checked_runs(found.segmentations[row], width, height, f"{path}: annotation {number}")
-        area = int(run_lengths.area(_coded(runs, width, height)))
-        yield Part(f"{number:012}", int(found.category[row]), tuple(box), area, runs)
+        pixels = area(runs, width, height)
+        yield Part(f"{number:012}", int(found.category[row]), tuple(box), pixels, runs)
 
 
 def _parts(regions: Iterable[Region], things: int) -> Iterator[Part]:
@@ -259,11 +273,22 @@ def _parts(regions: Iterable[Region], things: int) -> Iterator[Part]:
         window = mask[top : rows[-1] + REACH + 1, left : columns[-1] + REACH + 1]
         labels, count = ndimage.label(opened(window), TOUCHING)
         areas = np.bincount(labels.ravel(), minlength=count + 1)[1:].tolist()
-        for k, (area, (y, x)) in enumerate(zip(areas, ndimage.find_objects(labels), strict=True), start=1):
+        for k, (pixels, (y, x)) in enumerate(zip(areas, ndimage.find_objects(labels), strict=True), start=1):
             box = (left + x.start, top + y.start, x.stop - x.start, y.stop - y.start)
-            yield Part(f"{number:012}_{k:05}", things + category, box, area, (labels[y, x], k))
+            yield Part(f"{number:012}_{k:05}", things + category, box, pixels, (labels[y, x], k))
         if not count:
             yield Part(f"{number:012}", things + category, (0, 0, 0, 0), 0, b"")
+
+
+def _packed(part: Part, width: int, height: int) -> Part:
+    """A part with its mask as run lengths in its image."""
+    if isinstance(part.mask, bytes):
+        return part
+    labels, own = part.mask
+    left, top, columns, rows = part.box
+    mask = np.zeros((height, width), dtype=bool, order="F")
+    mask[top : top + rows, left : left + columns] = labels == own
+    return part._replace(mask=encoded(mask))
 
 
 def opened(mask: np.ndarray) -> np.ndarray:
@@ -302,7 +327,7 @@ def _stuff(path: Path, images: Images, hint: str) -> Stuff:
         for row in rows[starts[place] : starts[place + 1]].tolist():
             number = int(found.ids[row])
             runs = checked_runs(found.segmentations[row], width, height, f"{path}: annotation {number}")
-            yield Region(number, int(kind[row]), _decoded(runs, width, height))
+            yield Region(number, int(kind[row]), decoded(runs, width, height))
 
     return Stuff(names, np.diff(starts), regions)
 
@@ -372,97 +397,3 @@ def _starts(image: np.ndarray, own: Images, images: Images, path: Path) -> np.nd
             f"{path}: image {own.ids[row]} has {here} pixels, but {there} in the file of the instances"
         )
     return np.searchsorted(places[image], np.arange(len(images.ids) + 1))
-
-
-# Masks as run lengths
-
-
-def checked_runs(segmentation: Any, width: int, height: int, where: str) -> bytes:
-    """A segmentation as ``Instances`` holds it as compressed run lengths.
-
-    Raises:
-        UserError: it is none, or one of an image of another size; ``where`` says whose.
-    """
-    if isinstance(segmentation, list) and all(isinstance(polygon, array) for polygon in segmentation):
-        return _runs_of_polygons(segmentation, width, height, where)
-    if isinstance(segmentation, dict) and {"size", "counts"} <= segmentation.keys():
-        return _runs_of_counts(segmentation["counts"], segmentation["size"], width, height, where)
-    raise UserError(
-        f"{where}: its segmentation is neither polygons, lists of x, y, x, y, ..., nor run lengths with a "
-        f"size and counts: {str(segmentation)[:60]}"
-    )
-
-
-def _runs_of_polygons(polygons: list[array], width: int, height: int, where: str) -> bytes:
-    for polygon in polygons:
-        if len(polygon) % 2:
-            raise UserError(f"{where}: a polygon of {len(polygon)} numbers; x and y of a corner are two")
-    corners = np.concatenate([np.zeros(0), *polygons]).reshape(-1, 2) / (width, height)
-    near = ((corners >= -SLACK) & (corners <= 1 + SLACK)).all(axis=1)  # pycocotools crashes on others
-    for x, y in corners[~near][:1] * (width, height):
-        raise UserError(
-            f"{where}: a polygon has a corner at {x:g}, {y:g}, but the image has {width} x {height} pixels"
-        )
-    solid = [polygon for polygon in polygons if len(polygon) >= 6]  # fewer than three corners enclose nothing
-    if not solid:
-        return run_lengths.encode(np.zeros((height, width), dtype=np.uint8, order="F"))["counts"]
-    return run_lengths.merge(run_lengths.frPyObjects(solid, height, width))["counts"]
-
-
-def _runs_of_counts(counts: Any, size: Any, width: int, height: int, where: str) -> bytes:
-    if size != [height, width]:
-        raise UserError(
-            f"{where}: run lengths of size {size}, but its image has height {height}, width {width}"
-        )
-    lengths = unpacked(counts) if isinstance(counts, bytes) else counts
-    if not isinstance(lengths, np.ndarray | array):
-        raise UserError(f"{where}: its counts are no run lengths: {str(counts)[:60]}")
-    lengths = np.asarray(lengths)
-    # pycocotools shows what its memory held before where they are too few
-    if lengths.sum() != height * width or (lengths < 0).any():
-        raise UserError(f"{where}: its counts are not those of {width} x {height} pixels")
-    if isinstance(counts, bytes):
-        return counts
-    return run_lengths.frPyObjects(_coded(lengths.tolist(), width, height), height, width)["counts"]
-
-
-def unpacked(counts: bytes) -> np.ndarray | None:
-    """The run lengths (R,) int64 of compressed ones, by turns of pixels outside and inside; None if the bytes
-    are none.
-
-    A number is written five bits a byte, the lowest first; the sixth bit says that more follow, and the last
-    one's fifth is the sign. From the fourth on, each is told as the difference to the last but one.
-    """
-    codes = np.frombuffer(counts, dtype=np.uint8).astype(np.int64) - 48
-    more = (codes & 32) > 0
-    if not len(codes) or codes.min() < 0 or codes.max() > 63 or more[-1]:
-        return None
-    ends = np.flatnonzero(~more)
-    starts = np.append(0, ends[:-1] + 1)
-    places = 5 * (np.arange(len(codes)) - np.repeat(starts, ends - starts + 1))
-    if places.max() > 30:
-        return None
-    values = np.add.reduceat((codes & 31) << places, starts)
-    values -= ((codes[ends] & 16) > 0) << (places[ends] + 5)
-    for first in (1, 2):
-        values[first::2] = np.cumsum(values[first::2])
-    return values
-
-
-def _encoded(part: Part, width: int, height: int) -> Part:
-    """A part with its mask as run lengths in its image."""
-    if isinstance(part.mask, bytes):
-        return part
-    labels, own = part.mask
-    left, top, columns, rows = part.box
-    mask = np.zeros((height, width), dtype=np.uint8, order="F")
-    mask[top : top + rows, left : left + columns] = labels == own
-    return part._replace(mask=run_lengths.encode(mask)["counts"])
-
-
-def _decoded(runs: bytes, width: int, height: int) -> np.ndarray:
-    return run_lengths.decode(_coded(runs, width, height)).view(bool)
-
-
-def _coded(counts: Any, width: int, height: int) -> dict[str, Any]:
-    return {"size": [height, width], "counts": counts}

@@ -1,0 +1,150 @@
+"""The pieces of photos, read once and kept: reading all of COCO's masks takes half an hour.
+
+What was read is known by a hash of the annotation files' names, sizes and times and of what was asked for, so
+that whatever changes is read anew. A file of arrays appears whole or not at all.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+
+from seq2scene.data.coco import ARCHIVE, Images, License, Licenses
+from seq2scene.data.coco_masks import Pieces, Tally, read_pieces
+from seq2scene.errors import UserError
+
+VERSION = 1  # raise it when pieces are read otherwise or the layout changes
+
+
+def stored_pieces(
+    root: Path,
+    name: str,
+    cache: Path | str,
+    stuff: Literal["stuff", "panoptic"] = "stuff",
+    overlap: float | None = 0.8,
+    min_thing: float = 0.01,
+    min_stuff: float = 0.04,
+    max_objects: int | None = 11,
+    crowded: Literal["leave_out", "cut"] = "leave_out",
+    hint: str = "",
+) -> Pieces:
+    """``data.coco_masks.read_pieces`` of all images, from the cache where they are known; else read there by
+    as many processes as torch has threads. One rank reads them while others that want them wait.
+
+    Raises:
+        UserError: as ``read_pieces``; nothing is left; the cache cannot be written, or its file is damaged.
+    """
+    filters = {
+        "overlap": overlap,
+        "min_thing": min_thing,
+        "min_stuff": min_stuff,
+        "max_objects": max_objects,
+    }
+    known = json.dumps([VERSION, name, stuff, filters, crowded, _facts(Path(root), name, stuff)])
+    file = Path(cache) / "pieces" / f"{hashlib.sha256(known.encode()).hexdigest()}.npz"
+    if file.is_file():
+        return _load(file)
+    with _alone(file.parent):
+        if file.is_file():  # another process read them while this one waited
+            return _load(file)
+        workers = torch.get_num_threads()
+        pieces = read_pieces(root, name, stuff, **filters, crowded=crowded, hint=hint, workers=workers)
+        if not pieces.ids:
+            left_out, told = pieces.tally, ", ".join(f"data.{key}={value}" for key, value in filters.items())
+            raise UserError(
+                f"{root}: nothing is left of the {left_out.images} photos of {name} with {told}: "
+                f"{left_out.small} small pieces, {left_out.doubles} doubles, {left_out.empty} without a "
+                f"pixel and {left_out.crowded} photos with more are left out"
+            )
+        with _writing(file.parent):
+            _save(pieces, file)
+    return pieces
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Waits until no other process reads pieces for this folder."""
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("w")
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written ({error.strerror}): set data.cache") from error
+
+
+def _facts(root: Path, name: str, stuff: str) -> list[tuple[str, int, int]]:
+    """Name, size and time of every file that may be read, as far as it is there."""
+    folder = root / "annotations"
+    maps = [place / f"panoptic_{name}" for place in (folder, root)] if stuff == "panoptic" else []
+    files = [folder / f"instances_{name}.json", folder / f"{stuff}_{name}.json", root / ARCHIVE]
+    files += [file for place in maps if place.is_dir() for file in sorted(place.iterdir())]
+    there = [(file.name, file.stat()) for file in files if file.is_file()]
+    return [(file, known.st_size, known.st_mtime_ns) for file, known in there]
+
+
+def _save(pieces: Pieces, file: Path) -> None:
+    told = {
+        "files": pieces.images.files,
+        "licenses": pieces.licenses.of_images,
+        "terms": pieces.licenses.terms,
+        "ids": pieces.ids,
+        "names": pieces.names,
+        "things": pieces.things,
+        "tally": asdict(pieces.tally),
+    }
+    arrays = {name: getattr(pieces, name) for name in ("image", "category", "boxes", "areas")}
+    draft = file.with_suffix(".draft")
+    with draft.open("wb") as out:
+        np.savez(
+            out,
+            **arrays,
+            image_ids=pieces.images.ids,
+            sizes=pieces.images.sizes,
+            runs=np.frombuffer(b"".join(pieces.runs), dtype=np.uint8),
+            run_ends=np.cumsum([0, *map(len, pieces.runs)]),
+            told=np.frombuffer(json.dumps(told).encode(), dtype=np.uint8),
+        )
+    os.replace(draft, file)
+
+
+def _load(file: Path) -> Pieces:
+    try:
+        with file.open("rb") as opened, np.load(opened) as stored:
+            arrays = dict(stored)
+    except (BadZipFile, ValueError, EOFError, zlib.error) as error:
+        raise UserError(f"{file}: a damaged file of the cache ({error}); delete it") from error
+    told = json.loads(arrays["told"].tobytes())
+    runs, ends = arrays["runs"].tobytes(), arrays["run_ends"].tolist()
+    terms = {int(number): License(*said) for number, said in told["terms"].items()}
+    return Pieces(
+        images=Images(arrays["image_ids"], arrays["sizes"], told["files"]),
+        licenses=Licenses(told["licenses"], terms),
+        image=arrays["image"],
+        category=arrays["category"],
+        boxes=arrays["boxes"],
+        areas=arrays["areas"],
+        runs=[runs[first:end] for first, end in pairwise(ends)],
+        ids=told["ids"],
+        names=tuple(told["names"]),
+        things=told["things"],
+        tally=Tally(**told["tally"]),
+    )
