@@ -145,8 +145,8 @@ class CocoComposite(SceneModule):
 
     def _store(self, split: str) -> PatchStore:
         if split not in self.stores:
-            source = self.files[split]
-            known = next((s for s in self.stores if self.files[s] == source), None)
+            others = self.stores.keys() - {"train"} if split != "train" else ()  # crowded photos stay there
+            known = next((s for s in others if self.files[s] == self.files[split]), None)
             self.stores[split] = self.stores[known] if known else self._cut(split)
         return self.stores[split]
 
@@ -181,7 +181,7 @@ class CocoComposite(SceneModule):
 
     def _read(self, split: str) -> Split:
         store, captions = self._store(split), self._captions(split)
-        if self.schema is not None and store.names != self.schema.names:
+        if store.names != (self._store("train") if self.schema is None else self.schema).names:
             raise UserError(
                 f"{self.folder}: the classes of {self.files[split]} are not those of the training photos, or "
                 "of the checkpoint: all files must have the same, in the same order"
