@@ -77,5 +77,5 @@ def test_what_is_no_whole_picture_is_refused_with_its_path(tmp_path: Path, fault
 
 
 def test_a_way_to_resize_that_does_not_exist_is_answered_with_those_that_do() -> None:
-    with pytest.raises(UserError, match=r"image\.resize=zoom .* crop, squash, pad"):
+    with pytest.raises(UserError, match=r"image_encoder\.resize=zoom .* crop, squash, pad"):
         square(Image.new("RGB", (4, 4)), 4, "zoom")

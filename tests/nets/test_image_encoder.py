@@ -102,10 +102,10 @@ def test_its_fingerprint_tells_the_weights() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"trunk": "vgg20"}, r"image\.trunk=vgg20 .*efficientnet_lite0.*vgg19"),
-        ({"layer": "top"}, r"image\.layer=top is no part of efficientnet_lite0; its parts are x?.*_blocks"),
-        ({"weights": "V7"}, r"image\.weights=V7 is not a choice .*IMAGENET1K_V1"),
-        ({"weights": "none.pth"}, r"image\.weights=none\.pth: there is no such file"),
+        ({"trunk": "vgg20"}, r"image_encoder\.trunk=vgg20 .*efficientnet_lite0.*vgg19"),
+        ({"layer": "top"}, r"image_encoder\.layer=top is no part of efficientnet_lite0; its parts are x?.*_blocks"),
+        ({"weights": "V7"}, r"image_encoder\.weights=V7 is not a choice .*IMAGENET1K_V1"),
+        ({"weights": "none.pth"}, r"image_encoder\.weights=none\.pth: there is no such file"),
     ],
 )
 def test_a_wrong_choice_is_answered_with_good_ones(options: dict, message: str) -> None:
@@ -116,5 +116,5 @@ def test_a_wrong_choice_is_answered_with_good_ones(options: dict, message: str) 
 def test_weights_of_another_trunk_are_refused(tmp_path) -> None:
     path = tmp_path / "weights.pth"
     torch.save({"layer": torch.zeros(2)}, path)
-    with pytest.raises(UserError, match=f"image.weights={path}: these are no weights of {LITE}"):
+    with pytest.raises(UserError, match=f"image_encoder.weights={path}: these are no weights of {LITE}"):
         ImageEncoder(weights=str(path))

@@ -37,7 +37,7 @@ def ready(composed, tmp_path: Path):
     options = [*SMALL, "trainer=cpu", "trainer.enable_progress_bar=false", "search.max_extra=3"]
     options += ["data.tokenizer=whitespace", f"paths.data={tmp_path}", f"paths.cache={tmp_path}/cache"]
     cfg = composed("train", *options, "logger={}", "callbacks={}")
-    parts = ("task", "image", "model", "attention", "loss", "val_search", "search", "data", "trainer")
+    parts = ("task", "image_encoder", "model", "attention", "loss", "val_search", "search", "data", "trainer")
     config = {key: OmegaConf.to_container(cfg[key], resolve=True) for key in parts}
     task, data = small_captioner(config), build(config["data"], "data")
     data.use({"language": task.language.state(), "language_code": "en"})

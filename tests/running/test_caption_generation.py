@@ -13,7 +13,7 @@ from seq2scene.running.generation import generate
 from seq2scene.tasks.captioning import Captioning
 from small_captioner import LANGUAGE, SMALL, save, small_captioner
 
-PARTS = ("task", "image", "model", "attention", "loss", "val_search", "search")
+PARTS = ("task", "image_encoder", "model", "attention", "loss", "val_search", "search")
 THREE_WORDS = ["search.max_extra=3"]
 
 
@@ -83,7 +83,7 @@ def test_pictures_show_the_square_and_a_panel_for_each_word(captioner, say, phot
 def test_weights_of_the_image_encoder_come_from_the_checkpoint_alone(captioner, photos: Path) -> None:
     ckpt = captioner()
     saved = load_checkpoint(ckpt)
-    saved["hyper_parameters"]["config"]["image"]["weights"] = "/nowhere/weights.pth"
+    saved["hyper_parameters"]["config"]["image_encoder"]["weights"] = "/nowhere/weights.pth"
     for name in ("trunk.features.0.weight", "trunk.features.0.bias"):
         saved["state_dict"][f"net.encoder.{name}"] += 1
     torch.save(saved, ckpt)

@@ -37,7 +37,7 @@ SEARCH = {"max_ratio": 0.0, "max_extra": 8}
 
 def task(decoder: str = "xu", **loss: Any) -> Captioning:
     config = {
-        "image": IMAGE_ENCODER,
+        "image_encoder": IMAGE_ENCODER,
         "model": {
             "annotations": {"_target_": "seq2scene.nets.captioner.Annotations", "size": 5},
             "decoder": DECODERS[decoder],

@@ -44,7 +44,7 @@ def square(photo: Image.Image, size: int, how: str = "crop") -> Tensor:
     elif how == "crop":
         photo = ImageOps.fit(photo, (size, size), Image.Resampling.BICUBIC)
     else:
-        raise UserError(f"image.resize={how} is not a choice; choose one of {', '.join(RESIZE)}")
+        raise UserError(f"image_encoder.resize={how} is not a choice; choose one of {', '.join(RESIZE)}")
     return torch.from_numpy(np.array(photo)).permute(2, 0, 1).contiguous()
 
 

@@ -38,7 +38,7 @@ class ImageEncoder(nn.Module):
         self._source = [trunk, layer, size, resize]
         with torch.random.fork_rng(devices=[]):  # chance too is the same in data and model
             torch.manual_seed(0)
-            self.trunk = load_trunk(trunk, layer, weights, "image").eval()
+            self.trunk = load_trunk(trunk, layer, weights, "image_encoder").eval()
         self.trunk.requires_grad_(not frozen)
         mean, deviation = (torch.tensor(values).view(3, 1, 1) for values in normalisation(trunk))
         self.register_buffer("mean", 255 * mean, persistent=False)

@@ -64,7 +64,11 @@ def _downloaded(name: str, weights: str, where: str) -> Path:
     address = known[weights].url
     path = Path(torch.hub.get_dir()) / "checkpoints" / address.rsplit("/", 1)[1]
     if not path.is_file():
-        without = {"canvas": "canvas=semantic", "image": f"image={LITE}", "perceptual": "trunk: none"}[where]
+        without = {
+            "canvas": "canvas=semantic",
+            "image_encoder": f"image_encoder={LITE}",
+            "perceptual": "trunk: none",
+        }[where]
         raise UserError(
             f"{where}.weights={weights}: the weights of {name} are not at {path}; fetch them from "
             f"{address}, give their path as {where}.weights=FILE, or choose {without}, which needs none"

@@ -72,7 +72,7 @@ def task_of(checkpoint: dict[str, Any], **changes: Any) -> Task:
 
 def _from_chance(config: dict[str, Any]) -> dict[str, Any]:
     """The config without weights to start from: the checkpoint has its own."""
-    trunks = {key: config[key] for key in ("canvas", "image") if "weights" in config.get(key, {})}
+    trunks = {key: config[key] for key in ("canvas", "image_encoder") if "weights" in config.get(key, {})}
     return {**config, **{key: {**trunk, "weights": "none"} for key, trunk in trunks.items()}}
 
 

@@ -80,7 +80,7 @@ class Captioning(Task):
 
     def _build_net(self) -> Captioner:
         model, vocabulary = self.config["model"], self.language.vocabulary
-        encoder = build(self.config["image"], "image")
+        encoder = build(self.config["image_encoder"], "image_encoder")
         annotations = build(model["annotations"], "model.annotations", map_size=encoder.output_size)
         sizes = {"query_size": model["decoder"]["hidden_size"], "memory_size": annotations.output_size}
         decoder = build(
