@@ -1,0 +1,248 @@
+"""Simulated scenes, what an inpainter learns from (Tan et al. 2019): photos whose objects are seen through
+the masks of other patches of their classes, beside the photos themselves.
+"""
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.spatial import KDTree
+
+from seq2scene.data.coco_composite import CocoComposite
+from seq2scene.data.text_module import TextModule
+from seq2scene.errors import UserError
+from seq2scene.scenes.mending import Stencils, colour_maps
+from seq2scene.scenes.patch_store import PatchStore
+from seq2scene.search.patch_finder import box_vectors
+from seq2scene.sequences.batching import EvaluationBatches, LengthBatches, Loader
+
+VERSION = 1  # raise it when fits are chosen otherwise
+AT_ONCE = 256  # objects whose candidates are compared together
+NONE = -1
+
+
+class SimulatedScenes(TextModule):
+    """The photos of a data set of composites. Each object is seen through the mask of the training patch of
+    its class that fits best (``best_fits``), and some get that patch's colours, by the chances of the seed,
+    the photos of a batch and, in training, so of the epoch.
+
+    composites: whose photos and patches these are; photos without a caption are left out there. side: pixels
+    of what the inpainter sees and makes. candidates: of so many patches nearest in the size and shape of
+    their boxes the best one is taken; the authors' are nearest by learnt appearance. transfer: the chance of
+    an object to get the colours of the patch. noise: the chance of a photo to have specks of white at the
+    edges of its objects. batch_size, eval_batch_size: photos of one rank. root: where the files of composites
+    are, if not where these say.
+    """
+
+    def __init__(
+        self,
+        composites: CocoComposite,
+        side: int = 256,
+        candidates: int = 100,
+        transfer: float = 0.2,
+        noise: float = 0.0,
+        batch_size: int = 16,
+        eval_batch_size: int = 16,
+        pool_batches: int = 50,
+        seed: int = 0,
+        root: str | None = None,
+        cache: str = ".cache",
+    ) -> None:
+        if root is not None:
+            composites.root = Path(root).expanduser()
+        splits = {"train": None, "val": None, "test": None}
+        super().__init__(splits, str(composites.root), cache, composites.fetch)
+        self.composites, self.side, self.candidates = composites, side, candidates
+        self.transfer, self.noise = transfer, noise
+        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
+        self.pool_batches, self.seed = pool_batches, seed
+        self._require_positive("side", "candidates", "batch_size", "eval_batch_size", "pool_batches")
+        for name in ("transfer", "noise"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"data.{name}={getattr(self, name)} must be a chance, from 0 to 1")
+        self.fits: dict[str, np.ndarray] = {}
+        self._known: tuple[str, ...] | None = None
+
+    # What the model and generation must know
+
+    def description(self) -> dict[str, Any]:
+        """Plain containers; known after ``setup``."""
+        store = self.composites.stores["train"]
+        return {"names": list(store.names), "things": store.things, "side": self.side}
+
+    def use(self, description: Mapping[str, Any]) -> None:
+        """Takes the size of a checkpoint and asks for its classes; call before ``setup``."""
+        self.side, self._known = description["side"], tuple(description["names"])
+
+    def photo_ids(self, split: str) -> list[int]:
+        """The number of each photo in the data set."""
+        return self.composites.splits[split].numbers
+
+    def sample(self, split: str, rows: np.ndarray) -> Stencils:
+        """The photos ``rows`` (B,) of a split, the same by each call."""
+        return self._collate(split)(rows)
+
+    # Reading
+
+    @property
+    def knows_its_language(self) -> bool:
+        return False  # training patches are needed by every split
+
+    def _load(self, splits: list[str]) -> None:
+        self.composites.setup()
+        stores = self.composites.stores
+        if self._known is not None and stores["train"].names != self._known:
+            raise UserError(
+                f"{self.composites.folder}: the classes of its objects are not those of the checkpoint"
+            )
+        for split in splits:
+            if split not in self.fits:
+                fits = stored_fits(stores[split], stores["train"], self.candidates, self.cache)
+                self.fits[split] = fits
+                alone = int(((fits == NONE) & (stores[split].classes > 0)).sum())
+                if alone:
+                    self._report("%s: %d objects have no other of their class, and stay whole", split, alone)
+
+    # Batches
+
+    def _training_loader(self) -> Loader:
+        counts = self._counts("train")
+        plan = LengthBatches(
+            counts,
+            counts,
+            size=self.batch_size,
+            pool_batches=self.pool_batches,
+            seed=self.seed,
+            **self._ranks(),
+        )
+        return self._loader(plan, self._collate("train"))
+
+    def _evaluation_loader(self, split: str) -> Loader:
+        counts = self._counts(split)
+        plan = EvaluationBatches(counts, counts, self.eval_batch_size, **self._ranks())
+        return self._loader(plan, self._collate(split))
+
+    def _counts(self, split: str) -> np.ndarray:
+        """Of each photo's objects."""
+        return self.composites.splits[split].objects.present.sum(1).numpy()
+
+    def _collate(self, split: str) -> Callable[[np.ndarray], Stencils]:
+        store, patches, fits = (
+            self.composites.stores[split],
+            self.composites.stores["train"],
+            self.fits[split],
+        )
+        scenes = self.composites.splits[split]
+        photos = np.searchsorted(store.image_ids, scenes.numbers)
+
+        def collate(rows: np.ndarray) -> Stencils:
+            which = torch.from_numpy(rows.copy())
+            steps = int(scenes.objects.present[which].sum(1).max())
+            objects = scenes.objects[which].cut(steps)
+            own = objects.patches.numpy()
+            other = np.where(own == NONE, NONE, fits[own])
+            draw = np.random.default_rng([self.seed, *rows.tolist()])
+            through = patches.patches(other)
+            mapped = torch.from_numpy((draw.random(own.shape) < self.transfer) & (other != NONE))
+            colours = torch.eye(3, 4).repeat(*own.shape, 1, 1)
+            colours[mapped] = colour_maps(
+                inner(store.patches(own[mapped.numpy()]).pictures), inner(through.pictures[mapped])
+            )
+            pictures = store.photos(photos[rows], own)
+            return Stencils(
+                photos=pictures,
+                classes=objects.classes,
+                boxes=torch.cat([objects.places, objects.extents], dim=2),
+                masks=through.masks.squeeze(2),
+                middles=through.boxes,
+                paired=torch.from_numpy(other != NONE),
+                colours=colours,
+                rows=which,
+                speckles=self._speckles(draw, len(rows), store.photo_side),
+            )
+
+        return collate
+
+    def _speckles(self, draw: np.random.Generator, photos: int, side: int) -> torch.Tensor | None:
+        """Half of all pixels of the photos that chance chose."""
+        if self.noise == 0:
+            return None
+        chosen = draw.random((photos, 1, 1)) < self.noise
+        half = draw.integers(0, 2, (photos, side, side), dtype=np.uint8).astype(bool)
+        return torch.from_numpy(half & chosen)
+
+
+def inner(pictures: torch.Tensor) -> torch.Tensor:
+    """What is in the boxes of patches (P, 3, side, side), their middle half: (P, 3, pixels)."""
+    edge = pictures.shape[3] // 4
+    return pictures[:, :, edge:-edge, edge:-edge].flatten(2)
+
+
+# Which patch fits an object
+
+
+def stored_fits(store: PatchStore, patches: PatchStore, candidates: int, cache: Path | str) -> np.ndarray:
+    """``best_fits``, kept in the cache by the names of the two stores, which are hashes of all that they
+    hold. One process finds them while others that want them wait.
+
+    Raises UserError where the cache cannot be written.
+    """
+    told = f"{VERSION} {store.folder.name} {patches.folder.name} {candidates}"
+    folder = Path(cache) / "fits"
+    path = folder / f"{hashlib.sha256(told.encode()).hexdigest()}.npy"
+    if not path.is_file():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with (folder / "lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if not path.is_file():  # no other process found them while this one waited
+                    draft = path.with_suffix(".draft.npy")
+                    np.save(draft, best_fits(store, patches, candidates))
+                    os.replace(draft, path)
+        except OSError as error:
+            raise UserError(f"the cache {cache} cannot be written ({error}): set data.cache") from error
+    return np.load(path)
+
+
+def best_fits(store: PatchStore, patches: PatchStore, candidates: int) -> np.ndarray:
+    """(A,) for each object of ``store`` the number of another of its class in ``patches``, -1 where there is
+    none: of the ``candidates`` whose boxes are nearest in size and shape (``box_vectors``) that whose mask
+    has the greatest intersection over union, both as they are stored; of equals the nearest.
+    """
+    itself = store.folder == patches.folder
+    fits = np.full(len(store), NONE)
+    masks, others = _words(store), _words(patches)
+    vectors, known = (box_vectors(torch.from_numpy(each.boxes)).numpy() for each in (store, patches))
+    for kind in np.unique(store.classes[store.classes > 0]):
+        wanted, shelf = (np.flatnonzero(each.classes == kind) for each in (store, patches))
+        if not len(shelf):
+            continue
+        tree = KDTree(known[shelf])
+        nearest = 1 + np.arange(min(candidates + itself, len(shelf)))
+        for some in np.split(wanted, range(AT_ONCE, len(wanted), AT_ONCE)):
+            near = shelf[tree.query(vectors[some], nearest)[1]]  # (objects, candidates)
+            overlap = _overlaps(masks[some], others[near])
+            if itself:
+                overlap[near == some[:, None]] = -1
+            best = overlap.argmax(1)[:, None]
+            fit = np.take_along_axis(near, best, 1)[:, 0]
+            fits[some] = np.where(np.take_along_axis(overlap, best, 1)[:, 0] < 0, NONE, fit)
+    return fits
+
+
+def _words(store: PatchStore) -> np.ndarray:
+    """The masks of a store, 64 pixels a word: (A, words) uint64."""
+    packed = np.load(store.folder / "masks.npy")
+    return np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8))).view(np.uint64)
+
+
+def _overlaps(masks: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Intersection over union of masks (n, words) and others (n, k, words), bit by bit: (n, k)."""
+    common = np.bitwise_count(masks[:, None] & others).sum(2, dtype=np.int64)
+    either = np.bitwise_count(masks[:, None] | others).sum(2, dtype=np.int64)
+    return common / np.maximum(either, 1)

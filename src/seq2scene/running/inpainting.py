@@ -1,0 +1,146 @@
+"""Composites made into photos: for commands that write composites, for test sets, for the eye."""
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities import rank_zero_only
+from torch import Tensor
+
+from seq2scene.data.simulated_scenes import SimulatedScenes
+from seq2scene.errors import UserError
+from seq2scene.painting.figures import new_figure, to_pixels
+from seq2scene.running.callbacks.samples import Samples, Table
+from seq2scene.running.callbacks.speed import Speed
+from seq2scene.running.checkpoints import find_checkpoint, load_checkpoint, task_of
+from seq2scene.scenes.mending import Mending, Stencils, put_back
+from seq2scene.scenes.pasting import Rendering, stretched
+from seq2scene.tasks.inpainting import InpaintingTask
+
+AT_ONCE = 16  # composites that the net is given together
+TABLE = ["number", "photo", "error", "composite_error", "label_accuracy", "composite_label_accuracy"]
+UNCHANGED = "composite"  # the key in metrics.json of the scores of composites as they were
+
+
+def load_inpainter(path: str | Path, names: Sequence[str] | None = None) -> InpaintingTask:
+    """The inpainter of a checkpoint, or of a run's best one, ready to be asked.
+
+    names: of the object classes of the composites that it shall make photos of.
+
+    Raises:
+        UserError: there is no such checkpoint, it is of another task, or it learnt other classes.
+    """
+    found = find_checkpoint(path, "best.ckpt")
+    checkpoint = load_checkpoint(found)
+    kind = checkpoint["hyper_parameters"]["config"]["task"]["name"]
+    if kind != "inpainting":
+        raise UserError(f"inpainter={found}: a checkpoint of task={kind}; give one of task=inpainting")
+    task = task_of(checkpoint)
+    assert isinstance(task, InpaintingTask)
+    if names is not None and tuple(names) != task.names:
+        raise UserError(
+            f"inpainter={found}: it learnt {len(task.names)} classes of objects that are not the "
+            f"{len(names)} of these composites: train both on the same data"
+        )
+    return task
+
+
+@torch.no_grad()
+def inpaint(task: InpaintingTask, scenes: Rendering) -> Tensor:
+    """Photos (B, 3, y, x) from 0 to 255 of B composites of any size, on their device: each one is cut to the
+    box around all that is in it, stretched to the size that was learnt, made anew and put back; what is
+    outside that box stays black. Where nothing is in a scene, the box is the whole canvas.
+    """
+    made = []
+    for first in range(0, len(scenes.pictures), AT_ONCE):
+        some = slice(first, first + AT_ONCE)
+        scene = Rendering(scenes.pictures[some].float(), scenes.labels[some], scenes.masks[some].float())
+        seen = stretched(scene, task.side)
+        seen = Rendering(*(part.to(task.device) for part in (seen.pictures, seen.labels, seen.masks)))
+        pictures = task.inpaint(seen).pictures.to(scene.pictures.device)
+        made.append(put_back(pictures, scene.masks))
+    return torch.cat(made) if made else scenes.pictures
+
+
+def evaluate_inpainting(
+    trainer: pl.Trainer, task: InpaintingTask, data: SimulatedScenes, folder: Path
+) -> dict[str, Any]:
+    """Scores every test set; the scores by name of the set and of the score, and under ``composite`` those of
+    the composites as they were. Into ``folder`` goes metrics.json.
+    """
+    data.trainer = trainer  # the loaders deal to its ranks
+    results: dict[str, Any] = {}
+    for name, loader in zip(data.test_names, data.test_dataloader(), strict=True):
+        task.test_name = name
+        (scores,) = trainer.test(task, dataloaders=loader, verbose=False)
+        found = {key.removeprefix(f"test/{name}/"): value for key, value in scores.items()}
+        before = f"{UNCHANGED}_"
+        results[name] = {key: value for key, value in found.items() if not key.startswith(before)}
+        results[name][UNCHANGED] = {
+            key.removeprefix(before): value for key, value in found.items() if key.startswith(before)
+        }
+    if trainer.is_global_zero:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "metrics.json").write_text(json.dumps(results, indent=2) + "\n")
+    return results
+
+
+class InpaintingSamples(Samples):
+    """After every validation the same few photos: ``folder/step_NNNNNN.csv``, how far off each was, and of
+    the first ``pictures`` of them the composite, what was made of it and the photo, side by side.
+    """
+
+    @rank_zero_only
+    @torch.no_grad()
+    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if trainer.sanity_checking:
+            return
+        table, pictures = self._mend(trainer.datamodule, module)
+        self._save(trainer, table, pictures)
+        self._show(trainer, "val/scenes", table, pictures)
+
+    def _mend(self, data: SimulatedScenes, task: InpaintingTask) -> tuple[Table, dict[int, np.ndarray]]:
+        ids = data.photo_ids("val")
+        chosen = self._spread(len(ids))
+        mending = task.mend(data.sample("val", np.asarray(chosen)).to(task.device))
+        made = task.inpaint(mending.composite)
+        columns = []
+        for found in (made, mending.composite):
+            columns.append((found.pictures - mending.pictures).abs().mean((1, 2, 3)).tolist())
+            columns.append((found.labels == mending.labels).float().mean((1, 2)).tolist())
+        rows = []
+        for place, number in enumerate(chosen):
+            error, accuracy, before, accuracy_before = (round(each[place], 3) for each in columns)
+            rows.append([number + 1, ids[number], error, before, accuracy, accuracy_before])
+        drawn = range(min(self.pictures, len(chosen)))
+        return [TABLE, *rows], {chosen[n] + 1: draw_mending(mending, made.pictures, n) for n in drawn}
+
+
+class InpaintingSpeed(Speed):
+    """Logs ``train/photos_per_second`` over the last ``every_n_steps`` batches, of all ranks."""
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Stencils, index: int
+    ) -> None:
+        self._done += len(batch)
+        self._batches += 1
+        if self._batches == self.every_n_steps:
+            speed = self._done * trainer.world_size / (time.perf_counter() - self._since)
+            module.log("train/photos_per_second", speed, prog_bar=True, batch_size=len(batch))
+            self._start()
+
+
+def draw_mending(mending: Mending, made: Tensor, row: int) -> np.ndarray:
+    """One composite, what was made of it and the photo that it comes from, (y, x, 3) uint8."""
+    figure = new_figure(6.6, 2.3)
+    shown = {"composite": mending.composite.pictures, "inpainted": made, "photo": mending.pictures}
+    for axes, (title, pictures) in zip(figure.subplots(1, 3), shown.items(), strict=True):
+        axes.imshow(pictures[row].permute(1, 2, 0).round().to("cpu", torch.uint8).numpy())
+        axes.set_title(title, fontsize=9)
+        axes.set_axis_off()
+    return to_pixels(figure)

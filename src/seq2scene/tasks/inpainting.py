@@ -1,0 +1,140 @@
+"""One photo of a composite: the LightningModule of Text2Scene's inpainting network (Tan et al. 2019)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import ModuleDict
+from torchmetrics import MeanMetric
+
+from seq2scene.building import build
+from seq2scene.errors import UserError
+from seq2scene.nets.inpainter import Inpainted, Inpainter, fields
+from seq2scene.nets.perceptual import VGG19_LAYERS, PerceptualDistance
+from seq2scene.nets.trunks import LITE
+from seq2scene.scenes.mending import Mending, Stencils, mend
+from seq2scene.scenes.objects import FIRST_CLASS
+from seq2scene.scenes.pasting import Rendering
+from seq2scene.tasks.task import Loss, Task
+
+# What is compared where the config names no layers. Of the small trunk: one of each resolution down to a
+# sixteenth, with weights of our own by which each is about as far off as colours are.
+LAYERS = {
+    "none": {},
+    "vgg19": VGG19_LAYERS,
+    LITE: {"_blocks.0": 6.0, "_blocks.2": 6.0, "_blocks.4": 8.0, "_blocks.10": 10.0},
+}
+WHITE = 255.0
+
+
+@dataclass(frozen=True)
+class Mended:
+    """B photos as they were made of composites: pictures (B, 3, side, side) from 0 to 255 and labels
+    (B, side, side) int64, the likeliest class of each pixel.
+    """
+
+    pictures: Tensor
+    labels: Tensor
+
+
+class InpaintingTask(Task):
+    """Learns to make photos of their own simulated composites (``scenes.mending``), and is scored by how far
+    what it makes is from them: the mean absolute ``error`` of colours, from 0 to 255, and their ``psnr`` in
+    decibels, that of the mean squared error over all photos; ``label_accuracy``, the share of pixels whose
+    class is right. ``composite_error`` and so on are of the composites as they were.
+
+    The trunk of the perceptual loss is only there while something is learnt, and in no checkpoint.
+    """
+
+    says_perplexity = False
+    curves = ("loss", "error", "psnr", "label_accuracy")
+
+    def __init__(self, config: dict[str, Any], description: dict[str, Any]) -> None:
+        super().__init__(config, description)
+        self.names: tuple[str, ...] = tuple(description["names"])
+        self.first_stuff = FIRST_CLASS + description["things"]
+        self.side: int = description["side"]
+        self.net = build(config["model"], "model", classes=FIRST_CLASS + len(self.names))
+        assert isinstance(self.net, Inpainter)
+        self.scores = ModuleDict({f"{stage}_scores": _build_scores() for stage in ("val", "test")})
+        self.test_name = "test"  # of the set being scored, for the names of its scores
+        self._distance: list[PerceptualDistance] = []  # hidden from parameters and checkpoints
+
+    def on_fit_start(self) -> None:
+        self._distance = [build_distance(self.config["perceptual"]).to(self.device)]
+
+    def on_fit_end(self) -> None:
+        self._distance = []
+
+    def mend(self, batch: Stencils) -> Mending:
+        with torch.autocast(self.device.type, enabled=False):  # pixels are found by exact numbers
+            return mend(batch, self.side, self.first_stuff)
+
+    def forward(self, composite: Rendering) -> Inpainted:
+        return self.net(composite.labels, composite.masks, composite.pictures)
+
+    def loss(self, batch: Stencils) -> Loss:
+        """The weighted sum of the fields of ``nets.inpainter.fields``, a mean over photos."""
+        assert self._distance, "only while it is being fitted"
+        mending = self.mend(batch)
+        found = fields(self(mending.composite), mending.pictures, mending.labels, self._distance[0])
+        total = sum(self.config["loss"][name] * field.nll for name, field in found.items())
+        count = found["picture"].count
+        return Loss(total, total.detach(), count, count.to(total.dtype))
+
+    def inpaint(self, composite: Rendering) -> Mended:
+        """Composites of the size that was learnt -> what is made of them."""
+        made = self(composite)
+        return Mended(made.pictures.float().clamp(0, WHITE), made.labels.argmax(1))
+
+    # Scores
+
+    def validation_step(self, batch: Stencils, index: int) -> None:
+        self._evaluate(batch, "val")
+
+    def test_step(self, batch: Stencils, index: int) -> None:
+        self._evaluate(batch, "test")
+
+    def _evaluate(self, batch: Stencils, stage: str) -> None:
+        metrics, true = self.scores[f"{stage}_scores"], self.mend(batch)
+        for before, found in (("", self.inpaint(true.composite)), ("composite_", true.composite)):
+            apart = found.pictures - true.pictures
+            metrics[f"{before}error"].update(apart.abs().mean((1, 2, 3)))
+            metrics[f"{before}psnr"].update(apart.square().mean((1, 2, 3)))
+            metrics[f"{before}label_accuracy"].update((found.labels == true.labels).float().mean((1, 2)))
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_scores("val")
+        super().on_validation_epoch_end()
+
+    def on_test_epoch_end(self) -> None:
+        self._log_scores("test")
+
+    def _log_scores(self, stage: str) -> None:
+        place = stage if stage == "val" else f"test/{self.test_name}"
+        for name, metric in self.scores[f"{stage}_scores"].items():
+            value = metric.compute()
+            if name.endswith("psnr"):
+                value = 10 * torch.log10(WHITE**2 / value)
+            self.log(f"{place}/{name}", value, prog_bar=stage == "val" and not name.startswith("composite"))
+            metric.reset()
+
+
+def build_distance(settings: dict[str, Any]) -> PerceptualDistance:
+    """The perceptual loss of the config. Raises UserError where its weights are not at hand, and where no
+    layers are given and none are known of the trunk.
+    """
+    layers = settings["layers"] or LAYERS.get(settings["trunk"])
+    if layers is None:
+        good = ", ".join(LAYERS)
+        raise UserError(
+            f"perceptual.trunk={settings['trunk']}: set perceptual.layers, parts of it and their weights, or "
+            f"choose one of {good}"
+        )
+    return PerceptualDistance(settings["trunk"], layers, settings["weights"])
+
+
+def _build_scores() -> ModuleDict:
+    names = ("error", "psnr", "label_accuracy")
+    return ModuleDict({before + name: MeanMetric() for before in ("", "composite_") for name in names})

@@ -1,0 +1,161 @@
+"""Composites made into photos: trained by the command, loaded from the run, asked for scenes of any size."""
+
+import csv
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from seq2scene.building import build
+from seq2scene.data.park.photos_writing import ensure_photos
+from seq2scene.errors import UserError
+from seq2scene.running.checkpoints import load_checkpoint
+from seq2scene.running.inpainting import (
+    TABLE,
+    draw_mending,
+    evaluate_inpainting,
+    inpaint,
+    load_inpainter,
+)
+from seq2scene.running.trainers import make_trainer, quieten
+from seq2scene.scenes.pasting import Rendering, stretched
+
+SMALL = [
+    "task=inpainting",
+    "debug=once",
+    "data=coco_inpainting",
+    "data.composites.photos=.",
+    "data.composites.min_thing=0.001",
+    "data.composites.min_count=1",
+    "data.composites.side=16",
+    "data.composites.photo_side=24",
+    "data.composites.fetch=null",
+    "data.side=16",
+    "data.batch_size=4",
+    "model=inpainter_small",
+    "model.widths=[6,8]",
+    "model.depths=[1,1]",
+    "model.decoder_widths=[8,8,6]",
+    "trainer=cpu",
+    "trainer.enable_progress_bar=false",
+    "callbacks.samples.lines=2",
+    "callbacks.samples.pictures=1",
+    "test=false",
+    "name=inpainter",
+]
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("work")
+    shutil.move(ensure_photos(folder, train=12, val=3), folder / "photos")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(work: Path, entry_point) -> Path:
+    """The folder of a run of two steps."""
+    places = {"SEQ2SCENE_OUTPUTS": f"{work}/outputs", "SEQ2SCENE_CACHE": f"{work}/cache"}
+    entry_point("train.py", *SMALL, f"data.root={work}/photos", **places, OMP_NUM_THREADS="1")
+    (folder,) = (work / "outputs" / "inpainter").iterdir()
+    return folder
+
+
+def scenes(count: int = 3, rows: int = 20, columns: int = 30) -> Rendering:
+    """Composites of chance; nothing is in the last one."""
+    generator = torch.Generator().manual_seed(0)
+    masks = torch.zeros(count, 1, rows, columns)
+    masks[:-1, :, 4:14, 6:21] = (torch.rand(count - 1, 1, 10, 15, generator=generator) < 0.8).float()
+    masks[:-1, :, 4, 6] = masks[:-1, :, 13, 20] = 1
+    labels = torch.randint(3, 6, (count, rows, columns), generator=generator) * masks[:, 0].long()
+    return Rendering(255 * torch.rand(count, 3, rows, columns, generator=generator) * masks, labels, masks)
+
+
+def test_a_run_draws_composites_and_what_became_of_them(run: Path) -> None:
+    (table,) = (run / "samples").glob("*.csv")
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert list(rows[0]) == TABLE and len(rows) == 2
+    assert 0 < float(rows[0]["composite_error"]) < 255 and 0 <= float(rows[0]["label_accuracy"]) <= 1
+    (picture,) = (run / "samples").glob("*_line_1.png")
+    with Image.open(picture) as opened:
+        assert opened.width > 300
+    assert (run / "curves.png").is_file()
+
+
+def test_a_checkpoint_holds_what_an_inpainter_needs_and_no_trunk(run: Path) -> None:
+    checkpoint = load_checkpoint(run / "best.ckpt")
+    assert all(name.startswith("net.") for name in checkpoint["state_dict"])
+    task = load_inpainter(run)
+    assert not task.training and task.side == 16 and task.net.classes == 3 + len(task.names)
+
+
+def test_photos_are_made_inside_the_box_of_a_composite(run: Path) -> None:
+    task, given = load_inpainter(run), scenes()
+    made = inpaint(task, given)
+    assert made.shape == given.pictures.shape and 0 <= made.min() <= made.max() <= 255
+    outside = torch.ones(20, 30)
+    outside[4:14, 6:21] = 0
+    assert (made[:-1] * outside == 0).all() and (made[:-1].sum(1) * (1 - outside) > 0).any()
+    assert (made[-1].sum(0) > 0).float().mean() > 0.9  # where nothing is, the box is the whole canvas
+
+
+def test_a_scene_is_mended_as_it_would_be_alone(run: Path, monkeypatch) -> None:
+    task, given = load_inpainter(run), scenes(5)
+    monkeypatch.setattr("seq2scene.running.inpainting.AT_ONCE", 2)
+    alone = [
+        inpaint(task, Rendering(*(part[n : n + 1] for part in (given.pictures, given.labels, given.masks))))
+        for n in range(5)
+    ]
+    torch.testing.assert_close(inpaint(task, given), torch.cat(alone), atol=1e-2, rtol=0)
+    nothing = Rendering(given.pictures[:0], given.labels[:0], given.masks[:0])
+    assert inpaint(task, nothing).shape == (0, 3, 20, 30)
+
+
+def test_a_scene_that_fills_a_canvas_of_the_learnt_size_is_what_the_net_paints(run: Path) -> None:
+    task = load_inpainter(run)
+    whole = stretched(scenes(2), task.side)
+    whole = Rendering(whole.pictures, whole.labels, torch.ones_like(whole.masks))
+    torch.testing.assert_close(inpaint(task, whole), task.inpaint(whole).pictures, atol=1e-2, rtol=0)
+
+
+def test_test_sets_are_scored_beside_the_composites_as_they_were(work: Path, run: Path, tmp_path) -> None:
+    parts = load_checkpoint(run / "best.ckpt")["hyper_parameters"]
+    data = build(parts["config"]["data"], "data")
+    data.use(parts["description"])
+    data.prepare_data()
+    data.setup("test")
+    quieten()
+    settings = {**parts["config"]["trainer"], "limit_test_batches": 1.0}
+    trainer = make_trainer(settings, callbacks=[], logger=False, enable_checkpointing=False)
+    results = evaluate_inpainting(trainer, load_inpainter(run), data, tmp_path)
+    assert results["test"].keys() == {"error", "psnr", "label_accuracy", "composite"}
+    assert results["test"]["composite"].keys() == {"error", "psnr", "label_accuracy"}
+    assert 0 < results["test"]["composite"]["label_accuracy"] <= 1
+    assert (tmp_path / "metrics.json").is_file()
+
+
+def test_three_pictures_stand_side_by_side(run: Path) -> None:
+    task = load_inpainter(run)
+    data = build(load_checkpoint(run / "best.ckpt")["hyper_parameters"]["config"]["data"], "data")
+    data.setup()
+    mending = task.mend(data.sample("val", np.arange(2)))
+    picture = draw_mending(mending, task.inpaint(mending.composite).pictures.detach(), 1)
+    assert picture.dtype == np.uint8 and picture.shape[1] > 2 * picture.shape[0]
+
+
+# What is refused
+
+
+def test_an_inpainter_of_other_classes_is_refused(run: Path) -> None:
+    task = load_inpainter(run)
+    assert load_inpainter(run / "best.ckpt", task.names).names == task.names
+    with pytest.raises(UserError, match=r"inpainter=.*classes of objects that are not the 2"):
+        load_inpainter(run, ("dog", "cat"))
+
+
+def test_a_checkpoint_of_another_task_is_refused(models) -> None:
+    with pytest.raises(UserError, match=r"inpainter=.* task=nmt; give one of task=inpainting"):
+        load_inpainter(models.a)
