@@ -8,6 +8,7 @@ from torch import Tensor
 
 from seq2scene.building import build
 from seq2scene.errors import UserError
+from seq2scene.nets.colour_canvas import ColourCanvas
 from seq2scene.nets.patch_encoder import PatchEncoder
 from seq2scene.nets.scene_decoder import SceneNet, Taught
 from seq2scene.nets.triplet import triplet
@@ -54,6 +55,11 @@ class CompositeTask(SceneTask):
 
     def _build_net(self) -> SceneNet:
         net, look = super()._build_net(), self.schema.appearance
+        canvas, photo_side = net.decoder.canvas, self.config["data"]["photo_side"]
+        if isinstance(canvas, ColourCanvas) and canvas.side != photo_side:
+            raise UserError(
+                f"canvas.side={canvas.side} must be data.photo_side={photo_side}: the canvas shows the photos"
+            )
         self.patch_encoder: PatchEncoder | None = None
         if look is not None:
             self.patch_encoder = build(
