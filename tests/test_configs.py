@@ -13,6 +13,7 @@ from omegaconf import OmegaConf, open_dict
 
 import seq2scene.running.entry  # noqa: F401  (the configs' variables)
 from seq2scene.building import build
+from seq2scene.data.coco import ARCHIVE
 from seq2scene.errors import UserError
 from seq2scene.running.checkpoints import build_task
 from seq2scene.running.choices import check_choices
@@ -184,6 +185,17 @@ def test_photos_are_unpacked_to_where_they_are_read(composed) -> None:
     config = composed("data=coco_captions", job="prepare")
     folders = {name for name in read_files(config["data"]) if not name.endswith(".json")}
     assert {wanted["to"] for wanted in config["prepare"]["unpack"].values()} == folders
+
+
+def test_composites_are_unpacked_to_where_they_are_read(composed) -> None:
+    """Captions and things are read out of their archive; stuff has one of its own, in a folder that is left
+    out of the places.
+    """
+    config = composed("data=coco_composite", job="prepare")
+    data, recipe = config["data"], config["prepare"]
+    folders = {f"{data['photos']}/{name}" for name in data["sources"].values()}
+    assert {wanted["to"] for wanted in recipe["unpack"].values()} == {*folders, "annotations"}
+    assert recipe["files"].keys() - recipe["unpack"].keys() == {ARCHIVE}
 
 
 @pytest.mark.parametrize("data", ["iwslt14", "iwslt15", "wmt14", "wmt15", "wmt14_en_fr"])

@@ -17,12 +17,16 @@ import torch
 from omegaconf import OmegaConf
 
 from seq2scene.building import build
+from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.data.park.scenes_writing import ensure_scenes
+from seq2scene.data.scene_texts import SceneTexts
 from seq2scene.running.checkpoints import build_task
 from seq2scene.running.evaluation import evaluate_task
 from seq2scene.running.trainers import make_trainer, quieten
+from seq2scene.scenes.grid import Grid
+from seq2scene.scenes.schema import LEAST, MOST, Appearance, Head, Schema
 from seq2scene.sequences.language import Language
-from seq2scene.sequences.tokenizers import choose
+from seq2scene.sequences.tokenizers import Words, choose
 from seq2scene.sequences.vocabulary import Vocabulary
 from test_configs import CONF, NMT_TAKES, compose_plain, options, read_files
 
@@ -247,6 +251,66 @@ def test_every_experiment_of_abstract_scenes_trains_and_writes_scenes(
     assert 0 <= results["test"]["u_precision"] <= 1
     assert len((tmp_path / "scored" / "test.scenes.jsonl").read_text().splitlines()) == 8
     assert (tmp_path / "scored" / "test.gallery" / "index.html").is_file()
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory) -> Path:
+    """A few photos of the park in the format of COCO."""
+    return ensure_photos(tmp_path_factory.mktemp("photos"), train=20, val=4)
+
+
+@pytest.mark.parametrize("name", [name for name in SCENES if "/composite" in name])
+def test_every_experiment_of_composites_trains_and_writes_composites(
+    name: str, photos: Path, tmp_path: Path
+) -> None:
+    small = ["debug=tiny_scenes", "trainer=cpu", "trainer.enable_progress_bar=false", "data.glove=null"]
+    small += [f"data.root={photos}", "data.photos=.", "data.min_thing=0.001", "data.min_count=1"]
+    small += ["data.side=32", "data.batch_size=4", "canvas.side=32", "canvas.widths=[4,4,8]"]
+    small += ["patch_encoder.hidden=8", f"paths.cache={tmp_path}/cache"]
+    if paper(name)["data"]["encoder"]:
+        tiny = {"trunk": "squeezenet1_1", "layer": "features", "weights": "none", "size": 64}
+        small += [f"++data.encoder.{key}={value}" for key, value in tiny.items()]
+    config = compose_plain(tmp_path, f"experiment={name}", *small)
+    quieten()
+    data = build(config["data"], "data")
+    data.prepare_data()
+    data.setup()
+    task = build_task(config, data.description())
+    trainer = make_trainer(
+        {**config["trainer"], "enable_model_summary": False},
+        callbacks=[],
+        logger=False,
+        enable_checkpointing=False,
+        default_root_dir=tmp_path,
+    )
+    trainer.fit(task, datamodule=data)
+    assert trainer.global_step == 2
+    assert math.isfinite(trainer.callback_metrics[config["monitor"]["metric"]])
+    results = evaluate_task(trainer, task, data, tmp_path / "scored")
+    assert 0 <= results["test"]["u_precision"] <= 1
+    written = (tmp_path / "scored" / "test.scenes.jsonl").read_text().splitlines()
+    assert len(written) == len(data.scene_ids("test"))
+
+
+def test_a_composite_model_is_of_the_papers_size(tmp_path: Path) -> None:
+    """A map of 32 x 32 at stride 1, 294 planes read by 98 filters, 163 outputs at each place."""
+    config = paper("text2scene/composite")
+    heads = {name: Head(config["heads"][name]["classes"]) for name in ("size", "aspect")}
+    names, grid = tuple(f"class {k}" for k in range(95)), Grid(32, 32, LEAST, LEAST, MOST, MOST)
+    looks = Appearance(**config["heads"]["appearance"])
+    schema = Schema(names, grid, heads, 11, 1, canvas=(1.0, 1.0), things=80, appearance=looks)
+    texts = SceneTexts(Language(Words(frozenset()), Vocabulary.count([list("abc")])), 1, 13)
+    told = {"texts": texts.state(), "schema": schema.state(), "features": 2048, "pictures": None}
+    with torch.device("meta"):
+        task = build_task(config, told)
+    decoder = task.net.decoder
+    assert decoder.size == (32, 32) and decoder.canvas.output_size == 392
+    assert decoder.canvas.first.weight.shape == (98, 3, 7, 7)
+    assert task.patch_encoder.output[0].weight.shape == (256, 256 + 2048)
+    assert task.patch_encoder.output[2].weight.shape == (128, 256)
+    where = decoder.where
+    outputs = where.places[0].out_channels, where.attributes.out_channels, where.appearance.out_channels
+    assert outputs == (1, 17 + 17, 128)
 
 
 def test_a_row_of_text2scene_adds_to_the_one_before_what_the_table_says() -> None:
