@@ -35,7 +35,7 @@ sys.path.insert(0, str(ROOT / "src"))
 
 SIDE = 224
 SIZES = {  # overrides, samples of a training batch and of one to generate from
-    "small": (["model=text2scene_small", "canvas=semantic"], 16, 128),
+    "small": (["model=text2scene_small", "model.decoder.hidden_size=64", "canvas=semantic"], 16, 128),
     "paper": (["model=text2scene", "canvas=resnet50", "canvas.weights=none"], 8, 16),
 }
 BF16 = ["trainer.precision=bf16-mixed"]
