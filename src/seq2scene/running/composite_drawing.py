@@ -14,7 +14,7 @@ from torch import Tensor
 from seq2scene.data.images import open_photo
 from seq2scene.data.patch_cutting import MARGIN, full_patches
 from seq2scene.scenes.objects import Objects
-from seq2scene.scenes.pasting import Aspect, Edges, covered, paste
+from seq2scene.scenes.pasting import Aspect, Edges, paste
 from seq2scene.scenes.patch_store import PatchStore
 from seq2scene.scenes.schema import Schema
 
@@ -41,26 +41,24 @@ def composite_steps(
     Raises:
         UserError: a photo is missing, damaged, or not of the size that the store says.
     """
-    empty = empty_canvas(side)
-    steps, count = [_pixels(empty)], int(objects.present[0].sum())
-    if not count:
-        return steps
-    scene = objects[:1].cut(count)
-    boxes = schema.boxes(scene)[0].cpu() / torch.tensor(schema.canvas * 2)
-    numbers = scene.patches[0].cpu().numpy()
-    if photo_folder is None:
-        colours, masks = paste(store.patches(numbers), boxes, (side, side), aspect, edges)
-    else:  # one by one: a patch that is shown small is read small, or it would be full of noise
-        spans = _spans(store, numbers, boxes, side, aspect)
-        pasted = [
-            paste(full_patches(store, number, photo_folder, span), box, (side, side), aspect, edges)
-            for number, box, span in zip(np.split(numbers, count), boxes.split(1), spans, strict=True)
-        ]
-        colours, masks = (torch.cat(part) for part in zip(*pasted, strict=True))
-    classes = scene.classes.cpu()
-    for step in range(1, count + 1):  # a batch of all prefixes would fill a gigabyte
-        shown = covered(classes[:, :step], colours[None, :step], masks[None, :step], store.first_stuff)
-        steps.append(_pixels(shown.pictures[0] + (1 - shown.masks[0]) * empty))
+    objects = objects[:1].to("cpu")
+    boxes = schema.boxes(objects)[0] / torch.tensor(schema.canvas * 2)
+    numbers, stuff = objects.patches[0].numpy(), objects.classes[0] >= store.first_stuff
+    spans = _spans(store, numbers, boxes, side, aspect)
+    empty = picture = empty_canvas(side)
+    there = torch.zeros(1, side, side)
+    steps = [_pixels(picture)]
+    for step in range(int(objects.present.sum())):
+        number = numbers[step : step + 1]
+        if photo_folder is None:
+            patch = store.patches(number)
+        else:  # a patch that is shown small is read small, or it would be full of noise
+            patch = full_patches(store, number, photo_folder, spans[step])
+        (colours,), (mask,) = paste(patch, boxes[step : step + 1], (side, side), aspect, edges)
+        share, behind = (mask * (1 - there), empty) if stuff[step] else (mask, picture)
+        picture = picture + share * (colours - behind)
+        there = there + mask * (1 - there)
+        steps.append(_pixels(picture))
     return steps
 
 
