@@ -49,3 +49,8 @@ def test_whole_numbers_are_numbers() -> None:
 def test_a_target_that_does_not_exist_is_named() -> None:
     with pytest.raises(UserError, match=r"cannot build seq2scene\.attention\.Nothing"):
         build({"_target_": "seq2scene.attention.Nothing"}, "attention")
+
+
+def test_a_value_where_a_config_must_stand_is_refused_by_its_key() -> None:
+    with pytest.raises(UserError, match="attention=dot has no _target_"):
+        build("dot", "attention")

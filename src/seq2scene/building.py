@@ -35,6 +35,8 @@ def build(config: Mapping[str, Any], where: str = "", /, **arguments: Any) -> An
     Raises: UserError: the target is outside the allow-list or cannot be found, a key is none of its
     parameters, or a value is not of the type that the parameter declares.
     """
+    if not isinstance(config, Mapping):
+        raise UserError(f"{where}={config} has no _target_; choose an option of the group {where}")
     for target in _targets(config):
         if not target.startswith(ALLOWED):
             raise UserError(

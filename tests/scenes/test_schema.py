@@ -91,3 +91,9 @@ def test_heads_that_the_data_has_not_are_refused_by_name():
         choose_heads({"colour": {"classes": 3}}, {"size": 3, "flip": 2})
     with pytest.raises(UserError, match=r"heads\.size\.classes=5.*has 3"):
         choose_heads({"size": {"classes": 5}}, {"size": 3, "flip": 2})
+
+
+def test_boxes_of_a_schema_without_size_and_aspect_are_squares_of_the_middle_size() -> None:
+    schema = Schema(("dog",), Grid(4, 4, 0.001, 0.001, 0.999, 0.999), {}, 2, 1, canvas=(1.0, 1.0))
+    boxes = schema.boxes(Objects(torch.tensor([[3, 2]]), torch.full((1, 2, 2), 0.5), {}))
+    torch.testing.assert_close(boxes[0], torch.tensor([[0.5, 0.5, 0.5, 0.5], [0.5, 0.5, 0.0, 0.0]]))

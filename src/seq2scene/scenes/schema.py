@@ -115,7 +115,7 @@ class Schema:
         if objects.extents is not None:
             return torch.cat([objects.places, objects.extents], dim=2)
         if self.sizes is None:
-            extents = box_extents(objects.attributes, self.heads)
+            extents = box_extents(objects.classes, objects.attributes, self.heads)
             return torch.cat([objects.places, extents * objects.present.unsqueeze(2)], dim=2)
         none = torch.zeros_like(objects.classes)
         pose, expression, size = (
@@ -174,12 +174,12 @@ def aspect_classes(widths: Tensor, heights: Tensor, classes: int) -> Tensor:
     return (ratios - aspects(classes).to(ratios.device)).abs().argmin(-1)
 
 
-def box_extents(attributes: Mapping[str, Tensor], heads: Mapping[str, Head]) -> Tensor:
-    """(..., 2) width and height of the boxes that classes of ``size`` and ``aspect`` stand for, at most 1.
+def box_extents(like: Tensor, attributes: Mapping[str, Tensor], heads: Mapping[str, Head]) -> Tensor:
+    """(..., 2) width and height of the boxes that classes of ``size`` and ``aspect`` stand for, at most 1;
+    like: whole numbers (...).
 
     Without a head for one of them boxes have the middle size, or are square.
     """
-    like = next(iter(attributes.values()))
     sizes = heads["size"].classes if "size" in heads else 3
     ratios = heads["aspect"].classes if "aspect" in heads else 1
     size = attributes.get("size", torch.full_like(like, 1))

@@ -51,8 +51,6 @@ class CompositeTask(SceneTask):
     loss, and before it writes scenes all patches are embedded anew and put on shelves, a class each.
     """
 
-    curves = ("loss", "score", "u_recall", "nll_appearance")
-
     def _build_net(self) -> SceneNet:
         net, look = super()._build_net(), self.schema.appearance
         canvas, photo_side = net.decoder.canvas, self.config["data"]["photo_side"]
