@@ -100,6 +100,16 @@ def test_it_learns_to_fill_what_was_cut_out() -> None:
     assert metrics["val/label_accuracy"] > metrics["val/composite_label_accuracy"] + 0.1
 
 
+def test_what_goes_through_a_new_net_neither_fades_nor_grows() -> None:
+    widths = {"widths": [32] * 4, "depths": [2] * 4, "decoder_widths": [32] * 5}
+    task = make_task(model={**make_task().config["model"], **widths})
+    seen = []
+    for block in task.net.decoder:
+        block.register_forward_hook(lambda *parts: seen.append(parts[2].square().mean().sqrt().item()))
+    task(task.mend(make_batch()).composite)
+    assert len(seen) == 5 and all(0.01 < size < 10 for size in seen)
+
+
 def test_scores_are_means_over_photos_and_those_of_composites_need_no_net() -> None:
     task, batches = make_task().eval(), [make_batch(3), make_batch(2, seed=1)]
     (scores,) = make_trainer().test(task, loader(batches), verbose=False)

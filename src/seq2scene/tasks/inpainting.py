@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import ModuleDict
 from torchmetrics import MeanMetric
 
@@ -57,6 +57,7 @@ class InpaintingTask(Task):
         self.side: int = description["side"]
         self.net = build(config["model"], "model", classes=FIRST_CLASS + len(self.names))
         assert isinstance(self.net, Inpainter)
+        initialise(self.net)
         self.scores = ModuleDict({f"{stage}_scores": _build_scores() for stage in ("val", "test")})
         self.test_name = "test"  # of the set being scored, for the names of its scores
         self._distance: list[PerceptualDistance] = []  # hidden from parameters and checkpoints
@@ -119,6 +120,16 @@ class InpaintingTask(Task):
                 value = 10 * torch.log10(WHITE**2 / value)
             self.log(f"{place}/{name}", value, prog_bar=stage == "val" and not name.startswith("composite"))
             metric.reset()
+
+
+def initialise(net: Inpainter) -> None:
+    """Weights of the 3 x 3 convolutions from N[0, 2 / (1.04 fan-in)], by which leaky ReLUs keep the size of
+    what goes through them (He et al. 2015), and no biases. By PyTorch's own it fades from layer to layer.
+    """
+    for layer in (*net.encoder.modules(), *net.decoder.modules()):
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, a=0.2)
+            nn.init.zeros_(layer.bias)
 
 
 def build_distance(settings: dict[str, Any]) -> PerceptualDistance:
