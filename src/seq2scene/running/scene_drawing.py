@@ -54,14 +54,14 @@ def strip_of(
     written: Written,
     row: int,
     words: Sequence[str],
-    truth: Objects | np.ndarray | None = None,
+    truth: np.ndarray | None = None,
     heading: str = "",
     source: PatchSource | None = None,
 ) -> np.ndarray:
     """One written scene step by step, with the words as the object decoder looked at them (as the attribute
     decoder did where only that has an attention), and the true scene beside it.
 
-    words: those of the text as the model read them, EOS last. truth: the true scene, or a picture of it.
+    words: those of the text as the model read them, EOS last. truth: a picture of the true scene.
     source: where the patches of composites are; None: where they were in training.
     """
     objects = written.objects[row : row + 1].to("cpu")
@@ -82,8 +82,6 @@ def strip_of(
     ]
     if not steps:
         steps = [Step(empty, "nothing")]
-    if isinstance(truth, Objects):
-        truth = scene_steps(task, truth)[-1]
     return draw_strip(steps, words, truth, heading=heading)
 
 

@@ -18,7 +18,7 @@ from seq2scene.data.scene_texts import SceneTexts
 from seq2scene.painting.attention_map import draw_attention
 from seq2scene.painting.figures import save_picture
 from seq2scene.running.caption_drawing import draw_caption, photo_batch
-from seq2scene.running.scene_drawing import strip_of, words_of
+from seq2scene.running.scene_drawing import strip_of, true_pictures, words_of
 from seq2scene.scenes.plain import to_plain
 from seq2scene.sequences.batch import Sentences
 from seq2scene.tasks.captioning import Captioning
@@ -89,7 +89,9 @@ class Samples(pl.Callback):
             rows.append([line + 1, text, *names, round(written.log_probs[row, 0].item(), 3)])
             if row < self.pictures:
                 words = words_of(texts, sentences[line])
-                pictures[line + 1] = strip_of(module, written, at, words, truth[line : line + 1], text)
+                true_picture = true_pictures(module, data, "val", line)
+                shown = true_picture.get("photo", true_picture["true"])
+                pictures[line + 1] = strip_of(module, written, at, words, shown, text)
         return rows, pictures
 
     def _caption(self, data, module: Captioning) -> tuple[Table, dict[int, np.ndarray]]:
