@@ -27,6 +27,7 @@ from seq2scene.running.caption_evaluation import (
 from seq2scene.running.checkpoints import find_checkpoints, load_checkpoint, load_task
 from seq2scene.running.choices import check_choices
 from seq2scene.running.gathering import gather
+from seq2scene.running.inpainting import UNCHANGED, evaluate_inpainting
 from seq2scene.running.length_report import bleu_by_length, write_csv, write_plot
 from seq2scene.running.patch_sources import find_patches
 from seq2scene.running.scene_evaluation import evaluate_scenes
@@ -34,12 +35,14 @@ from seq2scene.running.sentence_vectors import read_sentences, write_sentence_ve
 from seq2scene.running.text_evaluation import evaluate_text
 from seq2scene.running.trainers import make_trainer, processes, quieten
 from seq2scene.tasks.captioning import Captioning
+from seq2scene.tasks.inpainting import InpaintingTask
 from seq2scene.tasks.lm import LM
 from seq2scene.tasks.nmt import NMT, Translation
 from seq2scene.tasks.scenes import SceneTask
 from seq2scene.tasks.task import Task
 
 TEXT_ROW = ("bleu_tok", "bleu", "chrf", "perplexity", "perplexity_words")
+PHOTO_ROW = ("error", "psnr", "label_accuracy")
 GROUP = 200  # sentences in a group of Luong et al. 2015, Figure 6
 
 
@@ -54,6 +57,8 @@ def evaluate_task(
             return evaluate_captions(trainer, task, data, folder)
         case LM():
             return evaluate_text(trainer, task, data, folder)
+        case InpaintingTask():
+            return evaluate_inpainting(trainer, task, data, folder)
     return evaluate_translation(trainer, task, data, folder)
 
 
@@ -103,7 +108,7 @@ def show_results(results: dict[str, dict[str, Any]]) -> None:
     """Prints a line for each test set, what it is to be compared with, and the BLEU signature below them."""
     if not results:
         return
-    columns = (*TEXT_ROW, *HEADINGS, *CAPTION_ROW[:-1])
+    columns = (*TEXT_ROW, *HEADINGS, *CAPTION_ROW[:-1], *PHOTO_ROW)
     first = next(iter(results.values()))
     hidden = "perplexity_words" if "cider" in first else None  # that row is long enough
     columns = [column for column in columns if column in first and column != hidden]
@@ -124,7 +129,7 @@ def show_results(results: dict[str, dict[str, Any]]) -> None:
 def _with_comparisons(results: dict[str, dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, scores in results.items():
         yield name, scores
-        for key, other in COMPARISONS.items():
+        for key, other in {**COMPARISONS, UNCHANGED: "as it was"}.items():
             if key in scores:
                 yield f"  {other}", scores[key]
 

@@ -30,6 +30,7 @@ from seq2scene.sequences.batch import Sentences
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.unknown_words import chosen_dictionary, replace_unknown
 from seq2scene.tasks.captioning import Captioning
+from seq2scene.tasks.inpainting import InpaintingTask
 from seq2scene.tasks.lm import LM
 from seq2scene.tasks.nmt import NMT
 from seq2scene.tasks.scenes import SceneTask
@@ -46,6 +47,10 @@ def generate(cfg: DictConfig) -> None:
     changes = {"search": OmegaConf.to_container(cfg.search, resolve=True)} if "search" in cfg else {}
     device = find_device(cfg.device)
     task = load_task(find_checkpoints(cfg.ckpt, "best.ckpt"), cfg.ensemble, **changes).to(device)
+    if isinstance(task, InpaintingTask):
+        raise UserError(
+            "ckpt: an inpainter writes nothing by itself; give the checkpoint of a model that does"
+        )
     find_patches(task, cfg.patches, cfg.photos, cfg.edges)
     if cfg.n_best > 1:
         task.searches["test"] = _several(task.searches["test"], cfg.n_best)
