@@ -49,7 +49,7 @@ def generate(cfg: DictConfig) -> None:
     task = load_task(find_checkpoints(cfg.ckpt, "best.ckpt"), cfg.ensemble, **changes).to(device)
     if isinstance(task, InpaintingTask):
         raise UserError(
-            "ckpt: an inpainter writes nothing by itself; give the checkpoint of a model that does"
+            "ckpt: an inpainter writes nothing itself; give a checkpoint of a model that does"
         )
     find_patches(task, cfg.patches, cfg.photos, cfg.edges)
     if cfg.n_best > 1:
