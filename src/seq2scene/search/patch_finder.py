@@ -6,6 +6,8 @@ So more neighbours are asked for than are wanted, and those that are excluded ar
 
 import fcntl
 import hashlib
+import importlib
+import logging
 import os
 import shutil
 from dataclasses import dataclass
@@ -13,7 +15,6 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, Literal, Self, get_args
 
-import faiss
 import torch
 from torch import Tensor
 
@@ -27,6 +28,12 @@ SMALL = 4096  # patches; a smaller class is searched exactly at once
 PROBED = 32  # cells of an approximate index that a query looks into at first
 NEIGHBOURS = 16  # asked for at first, beside those that are used already
 AT_ONCE = 2**17  # vectors that are compared in double precision: what memory bears
+
+
+def library() -> Any:
+    """faiss, loaded when first asked for: most runs search no patches, and it tells which build it takes."""
+    logging.getLogger("faiss.loader").setLevel(logging.WARNING)
+    return importlib.import_module("faiss")
 
 
 def box_vectors(boxes: Tensor) -> Tensor:
@@ -76,6 +83,7 @@ class Shelf:
         whether these are all patches of the shelf.
         """
         k, size = min(effort * neighbours, len(self.numbers)), len(self.numbers)
+        faiss = library()
         if not isinstance(self.index, faiss.IndexIVF):
             distances, places = map(torch.from_numpy, self.index.search(vectors.numpy(), k))
             return places, distances[:, -1].double(), k == size
@@ -142,7 +150,7 @@ class PatchFinder:
         folder.mkdir(parents=True, exist_ok=True)
         try:
             for number, shelf in self.shelves.items():
-                faiss.write_index(shelf.index, str(folder / f"{number}.faiss"))
+                library().write_index(shelf.index, str(folder / f"{number}.faiss"))
             patches = {number: (shelf.numbers, shelf.photos) for number, shelf in self.shelves.items()}
             torch.save(patches, folder / PATCHES)
         except RuntimeError as error:  # what faiss and torch make of a full disk
@@ -157,7 +165,9 @@ class PatchFinder:
             raise UserError(f"{folder}: no patch finder was saved here; give the folder of one")
         try:
             for number, patches in torch.load(folder / PATCHES, weights_only=True).items():
-                finder.shelves[number] = Shelf(*patches, faiss.read_index(str(folder / f"{number}.faiss")))
+                finder.shelves[number] = Shelf(
+                    *patches, library().read_index(str(folder / f"{number}.faiss"))
+                )
         except (RuntimeError, EOFError, UnpicklingError) as error:
             raise UserError(f"{folder}: a file of this patch finder is damaged; delete the folder") from error
         return finder
@@ -204,7 +214,7 @@ def _require_kind(kind: str) -> str:
 
 def _follow_torch() -> None:
     """faiss may have an OpenMP of its own (where it is imported before torch), which would take all cores."""
-    faiss.omp_set_num_threads(torch.get_num_threads())
+    library().omp_set_num_threads(torch.get_num_threads())
 
 
 def _by_class(classes: Tensor) -> dict[int, Tensor]:
@@ -217,6 +227,7 @@ def _by_class(classes: Tensor) -> dict[int, Tensor]:
 def _index(vectors: Tensor, kind: Kind) -> Any:
     """A faiss index of (a, D). An approximate one has sqrt(a) cells, found by k-means."""
     width = vectors.shape[1]
+    faiss = library()
     flat = faiss.IndexFlatL2(width)
     if kind == "approximate" and len(vectors) >= SMALL:
         index = faiss.IndexIVFFlat(flat, width, round(len(vectors) ** 0.5), faiss.METRIC_L2)
