@@ -13,12 +13,11 @@ from typing import Literal, NamedTuple, TypeVar
 import numpy as np
 from PIL import Image
 from pycocotools import mask as coco
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from scipy import ndimage
 
 from seq2scene.data.coco import Images, Instances, Licenses, inside, read_instances, read_segments
 from seq2scene.data.processes import forked
+from seq2scene.data.progress import progress_bar
 from seq2scene.data.run_lengths import area, checked_runs, decoded, encoded
 from seq2scene.errors import UserError
 
@@ -187,8 +186,7 @@ def read_pieces(
 
 def shown(results: Iterable[Result], total: int, what: str) -> Iterator[Result]:
     """The results, one after another, with a progress bar."""
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with progress_bar() as progress:
         yield from progress.track(results, total, description=what)
 
 

@@ -5,21 +5,19 @@ work that was broken off goes on where it was. A block is known by a hash of the
 of its photos' names, sizes and times, so that whatever changes is made anew.
 """
 
-import fcntl
 import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
+from seq2scene.caching import alone_in, facts_of
 from seq2scene.data.images import read_photo
+from seq2scene.data.progress import progress_bar
 from seq2scene.errors import UserError
 from seq2scene.nets.image_encoder import ImageEncoder
 from seq2scene.sequences.batching import prefetched
@@ -73,9 +71,7 @@ def stored_features(
 
 def _make_all(encoder: ImageEncoder, wanted: list[tuple[Path, Sequence[Path]]], what: str) -> None:
     folder = wanted[0][0].parent
-    folder.mkdir(parents=True, exist_ok=True)
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with _alone(folder), Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with alone_in(folder), progress_bar() as progress:
         _sweep(folder)
         task = progress.add_task(f"features of {what}", total=sum(len(part) for _, part in wanted))
         for file, part in wanted:
@@ -112,24 +108,8 @@ def _encode(encoder: ImageEncoder, photos: Sequence[Path]) -> Iterator[np.ndarra
 
 
 def _key(encoder: str, photos: Sequence[Path]) -> str:
-    facts = [VERSION, encoder, [_facts(photo) for photo in photos]]
+    facts = [VERSION, encoder, [facts_of(photo) for photo in photos]]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
-
-
-def _facts(photo: Path) -> tuple[str, int, int]:
-    try:
-        known = photo.stat()
-    except OSError as error:
-        raise UserError(f"{photo} cannot be read: {error.strerror}") from None
-    return photo.name, known.st_size, known.st_mtime_ns
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Waits until no other process makes features here."""
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def _sweep(folder: Path) -> None:

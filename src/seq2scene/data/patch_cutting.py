@@ -5,7 +5,6 @@ A window of twice the object's box lies around its centre, both in whole pixels;
 black. Windows become squares: pictures are read bicubically, masks and classes at the nearest pixel.
 """
 
-import fcntl
 import hashlib
 import json
 import logging
@@ -23,12 +22,12 @@ import numpy as np
 import torch
 from PIL import Image
 from pycocotools import mask as run_lengths
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from seq2scene.caching import alone_in, facts_of
 from seq2scene.data.coco_layout import on_square
 from seq2scene.data.coco_masks import Pieces
 from seq2scene.data.images import open_photo
+from seq2scene.data.progress import progress_bar
 from seq2scene.errors import UserError
 from seq2scene.nets.image_encoder import ImageEncoder
 from seq2scene.scenes.objects import FIRST_CLASS
@@ -79,8 +78,7 @@ def store_patches(
     store = home / job.key()
     if not store.is_dir():
         try:
-            home.mkdir(parents=True, exist_ok=True)
-            with _alone(home):
+            with alone_in(home):
                 if not store.is_dir():  # else another process made it while this one waited
                     _make(job, store, what)
         except OSError as error:
@@ -273,7 +271,7 @@ class _Job:
         told, encoder = self.pieces, self.encoder
         settings = [VERSION, self.side, self.photo_side, encoder and encoder.fingerprint()]
         said = [told.names, told.things, told.ids, told.images.files, told.licenses.of_images]
-        said += [told.licenses.terms, [_facts(path) for path in self.paths]]
+        said += [told.licenses.terms, [facts_of(path) for path in self.paths]]
         digest = hashlib.sha256(json.dumps([*settings, *said]).encode())
         for values in (told.images.ids, told.images.sizes, told.image, told.category, told.boxes):
             digest.update(np.ascontiguousarray(values).tobytes())
@@ -302,8 +300,7 @@ def _make(job: _Job, store: Path, what: str) -> None:
     draft, began, photos = store.with_suffix(".draft"), time.monotonic(), len(job.paths)
     before, lacking = _begin(job, draft)
     arrays = {name: np.lib.format.open_memmap(draft / f"{name}.npy", "r+") for name in job.layout(0, 0)}
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with progress_bar() as progress:
         task = progress.add_task(f"patches of {what}", total=photos, completed=before)
         for chunk, found, reasons in _chunks(job, before):
             pieces = slice(*job.starts[[chunk.start, chunk.stop]])
@@ -417,11 +414,6 @@ def _finish(job: _Job, draft: Path, lacking: dict[str, str]) -> int:
     return int(without.sum())
 
 
-def _facts(path: Path) -> tuple[str, int, int]:
-    known = path.stat()
-    return path.name, known.st_size, known.st_mtime_ns
-
-
 def _some(told: list[str]) -> str:
     return ", ".join(told[:TOLD]) + (" ..." if len(told) > TOLD else "")
 
@@ -439,11 +431,3 @@ def _at_work(encoder: ImageEncoder | None) -> Iterator[torch.device | None]:
         yield device
     finally:
         encoder.to(home, memory_format=torch.contiguous_format)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Waits until no other process makes a store here."""
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -4,13 +4,12 @@ What was read is known by a hash of the annotation files' names, sizes and times
 that whatever changes is read anew. A file of arrays appears whole or not at all.
 """
 
-import fcntl
 import hashlib
 import json
 import os
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +19,7 @@ from zipfile import BadZipFile
 import numpy as np
 import torch
 
+from seq2scene.caching import alone_in, facts_of
 from seq2scene.data.coco import ARCHIVE, Images, License, Licenses
 from seq2scene.data.coco_masks import Pieces, Tally, read_pieces
 from seq2scene.errors import UserError
@@ -74,12 +74,10 @@ def stored_pieces(
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Waits until no other process reads pieces for this folder."""
-    with _writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "lock").open("w")
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    """As ``caching.alone_in``, but an OSError of the work itself is not taken for one of the folder."""
+    with ExitStack() as stack:
+        with _writing(folder):
+            stack.enter_context(alone_in(folder))
         yield
 
 
@@ -97,8 +95,7 @@ def _facts(root: Path, name: str, stuff: str) -> list[tuple[str, int, int]]:
     maps = [place / f"panoptic_{name}" for place in (folder, root)] if stuff == "panoptic" else []
     files = [folder / f"instances_{name}.json", folder / f"{stuff}_{name}.json", root / ARCHIVE]
     files += [file for place in maps if place.is_dir() for file in sorted(place.iterdir())]
-    there = [(file.name, file.stat()) for file in files if file.is_file()]
-    return [(file, known.st_size, known.st_mtime_ns) for file, known in there]
+    return [facts_of(file) for file in files if file.is_file()]
 
 
 def _save(pieces: Pieces, file: Path) -> None:

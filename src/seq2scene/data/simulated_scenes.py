@@ -2,7 +2,6 @@
 the masks of other patches of their classes, beside the photos themselves.
 """
 
-import fcntl
 import hashlib
 import os
 from collections.abc import Callable, Mapping
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 from scipy.spatial import KDTree
 
+from seq2scene.caching import alone_in
 from seq2scene.data.coco_composite import CocoComposite
 from seq2scene.data.text_module import TextModule
 from seq2scene.errors import UserError
@@ -197,9 +197,7 @@ def stored_fits(store: PatchStore, patches: PatchStore, candidates: int, cache: 
     path = folder / f"{hashlib.sha256(told.encode()).hexdigest()}.npy"
     if not path.is_file():
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with (folder / "lock").open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            with alone_in(folder):
                 if not path.is_file():  # no other process found them while this one waited
                     draft = path.with_suffix(".draft.npy")
                     np.save(draft, best_fits(store, patches, candidates))

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from seq2scene.scenes.pasting import Patches, Photos, Rendering, covered, paste, stretched
+from seq2scene.scenes.pasting import Patches, Photos, Rendering, covered, occupied, paste, stretched
 
 RIM = 0.05  # width of noisy edges, as a share of the photo's square
 
@@ -115,11 +115,8 @@ def union_boxes(masks: Tensor) -> Tensor:
     """(B, 4) the boxes around all that is in masks (B, 1, y, x), centre x, y, width and height as shares of
     the canvas; the whole canvas where nothing is.
     """
-    there = masks[:, 0] > 0
-    there = there | ~there.any(dim=(1, 2), keepdim=True)
-    lines = [there.any(axis).to(masks.dtype) for axis in (1, 2)]  # columns and rows with something
-    first = torch.stack([line.argmax(dim=1) / line.shape[1] for line in lines], dim=1)
-    last = torch.stack([1 - line.flip(1).argmax(dim=1) / line.shape[1] for line in lines], dim=1)
+    size = masks.new_tensor([masks.shape[3], masks.shape[2]])
+    first, last = (edge / size for edge in occupied(masks))
     return torch.cat([(first + last) / 2, last - first], dim=1)
 
 

@@ -135,12 +135,8 @@ def stretched(scene: Rendering, side: int) -> Rendering:
     where nothing is there. Pictures are read between pixels, labels and masks at the nearest.
     """
     scenes, _, rows, columns = scene.masks.shape
-    there = scene.masks[:, 0] > 0
-    there = there | ~there.any(dim=(1, 2), keepdim=True)
-    size = there.new_tensor([columns, rows], dtype=scene.masks.dtype)
-    lines = [there.any(axis).to(scene.masks.dtype) for axis in (1, 2)]  # columns and rows with something
-    first = torch.stack([line.argmax(dim=1) for line in lines], dim=1)
-    last = torch.stack([line.shape[1] - line.flip(1).argmax(dim=1) for line in lines], dim=1)
+    size = scene.masks.new_tensor([columns, rows])
+    first, last = occupied(scene.masks)
     theta = torch.cat(
         [torch.diag_embed((last - first) / size), ((first + last) / size - 1)[:, :, None]], dim=2
     )
@@ -151,6 +147,18 @@ def stretched(scene: Rendering, side: int) -> Rendering:
     flat = torch.cat([scene.labels.unsqueeze(1).to(grid.dtype), scene.masks], dim=1)
     labels, masks = F.grid_sample(flat, grid, "nearest", "border", align_corners=False).split(1, dim=1)
     return Rendering(pictures, labels[:, 0].long(), masks)
+
+
+def occupied(masks: Tensor) -> tuple[Tensor, Tensor]:
+    """The box around all that is in masks (B, 1, y, x): its first column and row and those behind its last,
+    (B, 2) int64 each; the whole canvas where nothing is.
+    """
+    there = masks[:, 0] > 0
+    there = there | ~there.any(dim=(1, 2), keepdim=True)
+    lines = [there.any(axis).to(masks.dtype) for axis in (1, 2)]  # columns and rows with something
+    first = torch.stack([line.argmax(dim=1) for line in lines], dim=1)
+    last = torch.stack([line.shape[1] - line.flip(1).argmax(dim=1) for line in lines], dim=1)
+    return first, last
 
 
 def covered(classes: Tensor, colours: Tensor, masks: Tensor, first_stuff: int) -> Rendering:

@@ -4,7 +4,6 @@ Which patches a scene may not have differs from row to row, and faiss's own sele
 So more neighbours are asked for than are wanted, and those that are excluded are masked.
 """
 
-import fcntl
 import hashlib
 import importlib
 import logging
@@ -18,6 +17,7 @@ from typing import Any, Literal, Self, get_args
 import torch
 from torch import Tensor
 
+from seq2scene.caching import alone_in
 from seq2scene.errors import UserError
 
 Kind = Literal["exact", "approximate"]
@@ -192,9 +192,7 @@ def stored_finder(
     place = folder / _key(classes, vectors, photos)
     if not place.is_dir():
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with (folder / "lock").open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+            with alone_in(folder):
                 for draft in folder.glob("*.draft"):  # of work that was broken off
                     shutil.rmtree(draft)
                 if not place.is_dir():  # no other process built it while this one waited
