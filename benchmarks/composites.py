@@ -1,4 +1,5 @@
-"""Speed and memory of composites: prints a table, writes JSON, and says what all of COCO would take.
+"""Speed and memory of composites: prints a table, writes JSON, and says what all of COCO would take, were its
+photos like those that are measured.
 
     python benchmarks/composites.py [OVERRIDES as to src/train.py] [--only cut] [--out FILE]
 
