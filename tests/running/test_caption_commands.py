@@ -61,7 +61,7 @@ def test_evaluation_adds_baselines_and_pictures_and_else_says_the_same(
 
 def test_generation_says_what_evaluation_said(trained: Path, command, work: Path) -> None:
     folder = work / "data" / "coco_captions" / "images" / "val2017"
-    lines = command("generate.py", f"ckpt={trained}", f"photo={folder}").splitlines()
+    lines = command("generate.py", f"ckpt={trained}", f"image={folder}").splitlines()
     told = {Path(file).name: caption for file, caption in (line.split("\t") for line in lines)}
     assert len(told) == 4
     for line in (trained / "test.captions.jsonl").read_text().splitlines():

@@ -50,14 +50,14 @@ def photos(tmp_path: Path) -> Path:
 
 def test_a_photo_has_the_caption_that_it_has_among_others(captioner, say, photos: Path) -> None:
     ckpt = captioner()
-    told = [line.split("\t") for line in say(ckpt, f"photo={photos}", "batch_size=3")]
+    told = [line.split("\t") for line in say(ckpt, f"image={photos}", "batch_size=3")]
     files = sorted(photos.glob("*.png"))
     assert [file for file, _ in told] == [str(file) for file in files]
     for file, (_, caption) in zip(files, told, strict=True):
-        assert say(ckpt, f"photo={file}") == [caption] and len(caption.split()) == 3
+        assert say(ckpt, f"image={file}") == [caption] and len(caption.split()) == 3
     wanted = photos.parent / "wanted.txt"
     wanted.write_text(f"{files[2]}\n\n{files[0]}\n")
-    assert say(ckpt, f"photo={wanted}") == ["\t".join(told[2]), "\t".join(told[0])]
+    assert say(ckpt, f"image={wanted}") == ["\t".join(told[2]), "\t".join(told[0])]
 
 
 def test_scores_are_log_probabilities_of_the_captions_and_the_best_comes_first(
@@ -65,10 +65,10 @@ def test_scores_are_log_probabilities_of_the_captions_and_the_best_comes_first(
 ) -> None:
     ckpt = captioner()
     file = sorted(photos.glob("*.png"))[0]
-    told = [line.split("\t") for line in say(ckpt, f"photo={file}", "n_best=3")]
+    told = [line.split("\t") for line in say(ckpt, f"image={file}", "n_best=3")]
     scores = [float(score) for score, _ in told]
     assert len(told) == 3 and scores == sorted(scores, reverse=True)
-    (line,) = say(ckpt, f"photo={file}", "scores=true", "prefix='red red'")
+    (line,) = say(ckpt, f"image={file}", "scores=true", "prefix='red red'")
     name, score, caption = line.split("\t")
     assert name == str(file) and caption.startswith("red red ")
     assert float(score) < scores[0]
@@ -76,7 +76,7 @@ def test_scores_are_log_probabilities_of_the_captions_and_the_best_comes_first(
 
 def test_pictures_show_the_square_and_a_panel_for_each_word(captioner, say, photos: Path) -> None:
     maps = photos.parent / "maps"
-    say(captioner(), f"photo={photos}", f"pictures={maps}")
+    say(captioner(), f"image={photos}", f"pictures={maps}")
     assert sorted(path.name for path in maps.iterdir()) == [f"{n + 1}_{n:012}.png" for n in range(4)]
 
 
@@ -98,15 +98,15 @@ def test_weights_of_the_image_encoder_come_from_the_checkpoint_alone(captioner, 
 @pytest.mark.parametrize(
     "options, told",
     [
-        ([], "photo is required"),
-        (["text=hello"], "text: this model captions photos; give photo=FILE.jpg"),
+        ([], "image is required"),
+        (["text=hello"], "text: this model captions photos; give image=FILE.jpg"),
         (["file=lines.txt"], "file: this model captions photos"),
-        (["photo=PHOTO", "replace_unk=copy"], "replace_unk: photos have no words"),
-        (["photo=gone.jpg"], "gone.jpg does not exist"),
-        (["photo=NOTES"], "notes.md is no picture"),
-        (["photo=EMPTY"], "there is no photo in it"),
-        (["photo=gone.txt"], "there is no such file"),
-        (["photo=LIST"], "line 2: there is no file gone.jpg"),
+        (["image=PHOTO", "replace_unk=copy"], "replace_unk: photos have no words"),
+        (["image=gone.jpg"], "gone.jpg does not exist"),
+        (["image=NOTES"], "notes.md is no picture"),
+        (["image=EMPTY"], "there is no photo in it"),
+        (["image=gone.txt"], "there is no such file"),
+        (["image=LIST"], "line 2: there is no file gone.jpg"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
@@ -126,7 +126,7 @@ def test_what_is_no_photo_is_refused_by_its_name(
 
 def test_where_nothing_is_looked_at_nothing_is_drawn(captioner, say, photos: Path) -> None:
     with pytest.raises(UserError, match="this model has no attention"):
-        say(captioner("attention=none"), f"photo={photos}", f"pictures={photos.parent}/maps")
+        say(captioner("attention=none"), f"image={photos}", f"pictures={photos.parent}/maps")
 
 
 def test_a_model_that_reads_text_refuses_photos(composed, tmp_path: Path) -> None:
@@ -138,5 +138,5 @@ def test_a_model_that_reads_text_refuses_photos(composed, tmp_path: Path) -> Non
     task = build_task(config, {"language": LANGUAGE.state()})
     ckpt = tmp_path / "lm.ckpt"
     torch.save({"state_dict": task.state_dict(), "hyper_parameters": dict(task.hparams)}, ckpt)
-    with pytest.raises(UserError, match="photo: this model reads text"):
-        generate(composed("generate", f"ckpt={ckpt}", "photo=photo.jpg", "device=cpu"))
+    with pytest.raises(UserError, match="image: this model reads text"):
+        generate(composed("generate", f"ckpt={ckpt}", "image=photo.jpg", "device=cpu"))

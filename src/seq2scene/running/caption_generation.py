@@ -16,18 +16,18 @@ from seq2scene.tasks.captioning import Captioning
 
 
 def generate_captions(cfg: DictConfig, task: Captioning) -> None:
-    """``photo=``: one photo, one caption or its n best. Several photos, of a folder in the order of their
+    """``image=``: one photo, one caption or its n best. Several photos, of a folder in the order of their
     names or of a list, have their files before their captions; ``scores`` and n best put log-probabilities
     between. ``pictures=FOLDER`` draws where each word of the best caption looked.
     """
     for key in ("text", "file"):
         if cfg[key] is not None:
-            raise UserError(f"{key}: this model captions photos; give photo=FILE.jpg, a folder or a list")
+            raise UserError(f"{key}: this model captions photos; give image=FILE.jpg, a folder or a list")
     if cfg.replace_unk is not None:
         raise UserError("replace_unk: photos have no words to put for unknown ones; leave it out")
     if cfg.pictures is not None and task.net.decoder.attention is None:
         raise UserError("pictures: this model has no attention, so nobody knows where it looked")
-    photos = find_photos(cfg.photo)
+    photos = find_photos(cfg.image)
     with open_output(cfg.out) as out:
         for first in range(0, len(photos), cfg.batch_size):
             part = photos[first : first + cfg.batch_size]
@@ -51,7 +51,7 @@ def find_photos(photo: str | None) -> list[Path]:
     Raises UserError where there is none; whether they are pictures shows when they are opened.
     """
     if photo is None:
-        raise UserError("photo is required: this model captions photos; give a photo, a folder or a list")
+        raise UserError("image is required: this model captions photos; give a photo, a folder or a list")
     path = Path(str(photo)).expanduser()
     if path.is_dir():
         kinds = Image.registered_extensions()
@@ -61,7 +61,7 @@ def find_photos(photo: str | None) -> list[Path]:
     else:
         return [path]
     if not photos:
-        raise UserError(f"photo={photo}: there is no photo in it")
+        raise UserError(f"image={photo}: there is no photo in it")
     return photos
 
 
@@ -69,9 +69,9 @@ def _listed(path: Path) -> Iterator[Path]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise UserError(f"photo={path}: there is no such file") from None
+        raise UserError(f"image={path}: there is no such file") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"photo={path} is no list of files ({error})") from error
+        raise UserError(f"image={path} is no list of files ({error})") from error
     for number, line in enumerate(text.splitlines(), start=1):
         if line.strip():
             photo = Path(line.strip()).expanduser()

@@ -56,8 +56,8 @@ def generate(cfg: DictConfig) -> None:
         task.net.to(torch.bfloat16)
     if isinstance(task, Captioning):
         return generate_captions(cfg, task)
-    if cfg.photo is not None:
-        raise UserError("photo: this model reads text; give text=... or file=..., or a model that captions")
+    if cfg.image is not None:
+        raise UserError("image: this model reads text; give text=... or file=..., or a model that captions")
     if isinstance(task, SceneTask):
         return generate_scenes(cfg, task, _chunks(_lines(cfg), cfg.batch_size))
     if isinstance(task, LM):
