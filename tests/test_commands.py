@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import random
 import subprocess
 import sys
@@ -11,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from entry_points import command, run
 from seq2scene.running.checkpoints import load_checkpoint, task_of
 
-ROOT = Path(__file__).resolve().parents[1]
 SMALL = [
     "model.encoder.embedding_size=16",
     "model.encoder.hidden_size=12",
@@ -55,49 +54,20 @@ def data(work: Path) -> list[str]:
     ]
 
 
-def command(
-    script: str, *arguments: str, work: Path, stdin: str | None = None
-) -> subprocess.CompletedProcess:
-    """Runs an entry point from another directory, with its outputs in the test's folder."""
-    variables = {
-        "SEQ2SCENE_OUTPUTS": str(work / "outputs"),
-        "SEQ2SCENE_CACHE": str(work / "cache"),
-        "SEQ2SCENE_DATA": str(work / "data"),
-        "WANDB_MODE": "offline",
-        "OMP_NUM_THREADS": "1",
-    }
-    return subprocess.run(
-        [sys.executable, str(ROOT / "src" / script), *arguments],
-        cwd=work,
-        env={**os.environ, **variables},
-        input=stdin,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-
-
-def run(script: str, *arguments: str, work: Path, stdin: str | None = None) -> str:
-    done = command(script, *arguments, work=work, stdin=stdin)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 def runs(work: Path, name: str) -> list[Path]:
     return sorted((work / "outputs" / name).iterdir())
 
 
-def train(work: Path, name: str, *arguments: str) -> Path:
+def train(work: Path, name: str, *arguments: str, fresh: bool = False) -> Path:
     """The folder of a finished run."""
-    run("train.py", *data(work), *SMALL, f"name={name}", *arguments, work=work)
+    run("train.py", *data(work), *SMALL, f"name={name}", *arguments, work=work, fresh=fresh)
     return runs(work, name)[-1]
 
 
 @pytest.fixture(scope="module")
 def trained(work: Path) -> Path:
-    return train(
-        work, "base", "trainer.max_epochs=3", "optimizer.lr=0.01", "logger=all", "trainer.log_every_n_steps=2"
-    )
+    options = ["trainer.max_epochs=3", "optimizer.lr=0.01", "logger=all", "trainer.log_every_n_steps=2"]
+    return train(work, "base", *options, fresh=True)
 
 
 def weights(path: Path) -> dict[str, torch.Tensor]:
@@ -293,7 +263,7 @@ def test_bad_checkpoints_are_refused(trained: Path, work: Path) -> None:
 
 
 def test_help_names_every_group(work: Path) -> None:
-    said = run("train.py", "--help", work=work)
+    said = run("train.py", "--help", work=work, fresh=True)
     for group in (
         "task",
         "attention",

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from entry_points import command, run
 from seq2scene.running.checkpoints import load_checkpoint, task_of
-from test_commands import command, rows, run, runs, weights
+from test_commands import rows, runs, weights
 
 SMALL = [
     "task=lm",

@@ -9,10 +9,11 @@ import pytest
 import torch
 from PIL import Image
 
+from entry_points import command, run
 from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.running.callbacks.samples import SCENES
 from seq2scene.running.checkpoints import load_checkpoint
-from test_commands import command, fails, run, runs
+from test_commands import fails, runs
 
 # No chance and no batch statistics, so that runs can be held against each other.
 PLAIN = [

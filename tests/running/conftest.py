@@ -1,10 +1,6 @@
 """Two models of one small corpus, trained once for all tests that load checkpoints."""
 
-import os
 import random
-import subprocess
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +10,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
 import seq2scene.running.entry  # noqa: F401  (the configs' variables)
+from entry_points import run
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,16 +22,6 @@ class Models:
     folder: Path
     a: Path
     b: Path
-
-
-def run_entry_point(script: str, *arguments: str, **variables: str) -> str:
-    """Runs an entry point as a user would, ``variables`` in its environment: what it says on stdout."""
-    command = [sys.executable, f"{ROOT}/src/{script}", *arguments]
-    done = subprocess.run(
-        command, env={**os.environ, **variables}, capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.fixture(scope="session")
@@ -51,16 +38,7 @@ def models(tmp_path_factory) -> Models:
     arguments += ["data=text_files", "data.source=en", "data.target=de", "data.tokenizer=whitespace"]
     arguments += ["optimizer.lr=0.02", "data.batch_size=16", "trainer=cpu", "trainer.limit_train_batches=1.0"]
     arguments += ["trainer.enable_progress_bar=false", "~callbacks.samples", "trainer.max_epochs=3"]
-    variables = {
-        "SEQ2SCENE_OUTPUTS": f"{folder}/outputs",
-        "SEQ2SCENE_CACHE": f"{folder}/cache",
-        "OMP_NUM_THREADS": "1",
-    }
-    command = [sys.executable, f"{ROOT}/src/train.py", *arguments]
-    done = subprocess.run(
-        command, env={**os.environ, **variables}, capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    run("train.py", *arguments, work=folder)
     (sweep,) = (folder / "outputs" / "pair").iterdir()
     return Models(folder, *(sweep / number / "best.ckpt" for number in ("0", "1")))
 
@@ -75,9 +53,3 @@ def composed():
 
     yield make
     GlobalHydra.instance().clear()
-
-
-@pytest.fixture(scope="session")
-def entry_point() -> Callable[..., str]:
-    """``run_entry_point``, for tests."""
-    return run_entry_point

@@ -4,10 +4,7 @@ translation. A window of one word that moves on by one a step is then a perfect 
 
 import csv
 import json
-import os
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +14,7 @@ import sacrebleu
 import torch
 from PIL import Image
 
+from entry_points import run as run_entry_point
 from seq2scene.data.parallel_text import ParallelText
 from seq2scene.errors import UserError
 from seq2scene.running.alignment_report import AlignmentReport
@@ -31,7 +29,6 @@ from seq2scene.sequences.tokenizers import Character
 from seq2scene.sequences.unknown_words import load_dictionary
 from seq2scene.tasks.nmt import NMT
 
-ROOT = Path(__file__).resolve().parents[2]
 CIPHER = {letter: letter.upper() * 2 for letter in "abcdefghijkl"}
 
 
@@ -39,23 +36,11 @@ def translation(line: str) -> str:
     return " ".join(CIPHER[word] for word in line.split())
 
 
-def command(script: str, *arguments: str, work: Path) -> subprocess.CompletedProcess:
-    folders = {f"SEQ2SCENE_{name}": str(work / name.lower()) for name in ("OUTPUTS", "CACHE", "DATA")}
-    return subprocess.run(
-        [sys.executable, str(ROOT / "src" / script), *arguments, "trainer.accelerator=cpu"],
-        cwd=work,
-        env={**os.environ, **folders, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-
-
 def run(script: str, name: str, *arguments: str, work: Path) -> tuple[str, Path]:
     """What a command prints, and the folder it leaves."""
-    done = command(script, f"name={name}", "trainer.enable_progress_bar=false", *arguments, work=work)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout, max((work / "outputs" / name).iterdir())
+    plain = ["trainer.accelerator=cpu", "trainer.enable_progress_bar=false"]
+    said = run_entry_point(script, f"name={name}", *plain, *arguments, work=work)
+    return said, max((work / "outputs" / name).iterdir())
 
 
 @pytest.fixture(scope="module")

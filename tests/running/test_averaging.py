@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from entry_points import run
 from seq2scene.errors import UserError
 from seq2scene.running.averaging import average, average_checkpoints
 from seq2scene.running.checkpoints import load_checkpoint, load_task
@@ -118,11 +119,9 @@ def test_nothing_is_written_over_unless_told(models, composed, tmp_path: Path) -
         average(composed("average", f"ckpt={models.a}", f"out={tmp_path}"))
 
 
-def test_the_averaged_file_translates_with_the_mean_weights(
-    models, composed, entry_point, tmp_path: Path
-) -> None:
+def test_the_averaged_file_translates_with_the_mean_weights(models, composed, tmp_path: Path) -> None:
     out = tmp_path / "mean.ckpt"
-    said = entry_point("average.py", f"ckpt=[{models.a},{models.b}]", f"out={out}")
+    said = run("average.py", f"ckpt=[{models.a},{models.b}]", f"out={out}", work=tmp_path)
     assert said == f"{out}: the mean of 2 checkpoints\n"
     written = tmp_path / "out.txt"
     text = ["text=a b c d", f"out={written}", "scores=true", "search=greedy", "search.min_length=3"]
@@ -140,7 +139,7 @@ def test_the_averaged_file_translates_with_the_mean_weights(
     assert float(log_prob) == pytest.approx(found.log_probs[0, 0].item(), abs=1e-4)
 
 
-def test_the_help_says_what_each_key_is(entry_point) -> None:
-    said = entry_point("average.py", "--help")
+def test_the_help_says_what_each_key_is(tmp_path: Path) -> None:
+    said = run("average.py", "--help", work=tmp_path)
     for key in ("ckpt", "out", "overwrite"):
         assert f"\n  {key} " in said and f"\n{key}: " in said, key

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from captioned_photos import write_coco
+from entry_points import run
 from small_captioner import SMALL
 
 QUIET = ["trainer=cpu", "trainer.enable_progress_bar=false"]
@@ -19,15 +20,9 @@ def work(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def command(entry_point, work: Path):
+def command(work: Path):
     """Runs an entry point on the small data."""
-    places = {
-        "SEQ2SCENE_OUTPUTS": f"{work}/outputs",
-        "SEQ2SCENE_CACHE": f"{work}/cache",
-        "SEQ2SCENE_DATA": f"{work}/data",
-        "OMP_NUM_THREADS": "1",
-    }
-    return lambda script, *arguments: entry_point(script, *arguments, **places)
+    return lambda script, *arguments: run(script, *arguments, work=work)
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +30,8 @@ def trained(command, work: Path) -> Path:
     """The folder of a finished run."""
     small = ["data=coco_captions", "data.min_count=1", "debug=once", "search.max_extra=5"]
     command("train.py", *SMALL, *QUIET, *small)
-    (run,) = (work / "outputs" / "captioning").iterdir()
-    return run
+    (folder,) = (work / "outputs" / "captioning").iterdir()
+    return folder
 
 
 def test_a_run_leaves_captions_people_s_scores_and_samples(trained: Path) -> None:

@@ -9,17 +9,13 @@ import pytest
 import torch
 from PIL import Image
 
+from entry_points import run as run_entry_point
 from seq2scene.building import build
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.errors import UserError
 from seq2scene.running.checkpoints import load_checkpoint
-from seq2scene.running.inpainting import (
-    TABLE,
-    draw_mending,
-    evaluate_inpainting,
-    inpaint,
-    load_inpainter,
-)
+from seq2scene.running.inpainters import inpaint, load_inpainter
+from seq2scene.running.inpainting import TABLE, draw_mending, evaluate_inpainting
 from seq2scene.running.trainers import make_trainer, quieten
 from seq2scene.scenes.pasting import Rendering, stretched
 
@@ -56,10 +52,9 @@ def work(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def run(work: Path, entry_point) -> Path:
+def run(work: Path) -> Path:
     """The folder of a run of two steps."""
-    places = {"SEQ2SCENE_OUTPUTS": f"{work}/outputs", "SEQ2SCENE_CACHE": f"{work}/cache"}
-    entry_point("train.py", *SMALL, f"data.root={work}/photos", **places, OMP_NUM_THREADS="1")
+    run_entry_point("train.py", *SMALL, f"data.root={work}/photos", work=work)
     (folder,) = (work / "outputs" / "inpainter").iterdir()
     return folder
 
@@ -104,7 +99,7 @@ def test_photos_are_made_inside_the_box_of_a_composite(run: Path) -> None:
 
 def test_a_scene_is_mended_as_it_would_be_alone(run: Path, monkeypatch) -> None:
     task, given = load_inpainter(run), scenes(5)
-    monkeypatch.setattr("seq2scene.running.inpainting.AT_ONCE", 2)
+    monkeypatch.setattr("seq2scene.running.inpainters.AT_ONCE", 2)
     alone = [
         inpaint(task, Rendering(*(part[n : n + 1] for part in (given.pictures, given.labels, given.masks))))
         for n in range(5)

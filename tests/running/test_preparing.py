@@ -1,7 +1,5 @@
 import gzip
-import os
 import subprocess
-import sys
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -11,6 +9,7 @@ from zipfile import ZipFile
 import pytest
 
 from captioned_photos import write_coco
+from entry_points import command
 from seq2scene.data.caption_files import read_coco
 from seq2scene.data.downloads import DataFile, bytes_to_come
 from seq2scene.data.park.scenes_writing import ensure_scenes
@@ -56,11 +55,9 @@ def scenes(published, tmp_path) -> str:
     return published
 
 
-def command(*overrides: str, folder: Path) -> subprocess.CompletedProcess:
-    """``python src/prepare.py`` as a user starts it, from another folder."""
-    arguments = [sys.executable, str(ROOT / "src/prepare.py"), *overrides]
-    environment = {**os.environ, "SEQ2SCENE_DATA": str(folder / "data")}
-    return subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
+def prepare_from(folder: Path, *overrides: str) -> subprocess.CompletedProcess:
+    """``python src/prepare.py`` as a user starts it, from a folder that data/ lies in."""
+    return command("prepare.py", *overrides, work=folder)
 
 
 def test_a_recipe_is_a_list_of_files_at_its_base_or_at_a_mirror():
@@ -97,7 +94,7 @@ def test_a_new_data_set_is_two_files_of_configuration(tmp_path, published):
     }.items():
         (tmp_path / "more" / group).mkdir(parents=True)
         (tmp_path / "more" / group / "tiny.yaml").write_text(text)
-    run = command("--config-dir", str(tmp_path / "more"), "data=tiny", folder=tmp_path)
+    run = prepare_from(tmp_path, "--config-dir", str(tmp_path / "more"), "data=tiny")
     assert run.returncode == 0, run.stderr
     root = tmp_path / "data/tiny"
     assert f"tiny: 2 files in {root}: 2 fetched, 0 already there" in run.stdout
@@ -106,7 +103,7 @@ def test_a_new_data_set_is_two_files_of_configuration(tmp_path, published):
 
 
 def test_the_command_says_what_it_cannot_do_without_a_traceback(tmp_path):
-    run = command("data=text_files", folder=tmp_path)
+    run = prepare_from(tmp_path, "data=text_files")
     assert run.returncode == 2
     assert run.stderr.startswith("error: data=text_files cannot be fetched; those that can: ")
     assert "multi30k" in run.stderr
@@ -114,7 +111,7 @@ def test_the_command_says_what_it_cannot_do_without_a_traceback(tmp_path):
 
 
 def test_a_mirror_without_the_files_is_named_with_the_place_to_put_them(tmp_path, published):
-    run = command("data=multi30k", f"mirror={published}/nothing", folder=tmp_path)
+    run = prepare_from(tmp_path, "data=multi30k", f"mirror={published}/nothing")
     assert run.returncode == 2
     assert f"error: cannot fetch {published}/nothing/raw/train.en.gz: the server says 404" in run.stderr
     assert str(tmp_path / "data/multi30k/train.en.gz") in run.stderr
@@ -127,7 +124,7 @@ def test_scenes_are_fetched_unpacked_read_and_counted(tmp_path, scenes):
     for split, numbers in {"train": "0\n1\n2\n3\n4\n5\n", "val": "6\n7\n", "test": "8\n9\n"}.items():
         (splits / f"text2scene_{split}.txt").write_text(numbers)
     counts = [f"prepare.counts.{key}" for key in ("scenes=10", "usable=10", "sentences=60")]
-    run = command("data=abstract_scenes", f"mirror={scenes}", *counts, folder=tmp_path)
+    run = prepare_from(tmp_path, "data=abstract_scenes", f"mirror={scenes}", *counts)
     assert run.returncode == 0, run.stderr
     assert f"abstract_scenes: 1 files in {folder}: 1 fetched, 0 already there" in run.stdout
     assert "files of AbstractScenes_v1.1.zip: 131 unpacked, 0 already there" in run.stdout
@@ -136,7 +133,7 @@ def test_scenes_are_fetched_unpacked_read_and_counted(tmp_path, scenes):
     assert sorted(path.name for path in folder.iterdir()) == [*there, "park.json", "splits"]
 
     (folder / "Pngs/s_0s.png").unlink()  # comes back; what is not the published number is refused
-    run = command("data=abstract_scenes", f"mirror={scenes}", *counts[1:], folder=tmp_path)
+    run = prepare_from(tmp_path, "data=abstract_scenes", f"mirror={scenes}", *counts[1:])
     assert "1 unpacked, 130 already there" in run.stdout
     assert run.returncode == 2 and "Traceback" not in run.stderr
     assert f"error: {folder} holds 10 scenes, not 10,020" in run.stderr
@@ -182,12 +179,12 @@ def test_photos_are_fetched_once_their_size_is_said_and_counted(tmp_path, photos
 
 def test_a_page_in_place_of_an_archive_is_refused_with_what_to_do(tmp_path, published):
     (tmp_path / "published/AbstractScenes_v1.1.zip").write_text("<html>Moved</html>")
-    run = command("data=abstract_scenes", f"mirror={published}", folder=tmp_path)
+    run = prepare_from(tmp_path, "data=abstract_scenes", f"mirror={published}")
     assert run.returncode == 2 and "Traceback" not in run.stderr
     assert "AbstractScenes_v1.1.zip cannot be unpacked: File is not a zip file" in run.stderr
 
 
 def test_the_park_is_generated(tmp_path):
-    run = command("data=park", folder=tmp_path)
+    run = prepare_from(tmp_path, "data=park")
     assert run.returncode == 0, run.stderr
     assert next((tmp_path / "data/park").glob("*/train.en")).stat().st_size > 0

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from entry_points import run
 from seq2scene.building import build
 from seq2scene.errors import UserError
 from seq2scene.running.checkpoints import load_task
@@ -144,11 +145,11 @@ def test_files_of_unequal_length_are_refused_by_the_line(models, scored, tmp_pat
 
 
 def test_the_command_writes_a_line_for_each_pair_and_its_help_says_what_each_key_is(
-    models, entry_point, tmp_path: Path
+    models, tmp_path: Path
 ) -> None:
     files = [f"source={models.folder}/test.x", f"target={models.folder}/test.y", f"paths.cache={tmp_path}"]
-    said = entry_point("score.py", f"ckpt={models.a}", *files)
+    said = run("score.py", f"ckpt={models.a}", *files, work=tmp_path)
     assert said.count("\n") == 11 and all(float(value) < 0 for value in said.split())
-    said = entry_point("score.py", "--help")
+    said = run("score.py", "--help", work=tmp_path)
     for key in ("ckpt", "source", "target", "out", "words", "ensemble", "batch_size", "device"):
         assert f"\n  {key} " in said and f"\n{key}: " in said, key

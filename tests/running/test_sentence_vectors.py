@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from entry_points import run
 from seq2scene.errors import UserError
 from seq2scene.running.checkpoints import load_task
 from seq2scene.running.sentence_vectors import (
@@ -94,15 +95,13 @@ def test_what_has_no_vectors_is_refused(models, tmp_path: Path) -> None:
         read_sentences("/nowhere", load_task([models.a]))
 
 
-def test_evaluation_writes_it_beside_the_scores(models, entry_point, tmp_path: Path) -> None:
+def test_evaluation_writes_it_beside_the_scores(models, tmp_path: Path) -> None:
     (tmp_path / "in").write_text("a b c\nc b a\n")
     files = f"+data.tests.test=[{models.folder}/test.x,{models.folder}/test.y]"
     asked = [f"ckpt={models.a}", files, f"sentence_vectors={tmp_path}/in", "trainer.accelerator=cpu"]
-    entry_point(
-        "evaluate.py", *asked, SEQ2SCENE_OUTPUTS=f"{tmp_path}/out", SEQ2SCENE_CACHE=f"{tmp_path}/cache"
-    )
-    (run,) = (tmp_path / "out" / "evaluate").iterdir()
+    run("evaluate.py", *asked, work=tmp_path)
+    (folder,) = (tmp_path / "outputs" / "evaluate").iterdir()
     assert {f"sentence_vectors.{kind}" for kind in ("csv", "npz", "png")} <= {
-        path.name for path in run.iterdir()
+        path.name for path in folder.iterdir()
     }
-    assert (run / "metrics.json").is_file()
+    assert (folder / "metrics.json").is_file()

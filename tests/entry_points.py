@@ -1,0 +1,72 @@
+"""Entry points as users run them, each in a process of its own. It is forked from one that has imported
+PyTorch and Lightning already, which takes longer than most of what tests ask for; ``fresh`` ones start anew.
+"""
+
+import atexit
+import multiprocessing
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = ("OUTPUTS", "CACHE", "DATA")
+TIMEOUT = 300.0  # seconds
+
+_forks = multiprocessing.get_context("forkserver")
+_forks.set_forkserver_preload(["seq2scene.running.training", "seq2scene.running.generation"])
+
+
+def command(
+    script: str, *arguments: str, work: Path, stdin: str = "", fresh: bool = False, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Runs ``src/SCRIPT`` from the folder ``work``, where its outputs, caches and data are too, with
+    ``variables`` added to the environment. fresh: by a new interpreter, as a shell does.
+    """
+    places = {f"SEQ2SCENE_{name}": str(work / name.lower()) for name in FOLDERS}
+    settings = {"WANDB_MODE": "offline", "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, **places, **settings, **variables}
+    line = [str(ROOT / "src" / script), *arguments]
+    if fresh:
+        started = [sys.executable, *line]
+        return subprocess.run(
+            started, cwd=work, env=environment, input=stdin, capture_output=True, text=True, timeout=TIMEOUT
+        )
+    with TemporaryDirectory() as folder:
+        streams = [Path(folder) / name for name in ("stdin", "stdout", "stderr")]
+        streams[0].write_text(stdin)
+        process = _forks.Process(target=_be, args=(line, work, environment, streams))
+        process.start()
+        process.join(TIMEOUT)
+        if process.exitcode is None:
+            process.kill()
+            raise subprocess.TimeoutExpired(line, TIMEOUT, *(path.read_bytes() for path in streams[1:]))
+        return subprocess.CompletedProcess(
+            line, process.exitcode, *(path.read_text() for path in streams[1:])
+        )
+
+
+def run(script: str, *arguments: str, work: Path, **options) -> str:
+    """What a command that must succeed says on stdout; see ``command``."""
+    done = command(script, *arguments, work=work, **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def _be(line: list[str], work: Path, environment: dict[str, str], streams: list[Path]) -> None:
+    """Makes this process the command: its streams, folder, environment and arguments."""
+    for descriptor, path in enumerate(streams):
+        opened = os.open(path, os.O_RDONLY if descriptor == 0 else os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(opened, descriptor)
+        os.close(opened)
+    sys.stdin = os.fdopen(0, closefd=False)  # multiprocessing has closed it
+    os.chdir(work)
+    os.environ.update(environment)
+    sys.argv = line
+    sys.path.insert(0, str(Path(line[0]).parent))
+    try:
+        runpy.run_path(line[0], run_name="__main__")
+    finally:
+        atexit._run_exitfuncs()  # multiprocessing would leave them out
