@@ -31,7 +31,7 @@ from seq2scene.sequences.vocabulary import Vocabulary
 from test_configs import CONF, NMT_TAKES, compose_plain, options, read_files
 
 EXPERIMENTS = options("experiment")
-TEXT = [name for name in EXPERIMENTS if not name.startswith(("text2scene/", "coco_captions"))]
+TEXT = [name for name in EXPERIMENTS if not name.startswith(("text2scene/", "coco_"))]
 SCENES = [name for name in EXPERIMENTS if name.startswith("text2scene/")]
 COLLECT = runpy.run_path(str(CONF.parent / "experiments" / "collect.py"))
 

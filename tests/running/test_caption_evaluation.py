@@ -106,8 +106,8 @@ def test_comparisons_stand_below_their_test_set(ready, tmp_path: Path, capsys) -
     add_baselines(task, data, results)
     capsys.readouterr()
     show_results(results)
-    rows = [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:5]]
-    assert rows == ["test", "people", "frequent", "nearest"]
+    rows = [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:6]]
+    assert rows == ["test", "people", "shuffled", "frequent", "nearest"]
 
 
 def test_pictures_are_spread_over_the_set_and_bear_the_photo_s_name(ready, tmp_path: Path) -> None:

@@ -93,7 +93,11 @@ class CocoLayout(SceneModule):
 
     def use(self, description: Mapping[str, Any]) -> None:
         super().use(description)
-        self.names, self.heads = self.schema.names, self.schema.heads
+        self.use_schema(self.schema)
+
+    def use_schema(self, schema: Schema) -> None:
+        """Takes classes and heads of another module or a checkpoint; call before anything is read."""
+        self.schema, self.names, self.heads = schema, schema.names, schema.heads
 
     def _make_schema(self) -> Schema:
         return Schema(self.names, self.grid, self.heads, self.max_objects, self.sentences, canvas=(1.0, 1.0))

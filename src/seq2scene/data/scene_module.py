@@ -150,12 +150,16 @@ class SceneModule(TextModule):
     def knows_its_language(self) -> bool:
         return self.reader is not None
 
-    def _load(self, splits: list[str]) -> None:
+    def read(self, splits: list[str]) -> None:
+        """Reads scenes and their texts, and makes the schema if there is none; learns no words."""
         for split in splits:
             if split not in self.splits:
                 self.splits[split] = self._read(split)
         if self.schema is None:
             self.schema = self._make_schema()
+
+    def _load(self, splits: list[str]) -> None:
+        self.read(splits)
         if self.reader is None:
             self.reader = SceneTexts(self._learn_language(), self.schema.sentences, self.max_words)
             if self.glove is not None:

@@ -1,10 +1,13 @@
-"""An image encoder and a decoder of words, joined by a memory of places (Xu et al. 2015, section 3.1.1)."""
+"""An image encoder and a decoder of words, joined by a memory of places (Xu et al. 2015, section 3.1.1), or
+of objects where an image is known by its layout.
+"""
 
 import torch
 from torch import Tensor, nn
 
 from seq2scene.errors import UserError
 from seq2scene.nets.dropout import Dropout
+from seq2scene.nets.object_annotations import ObjectAnnotations
 from seq2scene.nets.recurrent_decoder import RecurrentDecoder
 from seq2scene.sequences.caption_batch import CaptionBatch
 from seq2scene.sequences.memory import Memory
@@ -35,7 +38,10 @@ class Captioner(nn.Module):
     """
 
     def __init__(
-        self, encoder: nn.Module | None, annotations: Annotations, decoder: RecurrentDecoder
+        self,
+        encoder: nn.Module | None,
+        annotations: Annotations | ObjectAnnotations,
+        decoder: RecurrentDecoder,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -53,14 +59,36 @@ class Captioner(nn.Module):
             raise UserError("these images have no stored features, and the model has no image encoder")
         return self.encoder(batch.images)
 
-    def encode(self, batch: CaptionBatch) -> Memory:
-        """All the decoder will ever ask of the images, made once: S places of y rows, one after the other."""
+    def look(self, batch: CaptionBatch) -> tuple[Tensor, Tensor]:
+        """Annotations (B, S, D) of the images, S places of y rows, one after the other; mask (B, S) bool."""
         states = self.annotations(self.maps(batch))
-        mask = torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
-        mean = states.mean(dim=1, keepdim=True).expand(-1, self.decoder.rnn.num_layers, -1)
+        return states, torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
+
+    def encode(self, batch: CaptionBatch) -> Memory:
+        """All the decoder will ever ask of the images, made once."""
+        states, mask = self.look(batch)
+        lengths = mask.sum(dim=1)
+        mean = states.sum(dim=1, keepdim=True) / lengths.clamp(min=1).view(-1, 1, 1)
+        mean = mean.expand(-1, self.decoder.rnn.num_layers, -1)
         final = (mean, mean) if isinstance(self.decoder.rnn, nn.LSTM) else (mean,)
-        return Memory(states, self.decoder.keys(states), mask, mask.sum(dim=1), final)
+        return Memory(states, self.decoder.keys(states), mask, lengths, final)
 
     def forward(self, batch: CaptionBatch, previous: Tensor) -> tuple[Tensor, Tensor | None]:
         """Teacher forcing: previous (B, T) ids -> decoder features (B, T, any), weights (B, T, S) or None."""
         return self.decoder(self.encode(batch), previous)
+
+
+class LayoutCaptioner(Captioner):
+    """Layouts to words: what ``Captioner`` is to images, with an annotation for each object."""
+
+    def __init__(self, annotations: ObjectAnnotations, decoder: RecurrentDecoder) -> None:
+        super().__init__(None, annotations, decoder)
+
+    def look(self, batch: CaptionBatch) -> tuple[Tensor, Tensor]:
+        """Annotations (B, S, D) of the objects, zero where there is none; mask (B, S) bool.
+
+        Raises UserError where a batch has no layouts.
+        """
+        if batch.layouts is None:
+            raise UserError("this captioner reads layouts, and these are images")
+        return self.annotations(batch.layouts), batch.layouts.mask

@@ -58,6 +58,19 @@ def light_up(picture: np.ndarray, weights: Tensor | np.ndarray) -> np.ndarray:
     return (picture * brightness).round().astype(np.uint8)
 
 
+def box_maps(weights: Tensor, boxes: Tensor, cells: int = 28) -> Tensor:
+    """Weights (T, S) over S boxes as maps (T, cells, cells) of the square that these lie in: a cell shows the
+    largest weight of the boxes over it.
+
+    boxes: (S, 4) centre x, y, width and height as shares of the square.
+    """
+    at = (torch.arange(cells) + 0.5) / cells
+    low, high = boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2
+    inside = (at >= low.unsqueeze(2)) & (at <= high.unsqueeze(2))  # (S, 2, cells)
+    over = inside[:, 1].unsqueeze(2) & inside[:, 0].unsqueeze(1)  # (S, y, x)
+    return (weights[:, :, None, None] * over).amax(dim=1)
+
+
 def spread(weights: Tensor, height: int, width: int) -> Tensor:
     """Maps (T, y, x) at the size of a picture, (T, height, width): each place glows like a Gaussian.
 

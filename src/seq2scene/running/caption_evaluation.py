@@ -1,5 +1,5 @@
 """Scores of a captioner on its test sets, with the captions they are scores of, and what to compare them
-with: people, and two baselines that need no model.
+with: people, baselines that need no model, and its own captions of other images.
 """
 
 import json
@@ -8,24 +8,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import normalize, one_hot
 
-from seq2scene.data.coco_captions import CocoCaptions
+from seq2scene.data.caption_module import CaptionModule
 from seq2scene.data.features import stored_features
 from seq2scene.errors import UserError
 from seq2scene.metrics.caption_words import caption_words
 from seq2scene.metrics.human_line import human_line
 from seq2scene.painting.figures import save_picture
-from seq2scene.running.caption_drawing import draw_caption, photo_batch
+from seq2scene.running.caption_drawing import draw_caption, split_batch
 from seq2scene.running.gathering import gather
+from seq2scene.scenes.objects import FIRST_CLASS
 from seq2scene.tasks.captioning import FREE_RUNNING, Caption, Captioning
 
 # What is scored beside the model: its key in metrics.json, and its name in tables.
 COMPARISONS = {
     "human_line": "people",
+    "another_image": "shuffled",
     "most_frequent_caption": "frequent",
     "nearest_image": "nearest",
 }
@@ -34,10 +37,12 @@ BLOCK = 512  # photos whose features are in memory together
 
 
 def evaluate_captions(
-    trainer: pl.Trainer, task: Captioning, data: CocoCaptions, folder: Path
+    trainer: pl.Trainer, task: Captioning, data: CaptionModule, folder: Path
 ) -> dict[str, Any]:
-    """Captions and scores every test set; the scores by name of the set and of the score, and under
-    ``human_line`` how people score by the same metrics (``metrics.human_line``).
+    """Captions and scores every test set; the scores by name of the set and of the score, under
+    ``human_line`` how people score by the same metrics (``metrics.human_line``), and under ``another_image``
+    how the model's own captions do where each is of another image: of what they tell about an image nothing
+    is left. (``another_image`` is missing where there is one image alone.)
 
     Into ``folder`` go metrics.json and, of each set, NAME.captions.jsonl: of each image its file, the
     caption, its log-probability and the references.
@@ -52,6 +57,10 @@ def evaluate_captions(
         results[name] = {key.removeprefix(f"test/{name}/"): value for key, value in scores.items()}
         references = references_of(task.captions, data, name)
         results[name]["human_line"] = human_scores(task, references)  # on every rank: metrics synchronise
+        if len(task.captions) > 1:
+            others = another(len(task.captions))
+            moved = [task.captions[row].text for row in others]
+            results[name]["another_image"] = caption_scores(task, moved, references)
         if trainer.is_global_zero:
             folder.mkdir(parents=True, exist_ok=True)
             _write(folder / f"{name}.captions.jsonl", task.captions, references, data, name)
@@ -66,7 +75,15 @@ def in_order(captions: list[Caption]) -> list[Caption]:
     return [rows[row] for row in sorted(rows)]
 
 
-def references_of(captions: list[Caption], data: CocoCaptions, name: str) -> list[tuple[str, ...]]:
+def another(count: int, seed: int = 0) -> list[int]:
+    """For each of ``count`` things, at least 2, another one, by chance; each is another's once."""
+    order = np.random.default_rng(seed).permutation(count)
+    others = np.empty_like(order)
+    others[order] = np.roll(order, 1)
+    return others.tolist()
+
+
+def references_of(captions: list[Caption], data: CaptionModule, name: str) -> list[tuple[str, ...]]:
     references = data.references(name)
     return [references[caption.row] for caption in captions]
 
@@ -91,11 +108,11 @@ def caption_scores(
 
 
 def _write(
-    path: Path, captions: list[Caption], references: list[tuple[str, ...]], data: CocoCaptions, name: str
+    path: Path, captions: list[Caption], references: list[tuple[str, ...]], data: CaptionModule, name: str
 ) -> None:
     rows = [
         {
-            "image": data.image_path(name, caption.row).name,
+            "image": data.image_name(name, caption.row),
             "caption": caption.text,
             "log_prob": round(caption.log_prob, 4),
             "references": list(texts),
@@ -109,17 +126,17 @@ def _write(
 # Baselines
 
 
-def add_baselines(task: Captioning, data: CocoCaptions, results: dict[str, dict[str, Any]]) -> None:
+def add_baselines(task: Captioning, data: CaptionModule, results: dict[str, dict[str, Any]]) -> None:
     """Adds to the scores of each test set, of all its images, those of ``most_frequent_caption``, the one
     training caption that most people wrote, and of ``nearest_image``, the first caption of the training image
-    whose mean feature is nearest. Call on every rank.
+    that is most alike (``summaries``). Call on every rank.
     """
     training = data.references("train")
     common = most_frequent_caption(training)
-    known = mean_features(task, data, "train")
+    known = summaries(task, data, "train")
     for name, scores in results.items():
         references = data.references(name)
-        nearest = nearest_rows(mean_features(task, data, name), known)
+        nearest = nearest_rows(summaries(task, data, name), known)
         scores["most_frequent_caption"] = caption_scores(task, [common] * len(references), references)
         copied = [training[row][0] for row in nearest.tolist()]
         scores["nearest_image"] = caption_scores(task, copied, references)
@@ -131,8 +148,13 @@ def most_frequent_caption(references: Sequence[Sequence[str]]) -> str:
     return counts.most_common(1)[0][0]
 
 
-def mean_features(task: Captioning, data: CocoCaptions, split: str) -> Tensor:
-    """(images, D) what the image encoder makes of each image, the mean over places."""
+def summaries(task: Captioning, data: CaptionModule, split: str) -> Tensor:
+    """(images, D) what each image is like: what the image encoder makes of it, the mean over places; of
+    layouts how many objects there are of each class.
+    """
+    if task.schema is not None:
+        classes = data.images_of(split, np.arange(len(data.references(split))))["layouts"].classes
+        return one_hot(classes, task.schema.classes)[:, :, FIRST_CLASS:].sum(dim=1).float()
     photos = [data.image_path(split, row) for row in range(len(data.references(split)))]
     features = stored_features(task.net.encoder, photos, data.cache, split)
     blocks = torch.arange(len(photos)).split(BLOCK)
@@ -157,12 +179,12 @@ def require_pictures(task: Captioning, count: Any) -> None:
 
 
 @torch.no_grad()
-def draw_captions(task: Captioning, data: CocoCaptions, name: str, count: int, folder: Path) -> None:
+def draw_captions(task: Captioning, data: CaptionModule, name: str, count: int, folder: Path) -> None:
     """``folder/NAME.captions/ROW_PHOTO.png`` of ``count`` images of a test set, evenly spread over it."""
     total = len(data.references(name))
     rows = torch.linspace(0, total - 1, min(count, total)).round().long().tolist()
-    photos = [data.image_path(name, row) for row in rows]
-    for photo, row in zip(photos, rows, strict=True):
-        batch = photo_batch(task, [photo])
+    for row in rows:
+        batch = split_batch(task, data, name, [row])
         picture = draw_caption(task, batch, task.caption(batch, keep_weights=True), 0)
-        save_picture(folder / f"{name}.captions" / f"{row:04d}_{photo.stem}.png", picture)
+        stem = Path(data.image_name(name, row)).stem
+        save_picture(folder / f"{name}.captions" / f"{row:04d}_{stem}.png", picture)

@@ -20,6 +20,11 @@ def generate_captions(cfg: DictConfig, task: Captioning) -> None:
     names or of a list, have their files before their captions; ``scores`` and n best put log-probabilities
     between. ``pictures=FOLDER`` draws where each word of the best caption looked.
     """
+    if task.schema is not None:
+        raise UserError(
+            "ckpt: this captioner reads layouts, not photos; evaluate.py ckpt=LAYOUTS captioner=CKPT has it "
+            "tell what is in those that a model makes"
+        )
     for key in ("text", "file"):
         if cfg[key] is not None:
             raise UserError(f"{key}: this model captions photos; give image=FILE.jpg, a folder or a list")

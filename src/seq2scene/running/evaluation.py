@@ -27,9 +27,11 @@ from seq2scene.running.caption_evaluation import (
 from seq2scene.running.checkpoints import find_checkpoints, load_checkpoint, load_task
 from seq2scene.running.choices import check_choices
 from seq2scene.running.gathering import gather
+from seq2scene.running.inpainters import load_inpainter
 from seq2scene.running.inpainting import UNCHANGED, evaluate_inpainting
 from seq2scene.running.length_report import bleu_by_length, write_csv, write_plot
 from seq2scene.running.patch_sources import find_patches
+from seq2scene.running.realism import INPAINTED, REALISM_ROW, load_inception
 from seq2scene.running.scene_evaluation import evaluate_scenes
 from seq2scene.running.sentence_vectors import read_sentences, write_sentence_vectors
 from seq2scene.running.text_evaluation import evaluate_text
@@ -47,12 +49,15 @@ GROUP = 200  # sentences in a group of Luong et al. 2015, Figure 6
 
 
 def evaluate_task(
-    trainer: pl.Trainer, task: Task, data: pl.LightningDataModule, folder: Path
+    trainer: pl.Trainer, task: Task, data: pl.LightningDataModule, folder: Path, **of_scenes: Any
 ) -> dict[str, Any]:
-    """Scores a task on its test sets, as suits it; the scores by name of the set and of the score."""
+    """Scores a task on its test sets, as suits it; the scores by name of the set and of the score.
+
+    of_scenes: choices of ``evaluate_scenes``.
+    """
     match task:
         case SceneTask():
-            return evaluate_scenes(trainer, task, data, folder)
+            return evaluate_scenes(trainer, task, data, folder, **of_scenes)
         case Captioning():
             return evaluate_captions(trainer, task, data, folder)
         case LM():
@@ -108,16 +113,16 @@ def show_results(results: dict[str, dict[str, Any]]) -> None:
     """Prints a line for each test set, what it is to be compared with, and the BLEU signature below them."""
     if not results:
         return
-    columns = (*TEXT_ROW, *HEADINGS, *CAPTION_ROW[:-1], *PHOTO_ROW)
+    columns = (*TEXT_ROW, *HEADINGS, *CAPTION_ROW[:-1], *PHOTO_ROW, *REALISM_ROW)
     first = next(iter(results.values()))
     hidden = "perplexity_words" if "cider" in first else None  # that row is long enough
     columns = [column for column in columns if column in first and column != hidden]
-    headings = (HEADINGS.get(column, column) for column in columns)
+    headings = ({**HEADINGS, **REALISM_ROW}.get(column, column) for column in columns)
     table = Table("test set", *headings, box=None, padding=(0, 1, 0, 0))  # a scene's row in 80 columns
     for name, scores in _with_comparisons(results):
         cells = []
         for column in columns:
-            digits = 3 if "u_recall" in scores or column == "cider" else 2
+            digits = 3 if ("u_recall" in scores and column not in REALISM_ROW) or column == "cider" else 2
             cells.append(f"{scores[column]:.{digits}f}" if column in scores else "")
         table.add_row(name, *cells)
     Console().print(table)
@@ -129,7 +134,7 @@ def show_results(results: dict[str, dict[str, Any]]) -> None:
 def _with_comparisons(results: dict[str, dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, scores in results.items():
         yield name, scores
-        for key, other in {**COMPARISONS, UNCHANGED: "as it was"}.items():
+        for key, other in {**COMPARISONS, UNCHANGED: "as it was", INPAINTED: "inpainted"}.items():
             if key in scores:
                 yield f"  {other}", scores[key]
 
@@ -147,7 +152,10 @@ def evaluate(cfg: DictConfig, script: Path) -> None:
         cfg.ensemble,
         **{key: chosen[key] for key in ("search", "gallery") if chosen.get(key) is not None},
     )
-    find_patches(task, chosen["patches"], chosen["photos"])
+    asked = {key: chosen[key] for key in ("inpainter", "realism")}
+    find_patches(task, chosen["patches"], chosen["photos"], **asked)
+    inpainter = chosen["inpainter"] and load_inpainter(chosen["inpainter"], task.schema.names)
+    inception = chosen["realism"] and load_inception(chosen["realism"])
     captions = isinstance(task, Captioning)
     if captions:
         require_pictures(task, chosen["pictures"])
@@ -158,7 +166,8 @@ def evaluate(cfg: DictConfig, script: Path) -> None:
     sentences = chosen["sentence_vectors"] and read_sentences(chosen["sentence_vectors"], task)
     given = {key: value for key, value in chosen["data"].items() if value is not None}
     settings = given if "_target_" in given else {**parts["config"]["data"], **given}
-    own = {"encoder": task.net.encoder} if captions else {}  # its weights are in the checkpoint
+    photos = captions and task.schema is None
+    own = {"encoder": task.net.encoder} if photos else {}  # its weights are in the checkpoint
     data = build({key: value for key, value in settings.items() if key not in own}, "data", **own)
     data.use(parts["description"])
     folder = Path(HydraConfig.get().runtime.output_dir)
@@ -170,7 +179,7 @@ def evaluate(cfg: DictConfig, script: Path) -> None:
         trainer = make_trainer(
             chosen["trainer"], callbacks=[recorder], logger=False, enable_checkpointing=False
         )
-        results = evaluate_task(trainer, task, data, folder)
+        results = evaluate_task(trainer, task, data, folder, inpainter=inpainter, inception=inception)
         if captions and chosen["baselines"]:
             add_baselines(task, data, results)
         if trainer.is_global_zero:

@@ -1,4 +1,6 @@
-"""Captions of images: the LightningModule of Xu et al. 2015, "Show, Attend and Tell"."""
+"""Captions of images: the LightningModule of Xu et al. 2015, "Show, Attend and Tell". What it looks at are
+places of photos, or objects of layouts.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,11 +15,12 @@ from seq2scene.metrics.caption_bleu import CaptionBleu
 from seq2scene.metrics.cider import CiderD
 from seq2scene.metrics.perplexity import Perplexity
 from seq2scene.metrics.rouge import RougeL
-from seq2scene.nets.captioner import Captioner
+from seq2scene.nets.captioner import Captioner, LayoutCaptioner
 from seq2scene.nets.losses import linear_cross_entropy
 from seq2scene.nets.scene_losses import doubly_stochastic
 from seq2scene.nets.translator import initialise_uniform
 from seq2scene.nets.xu_decoder import XuDecoder
+from seq2scene.scenes.schema import Schema
 from seq2scene.search.hypotheses import Hypotheses
 from seq2scene.sequences.caption_batch import CaptionBatch
 from seq2scene.sequences.language import Language
@@ -51,12 +54,15 @@ class Captioning(Task):
     def __init__(self, config: dict[str, Any], description: dict[str, Any]) -> None:
         super().__init__(config, description)
         self.language = Language.from_state(description["language"])
+        told = description.get("schema")
+        self.schema = None if told is None else Schema.from_state(told)  # of layouts; None: of photos
         self.net = self._build_net()
         loss = config["loss"]
         self.smoothing = loss["smoothing"]
         self.per_sentence = per_sentence(loss)
-        self.reinforce = build(loss["reinforce"], "loss.reinforce") if loss["hard"] else None
-        if loss["hard"] and not isinstance(self.net.decoder, XuDecoder):
+        hard = loss.get("hard", False)
+        self.reinforce = build(loss["reinforce"], "loss.reinforce") if hard else None
+        if hard and not isinstance(self.net.decoder, XuDecoder):
             raise UserError(
                 "loss.hard=true: this decoder cannot look at one place at a time; take model=xu2015"
             )
@@ -80,8 +86,13 @@ class Captioning(Task):
 
     def _build_net(self) -> Captioner:
         model, vocabulary = self.config["model"], self.language.vocabulary
-        encoder = build(self.config["image_encoder"], "image_encoder")
-        annotations = build(model["annotations"], "model.annotations", map_size=encoder.output_size)
+        encoder = None
+        if self.schema is None:
+            encoder = build(self.config["image_encoder"], "image_encoder")
+            facts = {"map_size": encoder.output_size}
+        else:
+            facts = {"classes": self.schema.classes}
+        annotations = build(model["annotations"], "model.annotations", **facts)
         sizes = {"query_size": model["decoder"]["hidden_size"], "memory_size": annotations.output_size}
         decoder = build(
             model["decoder"],
@@ -95,6 +106,8 @@ class Captioning(Task):
         if model["initial_range"] is not None:
             initialise_uniform(annotations, model["initial_range"])
             initialise_uniform(decoder, model["initial_range"])
+        if encoder is None:
+            return LayoutCaptioner(annotations, decoder)
         return Captioner(encoder, annotations, decoder)
 
     # Teacher forcing

@@ -17,7 +17,7 @@ from pytorch_lightning.utilities import rank_zero_only
 from seq2scene.data.scene_texts import SceneTexts
 from seq2scene.painting.attention_map import draw_attention
 from seq2scene.painting.figures import save_picture
-from seq2scene.running.caption_drawing import draw_caption, photo_batch
+from seq2scene.running.caption_drawing import draw_caption, split_batch
 from seq2scene.running.scene_drawing import strip_of, true_pictures, words_of
 from seq2scene.scenes.plain import to_plain
 from seq2scene.sequences.batch import Sentences
@@ -97,13 +97,13 @@ class Samples(pl.Callback):
     def _caption(self, data, module: Captioning) -> tuple[Table, dict[int, np.ndarray]]:
         references = data.references("val")
         chosen = self._spread(len(references))
-        photos = [data.image_path("val", number) for number in chosen]
-        batch = photo_batch(module, photos)
+        batch = split_batch(module, data, "val", chosen)
         found = module.caption(batch, "val", keep_weights=True).to("cpu")
         rows, pictures = [CAPTIONS], {}
         for row, number in enumerate(chosen):
             text, score = module.language.decode(found.tokens[row, 0]), found.log_probs[row, 0].item()
-            rows.append([number + 1, photos[row].name, references[number][0], text, round(score, 3)])
+            name = data.image_name("val", number)
+            rows.append([number + 1, name, references[number][0], text, round(score, 3)])
             if row < self.pictures and found.weights is not None:
                 pictures[number + 1] = draw_caption(module, batch, found, row)
         return rows, pictures

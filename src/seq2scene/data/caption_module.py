@@ -1,0 +1,174 @@
+"""What data sets of captions have in common: vocabulary, and batches, whatever is captioned."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from seq2scene.data.text_module import TextModule
+from seq2scene.errors import UserError
+from seq2scene.sequences import corpus
+from seq2scene.sequences.batching import (
+    EvaluationBatches,
+    LengthBatches,
+    Loader,
+    cut_sentences,
+    padding_efficiency,
+)
+from seq2scene.sequences.caption_batch import CaptionBatch
+from seq2scene.sequences.corpus import Corpus, Text
+from seq2scene.sequences.equal_lengths import EqualLengths
+from seq2scene.sequences.language import Language
+from seq2scene.sequences.tokenizers import choose
+from seq2scene.sequences.vocabulary import Vocabulary
+
+
+class CaptionModule(TextModule):
+    """Images and their captions. In training each caption is a sample; validation and test see each image
+    once, its first caption as target, all of them as references. Subclasses say what is captioned.
+
+    tokenizer: whitespace, moses, treebank, bpe, unigram or character; vocabulary_size is the pieces of bpe
+    and unigram. min_count, max_size: which tokens of the training captions the vocabulary lists. max_length:
+    longer training captions are left out; None keeps all. batch_by: sentences or tokens, of like length
+    (``LengthBatches``), or length: sentences of exactly one length, as in Xu et al. 2015. batch_size:
+    captions of one rank. eval_batch_size: images in a batch of validation and test. cache: folder for
+    tokenised text.
+    """
+
+    def __init__(
+        self,
+        files: dict[str, Any],
+        root: str,
+        cache: str,
+        fetch: str | None,
+        language: str = "en",
+        tokenizer: str = "moses",
+        lowercase: bool = True,
+        vocabulary_size: int = 8000,
+        min_count: int = 5,
+        max_size: int | None = None,
+        max_length: int | None = 50,
+        batch_by: Literal["sentences", "tokens", "length"] = "sentences",
+        batch_size: int = 64,
+        eval_batch_size: int = 128,
+        pool_batches: int = 100,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(files, root, cache, fetch)
+        self.code, self.tokenizer, self.lowercase = language, tokenizer, lowercase
+        self.vocabulary_size, self.min_count, self.max_size = vocabulary_size, min_count, max_size
+        self.max_length, self.batch_by = max_length, batch_by
+        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
+        self.pool_batches, self.seed = pool_batches, seed
+        self._require_positive("batch_size", "eval_batch_size", "pool_batches", "min_count")
+        self.language: Language | None = None
+        self.corpora: dict[str, Corpus] = {}
+
+    # What subclasses say
+
+    def references(self, split: str) -> list[tuple[str, ...]]:
+        """All captions of each image, as they stand in the file, each on one line."""
+        raise NotImplementedError
+
+    def image_name(self, split: str, row: int) -> str:
+        """What an image is called, by its number in the split."""
+        raise NotImplementedError
+
+    def images_of(self, split: str, rows: np.ndarray) -> dict[str, Any]:
+        """What a batch shows of images, by their numbers in the split: fields of ``CaptionBatch``."""
+        raise NotImplementedError
+
+    def drawable(self, split: str, rows: np.ndarray) -> dict[str, Any]:
+        """The same in a form that can also be drawn."""
+        return self.images_of(split, rows)
+
+    # Reading
+
+    @property
+    def knows_its_language(self) -> bool:
+        return self.language is not None
+
+    def _load(self, splits: list[str]) -> None:
+        if self.language is None:
+            self.language = self._learn_language()
+        for split in splits:
+            if split not in self.corpora:
+                self.corpora[split] = corpus.encode(self._text(split), self.language, self.cache)
+
+    def _text(self, split: str) -> Text:
+        """All captions of a split, a line each, those of an image adjacent."""
+        return lines_as_text([line for lines in self.references(split) for line in lines], self.root)
+
+    def _learn_language(self) -> Language:
+        text = self._text("train")
+        tokenizer = choose(self.tokenizer, self.code, self.lowercase, self.vocabulary_size)
+        tokenizer = corpus.train_tokenizer(tokenizer, [text], self.cache)
+        counts = corpus.tokenise(text, tokenizer, self.cache).counts()
+        return Language(tokenizer, Vocabulary.count(counts, self.min_count, self.max_size))
+
+    # Batches
+
+    def _training_loader(self) -> Loader:
+        lengths = self.corpora["train"].lengths
+        limit = np.inf if self.max_length is None else self.max_length
+        kept = np.flatnonzero((lengths > 0) & (lengths <= limit))
+        if len(kept) == 0:
+            raise UserError(
+                f"no training caption is left of {len(lengths)} with max_length={self.max_length}"
+            )
+        counts = [len(lines) for lines in self.references("train")]
+        self._report("training on %d of %d captions of %d images", len(kept), len(lengths), len(counts))
+        plan = self._plan(lengths[kept] + 1)
+        self.padding_efficiency = {"target": padding_efficiency(plan.batches(0), lengths[kept] + 1)}
+        images = np.repeat(np.arange(len(counts)), counts)
+        return self._loader(plan, self._collate("train", kept, images[kept], references=False))
+
+    def _plan(self, lengths: np.ndarray) -> LengthBatches | EqualLengths:
+        if self.batch_by == "length":
+            return EqualLengths(lengths, self.batch_size, self.seed, **self._ranks())
+        return LengthBatches(
+            lengths,
+            lengths,
+            size=self.batch_size,
+            by=self.batch_by,
+            pool_batches=self.pool_batches,
+            seed=self.seed,
+            **self._ranks(),
+        )
+
+    def _evaluation_loader(self, split: str) -> Loader:
+        counts = np.asarray([len(lines) for lines in self.references(split)])
+        first = np.cumsum(counts) - counts
+        lengths = self.corpora[split].lengths[first]
+        plan = EvaluationBatches(lengths, lengths, self.eval_batch_size, **self._ranks())
+        return self._loader(plan, self._collate(split, first, np.arange(len(counts)), references=True))
+
+    def _collate(
+        self, split: str, captions: np.ndarray, images: np.ndarray, references: bool
+    ) -> Callable[[np.ndarray], CaptionBatch]:
+        """Batches of samples, each one of ``captions`` and of ``images``, numbers in the split."""
+        told = self.references(split)
+
+        def collate(rows: np.ndarray) -> CaptionBatch:
+            target, numbers = cut_sentences(self.corpora[split], captions[rows], True), images[rows]
+            return CaptionBatch(
+                **{"images": None, **self.images_of(split, numbers)},
+                target=target,
+                rows=torch.from_numpy(numbers),
+                references=tuple(told[number] for number in numbers) if references else (),
+            )
+
+        return collate
+
+
+def lines_as_text(lines: list[str], path: Path) -> Text:
+    """Lines from elsewhere as a text of ``seq2scene.sequences.corpus``, which caches what is made of it."""
+    encoded = [line.encode() for line in lines]
+    data = b"\n".join([*encoded, b""])
+    ends = np.cumsum([len(line) + 1 for line in encoded]) - 1
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    digest = hashlib.sha256(data).hexdigest()
+    return Text(path, digest, np.frombuffer(data, dtype=np.uint8), starts, ends)

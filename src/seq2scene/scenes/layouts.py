@@ -1,0 +1,20 @@
+"""Scenes as captioners read them: which objects, and the boxes they lie in."""
+
+import torch
+
+from seq2scene.scenes.objects import Objects
+from seq2scene.scenes.schema import Schema
+from seq2scene.sequences.caption_batch import Layouts
+
+
+def layouts_of(objects: Objects, schema: Schema, most: int) -> Layouts:
+    """The first ``most`` objects of each scene, in their order, on the objects' device.
+
+    schema: theirs, whose boxes are divided by the longer side of its canvas.
+    """
+    objects = objects.cut(most)
+    boxes = schema.boxes(objects) / max(schema.canvas)
+    classes = objects.classes * objects.present
+    steps = max(int(objects.present.sum(1).max()), 1) if len(objects) else 1
+    classes, boxes = classes[:, :steps], boxes[:, :steps] * objects.present[:, :steps].unsqueeze(2)
+    return Layouts(classes, boxes.to(torch.float32))
