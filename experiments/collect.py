@@ -27,6 +27,14 @@ SCORES = {
     **HEADINGS,
     "b_coord_masked": "B-coord masked",
 }
+CAPTION = {
+    "bleu_1": "BLEU-1",
+    "bleu_2": "BLEU-2",
+    "bleu_3": "BLEU-3",
+    "bleu_4": "BLEU-4",
+    "rouge_l": "ROUGE-L",
+    "cider": "CIDEr-D",
+}
 TEXT = {
     "bleu_tok": "BLEU (tokens)",
     "bleu": "BLEU (13a)",
@@ -50,6 +58,7 @@ def epochs(run: Path) -> str:
         "val/loss": "val loss",
         "val/score": "val score",
         **{f"val/{name}": SCORES[name] for name in SCENE[:7]},
+        **{f"val/{name}": heading for name, heading in CAPTION.items()},
         "train/tokens_per_second": "target tokens/s",
         "train/scenes_per_second": "scenes/s",
     }
@@ -74,17 +83,18 @@ def epochs(run: Path) -> str:
 
 def digits(score: str) -> int:
     """Decimals of a score: shares of scenes have three."""
-    return 3 if score in SCENE or score in ("score", "loss") else 2
+    return 3 if score in SCENE or score in ("score", "loss", "cider") else 2
 
 
 def scores(runs: dict[str, Path]) -> str:
-    """Test scores, a row for each run and test set."""
-    measured = [
-        (name, test, result)
-        for name, run in runs.items()
-        for test, result in json.loads((run / "metrics.json").read_text()).items()
-    ]
-    headings = {**TEXT, **{name: SCORES[name] for name in SCENE}}
+    """Test scores, a row for each run and test set, and for what stands there beside it."""
+    measured = []
+    for name, run in runs.items():
+        for test, result in json.loads((run / "metrics.json").read_text()).items():
+            measured.append((name, test, result))
+            beside = {key: value for key, value in result.items() if isinstance(value, dict)}
+            measured += [(f"{name}, {key}".replace("_", " "), test, value) for key, value in beside.items()]
+    headings = {**CAPTION, **TEXT, **{name: SCORES[name] for name in SCENE}}
     columns = [key for key in headings if any(key in result for *_, result in measured)]
     rows = [
         [name, test, *(f"{result[key]:.{digits(key)}f}" if key in result else "" for key in columns)]

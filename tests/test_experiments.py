@@ -359,3 +359,10 @@ def test_runs_of_which_nothing_was_published_have_no_such_table(tmp_path: Path) 
     (tmp_path / "metrics.json").write_text(json.dumps({"test": {"perplexity": 18.5}}))  # of a language model
     assert COLLECT["comparison"]({"mine": tmp_path}) is None
     assert "| mine | test | 18.50 |" in COLLECT["scores"]({"mine": tmp_path})
+
+
+def test_what_stands_beside_the_scores_of_captions_has_rows_of_its_own(tmp_path: Path) -> None:
+    scores = {"bleu_4": 20.0, "cider": 0.5, "human_line": {"bleu_4": 19.0, "cider": 0.8125}}
+    (tmp_path / "metrics.json").write_text(json.dumps({"val": scores}))
+    table = COLLECT["scores"]({"soft": tmp_path})
+    assert "| soft | val | 20.00 | 0.500 |" in table and "| soft, human line | val | 19.00 | 0.812 |" in table
