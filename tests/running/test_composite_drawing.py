@@ -14,7 +14,12 @@ from seq2scene.data.coco_composite import lay_out
 from seq2scene.data.coco_masks import Pieces, Tally
 from seq2scene.data.patch_cutting import store_patches
 from seq2scene.errors import UserError
-from seq2scene.running.composite_drawing import composite_steps, empty_canvas, photo_picture
+from seq2scene.running.composite_drawing import (
+    composite_steps,
+    empty_canvas,
+    photo_picture,
+    render_composites,
+)
 from seq2scene.running.scene_records import credit, scene_records
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.objects import Objects
@@ -128,6 +133,34 @@ def test_things_lie_over_stuff_as_the_net_sees_them(store, truth, edges, aspect,
     assert np.abs(shown - expected.permute(1, 2, 0).numpy()).max() <= 0.51  # rounded
 
 
+@pytest.mark.parametrize("edges", ["hard", "soft"])
+@pytest.mark.parametrize("from_photos", [True, False])
+def test_scenes_that_are_rendered_together_are_those_that_are_drawn(
+    store, photos, truth, edges, from_photos
+) -> None:
+    folder = photos if from_photos else None
+    empty = truth[:1]._map(torch.zeros_like)
+    scenes = replace(
+        truth,
+        classes=torch.cat([truth.classes, empty.classes]),
+        places=torch.cat([truth.places, empty.places]),
+        attributes={
+            name: torch.cat([truth.attributes[name], empty.attributes[name]]) for name in SCHEMA.heads
+        },
+        extents=torch.cat([truth.extents * 0.8, empty.extents]),
+        patches=torch.cat([truth.patches, empty.patches - 1]),
+    )
+    seen = render_composites(store, folder, scenes, SCHEMA, 48, edges=edges)
+    for row in range(3):
+        drawn = composite_steps(store, folder, scenes[row : row + 1], SCHEMA, 48, edges=edges)[-1]
+        over = seen.pictures[row] + (1 - seen.masks[row]) * empty_canvas(48)
+        assert np.abs(drawn - over.permute(1, 2, 0).numpy()).max() <= 0.51  # rounded
+    shown = (seen.labels > 0).float().mean((1, 2))
+    assert shown[0] > 0.3 and shown[1] > 0.3 and shown[2] == 0
+    nothing = render_composites(store, folder, scenes.cut(0), SCHEMA, 48, edges=edges)
+    assert nothing.masks.shape == (3, 1, 48, 48) and nothing.masks.sum() == 0
+
+
 def test_small_patches_show_the_same_scene_less_sharply(store, photos, truth) -> None:
     sharp, small = (composite_steps(store, folder, truth[:1], SCHEMA, 128)[-1] for folder in (photos, None))
     assert 0 < np.abs(sharp.astype(int) - small).mean() < 10
@@ -177,6 +210,9 @@ def test_the_true_photo_lies_at_the_bottom_on_the_left(store, photos, row: int) 
     for shown in (exact, small):
         assert np.array_equal(shown[: side - height], empty[: side - height])
         assert np.array_equal(shown[:, width:], empty[:, width:])
+    on_black = photo_picture(store, photos, row, side, torch.zeros(3, side, side))
+    assert (on_black[: side - height] == 0).all() and (on_black[:, width:] == 0).all()
+    assert np.array_equal(on_black[side - height :, :width], original(photos, row))
 
 
 # Files

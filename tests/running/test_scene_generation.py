@@ -136,7 +136,7 @@ def test_what_means_nothing_to_scenes_is_refused_by_name(scenes, choice: str) ->
         scenes(TEXTS, choice)
 
 
-@pytest.mark.parametrize("choice", ["patches=.", "photos=.", "edges=soft"])
+@pytest.mark.parametrize("choice", ["patches=.", "photos=.", "edges=soft", "inpainter=."])
 def test_what_is_said_of_patches_is_refused_where_there_are_none(scenes, choice: str) -> None:
     with pytest.raises(UserError, match=f"{choice.split('=')[0]}: this model pastes no patches of photos"):
         scenes(TEXTS, choice)

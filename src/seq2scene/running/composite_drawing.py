@@ -14,7 +14,7 @@ from torch import Tensor
 from seq2scene.data.images import open_photo
 from seq2scene.data.patch_cutting import MARGIN, full_patches
 from seq2scene.scenes.objects import Objects
-from seq2scene.scenes.pasting import Aspect, Edges, paste
+from seq2scene.scenes.pasting import Aspect, Edges, Patches, Rendering, paste, render
 from seq2scene.scenes.patch_store import PatchStore
 from seq2scene.scenes.schema import Schema
 
@@ -47,19 +47,66 @@ def composite_steps(
     spans = _spans(store, numbers, boxes, side, aspect)
     empty = picture = empty_canvas(side)
     there = torch.zeros(1, side, side)
-    steps = [_pixels(picture)]
+    steps = [as_pixels(picture)]
     for step in range(int(objects.present.sum())):
-        number = numbers[step : step + 1]
-        if photo_folder is None:
-            patch = store.patches(number)
-        else:  # a patch that is shown small is read small, or it would be full of noise
-            patch = full_patches(store, number, photo_folder, spans[step])
+        patch = _read(store, numbers[step], spans[step], photo_folder)
         (colours,), (mask,) = paste(patch, boxes[step : step + 1], (side, side), aspect, edges)
         share, behind = (mask * (1 - there), empty) if stuff[step] else (mask, picture)
         picture = picture + share * (colours - behind)
         there = there + mask * (1 - there)
-        steps.append(_pixels(picture))
+        steps.append(as_pixels(picture))
     return steps
+
+
+def render_composites(
+    store: PatchStore,
+    photo_folder: Path | None,
+    objects: Objects,
+    schema: Schema,
+    side: int,
+    aspect: Aspect = "kept",
+    edges: Edges = "hard",
+    device: torch.device | str = "cpu",
+) -> Rendering:
+    """B composites as nets see them, black where nothing is: pasted all at once, on the ``device``. Else as
+    ``composite_steps``, which raises the same.
+    """
+    objects = schema.with_end(objects.to("cpu"))
+    objects = objects.cut(max(int(objects.present.sum(1).max()), 1))
+    boxes = schema.boxes(objects) / torch.tensor(schema.canvas * 2)
+    numbers = objects.patches.flatten().numpy()
+    if photo_folder is None:
+        patches = store.patches(numbers)
+    else:
+        spans = _spans(store, numbers, boxes.flatten(0, 1), side, aspect)
+        patches = _together([_read(store, *each, photo_folder) for each in zip(numbers, spans, strict=True)])
+    parts = (patches.pictures, patches.masks, patches.boxes, patches.ratios)
+    patches = Patches(*(part.to(device).unflatten(0, objects.classes.shape) for part in parts))
+    classes, boxes = objects.classes.to(device), boxes.to(device)
+    return render(classes, boxes, patches, (side, side), store.first_stuff, aspect, edges)
+
+
+def _read(store: PatchStore, number: int, span: int, photo_folder: Path | None) -> Patches:
+    """One patch. What is shown small is read small from its photo, or it would be full of noise."""
+    one = np.array([number])
+    return store.patches(one) if photo_folder is None else full_patches(store, one, photo_folder, span)
+
+
+def _together(patches: list[Patches]) -> Patches:
+    """Patches of one each, their pictures continued to the size of the largest."""
+    sizes = np.array([one.pictures.shape[2:] for one in patches])
+    room = sizes.max(0) - sizes
+    pictures, masks = (
+        [
+            np.pad(getattr(one, name).numpy(), ((0, 0), (0, 0), (0, rows), (0, columns)), mode)
+            for one, (rows, columns) in zip(patches, room.tolist(), strict=True)
+        ]
+        for name, mode in (("pictures", "edge"), ("masks", "constant"))
+    )
+    return Patches(
+        *(torch.from_numpy(np.concatenate(parts)) for parts in (pictures, masks)),
+        *(torch.cat([getattr(one, name) for one in patches]) for name in ("boxes", "ratios")),
+    )
 
 
 def _spans(store: PatchStore, numbers: np.ndarray, boxes: Tensor, side: int, aspect: Aspect) -> list[int]:
@@ -72,9 +119,12 @@ def _spans(store: PatchStore, numbers: np.ndarray, boxes: Tensor, side: int, asp
     return (pixels.long() + 2 * (MARGIN + 1)).tolist()
 
 
-def photo_picture(store: PatchStore, photo_folder: Path | None, row: int, side: int) -> np.ndarray:
-    """A photo of a store as a canvas has it, (side, side, 3) uint8: at the bottom on the left, what is beyond
-    it empty. From the folder, or where that is None as the store has it, which is small.
+def photo_picture(
+    store: PatchStore, photo_folder: Path | None, row: int, side: int, ground: Tensor | None = None
+) -> np.ndarray:
+    """A photo of a store as a canvas has it, (side, side, 3) uint8: at the bottom on the left. From the
+    folder, or where that is None as the store has it, which is small. ground: (3, side, side), what is shown
+    beyond it; None: the empty canvas.
     """
     extent = store.sizes[row]
     width, height = np.maximum(np.round(side * extent / extent.max()), 1).astype(int).tolist()
@@ -87,7 +137,7 @@ def photo_picture(store: PatchStore, photo_folder: Path | None, row: int, side: 
     else:
         photo = open_photo(photo_folder / str(store.files[row]))
         photo = photo.resize((width, height), Image.Resampling.LANCZOS)
-    canvas = Image.fromarray(_pixels(empty_canvas(side)))
+    canvas = Image.fromarray(as_pixels(empty_canvas(side) if ground is None else ground))
     canvas.paste(photo, (0, side - height))
     return np.array(canvas)
 
@@ -99,5 +149,6 @@ def empty_canvas(side: int) -> Tensor:
     return torch.tensor(GREYS, dtype=torch.float32)[odd].expand(3, -1, -1)
 
 
-def _pixels(picture: Tensor) -> np.ndarray:
-    return picture.round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).contiguous().numpy()
+def as_pixels(picture: Tensor) -> np.ndarray:
+    """(3, y, x) from 0 to 255 -> (y, x, 3) uint8, on the CPU."""
+    return picture.to("cpu").round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0).contiguous().numpy()

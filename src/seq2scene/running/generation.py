@@ -49,7 +49,7 @@ def generate(cfg: DictConfig) -> None:
     task = load_task(find_checkpoints(cfg.ckpt, "best.ckpt"), cfg.ensemble, **changes).to(device)
     if isinstance(task, InpaintingTask):
         raise UserError("ckpt: an inpainter writes nothing itself; give a checkpoint of a model that does")
-    find_patches(task, cfg.patches, cfg.photos, cfg.edges)
+    find_patches(task, cfg.patches, cfg.photos, cfg.edges, inpainter=cfg.inpainter)
     if cfg.n_best > 1:
         task.searches["test"] = _several(task.searches["test"], cfg.n_best)
     if cfg.bfloat16:

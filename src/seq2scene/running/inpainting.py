@@ -1,8 +1,7 @@
-"""Composites made into photos: for commands that write composites, for test sets, for the eye."""
+"""Inpainters in training and in tests: their scores, and what they make, for the eye."""
 
 import json
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,58 +12,14 @@ from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
 from seq2scene.data.simulated_scenes import SimulatedScenes
-from seq2scene.errors import UserError
 from seq2scene.painting.figures import new_figure, to_pixels
 from seq2scene.running.callbacks.samples import Samples, Table
 from seq2scene.running.callbacks.speed import Speed
-from seq2scene.running.checkpoints import find_checkpoint, load_checkpoint, task_of
-from seq2scene.scenes.mending import Mending, Stencils, put_back
-from seq2scene.scenes.pasting import Rendering, stretched
+from seq2scene.scenes.mending import Mending, Stencils
 from seq2scene.tasks.inpainting import InpaintingTask
 
-AT_ONCE = 16  # composites that the net is given together
 TABLE = ["number", "photo", "error", "composite_error", "label_accuracy", "composite_label_accuracy"]
 UNCHANGED = "composite"  # the key in metrics.json of the scores of composites as they were
-
-
-def load_inpainter(path: str | Path, names: Sequence[str] | None = None) -> InpaintingTask:
-    """The inpainter of a checkpoint, or of a run's best one, ready to be asked.
-
-    names: of the object classes of the composites that it shall make photos of.
-
-    Raises:
-        UserError: there is no such checkpoint, it is of another task, or it learnt other classes.
-    """
-    found = find_checkpoint(path, "best.ckpt")
-    checkpoint = load_checkpoint(found)
-    kind = checkpoint["hyper_parameters"]["config"]["task"]["name"]
-    if kind != "inpainting":
-        raise UserError(f"inpainter={found}: a checkpoint of task={kind}; give one of task=inpainting")
-    task = task_of(checkpoint)
-    assert isinstance(task, InpaintingTask)
-    if names is not None and tuple(names) != task.names:
-        raise UserError(
-            f"inpainter={found}: it learnt {len(task.names)} classes of objects that are not the "
-            f"{len(names)} of these composites: train both on the same data"
-        )
-    return task
-
-
-@torch.no_grad()
-def inpaint(task: InpaintingTask, scenes: Rendering) -> Tensor:
-    """Photos (B, 3, y, x) from 0 to 255 of B composites of any size, on their device: each one is cut to the
-    box around all that is in it, stretched to the size that was learnt, made anew and put back; what is
-    outside that box stays black. Where nothing is in a scene, the box is the whole canvas.
-    """
-    made = []
-    for first in range(0, len(scenes.pictures), AT_ONCE):
-        some = slice(first, first + AT_ONCE)
-        scene = Rendering(scenes.pictures[some].float(), scenes.labels[some], scenes.masks[some].float())
-        seen = stretched(scene, task.side)
-        seen = Rendering(*(part.to(task.device) for part in (seen.pictures, seen.labels, seen.masks)))
-        pictures = task.inpaint(seen).pictures.to(scene.pictures.device)
-        made.append(put_back(pictures, scene.masks))
-    return torch.cat(made) if made else scenes.pictures
 
 
 def evaluate_inpainting(

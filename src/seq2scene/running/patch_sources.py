@@ -44,17 +44,23 @@ class PatchSource:
 
 
 def find_patches(
-    task: Task, patches: str | None, photos: str | None, edges: Edges | str | None = None
+    task: Task,
+    patches: str | None,
+    photos: str | None,
+    edges: Edges | str | None = None,
+    **others: str | None,
 ) -> None:
     """Tells a task that what it writes composites from is in other folders now: the store of patches, and the
     photos that they were cut out of.
 
+    others: by key, what else is asked for that has a meaning for composites alone.
+
     Raises:
-        UserError: one of these, or edges, is given for a task without patches; there is no such folder, no
-            store, or no such choice of edges.
+        UserError: one of these is given for a task without patches; there is no such folder, no store, or no
+            such choice of edges.
     """
     if not isinstance(task, CompositeTask):
-        for key, value in (("patches", patches), ("photos", photos), ("edges", edges)):
+        for key, value in {"patches": patches, "photos": photos, "edges": edges, **others}.items():
             if value is not None:
                 raise UserError(f"{key}: this model pastes no patches of photos; leave it out")
         return

@@ -6,22 +6,35 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+from torch import nn
 
 from seq2scene.running.gathering import gather
+from seq2scene.running.realism import score_realism
 from seq2scene.running.scene_gallery import draw_gallery
 from seq2scene.running.scene_records import scene_records
 from seq2scene.tasks.composites import CompositeTask
+from seq2scene.tasks.inpainting import InpaintingTask
 from seq2scene.tasks.scenes import Result, SceneTask
 
 
 def evaluate_scenes(
-    trainer: pl.Trainer, task: SceneTask, data: pl.LightningDataModule, folder: Path
+    trainer: pl.Trainer,
+    task: SceneTask,
+    data: pl.LightningDataModule,
+    folder: Path,
+    inpainter: InpaintingTask | None = None,
+    inception: nn.Module | None = None,
 ) -> dict[str, Any]:
     """Writes and scores the scenes of every test set; the scores by name of the set and of the score.
 
     Into ``folder`` go metrics.json and, of each set, NAME.scenes.jsonl (a scene a line: its sentences, what
-    was generated, what is true), NAME.scores.csv (a scene a row, each of its scores) and NAME.gallery.
+    was generated, what is true), NAME.scores.csv (a scene a row, each of its scores) and NAME.gallery, where
+    the inpainter, if there is one, makes photos of composites. inception: an extractor by which these and
+    composites are scored as pictures too, see ``realism``.
     """
+    for net in (inpainter, inception):
+        if net is not None:
+            net.to(trainer.strategy.root_device)
     data.trainer = trainer  # the loaders deal to its ranks
     results = {}
     for name, loader in zip(data.test_names, data.test_dataloader(), strict=True):
@@ -30,6 +43,9 @@ def evaluate_scenes(
         (scores,) = trainer.test(task, dataloaders=loader, verbose=False)
         found = gather(task.results, trainer.world_size)
         results[name] = {key.removeprefix(f"test/{name}/"): value for key, value in scores.items()}
+        if inception is not None:
+            ranks = trainer.global_rank, trainer.world_size
+            results[name] |= score_realism(inception, task, data, name, found, inpainter, *ranks)
         if trainer.is_global_zero:
             folder.mkdir(parents=True, exist_ok=True)
             rows = in_order(found, task, data, name)
@@ -38,7 +54,7 @@ def evaluate_scenes(
             )
             _write_scores(folder / f"{name}.scores.csv", rows)
             if task.config["gallery"]:
-                draw_gallery(task, data, name, rows, folder, task.config["gallery"])
+                draw_gallery(task, data, name, rows, folder, task.config["gallery"], inpainter)
     if trainer.is_global_zero:
         (folder / "metrics.json").write_text(json.dumps(results, indent=2) + "\n")
     return results

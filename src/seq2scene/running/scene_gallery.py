@@ -11,21 +11,31 @@ from seq2scene.data.scene_texts import SceneTexts
 from seq2scene.painting.figures import save_picture
 from seq2scene.painting.gallery import Item, write_gallery
 from seq2scene.painting.scene_strip import Step, draw_strip
+from seq2scene.running.composite_drawing import as_pixels, empty_canvas
+from seq2scene.running.inpainters import photos_of
 from seq2scene.running.patch_sources import PatchSource
-from seq2scene.running.scene_drawing import scene_steps, strip_of, true_pictures, words_of
+from seq2scene.running.scene_drawing import HEIGHT, scene_steps, strip_of, true_pictures, words_of
 from seq2scene.scenes.objects import EOS, PAD
 from seq2scene.scenes.plain import from_plain
+from seq2scene.tasks.inpainting import InpaintingTask
 from seq2scene.tasks.scenes import SceneTask
 
 
 @torch.no_grad()
 def draw_gallery(
-    task: SceneTask, data: Any, name: str, rows: list[dict[str, Any]], folder: Path, count: int
+    task: SceneTask,
+    data: Any,
+    name: str,
+    rows: list[dict[str, Any]],
+    folder: Path,
+    count: int,
+    inpainter: InpaintingTask | None = None,
 ) -> Path:
     """``folder/NAME.gallery/index.html`` with ``count`` scenes, spread evenly from the best to the worst, and
     ``sheet.png`` of them all. Beside composites stand both the true photo and the pieces it was cut into.
 
-    rows: as ``scene_evaluation.in_order`` makes them.
+    rows: as ``scene_evaluation.in_order`` makes them. inpainter: what it makes of each composite is shown
+    too.
     """
     place = folder / f"{name}.gallery"
     texts = SceneTexts.from_state(task.description["texts"])
@@ -40,24 +50,34 @@ def draw_gallery(
     )
     source = PatchSource.of_training(task)
     copies = written.log_probs.shape[1]
+    first = written.objects[torch.arange(len(chosen), device=task.device) * copies]
+    photos = None
+    if inpainter is not None:
+        photos = photos_of(inpainter, first, task.schema, source, HEIGHT, empty_canvas(HEIGHT))
     items, sheet = [], []
     for number, row in enumerate(chosen):
         at, sentences, true = number * copies, rows[row]["sentences"], true_pictures(task, data, name, row)
-        generated = scene_steps(task, written.objects[at : at + 1].to("cpu"), source=source)[-1]
+        made = {"generated": scene_steps(task, first[number : number + 1].to("cpu"), source=source)[-1]}
+        if photos is not None:
+            made["inpainted"] = as_pixels(next(photos))
         shown = {}
-        for kind, picture in {"generated": generated, **true}.items():
+        for kind, picture in {**made, **true}.items():
             shown[kind] = f"{row:04d}.{kind}.png"
             save_picture(place / shown[kind], picture)
         real = true.get("photo", true["true"])
-        gap = np.full_like(generated[:, :12], 255)
-        sheet.append(Step(np.concatenate([generated, gap, real], axis=1), " ".join(sentences)))
+        gap = np.full_like(real[:, :12], 255)
+        beside = [part for picture in made.values() for part in (picture, gap)]
+        sheet.append(Step(np.concatenate([*beside, real], axis=1), " ".join(sentences)))
         strip = f"{row:04d}.strip.png"
         save_picture(
             place / strip, strip_of(task, written, at, words_of(texts, sentences), real, source=source)
         )
         scores = {"mean": float(merit[row]), **rows[row]["scores"]}
         items.append(Item(" ".join(sentences), shown, scores, strip))
-    heading = "Each pair: as the model wrote it, and the true scene; from the best to the worst."
+    kinds = "Each pair: as the model wrote it, and"
+    if inpainter is not None:
+        kinds = "Each row of three: as the model pasted it, what the inpainter made of that, and"
+    heading = f"{kinds} the true scene; from the best to the worst."
     save_picture(place / "sheet.png", draw_strip(sheet, columns=2, heading=heading))
     note = (
         f"{len(chosen)} of {len(rows)} samples, evenly from the best to the worst; a click shows the steps."

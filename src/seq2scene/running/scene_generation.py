@@ -11,9 +11,11 @@ from seq2scene.data.scene_texts import SceneTexts, split_sentences
 from seq2scene.errors import UserError
 from seq2scene.painting.figures import save_picture
 from seq2scene.painting.scene_strip import save_animation
+from seq2scene.running.composite_drawing import as_pixels, empty_canvas
+from seq2scene.running.inpainters import load_inpainter, photos_of
 from seq2scene.running.output import open_output
 from seq2scene.running.patch_sources import PatchSource
-from seq2scene.running.scene_drawing import scene_steps, strip_of, words_of
+from seq2scene.running.scene_drawing import HEIGHT, scene_steps, strip_of, words_of
 from seq2scene.running.scene_records import scene_records
 from seq2scene.tasks.composites import CompositeTask
 from seq2scene.tasks.scenes import SceneTask, Written
@@ -25,8 +27,9 @@ SCALE = 2.0  # pixels of a picture for each unit of the canvas
 def generate_scenes(cfg: DictConfig, task: SceneTask, chunks: Iterator[list[str]]) -> None:
     """One text in, one scene out, or its n best. ``out=scene.png`` (or .jpg, or .gif, which moves) draws it,
     with ``scene.strip.png`` (step by step, the words that were looked at) and ``scene.json`` beside it; a
-    number goes into the names where there are several. Without ``out``, or with another name, a line of JSON
-    for each scene.
+    number goes into the names where there are several. ``scene.inpainted.png`` is what the inpainter, where
+    the config names one, makes of a composite. Without ``out``, or with another name, a line of JSON for
+    each scene.
 
     chunks: the texts, so many at a time.
     """
@@ -35,6 +38,11 @@ def generate_scenes(cfg: DictConfig, task: SceneTask, chunks: Iterator[list[str]
             raise UserError(f"{key}: means nothing to a model of scenes")
     out = None if cfg.out is None else Path(cfg.out)
     drawn = out is not None and out.suffix.lower() in PICTURES
+    inpainter = None
+    if cfg.inpainter is not None:
+        if not drawn:
+            raise UserError(f"inpainter: makes pictures; say where as out=NAME with {', '.join(PICTURES)}")
+        inpainter = load_inpainter(cfg.inpainter, task.schema.names).to(task.device)
     texts = SceneTexts.from_state(task.description["texts"])
     task.stock()
     store = task.store if isinstance(task, CompositeTask) else None
@@ -48,6 +56,10 @@ def generate_scenes(cfg: DictConfig, task: SceneTask, chunks: Iterator[list[str]
             written = task.write(texts.batch(scenes).to(task.device))
             plain = scene_records(written.objects.to("cpu"), task.schema, store)
             copies = written.log_probs.shape[1]
+            photos = None
+            if inpainter is not None:
+                side = round(HEIGHT * SCALE)
+                photos = photos_of(inpainter, written.objects, task.schema, source, side, empty_canvas(side))
             for at, objects in enumerate(plain):
                 row, n = divmod(at, copies)
                 log_prob = round(float(written.log_probs[row, n]), 4)
@@ -58,6 +70,8 @@ def generate_scenes(cfg: DictConfig, task: SceneTask, chunks: Iterator[list[str]
                 marks = [f"_{number + row + 1}"] * (cfg.text is None) + [f"_{n + 1}"] * (copies > 1)
                 path = out.with_name(out.stem + "".join(marks) + out.suffix)
                 draw(path, task, written, at, scenes[row], words_of(texts, scenes[row]), source)
+                if photos is not None:
+                    save_picture(path.with_suffix(".inpainted.png"), as_pixels(next(photos)))
                 text = json.dumps(result, ensure_ascii=False, indent=1)
                 path.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
                 lines.write(f"{path}\n")

@@ -1,0 +1,184 @@
+"""How much composites look like photos: Inception Score (Salimans et al. 2016) and Frechet Inception Distance
+(Heusel et al. 2017), through torchmetrics. Few pictures make the first small and the second large, so that
+only scores of as many pictures are to be compared.
+"""
+
+import importlib
+import pickle
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torchmetrics.image.fid import FrechetInceptionDistance
+from torchmetrics.image.inception import InceptionScore
+
+from seq2scene.errors import UserError
+from seq2scene.running.composite_drawing import photo_picture, render_composites
+from seq2scene.running.inpainters import photos_of
+from seq2scene.running.patch_sources import PatchSource
+from seq2scene.scenes.objects import Objects
+from seq2scene.tasks.inpainting import InpaintingTask
+from seq2scene.tasks.scenes import Result, SceneTask
+
+SIDE = 299  # pixels of pictures, as Inception sees them
+AT_ONCE = 32  # pictures that it sees together
+FEATURES = ["2048", "logits_unbiased"]  # of torch-fidelity's Inception: for the distance and for the score
+MODULE = "torch_fidelity.feature_extractor_inceptionv3"
+WEIGHTS = (
+    "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
+    "weights-inception-2015-12-05-6726825d.pth"
+)
+REALISM_ROW = {"fid": "FID", "inception_score": "IS"}  # what is shown of a test set, and under what
+INPAINTED = "inpainted"  # the key in metrics.json of the scores of what an inpainter made of composites
+
+
+def load_inception(path: str | Path) -> nn.Module:
+    """torch-fidelity's Inception, pictures (N, 3, y, x) uint8 -> features (N, 2048), logits (N, 1008).
+
+    Raises:
+        UserError: the package or the file is missing, or the file holds something else.
+    """
+    try:
+        module = importlib.import_module(MODULE)
+    except ModuleNotFoundError as error:
+        raise UserError(f"realism: {error.name} is not installed: pip install -e .[realism]") from error
+    if not Path(path).is_file():
+        raise UserError(f"realism={path}: there is no such file; fetch it from {WEIGHTS}")
+    try:
+        torch.load(path, map_location="cpu", weights_only=True)  # torch-fidelity would execute what it holds
+        return module.FeatureExtractorInceptionV3("inception-v3-compat", FEATURES, str(path))
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+    ) as error:
+        raise UserError(
+            f"realism={path} is damaged or does not hold the weights of Inception; fetch it from {WEIGHTS}"
+        ) from error
+
+
+@torch.no_grad()
+def score_realism(
+    extractor: nn.Module,
+    task: SceneTask,
+    data: Any,
+    split: str,
+    found: Sequence[Result],
+    inpainter: InpaintingTask | None = None,
+    rank: int = 0,
+    world: int = 1,
+) -> dict[str, Any]:
+    """``fid`` and ``inception_score`` of the composites that were ``found`` for a split, each sample's once,
+    against its photos, each once; under ``inpainted`` those of what an inpainter makes of them. Pictures are
+    squares of 299 pixels, black where nothing is, made and looked at on the extractor's device.
+
+    world: so many processes call this with the same ``found``; each looks at a share, and has the scores.
+
+    Raises:
+        UserError: there are fewer than two photos or composites.
+    """
+    device = next(extractor.parameters()).device
+    source, true = PatchSource.of_training(task), PatchSource.of_split(task, data, split)
+    rows = np.unique(np.searchsorted(true.store.image_ids, data.scene_ids(split)))
+    if len(rows) < 2:
+        raise UserError(f"realism: {split} has one photo, and a distance of distributions needs more")
+    black = torch.zeros(3, SIDE, SIDE)
+    photos = (
+        torch.from_numpy(photo_picture(true.store, true.photos, row, SIDE, black)).permute(2, 0, 1)
+        for row in rows[rank::world].tolist()
+    )
+    made = {"": _pasted(_dealt(found, rank, world), task, source, device)}
+    if inpainter is not None:
+        made[INPAINTED] = (
+            photo
+            for objects in _dealt(found, rank, world)
+            for photo in photos_of(inpainter, objects, task.schema, source, SIDE)
+        )
+    scores = compare(extractor, photos, made)
+    return {**scores.pop(""), **scores}
+
+
+@torch.no_grad()
+def compare(
+    extractor: nn.Module, photos: Iterable[Tensor], made: Mapping[str, Iterable[Tensor]]
+) -> dict[str, dict[str, float]]:
+    """Of each kind of pictures that were made, ``fid`` against the photos and ``inception_score``, the mean
+    over ten parts. All are (3, y, x) from 0 to 255, each y and x the same.
+
+    extractor: (N, 3, y, x) uint8 -> features (N, D), of which distributions are compared, and logits (N, K).
+    """
+    device = next(extractor.parameters()).device
+    distance = None
+    for features, _ in _seen(extractor, photos, device):
+        if distance is None:
+            found = Found(features.shape[1])
+            distance = FrechetInceptionDistance(found, reset_real_features=False).to(device)
+        distance.update(features, real=True)
+    results = {}
+    for kind, pictures in made.items():
+        distance.reset()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Metric `InceptionScore` will save all")
+            score = InceptionScore(Found(0)).to(device)
+        for features, logits in _seen(extractor, pictures, device):
+            distance.update(features, real=False)
+            score.update(logits)
+        with torch.random.fork_rng([device] if device.type == "cuda" else []), warnings.catch_warnings():
+            torch.manual_seed(0)  # it deals pictures to its parts by chance
+            warnings.filterwarnings("ignore", "std\\(\\): degrees of freedom")  # of one part
+            results[kind] = {
+                "fid": float(distance.compute()),
+                "inception_score": float(score.compute()[0]),
+            }
+    return results
+
+
+class Found(nn.Module):
+    """Gives metrics features that were found before, so that pictures are looked at once for all of them."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.num_features = num_features
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features
+
+
+def _seen(
+    extractor: nn.Module, pictures: Iterable[Tensor], device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    pictures = iter(pictures)
+    while some := list(islice(pictures, AT_ONCE)):
+        batch = torch.stack(some).to(device)
+        yield extractor(batch.round().clamp(0, 255).to(torch.uint8) if batch.is_floating_point() else batch)
+
+
+def _dealt(found: Sequence[Result], rank: int, world: int) -> Iterator[Objects]:
+    """The scenes of this rank, those that were dealt twice to make ranks even once."""
+    seen: set[int] = set()
+    for result in found:
+        own = []
+        for place, row in enumerate(result.rows.tolist()):
+            if row not in seen and row % world == rank:
+                own.append(place)
+            seen.add(row)
+        for some in torch.tensor(own).split(AT_ONCE) if own else ():
+            yield result.objects[some]
+
+
+def _pasted(
+    scenes: Iterable[Objects], task: SceneTask, source: PatchSource, device: torch.device
+) -> Iterator[Tensor]:
+    for objects in scenes:
+        yield from render_composites(
+            source.store, source.photos, objects, task.schema, SIDE, source.aspect, device=device
+        ).pictures
