@@ -2,6 +2,7 @@
 
 import importlib.util
 import multiprocessing
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch.distributed
 from torch import Tensor, nn
 
 from seq2scene.errors import UserError
-from seq2scene.running.realism import MODULE, compare, load_inception
+from seq2scene.running.realism import MODULE, _dealt, compare, load_inception
 from seq2scene.scenes.objects import Objects
 from seq2scene.tasks.scenes import Result
 
@@ -98,8 +99,6 @@ def test_two_ranks_with_unequal_shares_compute_what_one_does(tmp_path: Path) -> 
 
 
 def test_each_sample_is_looked_at_once_whoever_has_it() -> None:
-    from seq2scene.running.realism import _dealt
-
     def result(*rows: int) -> Result:
         classes = torch.tensor([[row + 3] for row in rows])
         objects = Objects(classes, torch.zeros(len(rows), 1, 2), {})
@@ -117,10 +116,8 @@ def test_each_sample_is_looked_at_once_whoever_has_it() -> None:
 
 
 def test_a_missing_package_is_named(monkeypatch, tmp_path: Path) -> None:
-    monkeypatch.setitem(__import__("sys").modules, MODULE.split(".")[0], None)
-    with pytest.raises(
-        UserError, match=r"realism: torch_fidelity.* is not installed: pip install -e \.\[realism"
-    ):
+    monkeypatch.setitem(sys.modules, MODULE, None)
+    with pytest.raises(UserError, match=r"realism: needs the package torch-fidelity .*\.\[realism\]"):
         load_inception(tmp_path / "weights.pth")
 
 

@@ -46,7 +46,9 @@ def load_inception(path: str | Path) -> nn.Module:
     try:
         module = importlib.import_module(MODULE)
     except ModuleNotFoundError as error:
-        raise UserError(f"realism: {error.name} is not installed: pip install -e .[realism]") from error
+        raise UserError(
+            f"realism: needs the package torch-fidelity ({error}): pip install -e .[realism]"
+        ) from error
     if not Path(path).is_file():
         raise UserError(f"realism={path}: there is no such file; fetch it from {WEIGHTS}")
     try:
