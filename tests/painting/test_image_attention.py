@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from seq2scene.painting.image_attention import DIMMEST, draw_image_attention, light_up, spread
+from seq2scene.painting.image_attention import DIMMEST, box_maps, draw_image_attention, light_up, spread
 
 
 def grey(height: int = 60, width: int = 90) -> np.ndarray:
@@ -44,3 +44,10 @@ def test_rows_of_panels_hold_the_picture_and_a_panel_for_each_word():
 def test_a_map_too_few_is_a_fault():
     with pytest.raises(AssertionError, match="one map for each word"):
         draw_image_attention(grey(), np.ones((1, 2, 2)), ["a", "ball"])
+
+
+def test_a_place_shows_the_largest_weight_of_the_boxes_over_it() -> None:
+    boxes = torch.tensor([[0.25, 0.5, 0.5, 1.0], [0.5, 0.75, 1.0, 0.5]])  # the left half, the lower half
+    maps = box_maps(torch.tensor([[0.25, 0.75], [1.0, 0.0]]), boxes, cells=4)
+    first = [[0.25, 0.25, 0, 0]] * 2 + [[0.75] * 4] * 2
+    assert maps.tolist() == [first, [[1.0, 1.0, 0, 0]] * 4]

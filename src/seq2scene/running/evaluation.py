@@ -24,6 +24,7 @@ from seq2scene.running.caption_evaluation import (
     evaluate_captions,
     require_pictures,
 )
+from seq2scene.running.captioned_scenes import captions_table, load_captioner
 from seq2scene.running.checkpoints import find_checkpoints, load_checkpoint, load_task
 from seq2scene.running.choices import check_choices
 from seq2scene.running.gathering import gather
@@ -126,6 +127,8 @@ def show_results(results: dict[str, dict[str, Any]]) -> None:
             cells.append(f"{scores[column]:.{digits}f}" if column in scores else "")
         table.add_row(name, *cells)
     Console().print(table)
+    if told := captions_table(results):
+        Console().print(told)
     if "bleu" in columns:
         signature = next(iter(results.values()))["signature"]
         print(f"bleu: sacrebleu {signature}; bleu_tok: of the model's own tokens")
@@ -156,6 +159,7 @@ def evaluate(cfg: DictConfig, script: Path) -> None:
     find_patches(task, chosen["patches"], chosen["photos"], **asked)
     inpainter = chosen["inpainter"] and load_inpainter(chosen["inpainter"], task.schema.names)
     inception = chosen["realism"] and load_inception(chosen["realism"])
+    captioner = chosen["captioner"] and load_captioner(chosen["captioner"], task)
     captions = isinstance(task, Captioning)
     if captions:
         require_pictures(task, chosen["pictures"])
@@ -179,7 +183,8 @@ def evaluate(cfg: DictConfig, script: Path) -> None:
         trainer = make_trainer(
             chosen["trainer"], callbacks=[recorder], logger=False, enable_checkpointing=False
         )
-        results = evaluate_task(trainer, task, data, folder, inpainter=inpainter, inception=inception)
+        others = {"inpainter": inpainter, "inception": inception, "captioner": captioner}
+        results = evaluate_task(trainer, task, data, folder, **others)
         if captions and chosen["baselines"]:
             add_baselines(task, data, results)
         if trainer.is_global_zero:

@@ -8,10 +8,12 @@ from typing import Any
 import pytorch_lightning as pl
 from torch import nn
 
+from seq2scene.running.captioned_scenes import CAPTIONS, Teller, score_captions
 from seq2scene.running.gathering import gather
 from seq2scene.running.realism import score_realism
 from seq2scene.running.scene_gallery import draw_gallery
 from seq2scene.running.scene_records import scene_records
+from seq2scene.tasks.captioning import Captioning
 from seq2scene.tasks.composites import CompositeTask
 from seq2scene.tasks.inpainting import InpaintingTask
 from seq2scene.tasks.scenes import Result, SceneTask
@@ -24,15 +26,17 @@ def evaluate_scenes(
     folder: Path,
     inpainter: InpaintingTask | None = None,
     inception: nn.Module | None = None,
+    captioner: Captioning | None = None,
 ) -> dict[str, Any]:
     """Writes and scores the scenes of every test set; the scores by name of the set and of the score.
 
     Into ``folder`` go metrics.json and, of each set, NAME.scenes.jsonl (a scene a line: its sentences, what
     was generated, what is true), NAME.scores.csv (a scene a row, each of its scores) and NAME.gallery, where
     the inpainter, if there is one, makes photos of composites. inception: an extractor by which these and
-    composites are scored as pictures too, see ``realism``.
+    composites are scored as pictures too, see ``realism``. captioner: what it tells of the scenes is scored
+    too, see ``captioned_scenes``.
     """
-    for net in (inpainter, inception):
+    for net in (inpainter, inception, captioner):
         if net is not None:
             net.to(trainer.strategy.root_device)
     data.trainer = trainer  # the loaders deal to its ranks
@@ -43,8 +47,11 @@ def evaluate_scenes(
         (scores,) = trainer.test(task, dataloaders=loader, verbose=False)
         found = gather(task.results, trainer.world_size)
         results[name] = {key.removeprefix(f"test/{name}/"): value for key, value in scores.items()}
+        ranks = trainer.global_rank, trainer.world_size
+        if captioner is not None:
+            teller = Teller(captioner, task, data, name, inpainter)
+            results[name][CAPTIONS] = score_captions(teller, found, folder, *ranks)
         if inception is not None:
-            ranks = trainer.global_rank, trainer.world_size
             results[name] |= score_realism(inception, task, data, name, found, inpainter, *ranks)
         if trainer.is_global_zero:
             folder.mkdir(parents=True, exist_ok=True)
