@@ -12,7 +12,7 @@ import torch.distributed
 from torch import Tensor, nn
 
 from seq2scene.errors import UserError
-from seq2scene.running.realism import MODULE, _dealt, compare, load_inception
+from seq2scene.running.realism import MODULE, _dealt, compare, load_inception, show_realism
 from seq2scene.scenes.objects import Objects
 from seq2scene.tasks.scenes import Result
 
@@ -110,6 +110,13 @@ def test_each_sample_is_looked_at_once_whoever_has_it() -> None:
         for rank in (0, 1)
     ]
     assert shares == [[0, 2, 4], [1, 3]]
+
+
+def test_scores_are_told_of_the_sets_that_have_some(capsys) -> None:
+    both = {"fid": 12.345, "inception_score": 2.0, "inpainted": {"fid": 1.0, "inception_score": 3.456}}
+    show_realism({"test": both, "other": {"u_recall": 0.5}})
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == ["test: FID 12.35, IS 2.00", "test, inpainted: FID 1.00, IS 3.46"]
 
 
 # What is refused

@@ -32,7 +32,7 @@ from seq2scene.running.inpainters import load_inpainter
 from seq2scene.running.inpainting import UNCHANGED, evaluate_inpainting
 from seq2scene.running.length_report import bleu_by_length, write_csv, write_plot
 from seq2scene.running.patch_sources import find_patches
-from seq2scene.running.realism import INPAINTED, REALISM_ROW, load_inception
+from seq2scene.running.realism import load_inception, show_realism
 from seq2scene.running.scene_evaluation import evaluate_scenes
 from seq2scene.running.sentence_vectors import read_sentences, write_sentence_vectors
 from seq2scene.running.text_evaluation import evaluate_text
@@ -114,16 +114,16 @@ def show_results(results: dict[str, dict[str, Any]]) -> None:
     """Prints a line for each test set, what it is to be compared with, and the BLEU signature below them."""
     if not results:
         return
-    columns = (*TEXT_ROW, *HEADINGS, *CAPTION_ROW[:-1], *PHOTO_ROW, *REALISM_ROW)
+    columns = (*TEXT_ROW, *HEADINGS, *CAPTION_ROW[:-1], *PHOTO_ROW)
     first = next(iter(results.values()))
     hidden = "perplexity_words" if "cider" in first else None  # that row is long enough
     columns = [column for column in columns if column in first and column != hidden]
-    headings = ({**HEADINGS, **REALISM_ROW}.get(column, column) for column in columns)
+    headings = (HEADINGS.get(column, column) for column in columns)
     table = Table("test set", *headings, box=None, padding=(0, 1, 0, 0))  # a scene's row in 80 columns
     for name, scores in _with_comparisons(results):
         cells = []
         for column in columns:
-            digits = 3 if ("u_recall" in scores and column not in REALISM_ROW) or column == "cider" else 2
+            digits = 3 if "u_recall" in scores or column == "cider" else 2
             cells.append(f"{scores[column]:.{digits}f}" if column in scores else "")
         table.add_row(name, *cells)
     Console().print(table)
@@ -137,7 +137,7 @@ def show_results(results: dict[str, dict[str, Any]]) -> None:
 def _with_comparisons(results: dict[str, dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, scores in results.items():
         yield name, scores
-        for key, other in {**COMPARISONS, UNCHANGED: "as it was", INPAINTED: "inpainted"}.items():
+        for key, other in {**COMPARISONS, UNCHANGED: "as it was"}.items():
             if key in scores:
                 yield f"  {other}", scores[key]
 
@@ -189,6 +189,7 @@ def evaluate(cfg: DictConfig, script: Path) -> None:
             add_baselines(task, data, results)
         if trainer.is_global_zero:
             show_results(results)
+            show_realism(results)
         report.write(recorder, trainer, data, results, folder)
         if trainer.is_global_zero:
             if sentences:

@@ -33,7 +33,6 @@ WEIGHTS = (
     "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
     "weights-inception-2015-12-05-6726825d.pth"
 )
-REALISM_ROW = {"fid": "FID", "inception_score": "IS"}  # what is shown of a test set, and under what
 INPAINTED = "inpainted"  # the key in metrics.json of the scores of what an inpainter made of composites
 
 
@@ -142,6 +141,14 @@ def compare(
                 "inception_score": float(score.compute()[0]),
             }
     return results
+
+
+def show_realism(results: Mapping[str, Mapping[str, Any]]) -> None:
+    """Prints a line for the composites of each test set, and one for what was made of them, if scored."""
+    for name, scores in results.items():
+        for kind, found in (("", scores), (f", {INPAINTED}", scores.get(INPAINTED, {}))):
+            if "fid" in found:
+                print(f"{name}{kind}: FID {found['fid']:.2f}, IS {found['inception_score']:.2f}")
 
 
 class Found(nn.Module):
