@@ -17,7 +17,7 @@ from seq2scene.errors import UserError
 from seq2scene.running.callbacks.samples import Samples
 from seq2scene.running.caption_evaluation import add_baselines, another, draw_captions
 from seq2scene.running.caption_generation import generate_captions
-from seq2scene.running.captioned_scenes import CAPTIONS, Teller, load_captioner, score_captions
+from seq2scene.running.captioned_scenes import Teller, load_captioner, score_captions
 from seq2scene.running.checkpoints import build_task
 from seq2scene.running.evaluation import evaluate_task, show_results
 from seq2scene.running.trainers import make_trainer, quieten
@@ -110,13 +110,14 @@ def test_what_is_told_of_true_layouts_scores_best_and_of_others_worse(layouts, c
     task, data = layouts
     teller, ids = Teller(captioner, task, data, "test"), data.scene_ids("test")
     scores = score_captions(teller, written(data), tmp_path)
-    assert scores.keys() == {"generated", "true", "shuffled", "human_line"}
-    assert scores["generated"] == scores["true"]
-    assert scores["true"]["cider"] > 2 * scores["shuffled"]["cider"]
+    kinds = ("generated", "true", "shuffled", "human_line")
+    assert scores.keys() == {f"captions_{kind}" for kind in kinds}
+    assert scores["captions_generated"] == scores["captions_true"]
+    assert scores["captions_true"]["cider"] > 2 * scores["captions_shuffled"]["cider"]
     order = sorted(range(len(ids)), key=lambda row: -ids[row])  # those of other photos
     worse = score_captions(teller, written(data, order), tmp_path)
-    assert worse["true"] == scores["true"]
-    assert worse["generated"]["cider"] < scores["true"]["cider"]
+    assert worse["captions_true"] == scores["captions_true"]
+    assert worse["captions_generated"]["cider"] < scores["captions_true"]["cider"]
 
 
 def test_samples_stand_in_their_order_with_all_captions_of_their_photo(layouts, captioner, tmp_path) -> None:
@@ -147,13 +148,18 @@ def test_an_evaluation_has_the_scores_under_a_key_and_in_a_table(
     task, data = layouts
     trainer = make_trainer(task.config["trainer"], logger=False, enable_checkpointing=False)
     results = evaluate_task(trainer, task, data, tmp_path, captioner=captioner)
-    found = results["test"][CAPTIONS]
+    found = {key: value for key, value in results["test"].items() if key.startswith("captions_")}
+    assert len(found) == 4
     assert json.loads((tmp_path / "metrics.json").read_text()) == results
     assert all(scores.keys() == set(FREE_RUNNING) for scores in found.values())
     capsys.readouterr()
     show_results(results)
     said = capsys.readouterr().out
-    assert f"{found['true']['cider']:.3f}" in said and "test, generated" in said and "test, people" in said
+    assert (
+        f"{found['captions_true']['cider']:.3f}" in said
+        and "test, generated" in said
+        and "test, people" in said
+    )
 
 
 # The captioner of layouts by itself

@@ -29,7 +29,7 @@ from seq2scene.tasks.scenes import Result, SceneTask
 from seq2scene.tasks.task import Task
 
 AT_ONCE = 64  # scenes that are told together
-CAPTIONS = "captions"  # the key in metrics.json of the scores of all that was told
+CAPTIONS = "captions_"  # before each kind of what was told, its key in metrics.json
 Told = dict[int, str]  # of samples, by their numbers in the split
 
 
@@ -152,8 +152,8 @@ def score_captions(
     Beside them how people score (``human_line``), and what is told of true scenes where each is another's
     (``shuffled``; missing where there is one alone). All are means over samples, but for people's.
 
-    Writes ``folder/NAME.captions.jsonl``, a sample a line. world: so many processes call this with the same
-    ``found``; each tells a share, and has the scores.
+    Names begin with ``CAPTIONS``. Writes ``folder/NAME.captions.jsonl``, a sample a line. world: so many
+    processes call this with the same ``found``; each tells a share, and has the scores.
     """
     ids, split = teller.data.scene_ids(teller.split), teller.split
     rows = sorted({row for result in found for row in result.rows.tolist()})
@@ -175,10 +175,10 @@ def score_captions(
     captions = _references(teller.data, split)
     references = [captions[ids[row]] for row in rows]
     scores = {
-        kind: caption_scores(teller.captioner, [texts[row] for row in rows], references)
+        CAPTIONS + kind: caption_scores(teller.captioner, [texts[row] for row in rows], references)
         for kind, texts in told.items()
     }
-    scores["human_line"] = human_scores(teller.captioner, [captions[scene] for scene in first])
+    scores[CAPTIONS + "human_line"] = human_scores(teller.captioner, [captions[scene] for scene in first])
     if rank == 0:
         shown = {kind: texts for kind, texts in told.items() if kind != "shuffled"}
         lines = [
@@ -219,7 +219,8 @@ def captions_table(results: dict[str, dict[str, Any]]) -> Table | None:
     """A line for each test set and kind of scenes that were told; None where none were."""
     table = Table("captions", *FREE_RUNNING, box=None, padding=(0, 1, 0, 0))
     for name, scores in results.items():
-        for kind, each in scores.get(CAPTIONS, {}).items():
+        for key in (key for key in scores if key.startswith(CAPTIONS)):
+            kind, each = key.removeprefix(CAPTIONS), scores[key]
             cells = [f"{each[score]:.{3 if score == 'cider' else 2}f}" for score in FREE_RUNNING]
             table.add_row(f"{name}, {'people' if kind == 'human_line' else kind}", *cells)
     return table if table.rows else None

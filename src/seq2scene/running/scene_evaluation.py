@@ -8,7 +8,7 @@ from typing import Any
 import pytorch_lightning as pl
 from torch import nn
 
-from seq2scene.running.captioned_scenes import CAPTIONS, Teller, score_captions
+from seq2scene.running.captioned_scenes import Teller, score_captions
 from seq2scene.running.gathering import gather
 from seq2scene.running.realism import score_realism
 from seq2scene.running.scene_gallery import draw_gallery
@@ -50,7 +50,7 @@ def evaluate_scenes(
         ranks = trainer.global_rank, trainer.world_size
         if captioner is not None:
             teller = Teller(captioner, task, data, name, inpainter)
-            results[name][CAPTIONS] = score_captions(teller, found, folder, *ranks)
+            results[name] |= score_captions(teller, found, folder, *ranks)
         if inception is not None:
             results[name] |= score_realism(inception, task, data, name, found, inpainter, *ranks)
         if trainer.is_global_zero:
