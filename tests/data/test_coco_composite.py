@@ -321,18 +321,19 @@ def test_a_frozen_classifier_sees_every_patch(park) -> None:
     assert data.stores["train"].folder != ready(park).stores["train"].folder
 
 
-def test_a_checkpoint_brings_words_classes_heads_and_appearance(park, data) -> None:
+def test_a_checkpoint_brings_words_classes_heads_appearance_and_the_size_of_photos(park, data) -> None:
     known = data.description()
     assert Path(known["photos"]) == park / "train2017" and known["features"] == 0
     assert Path(known["patches"]) == data.stores["train"].folder
-    again = make(park, heads=LAYOUT, min_count=99)
+    again = make(park, heads=LAYOUT, min_count=99, photo_side=48)
     again.use(known)
     again.prepare_data()
     again.setup("test")
     assert again.schema == data.schema and again.appearance.size == 8 and "train" not in again.stores
     assert len(again.reader.language.vocabulary) == len(data.reader.language.vocabulary)
     (loader,) = again.test_dataloader()
-    assert next(iter(loader)).own is not None
+    batch = next(iter(loader))
+    assert batch.own is not None and batch.photos.pictures.shape[2:] == (32, 32)
 
 
 def test_a_second_start_cuts_and_reads_nothing(park, data, monkeypatch) -> None:

@@ -108,12 +108,14 @@ class CocoComposite(SceneModule):
             **super().description(),
             "patches": str(store.folder),
             "features": store.features,
+            "photo_side": store.photo_side,
             "photos": str(self.photo_folder("train")),
         }
 
     def use(self, description: Mapping[str, Any]) -> None:
         super().use(description)
         self.heads, self.appearance = self.schema.heads, self.schema.appearance
+        self.photo_side = description.get("photo_side", self.photo_side)  # older checkpoints do not tell
 
     def _make_schema(self) -> Schema:
         store = self._store("train")
