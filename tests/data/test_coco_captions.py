@@ -1,5 +1,6 @@
 """Photos with captions: each caption once in training, each photo once with all of them in evaluation."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,17 @@ def test_a_missing_file_is_named_with_what_to_do(tmp_path: Path, encoder: ImageE
     )
     with pytest.raises(UserError, match=r"captions_train2017\.json: there is no such file; put it there"):
         data.prepare_data()
+
+
+def test_one_photo_is_no_validation_and_test_set_too(coco, tmp_path: Path) -> None:
+    path = tmp_path / "annotations" / "captions_val2017.json"
+    content = json.loads(path.read_text())
+    content["annotations"] = [told for told in content["annotations"] if told["image_id"] == 10]
+    path.write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"captions_val2017\.json: one photo .* give data\.tests"):
+        coco()
+    tests = {"mine": OFFICIAL["train"]}
+    assert len(coco(tests=tests).references("val")) == 1
 
 
 def test_a_split_that_karpathy_does_not_have_is_refused(tmp_path: Path) -> None:

@@ -120,6 +120,11 @@ class CocoCaptions(CaptionModule):
         if split not in self._splits:
             told = self._read(*self.files[split])
             halves = {"val": 0, "test": 1} if self.halved else {}
+            if split in halves and len(told) < 2:
+                raise UserError(
+                    f"{self.folder / self.files[split][0]}: one photo cannot be halved into val and test; "
+                    "give data.tests"
+                )
             self._splits[split] = told.every_second(halves[split]) if split in halves else told
         return self._splits[split]
 
