@@ -1,7 +1,7 @@
 """Scores of a model on its test sets, with the outputs they are scores of."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
+from torch import nn
 
 from seq2scene.building import build
 from seq2scene.data.parallel_text import ParallelText
@@ -142,6 +143,41 @@ def _with_comparisons(results: dict[str, dict[str, Any]]) -> Iterator[tuple[str,
                 yield f"  {other}", scores[key]
 
 
+def find_changes(chosen: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a checkpoint's ``config`` is to be otherwise.
+
+    Raises:
+        UserError: its task searches for nothing or draws no gallery, or ``gallery`` is no number.
+    """
+    changes = {key: chosen[key] for key in ("search", "gallery") if chosen.get(key) is not None}
+    for key in changes:
+        if key not in config:
+            raise UserError(f"{key}: has no meaning with task={config['task']['name']}; leave it out")
+    count = changes.get("gallery", 0)
+    if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+        raise UserError(f"gallery={count}: give a number of scenes to draw")
+    return changes
+
+
+def load_others(chosen: Mapping[str, Any], task: Task) -> dict[str, nn.Module]:
+    """The nets that show and score what a task makes, as ``evaluate_scenes`` takes them; of composites the
+    patches and photos are where they are said to be.
+
+    Raises:
+        UserError: there is no such net, or it means nothing to the task.
+    """
+    asked = {key: chosen[key] for key in ("inpainter", "realism")}
+    find_patches(task, chosen["patches"], chosen["photos"], **asked)
+    others: dict[str, nn.Module] = {}
+    if chosen["inpainter"] is not None:
+        others["inpainter"] = load_inpainter(str(chosen["inpainter"]), task.schema.names)
+    if chosen["realism"] is not None:
+        others["inception"] = load_inception(str(chosen["realism"]))
+    if chosen["captioner"] is not None:
+        others["captioner"] = load_captioner(str(chosen["captioner"]), task)
+    return others
+
+
 def evaluate(cfg: DictConfig, script: Path) -> None:
     """``python src/evaluate.py``: scores a checkpoint on the test sets it was trained with, or on others;
     several translate together, as an ensemble.
@@ -150,16 +186,8 @@ def evaluate(cfg: DictConfig, script: Path) -> None:
     parts = load_checkpoint(paths[0])["hyper_parameters"]
     check_choices(HydraConfig.get().runtime.choices, parts["config"])
     chosen = OmegaConf.to_container(cfg, resolve=True)
-    task = load_task(
-        paths,
-        cfg.ensemble,
-        **{key: chosen[key] for key in ("search", "gallery") if chosen.get(key) is not None},
-    )
-    asked = {key: chosen[key] for key in ("inpainter", "realism")}
-    find_patches(task, chosen["patches"], chosen["photos"], **asked)
-    inpainter = chosen["inpainter"] and load_inpainter(chosen["inpainter"], task.schema.names)
-    inception = chosen["realism"] and load_inception(chosen["realism"])
-    captioner = chosen["captioner"] and load_captioner(chosen["captioner"], task)
+    task = load_task(paths, cfg.ensemble, **find_changes(chosen, parts["config"]))
+    of_scenes = load_others(chosen, task)
     captions = isinstance(task, Captioning)
     if captions:
         require_pictures(task, chosen["pictures"])
@@ -183,8 +211,7 @@ def evaluate(cfg: DictConfig, script: Path) -> None:
         trainer = make_trainer(
             chosen["trainer"], callbacks=[recorder], logger=False, enable_checkpointing=False
         )
-        others = {"inpainter": inpainter, "inception": inception, "captioner": captioner}
-        results = evaluate_task(trainer, task, data, folder, **others)
+        results = evaluate_task(trainer, task, data, folder, **of_scenes)
         if captions and chosen["baselines"]:
             add_baselines(task, data, results)
         if trainer.is_global_zero:
