@@ -20,14 +20,16 @@ from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.errors import UserError
 from seq2scene.running.checkpoints import build_task
 from seq2scene.running.composite_drawing import empty_canvas, render_composites
-from seq2scene.running.evaluation import evaluate_task
+from seq2scene.running.evaluation import evaluate_task, load_others
 from seq2scene.running.generation import generate
 from seq2scene.running.inpainters import inpaint, load_inpainter, photos_of
 from seq2scene.running.patch_sources import PatchSource
+from seq2scene.running.realism import score_realism
 from seq2scene.running.trainers import make_trainer, quieten
 from seq2scene.scenes.objects import PAD
 from seq2scene.scenes.pasting import Rendering, occupied
 from seq2scene.tasks.composites import CompositeTask
+from seq2scene.tasks.scenes import Result
 from test_configs import compose_plain
 
 PHOTOS = ["photos=.", "min_thing=0.001", "min_count=1", "fetch=null"]
@@ -268,6 +270,30 @@ def test_without_an_inpainter_the_gallery_is_as_it_was(composites, tmp_path: Pat
 
 
 # What is refused
+
+
+def test_scores_of_pictures_need_two_of_each_kind_and_one_for_each_process(composites) -> None:
+    task, data = composites
+    truth = data.truth("test")
+    rows = torch.arange(len(truth))
+
+    def found(count: int) -> list[Result]:
+        return [Result(rows[:count], truth[:count], torch.zeros(count, 1), {})]
+
+    with pytest.raises(UserError, match=r"test has 3 photos and 1 composites; .* at least 2 of each"):
+        score_realism(Tiny(), task, data, "test", found(1))
+    with pytest.raises(UserError, match="at least 4 of each, one for each process"):
+        score_realism(Tiny(), task, data, "test", found(len(rows)), rank=0, world=4)
+
+
+@pytest.mark.parametrize("key", ["inpainter", "realism", "captioner"])
+@pytest.mark.parametrize("value", ["", False])
+def test_a_net_without_a_name_is_not_taken_for_none(composites, key: str, value: Any) -> None:
+    task, _ = composites
+    nothing = dict.fromkeys(("patches", "photos", "inpainter", "realism", "captioner"))
+    assert load_others(nothing, task) == {}
+    with pytest.raises(UserError, match=r"^no checkpoint at|^realism"):
+        load_others({**nothing, key: value}, task)
 
 
 def test_an_inpainter_is_refused_where_no_picture_is_drawn(told, work: Path, tmp_path: Path) -> None:

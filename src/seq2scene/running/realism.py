@@ -85,13 +85,17 @@ def score_realism(
     world: so many processes call this with the same ``found``; each looks at a share, and has the scores.
 
     Raises:
-        UserError: there are fewer than two photos or composites.
+        UserError: there are fewer than two photos or composites, or fewer than processes.
     """
     device = next(extractor.parameters()).device
     source, true = PatchSource.of_training(task), PatchSource.of_split(task, data, split)
     rows = np.unique(np.searchsorted(true.store.image_ids, data.scene_ids(split)))
-    if len(rows) < 2:
-        raise UserError(f"realism: {split} has one photo, and a distance of distributions needs more")
+    composites, least = len({row for one in found for row in one.rows.tolist()}), max(world, 2)
+    if min(len(rows), composites) < least:
+        raise UserError(
+            f"realism: {split} has {len(rows)} photos and {composites} composites; they can be compared "
+            f"where there are at least {least} of each" + (", one for each process" if world > 1 else "")
+        )
     black = torch.zeros(3, SIDE, SIDE)
     photos = (
         torch.from_numpy(photo_picture(true.store, true.photos, row, SIDE, black)).permute(2, 0, 1)
@@ -177,7 +181,7 @@ def _dealt(found: Sequence[Result], rank: int, world: int) -> Iterator[Objects]:
     for result in found:
         own = []
         for place, row in enumerate(result.rows.tolist()):
-            if row not in seen and row % world == rank:
+            if row not in seen and len(seen) % world == rank:
                 own.append(place)
             seen.add(row)
         for some in torch.tensor(own).split(AT_ONCE) if own else ():
