@@ -105,10 +105,6 @@ class CocoLayoutCaptions(CaptionModule):
         self.code = description["language_code"]
         self.layouts.use_schema(Schema.from_state(description["schema"]))
 
-    def truth(self, split: str) -> Objects:
-        """The whole layout of each image."""
-        return self._objects(split)
-
     def references(self, split: str) -> list[tuple[str, ...]]:
         if split not in self._lines:
             self.layouts.read([split])

@@ -149,8 +149,9 @@ def score_captions(
 ) -> dict[str, dict[str, float]]:
     """Caption scores against all captions of each sample's photo: of what is told of the scenes that were
     ``found`` (``generated``, ``inpainted``), and of what is told of the ``true`` scenes and the ``photo``.
-    Beside them how people score (``human_line``), and what is told of true scenes where each is another's
-    (``shuffled``; missing where there is one alone). All are means over samples, but for people's.
+    Beside them how people score (``human_line``), and what is told of photos, or of true scenes where nobody
+    sees a photo, where each is another's (``shuffled``; missing where there is one alone). All are of
+    samples, but people's of photos.
 
     Names begin with ``CAPTIONS``. Writes ``folder/NAME.captions.jsonl``, a sample a line. world: so many
     processes call this with the same ``found``; each tells a share, and has the scores.
