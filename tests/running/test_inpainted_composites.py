@@ -290,10 +290,22 @@ def test_scores_of_pictures_need_two_of_each_kind_and_one_for_each_process(compo
 @pytest.mark.parametrize("value", ["", False])
 def test_a_net_without_a_name_is_not_taken_for_none(composites, key: str, value: Any) -> None:
     task, _ = composites
+    task.config["gallery"] = 1
     nothing = dict.fromkeys(("patches", "photos", "inpainter", "realism", "captioner"))
     assert load_others(nothing, task) == {}
     with pytest.raises(UserError, match=r"^no checkpoint at|^realism"):
         load_others({**nothing, key: value}, task)
+
+
+def test_an_inpainter_is_refused_where_nothing_shows_or_scores_what_it_makes(composites, work: Path) -> None:
+    task, _ = composites
+    chosen = dict.fromkeys(("patches", "photos", "realism", "captioner"))
+    chosen["inpainter"] = str(work / "inpainting.ckpt")
+    task.config["gallery"] = 1
+    assert load_others(chosen, task).keys() == {"inpainter"}
+    task.config["gallery"] = 0
+    with pytest.raises(UserError, match="inpainter: nothing shows or scores what it makes; set gallery"):
+        load_others(chosen, task)
 
 
 def test_an_inpainter_is_refused_where_no_picture_is_drawn(told, work: Path, tmp_path: Path) -> None:

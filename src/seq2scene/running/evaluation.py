@@ -164,12 +164,14 @@ def load_others(chosen: Mapping[str, Any], task: Task) -> dict[str, nn.Module]:
     patches and photos are where they are said to be.
 
     Raises:
-        UserError: there is no such net, or it means nothing to the task.
+        UserError: there is no such net, or it means nothing to the task or to what is asked for.
     """
     asked = {key: chosen[key] for key in ("inpainter", "realism")}
     find_patches(task, chosen["patches"], chosen["photos"], **asked)
     others: dict[str, nn.Module] = {}
     if chosen["inpainter"] is not None:
+        if not task.config["gallery"] and chosen["realism"] is None and chosen["captioner"] is None:
+            raise UserError("inpainter: nothing shows or scores what it makes; set gallery, or leave it out")
         others["inpainter"] = load_inpainter(str(chosen["inpainter"]), task.schema.names)
     if chosen["realism"] is not None:
         others["inception"] = load_inception(str(chosen["realism"]))
