@@ -53,6 +53,7 @@ def evaluate_captions(
         task.test_name = name
         task.captions.clear()
         (scores,) = trainer.test(task, dataloaders=loader, verbose=False)
+        task.to(trainer.strategy.root_device)  # Lightning has moved it to the CPU, where NCCL adds nothing up
         task.captions[:] = in_order(gather(task.captions, trainer.world_size))
         results[name] = {key.removeprefix(f"test/{name}/"): value for key, value in scores.items()}
         references = references_of(task.captions, data, name)
@@ -186,5 +187,6 @@ def draw_captions(task: Captioning, data: CaptionModule, name: str, count: int, 
     for row in rows:
         batch = split_batch(task, data, name, [row])
         picture = draw_caption(task, batch, task.caption(batch, keep_weights=True), 0)
-        stem = Path(data.image_name(name, row)).stem
-        save_picture(folder / f"{name}.captions" / f"{row:04d}_{stem}.png", picture)
+        if picture is not None:  # a layout without objects has nothing to look at
+            stem = Path(data.image_name(name, row)).stem
+            save_picture(folder / f"{name}.captions" / f"{row:04d}_{stem}.png", picture)
