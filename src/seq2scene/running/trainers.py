@@ -53,5 +53,6 @@ def quieten() -> None:
     warnings.filterwarnings("ignore", ".*recommended to use .*sync_dist=True.*")  # metrics sync themselves
     warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)
     warnings.filterwarnings("ignore", "Found .* in eval mode at the start of training.*")  # frozen trunks are
+    warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides.*")  # of 1 x 1 filters
     warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
     warnings.filterwarnings("ignore", ".*Experiment logs directory .* exists and is not empty.*")
