@@ -45,7 +45,7 @@ def configuration(name: str, overrides: list[str], data: str) -> dict:
 
     import seq2scene.running.entry  # noqa: F401  (the configs' variables)
 
-    place = ["data=multi30k", f"data.root={data}", "data.eval_batch_size=250"]
+    place = ["task=nmt", "data=multi30k", f"data.root={data}", "data.eval_batch_size=250"]
     settings = [*place, "~logger", "~callbacks", *overrides]
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         return OmegaConf.to_container(compose(name, settings), resolve=True)
