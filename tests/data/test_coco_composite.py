@@ -61,6 +61,18 @@ def annotations(root: Path, kind: str, name: str = "train2017") -> dict[str, Any
     return json.loads((root / f"annotations/{kind}_{name}.json").read_text())
 
 
+def test_part_of_the_training_photos_may_validate(park) -> None:
+    everything = set(ready(park).splits["train"].numbers)
+    data = ready(park, val_images=5)
+    train, val = (set(data.splits[split].numbers) for split in ("train", "val"))
+    assert val and train | val == everything and not train & val
+    assert data.stores["val"] is data.stores["train"] and data.stores["test"] is not data.stores["train"]
+    for batch in batches(data, "val"):
+        assert {data.splits["val"].numbers[n] for n in data._of("val").scenes[batch.rows.numpy()]} <= val
+    with pytest.raises(UserError, match=r"val_images=999: there are \d+ to draw from"):
+        ready(park, val_images=999)
+
+
 # Where things and stuff are
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from seq2scene.data.coco import read_captions
-from seq2scene.data.coco_layout import CLASSES, layout_heads
+from seq2scene.data.coco_layout import CLASSES, in_split, layout_heads
 from seq2scene.data.coco_masks import Pieces
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.data.patch_cutting import store_patches
@@ -36,12 +36,13 @@ class CocoComposite(SceneModule):
     photos of a split and their pieces are cut once and stored in the cache (``data.patch_cutting``); photos
     without a caption, and without a piece, are left out.
 
-    sources: the NAME that each split is read from. stuff: ``stuff`` or ``panoptic``, where it is read from.
-    overlap, min_thing, min_stuff: which pieces are left out, see ``data.coco_masks``. encoder: a frozen image
-    encoder whose view of each patch is stored too and read by the patch encoder; None: none. grid:
-    ``columns`` and ``rows``; None: 32 of each. heads: of size and aspect, as of ``CocoLayout``, and
-    appearance, a vector of ``size`` numbers; None: the first two, of 17 classes. side, photo_side: pixels of
-    stored patches and photos. The rest as of ``SceneModule``.
+    sources: the NAME that each split is read from. val_images: training photos that validate instead of
+    those of another NAME, as of ``CocoLayout``; their patches stay on the shelves. stuff: ``stuff`` or
+    ``panoptic``, where it is read from. overlap, min_thing, min_stuff: which pieces are left out, see
+    ``data.coco_masks``. encoder: a frozen image encoder whose view of each patch is stored too and read by
+    the patch encoder; None: none. grid: ``columns`` and ``rows``; None: 32 of each. heads: of size and
+    aspect, as of ``CocoLayout``, and appearance, a vector of ``size`` numbers; None: the first two, of 17
+    classes. side, photo_side: pixels of stored patches and photos. The rest as of ``SceneModule``.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class CocoComposite(SceneModule):
         root: str,
         photos: str = "images",
         sources: dict[str, str] | None = None,
+        val_images: int | str | None = None,
         stuff: Literal["stuff", "panoptic"] = "stuff",
         overlap: float | None = 0.8,
         min_thing: float = 0.01,
@@ -85,7 +87,9 @@ class CocoComposite(SceneModule):
             seed=seed,
             fetch=fetch,
         )
-        self.files = dict(SOURCES if sources is None else sources)
+        self.files, self.val_images = dict(SOURCES if sources is None else sources), val_images
+        if val_images is not None:
+            self.files["val"] = self.files["train"]
         if stuff not in ("stuff", "panoptic"):
             raise UserError(f"data.stuff={stuff} is not a choice; choose one of stuff, panoptic")
         if encoder is not None and not encoder.frozen:
@@ -147,10 +151,15 @@ class CocoComposite(SceneModule):
 
     def _store(self, split: str) -> PatchStore:
         if split not in self.stores:
-            others = self.stores.keys() - {"train"} if split != "train" else ()  # crowded photos stay there
-            known = next((s for s in others if self.files[s] == self.files[split]), None)
+            kind = self.files[split], self._crowded(split)
+            known = next((s for s in self.stores if (self.files[s], self._crowded(s)) == kind), None)
             self.stores[split] = self.stores[known] if known else self._cut(split)
         return self.stores[split]
+
+    def _crowded(self, split: str) -> Literal["leave_out", "cut"]:
+        """What becomes of a split's photos with too many pieces."""
+        trained = split == "train" or (split == "val" and self.val_images is not None)
+        return "leave_out" if trained else "cut"
 
     def _cut(self, split: str) -> PatchStore:
         pieces = self._pieces(split)
@@ -169,15 +178,16 @@ class CocoComposite(SceneModule):
             self.min_thing,
             self.min_stuff,
             self.max_objects,
-            crowded="leave_out" if split == "train" else "cut",
+            crowded=self._crowded(split),
             hint=self._hint,
         )
         tally = pieces.tally
+        crowded = tally.crowded if self._crowded(split) == "leave_out" else 0
         self._report(
             "%s: %d things and parts of stuff in %d of %d photos; left out: %d small pieces, %d doubles, %d "
             "without a pixel, %d photos with more than %d; %d photos have no stuff",
             *(split, len(pieces.ids), len(pieces.images.ids), tally.images, tally.small, tally.doubles),
-            *(tally.empty, tally.crowded if split == "train" else 0, self.max_objects, tally.without_stuff),
+            *(tally.empty, crowded, self.max_objects, tally.without_stuff),
         )
         return pieces
 
@@ -190,7 +200,8 @@ class CocoComposite(SceneModule):
             )
         pieces_of = np.bincount(store.photo[store.classes > 0], minlength=len(store.image_ids))
         told = np.asarray([number in captions for number in store.image_ids.tolist()], dtype=bool)
-        chosen = np.flatnonzero((pieces_of > 0) & told)
+        usable = in_split(split, store.image_ids, self.val_images, self.seed) & told
+        chosen = np.flatnonzero((pieces_of > 0) & usable)
         if not len(chosen):
             raise UserError(
                 f"{self.folder}: no photo of {self.files[split]} has a caption, and pieces above "

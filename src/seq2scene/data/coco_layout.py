@@ -116,7 +116,8 @@ class CocoLayout(SceneModule):
         texts = [[[caption] for caption in texts.get(number, [])] for number in ids.tolist()]
         boxes = on_square(instances.boxes, instances.images.sizes[instances.image])
         wanted = np.ones(len(boxes), dtype=bool)
-        usable = self._in_split(split, ids) & np.asarray([bool(told) for told in texts], dtype=bool)
+        told = np.asarray([bool(captions) for captions in texts], dtype=bool)
+        usable = in_split(split, ids, self.val_images, self.seed) & told
         if split in self.filtered:
             wanted = boxes[:, 2] * boxes[:, 3] > self.min_area
             usable &= np.bincount(instances.image[wanted], minlength=len(ids)) > 0
@@ -130,19 +131,6 @@ class CocoLayout(SceneModule):
         sizes = {name: self.heads[name].classes if name in self.heads else CLASSES for name in ATTRIBUTES}
         objects = lay_out(boxes[wanted], instances.category[wanted], instances.image[wanted], chosen, sizes)
         return Split(ids[chosen].tolist(), objects, [texts[image] for image in chosen])
-
-    def _in_split(self, split: str, ids: np.ndarray) -> np.ndarray:
-        """Which images of its file (N,) bool are in a split."""
-        if self.val_images is None or split == "test":
-            return np.ones(len(ids), dtype=bool)
-        if isinstance(self.val_images, int):
-            if not 0 < self.val_images < len(ids):
-                raise UserError(f"data.val_images={self.val_images}: there are {len(ids)} to draw from")
-            held = np.zeros(len(ids), dtype=bool)
-            held[np.random.default_rng(self.seed).permutation(len(ids))[: self.val_images]] = True
-        else:
-            held = np.isin(ids, read_ids(Path(self.val_images), ids))
-        return held if split == "val" else ~held
 
 
 class ParkLayout(CocoLayout):
@@ -162,6 +150,22 @@ def cache_of_files(folder: Path, hint: str):
         return instances, read_captions(folder / f"captions_{name}.json", hint)
 
     return read
+
+
+def in_split(split: str, ids: np.ndarray, val_images: int | str | None, seed: int) -> np.ndarray:
+    """Which images (N,) of a split's file are in the split, as bool: all, but that those of ``val_images``
+    validate instead of being trained on: how many, drawn by ``seed``, or a file of their ids.
+    """
+    if val_images is None or split == "test":
+        return np.ones(len(ids), dtype=bool)
+    if isinstance(val_images, int):
+        if not 0 < val_images < len(ids):
+            raise UserError(f"data.val_images={val_images}: there are {len(ids)} to draw from")
+        held = np.zeros(len(ids), dtype=bool)
+        held[np.random.default_rng(seed).permutation(len(ids))[:val_images]] = True
+    else:
+        held = np.isin(ids, read_ids(Path(val_images), ids))
+    return held if split == "val" else ~held
 
 
 def read_ids(path: Path, known: np.ndarray) -> list[int]:
