@@ -1,5 +1,8 @@
+import os
+import subprocess
+import sys
 import threading
-import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +22,7 @@ from seq2scene.sequences.language import Language
 from seq2scene.sequences.tokenizers import Whitespace
 from seq2scene.sequences.vocabulary import Vocabulary
 
+SOURCES = Path(__file__).resolve().parents[2] / "src"
 CUTS = [("sentences", 7), ("tokens", 90)]
 
 
@@ -204,10 +208,24 @@ def test_the_thread_ends_when_the_iteration_is_dropped():
     next(iterator)
     assert len({*threading.enumerate()} - before) == 1
     del iterator
-    deadline = time.monotonic() + 5
-    while {*threading.enumerate()} - before and time.monotonic() < deadline:
-        time.sleep(0.01)
     assert not {*threading.enumerate()} - before
+
+
+def test_a_process_may_end_while_batches_are_made():
+    program = """
+import torch
+from seq2scene.sequences.batching import prefetched
+
+def products():
+    while True:
+        yield torch.mm(torch.ones(300, 300), torch.ones(300, 300))
+
+iterator = prefetched(products(), 4)
+print(float(next(iterator)[0, 0]))
+"""
+    variables = {**os.environ, "PYTHONPATH": str(SOURCES)}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=variables)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "300.0\n", "")
 
 
 @pytest.fixture

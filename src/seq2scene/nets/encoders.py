@@ -137,6 +137,13 @@ class RecurrentEncoder(nn.Module):
         else:  # gates r, z, n
             hold[cells : 2 * cells] = HOLD
         weights = [torch.cat([w_input, hold.unsqueeze(1)], dim=1), w_hidden, *biases]
+        flat = torch.cat(
+            [part.flatten() for part in weights]
+        )  # cuDNN copies weights that lie apart
+        weights = [
+            part.view_as(like)
+            for part, like in zip(flat.split([like.numel() for like in weights]), weights, strict=True)
+        ]
         inputs = torch.cat([inputs, (~mask).unsqueeze(2).to(inputs.dtype)], dim=2)
         zeros = inputs.new_zeros(1, len(inputs), cells)
         start = (zeros, zeros) if lstm else zeros

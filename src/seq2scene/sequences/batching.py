@@ -5,6 +5,7 @@ length-sorted order first and dealt to the ranks afterwards, so W ranks with bat
 what one rank with batches of W * B sees.
 """
 
+import atexit
 import logging
 import math
 import queue
@@ -270,7 +271,15 @@ def prefetched(items: Iterable, depth: int) -> Iterator:
         except BaseException as error:
             offer((None, error))
 
-    threading.Thread(target=work, daemon=True).start()
+    thread = threading.Thread(target=work, daemon=True)
+
+    def stop() -> None:
+        stopped.set()
+        if thread is not threading.current_thread():  # which may be the one that collects the garbage
+            thread.join()
+
+    atexit.register(stop)  # a thread that PyTorch is busy in when Python ends takes the process down with it
+    thread.start()
     try:
         while True:
             item, error = ready.get()
@@ -280,7 +289,8 @@ def prefetched(items: Iterable, depth: int) -> Iterator:
                 raise error
             yield item
     finally:
-        stopped.set()
+        atexit.unregister(stop)
+        stop()
 
 
 def _halve_largest(bounds: np.ndarray, most: int) -> np.ndarray:
