@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.util
+import json
 from pathlib import Path
 from types import ModuleType
 
@@ -38,3 +39,27 @@ def test_rows_of_scenes_write_scenes(size) -> None:
 def test_rows_of_composites_paste() -> None:
     config = script("composites").configuration(["data=coco_composite"])
     assert config["task"]["name"] == "composite" and "patch_encoder" in config
+
+
+def test_captions_name_what_photos_have(tmp_path, capsys, monkeypatch) -> None:
+    names = {1: "dog", 2: "hot dog", 3: "person"}
+    told = {
+        "categories": [{"id": number, "name": name} for number, name in names.items()],
+        "images": [{"id": 1, "file_name": "a.jpg"}, {"id": 2, "file_name": "b.jpg"}],
+        "annotations": [{"image_id": 1, "category_id": 2}, {"image_id": 1, "category_id": 3}],
+    }
+    rows = [
+        {"image": "a.jpg", "caption": "A man eats two hot dogs.", "references": ["a man"]},
+        {"image": "b.jpg", "caption": "a dog on a doghouse", "references": ["grass"]},
+    ]
+    instances, captions = tmp_path / "instances.json", tmp_path / "captions.jsonl"
+    instances.write_text(json.dumps(told))
+    captions.write_text("\n".join(map(json.dumps, rows)))
+    monkeypatch.setattr("sys.argv", ["", str(captions), str(instances), "--also", "man=person"])
+    script("named_objects").main()
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        "captions named 3 there 2 (0.667) captions all there 0.500",
+        "people named 1 there 1 (1.000) captions all there 1.000",
+        "captions, shuffled named 3 there 0 (0.000) captions all there 0.000",
+    ]

@@ -137,9 +137,7 @@ class RecurrentEncoder(nn.Module):
         else:  # gates r, z, n
             hold[cells : 2 * cells] = HOLD
         weights = [torch.cat([w_input, hold.unsqueeze(1)], dim=1), w_hidden, *biases]
-        flat = torch.cat(
-            [part.flatten() for part in weights]
-        )  # cuDNN copies weights that lie apart
+        flat = torch.cat([part.flatten() for part in weights])  # cuDNN copies weights that lie apart
         weights = [
             part.view_as(like)
             for part, like in zip(flat.split([like.numel() for like in weights]), weights, strict=True)
