@@ -12,7 +12,8 @@ import torch.distributed
 from torch import Tensor, nn
 
 from seq2scene.errors import UserError
-from seq2scene.running.realism import MODULE, _dealt, compare, load_inception, show_realism
+from seq2scene.running.gathering import samples
+from seq2scene.running.realism import MODULE, compare, load_inception, show_realism
 from seq2scene.scenes.objects import Objects
 from seq2scene.tasks.scenes import Result
 
@@ -105,11 +106,10 @@ def test_each_sample_is_looked_at_once_whoever_has_it() -> None:
         return Result(torch.tensor(rows), objects, torch.zeros(len(rows)), {})
 
     found = [result(0, 2, 4), result(1, 3, 0), result(4)]
-    shares = [
-        [number - 3 for scenes in _dealt(found, rank, 2) for number in scenes.classes.flatten().tolist()]
-        for rank in (0, 1)
-    ]
-    assert shares == [[0, 4, 3], [2, 1]]  # in turn, so that all have some
+    shares = [list(samples(found, rows, 2)) for rows in ([0, 2, 4], [1, 3])]
+    assert [[numbers for numbers, _ in share] for share in shares] == [[[0, 2], [4]], [[1, 3]]]
+    for numbers, scenes in (part for share in shares for part in share):
+        assert scenes.classes.flatten().tolist() == [number + 3 for number in numbers]
 
 
 def test_scores_are_told_of_the_sets_that_have_some(capsys) -> None:

@@ -3,7 +3,7 @@ photo (Hong et al. 2018; Tan et al. 2019, who held layouts against captions so).
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,9 @@ from rich.table import Table
 
 from seq2scene.errors import UserError
 from seq2scene.running.caption_evaluation import another, caption_scores, human_scores
-from seq2scene.running.checkpoints import find_checkpoint, load_checkpoint, task_of
+from seq2scene.running.checkpoints import load_beside, require_same_classes
 from seq2scene.running.composite_drawing import photo_picture, render_composites
-from seq2scene.running.gathering import gather
+from seq2scene.running.gathering import gather, samples
 from seq2scene.running.inpainters import photos_of
 from seq2scene.running.patch_sources import PatchSource
 from seq2scene.scenes.layouts import layouts_of
@@ -45,21 +45,11 @@ def load_captioner(path: str | Path, task: Task) -> Captioning:
         raise UserError(
             f"captioner: task={task.config['task']['name']} makes no layouts and no composites; leave it out"
         )
-    found = find_checkpoint(path, "best.ckpt")
-    checkpoint = load_checkpoint(found)
-    config = checkpoint["hyper_parameters"]["config"]
-    kind, wanted = config["task"]["name"], "layout_captioning"
-    if isinstance(task, CompositeTask):
-        wanted = "captioning"
-    if kind != wanted:
-        raise UserError(f"captioner={found}: a checkpoint of task={kind}; give one of task={wanted}")
-    captioner = task_of(checkpoint)
+    kind = "captioning" if isinstance(task, CompositeTask) else "layout_captioning"
+    captioner = load_beside("captioner", path, kind)
     assert isinstance(captioner, Captioning)
-    if captioner.schema is not None and captioner.schema.names != task.schema.names:
-        raise UserError(
-            f"captioner={found}: it learnt {len(captioner.schema.names)} classes of objects that are not the "
-            f"{len(task.schema.names)} of these layouts: train both on the same data"
-        )
+    if captioner.schema is not None:
+        require_same_classes(captioner.schema.names, task.schema.names, f"captioner={path}")
     return captioner
 
 
@@ -109,7 +99,7 @@ class Teller:
         """What is told of the samples ``rows`` as they were written."""
         told: dict[str, Told] = {}
         source = PatchSource.of_training(self.task)
-        for numbers, objects in _chosen(found, rows):
+        for numbers, objects in samples(found, rows, AT_ONCE):
             if source is None:
                 shown = {"generated": self.layouts(objects)}
             else:
@@ -199,21 +189,6 @@ def _references(data: Any, split: str) -> dict[int, tuple[str, ...]]:
     for number, sentences in zip(data.scene_ids(split), data.texts(split), strict=True):
         found.setdefault(number, []).append(" ".join(" ".join(sentences).split()))
     return {number: tuple(texts) for number, texts in found.items()}
-
-
-def _chosen(found: Sequence[Result], rows: Sequence[int]) -> Iterator[tuple[list[int], Objects]]:
-    """The scenes of the samples ``rows``, with their numbers, each once though ranks may have written it
-    twice.
-    """
-    wanted = set(rows)
-    for result in found:
-        places = []
-        for place, row in enumerate(result.rows.tolist()):
-            if row in wanted:
-                wanted.remove(row)
-                places.append(place)
-        for some in torch.tensor(places, dtype=torch.int64).split(AT_ONCE) if places else ():
-            yield result.rows[some].tolist(), result.objects[some]
 
 
 def captions_table(results: dict[str, dict[str, Any]]) -> Table | None:

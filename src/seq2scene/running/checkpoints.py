@@ -70,6 +70,29 @@ def task_of(checkpoint: dict[str, Any], **changes: Any) -> Task:
     return task.eval()
 
 
+def load_beside(option: str, path: str | Path, kind: str) -> Task:
+    """The task of a checkpoint, or of a run's best one, that an ``option`` names beside the task at work.
+
+    Raises:
+        UserError: there is no such checkpoint, or it is not of task=``kind``.
+    """
+    found = find_checkpoint(path, "best.ckpt")
+    checkpoint = load_checkpoint(found)
+    own = checkpoint["hyper_parameters"]["config"]["task"]["name"]
+    if own != kind:
+        raise UserError(f"{option}={found}: a checkpoint of task={own}; give one of task={kind}")
+    return task_of(checkpoint)
+
+
+def require_same_classes(learnt: Sequence[str], names: Sequence[str], what: str) -> None:
+    """Raises UserError, which begins with ``what``, unless both are the same object classes."""
+    if tuple(learnt) != tuple(names):
+        raise UserError(
+            f"{what}: it learnt {len(learnt)} classes of objects that are not the {len(names)} of these "
+            "scenes: train both on the same data"
+        )
+
+
 def _from_chance(config: dict[str, Any]) -> dict[str, Any]:
     """The config without weights to start from: the checkpoint has its own."""
     trunks = {key: config[key] for key in ("canvas", "image_encoder") if "weights" in config.get(key, {})}

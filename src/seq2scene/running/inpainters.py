@@ -7,8 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from seq2scene.errors import UserError
-from seq2scene.running.checkpoints import find_checkpoint, load_checkpoint, task_of
+from seq2scene.running.checkpoints import load_beside, require_same_classes
 from seq2scene.running.composite_drawing import render_composites
 from seq2scene.running.patch_sources import PatchSource
 from seq2scene.scenes.mending import put_back
@@ -28,18 +27,10 @@ def load_inpainter(path: str | Path, names: Sequence[str] | None = None) -> Inpa
     Raises:
         UserError: there is no such checkpoint, it is of another task, or it learnt other classes.
     """
-    found = find_checkpoint(path, "best.ckpt")
-    checkpoint = load_checkpoint(found)
-    kind = checkpoint["hyper_parameters"]["config"]["task"]["name"]
-    if kind != "inpainting":
-        raise UserError(f"inpainter={found}: a checkpoint of task={kind}; give one of task=inpainting")
-    task = task_of(checkpoint)
+    task = load_beside("inpainter", path, "inpainting")
     assert isinstance(task, InpaintingTask)
-    if names is not None and tuple(names) != task.names:
-        raise UserError(
-            f"inpainter={found}: it learnt {len(task.names)} classes of objects that are not the "
-            f"{len(names)} of these composites: train both on the same data"
-        )
+    if names is not None:
+        require_same_classes(task.names, names, f"inpainter={path}")
     return task
 
 

@@ -19,6 +19,7 @@ from torchmetrics.image.inception import InceptionScore
 
 from seq2scene.errors import UserError
 from seq2scene.running.composite_drawing import photo_picture, render_composites
+from seq2scene.running.gathering import samples
 from seq2scene.running.inpainters import photos_of
 from seq2scene.running.patch_sources import PatchSource
 from seq2scene.scenes.objects import Objects
@@ -90,10 +91,10 @@ def score_realism(
     device = next(extractor.parameters()).device
     source, true = PatchSource.of_training(task), PatchSource.of_split(task, data, split)
     rows = np.unique(np.searchsorted(true.store.image_ids, data.scene_ids(split)))
-    composites, least = len({row for one in found for row in one.rows.tolist()}), max(world, 2)
-    if min(len(rows), composites) < least:
+    written, least = sorted({row for one in found for row in one.rows.tolist()}), max(world, 2)
+    if min(len(rows), len(written)) < least:
         raise UserError(
-            f"realism: {split} has {len(rows)} photos and {composites} composites; they can be compared "
+            f"realism: {split} has {len(rows)} photos and {len(written)} composites; they can be compared "
             f"where there are at least {least} of each" + (", one for each process" if world > 1 else "")
         )
     black = torch.zeros(3, SIDE, SIDE)
@@ -101,11 +102,13 @@ def score_realism(
         torch.from_numpy(photo_picture(true.store, true.photos, row, SIDE, black)).permute(2, 0, 1)
         for row in rows[rank::world].tolist()
     )
-    made = {"": _pasted(_dealt(found, rank, world), task, source, device)}
+    own = written[rank::world]
+    scenes = samples(found, own, AT_ONCE)
+    made = {"": _pasted((objects for _, objects in scenes), task, source, device)}
     if inpainter is not None:
         made[INPAINTED] = (
             photo
-            for objects in _dealt(found, rank, world)
+            for _, objects in samples(found, own, AT_ONCE)
             for photo in photos_of(inpainter, objects, task.schema, source, SIDE)
         )
     scores = compare(extractor, photos, made)
@@ -173,19 +176,6 @@ def _seen(
     while some := list(islice(pictures, AT_ONCE)):
         batch = torch.stack(some).to(device)
         yield extractor(batch.round().clamp(0, 255).to(torch.uint8) if batch.is_floating_point() else batch)
-
-
-def _dealt(found: Sequence[Result], rank: int, world: int) -> Iterator[Objects]:
-    """The scenes of this rank, those that were dealt twice to make ranks even once."""
-    seen: set[int] = set()
-    for result in found:
-        own = []
-        for place, row in enumerate(result.rows.tolist()):
-            if row not in seen and len(seen) % world == rank:
-                own.append(place)
-            seen.add(row)
-        for some in torch.tensor(own).split(AT_ONCE) if own else ():
-            yield result.objects[some]
 
 
 def _pasted(
