@@ -1,11 +1,12 @@
-"""Whether captions name what is in their photos: prints a table.
+"""Whether captions name what is in their photos, or scenes show what their texts name: prints a table.
 
     python benchmarks/named_objects.py RUN/test.captions.jsonl INSTANCES.json [--also man=person]
+    python benchmarks/named_objects.py RUN/test.scenes.jsonl INSTANCES.json
 
-Of the objects that captions name, by the names of the categories of COCO's instances, the share that the
-photo has (1 - CHAIR_i of Rohrbach et al., EMNLP 2018), and of the captions the share that names nothing else
-(1 - CHAIR_s). Beside the captions of a file of src/evaluate.py or src/train.py: the first reference of each
-photo, and the captions each of the photo before.
+Of the objects that texts name, by the names of the categories of COCO's instances, the share that the photo
+or the scene has (for captions 1 - CHAIR_i of Rohrbach et al., EMNLP 2018), and the share of texts that name
+nothing else (1 - CHAIR_s). Files are those of src/train.py and src/evaluate.py. Beside captions stands the
+first reference of each photo; shuffled: each text with what another one was to go with.
 """
 
 import argparse
@@ -37,35 +38,39 @@ def objects_of_photos(path: Path) -> tuple[list[str], dict[str, set[str]]]:
     return list(names.values()), objects
 
 
-def tell(title: str, captions: list[set[str]], photos: list[set[str]]) -> None:
-    count = sum(map(len, captions))
-    there = sum(len(caption & photo) for caption, photo in zip(captions, photos, strict=True))
-    right = sum(caption <= photo for caption, photo in zip(captions, photos, strict=True))
-    share, whole = there / max(count, 1), right / max(len(captions), 1)
-    print(f"{title:24} named {count:5}   there {there:5} ({share:.3f})   captions all there {whole:.3f}")
+def tell(title: str, texts: list[set[str]], shown: list[set[str]]) -> None:
+    count = sum(map(len, texts))
+    there = sum(len(names & objects) for names, objects in zip(texts, shown, strict=True))
+    whole = sum(names <= objects for names, objects in zip(texts, shown, strict=True)) / len(texts)
+    print(f"{title:20} named {count:5}   there {there:5} ({there / max(count, 1):.3f})   all {whole:.3f}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("captions", type=Path, help="a file of captions, one JSON object a line")
+    parser.add_argument("texts", type=Path, help="a file of captions or of scenes, one JSON object a line")
     parser.add_argument("instances", type=Path, help="annotations/instances_NAME.json of the photos")
     parser.add_argument("--leave-out", nargs="*", default=[], help="names that do not count")
     parser.add_argument("--also", nargs="*", default=[], help="WORD=NAME: the word names it too")
     options = parser.parse_args()
     names, objects = objects_of_photos(options.instances)
     also = dict(pair.split("=", 1) for pair in options.also)
-    rows = [json.loads(line) for line in options.captions.read_text(encoding="utf-8").splitlines()]
-    photos = [objects[row["image"]] for row in rows]
+    rows = [json.loads(line) for line in options.texts.read_text(encoding="utf-8").splitlines()]
 
     def read(text: str) -> set[str]:
         return named(text, names, also) - set(options.leave_out)
 
-    captions = [read(row["caption"]) for row in rows]
-    tell("captions", captions, photos)
-    tell("people", [read(row["references"][0]) for row in rows], photos)
-    tell("captions, shuffled", captions[1:] + captions[:1], photos)
+    if "sentences" in rows[0]:
+        what, texts = "scenes", [read(" ".join(row["sentences"])) for row in rows]
+        there = [{one["class"] for one in row["objects"]} for row in rows]
+    else:
+        what, texts = "captions", [read(row["caption"]) for row in rows]
+        there = [objects[row["image"]] for row in rows]
+        tell("people", [read(row["references"][0]) for row in rows], there)
+    half = len(rows) // 2
+    tell(what, texts, there)
+    tell(f"{what}, shuffled", texts, there[half:] + there[:half])
 
 
 if __name__ == "__main__":

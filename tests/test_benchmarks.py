@@ -59,7 +59,21 @@ def test_captions_name_what_photos_have(tmp_path, capsys, monkeypatch) -> None:
     script("named_objects").main()
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert lines == [
-        "captions named 3 there 2 (0.667) captions all there 0.500",
-        "people named 1 there 1 (1.000) captions all there 1.000",
-        "captions, shuffled named 3 there 0 (0.000) captions all there 0.000",
+        "people named 1 there 1 (1.000) all 1.000",
+        "captions named 3 there 2 (0.667) all 0.500",
+        "captions, shuffled named 3 there 0 (0.000) all 0.000",
+    ]
+    scenes = [
+        {
+            "sentences": ["A dog sits.", "A person stands."],
+            "objects": [{"class": "dog"}, {"class": "hot dog"}],
+        },
+        {"sentences": ["A hot dog."], "objects": [{"class": "hot dog"}]},
+    ]
+    captions.write_text("\n".join(map(json.dumps, scenes)))
+    script("named_objects").main()
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        "scenes named 3 there 2 (0.667) all 0.500",
+        "scenes, shuffled named 3 there 1 (0.333) all 0.500",
     ]

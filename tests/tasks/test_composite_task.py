@@ -166,7 +166,7 @@ def test_the_triplet_loss_is_added_with_its_weight_and_margin(made) -> None:
     task.eval()
     loss, taught = task.loss(batch), task.net(batch.texts, batch.target, batch.photos)
     found = fields(taught, batch.target, task.schema)
-    weights = {"object": 5.0, "place": 2.0, "size": 1.0, "aspect": 1.0}
+    weights = {"object": 20.0, "place": 2.0, "size": 1.0, "aspect": 1.0}
     assert found.keys() == weights.keys()
     plain = sum(weight * found[name].nll.item() for name, weight in weights.items())
     own, others = task.embed(batch.own), task.embed(batch.others)
