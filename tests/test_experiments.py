@@ -267,6 +267,8 @@ def test_every_experiment_of_composites_trains_and_writes_composites(
     small += [f"data.root={photos}", "data.photos=.", "data.min_thing=0.001", "data.min_count=1"]
     small += ["data.side=32", "data.batch_size=4", "canvas.side=32", "canvas.widths=[4,4,8]"]
     small += ["patch_encoder.hidden=8", f"paths.cache={tmp_path}/cache"]
+    if paper(name)["data"]["val_images"]:
+        small.append("data.val_images=3")
     if paper(name)["data"]["encoder"]:
         tiny = {"trunk": "squeezenet1_1", "layer": "features", "weights": "none", "size": 64}
         small += [f"++data.encoder.{key}={value}" for key, value in tiny.items()]
