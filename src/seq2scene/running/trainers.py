@@ -40,6 +40,9 @@ def make_trainer(config: dict[str, Any], **arguments: Any) -> pl.Trainer:
     ):
         if value not in good:
             raise UserError(f"trainer.{key}={value} is not a choice; choose one of {', '.join(good)}")
+    every, epochs = settings.get("check_val_every_n_epoch"), settings.get("max_epochs")
+    if isinstance(every, int) and isinstance(epochs, int) and 0 < epochs < every:
+        settings["check_val_every_n_epoch"] = epochs  # a short run is validated too, at its end
     torch.set_float32_matmul_precision(matmul)
     if isinstance(settings["strategy"], dict):
         settings["strategy"] = build(settings["strategy"], "trainer.strategy")
