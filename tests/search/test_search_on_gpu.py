@@ -23,7 +23,7 @@ def on(device: str, search) -> list[torch.Tensor | None]:
     """Tokens, scores and weights found on ``device``."""
     memory, decoder = toy_memory([3, 0, 6, 2, 5, 1]), HistoryDecoder(2000)
     fields = {name: getattr(memory, name).to(device) for name in ("states", "keys", "mask", "lengths")}
-    memory = replace(memory, **fields)
+    memory = replace(memory, **fields, final=tuple(state.to(device) for state in memory.final))
     for part, name in ((decoder, "embedding"), (decoder, "recurrent"), (decoder.output, "weight")):
         setattr(part, name, getattr(part, name).to(device))
     prefix = torch.tensor([[7, 8], [9, PAD]] + [[PAD, PAD]] * 4, device=device)
