@@ -403,6 +403,40 @@ def test_a_damaged_photo_is_left_out_and_counted(tmp_path, caplog) -> None:
         assert torch.equal(batch.target.patches >= 0, batch.target.present)
 
 
+def test_things_without_a_box_in_their_photo_are_left_out_as_of_layouts_and_told(tmp_path, caplog) -> None:
+    root = write(tmp_path)
+    path = root / "annotations/instances_train2017.json"
+    content = json.loads(path.read_text())
+    content["annotations"][0]["bbox"] = [0, 0, 0, 0]
+    path.write_text(json.dumps(content))
+    with caplog.at_level(logging.INFO):
+        objects = ready(root, sources=dict.fromkeys(("train", "val", "test"), "train2017"))
+    told = [record.getMessage() for record in caplog.records if "things and parts" in record.getMessage()]
+    assert "left out: 0 crowds, 1 objects that have no box inside their image" in told[0]
+    assert objects.splits["train"].objects.present.sum().item() == 3
+    layouts = CocoLayout(str(root), cache=str(root / "cache"))
+    assert layouts._read("train").objects.present.sum() == 1
+
+
+def test_a_thing_of_which_a_sliver_is_inside_has_a_window_of_a_pixel(tmp_path) -> None:
+    root = write(tmp_path)
+    path = root / "annotations/instances_train2017.json"
+    content = json.loads(path.read_text())
+    content["annotations"][0]["bbox"] = [99.9, 20, 40, 30]
+    path.write_text(json.dumps(content))
+    store = ready(root).stores["train"]
+    assert len(store) == 4 and np.isfinite(store._middles).all()
+
+
+@pytest.mark.parametrize("name", ["../val2017/7.jpg", "/etc/7.jpg"])
+def test_a_photo_is_looked_for_in_its_folder_alone(tmp_path, name) -> None:
+    root = write(tmp_path)
+    path = root / "annotations/instances_train2017.json"
+    path.write_text(path.read_text().replace("7.jpg", name))
+    with pytest.raises(UserError, match=rf"instances_train2017\.json: the file name '{name}' leads out of"):
+        ready(root)
+
+
 def test_photos_without_pieces_or_captions_are_refused(tmp_path) -> None:
     root = write(tmp_path)
     with pytest.raises(UserError, match=r"nothing is left .* data\.min_thing=0\.9"):

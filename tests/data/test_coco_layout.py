@@ -1,6 +1,7 @@
 """Layouts of COCO as Text2Scene reads them: of small files written here, and of the published ones."""
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +175,24 @@ def test_part_of_the_training_set_may_validate(root, tmp_path) -> None:
     train, val = set(data.scene_ids("train")), set(data.scene_ids("val"))
     assert train and val and train | val == {3, 5, 9} and not train & val
     assert set(ready(root, val_images=3, seed=1).scene_ids("val")) == val
+
+
+def test_objects_without_a_box_inside_their_image_crowds_and_empty_captions_are_told(root, caplog) -> None:
+    train = {**TRAIN, 4: ((100, 100), [("dog", 0, 0, 0, 0), ("car", 5, 5, 50, 50)], ["A car.", " "])}
+    write(root, "train", train)
+    path = root / "annotations/instances_train2017.json"
+    content = json.loads(path.read_text())
+    content["annotations"][0]["iscrowd"] = "1"
+    path.write_text(json.dumps(content))
+    with caplog.at_level(logging.INFO):
+        data = ready(root)
+    told = [record.getMessage() for record in caplog.records]
+    assert "train: left out are 1 crowds and 1 objects that have no box inside their image" in told
+    assert "train: 1 captions are empty and left out" in told
+    assert not [line for line in told if "left out" in line and not line.startswith("train")]
+    numbers = data.splits["train"].numbers
+    present = data.splits["train"].objects.present.sum(1).tolist()
+    assert dict(zip(numbers, present, strict=True)) == {3: 1, 4: 1, 5: 1, 9: 12}
 
 
 # What is refused

@@ -340,6 +340,8 @@ def test_licences_are_kept_as_far_as_the_file_has_them(tmp_path) -> None:
         ({"size": [30, 40], "counts": [5, 5]}, "not those of 40 x 30 pixels"),
         ({"size": [30, 40], "counts": [5, -5, 1200]}, "not those of 40 x 30 pixels"),
         ({"size": [30, 40], "counts": []}, "not those of 40 x 30 pixels"),
+        ({"size": [30, 40], "counts": [2**63 - 1, 2**63 - 1, 1202]}, "not those of 40 x 30 pixels"),
+        ({"size": [30, 40], "counts": [2**80]}, "counts are no run lengths"),
         ({"size": [30, 40], "counts": "zzz\u00e9"}, "counts are no run lengths: zzz"),
         ({"size": [30, 40], "counts": "!"}, "counts are no run lengths"),
         ({"size": [30, 40], "counts": [5, "5"]}, "counts are no run lengths"),
@@ -353,7 +355,7 @@ def test_licences_are_kept_as_far_as_the_file_has_them(tmp_path) -> None:
         ("none", "neither polygons"),
         (None, "neither polygons"),
     ],
-    ids=range(17),
+    ids=range(19),
 )  # fmt: skip
 def test_what_is_no_segmentation_of_its_image_is_refused_with_its_annotation(
     tmp_path, segmentation, reason
@@ -371,15 +373,18 @@ def test_a_polygon_may_reach_a_little_over_the_edge(tmp_path) -> None:
     assert (mask_of(read_pieces(tmp_path, "tiny"), 0) == rectangle(20, 20, 20, 10)).all()
 
 
-def test_a_box_outside_of_its_image_is_refused(tmp_path) -> None:
-    write(tmp_path, [note(6, 1, 18, [50, 3, 9, 9], [corners(1, 1, 9, 9)])])
-    with pytest.raises(UserError, match=r"annotation 6: its bbox \[50\.0, 3\.0, 9\.0, 9\.0\] lies outside"):
-        read_pieces(tmp_path, "tiny")
+@pytest.mark.parametrize("box", [[50, 3, 9, 9], [0, 0, 0, 0], [9, 9, -3, 9]], ids=str)
+def test_things_without_a_box_in_their_image_are_left_out_and_counted(tmp_path, box) -> None:
+    crowd = {**thing(8, 18, 0, 0, 9, 9), "iscrowd": 1}
+    sky = {**region(9, 157, rectangle(0, 0, 40, 9)), "iscrowd": 1}
+    write(tmp_path, [note(6, 1, 18, box, [corners(1, 1, 9, 9)]), thing(7, 18, 1, 1, 9, 9), crowd], [sky])
+    pieces = read_pieces(tmp_path, "tiny")
+    assert pieces.ids == ["000000000007"] and (pieces.tally.outside, pieces.tally.crowds) == (1, 2)
 
 
 def test_files_and_categories_that_are_not_there_are_named(tmp_path) -> None:
     write(tmp_path, [thing(5, 18, 0, 0, 9, 9)], [region(6, 99, rectangle(0, 0, 9, 9))])
-    with pytest.raises(UserError, match=r"stuff_tiny\.json: entry 0 .* no such category_id: 99"):
+    with pytest.raises(UserError, match=r"stuff_tiny\.json: annotation 6: there is no such category_id: 99"):
         read_pieces(tmp_path, "tiny")
     with pytest.raises(UserError, match=r"panoptic_tiny\.json: there is no such file; get it"):
         read_pieces(tmp_path, "tiny", "panoptic", hint="; get it")
@@ -388,6 +393,16 @@ def test_files_and_categories_that_are_not_there_are_named(tmp_path) -> None:
         read_pieces(tmp_path, "tiny", hint="; get it")
     with pytest.raises(UserError, match=r"instances_none\.json: there is no such file"):
         read_pieces(tmp_path, "none")
+
+
+def test_a_map_is_looked_for_in_its_folder_alone(tmp_path) -> None:
+    write_panoptic(
+        write(tmp_path, [thing(5, 18, 0, 0, 9, 9)], [region(6, 157, rectangle(0, 0, 9, 9))]), "tiny"
+    )
+    path = tmp_path / "annotations/panoptic_tiny.json"
+    path.write_text(path.read_text().replace("1.png", "../1.png"))
+    with pytest.raises(UserError, match=r"panoptic_tiny\.json: the file name '\.\./1\.png' leads out of .*"):
+        read_pieces(tmp_path, "tiny", "panoptic")
 
 
 def test_a_folder_without_maps_is_named(tmp_path) -> None:

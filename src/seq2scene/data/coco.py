@@ -3,7 +3,9 @@ captions, boxes, masks. What is kept of them are plain arrays, small even for th
 """
 
 import json
+import zlib
 from array import array
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,9 +15,12 @@ from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 
+from seq2scene.data.coco_entries import Entries
 from seq2scene.errors import UserError
 
 ARCHIVE = "annotations_trainval2017.zip"
+OUTSIDE = "objects that have no box inside their image"
+MOST_PIXELS = 2**31 - 1  # of an image; masks are counted in 32 bits
 
 
 @dataclass(frozen=True)
@@ -31,10 +36,13 @@ class Images:
 
 @dataclass(frozen=True)
 class Captions:
-    """What people said of images: of each the captions, in the order of the file, maybe none."""
+    """What people said of images: of each the captions, in the order of the file, maybe none. blank: how many
+    more of each are left out, since nothing is in them: (N,) int64.
+    """
 
     images: Images
     texts: list[list[str]]
+    blank: np.ndarray
 
 
 class License(NamedTuple):
@@ -55,45 +63,53 @@ class Licenses:
 
 
 @dataclass(frozen=True)
-class Instances:
-    """A objects in N images, those of an image adjacent and in the order of the file; crowds are left out.
+class Annotated:
+    """A annotations in N images, those of an image adjacent and in the order of the file.
 
-    category_ids, names, supercategories: of the categories, in the order of the file. ids: (A,) int64.
-    image, category: (A,) int64, places among ``images`` and ``names``. boxes: (A, 4) float64 left, top, width
-    and height in pixels. segmentations: where they were asked for, of each object what the file says, not yet
-    checked: polygons, each an array of x, y, x, y, ...; or run lengths, a dictionary of their ``size`` and
-    ``counts``, an array or compressed bytes.
+    category_ids, supercategories: of the categories, in the order of the file. ids: (A,) int64. image,
+    category: (A,) int64, places among ``images`` and the categories. crowds: (N,) int64, how many more of
+    each image are left out as crowds.
     """
 
     images: Images
     category_ids: tuple[int, ...]
-    names: tuple[str, ...]
     supercategories: tuple[str, ...]
     ids: np.ndarray
     image: np.ndarray
     category: np.ndarray
-    boxes: np.ndarray
-    licenses: Licenses
+    crowds: np.ndarray
+
+
+@dataclass(frozen=True)
+class Regions(Annotated):
+    """segmentations: of each annotation what the file says, not yet checked: polygons, each an array of x, y,
+    x, y, ...; or run lengths, a dictionary of their ``size`` and ``counts``, an array or compressed bytes.
+    """
+
     segmentations: list[Any]
 
 
 @dataclass(frozen=True)
-class Segments:
-    """A segments of N images, each pixel of which belongs to one at most, by the maps that ``files`` names
-    (of an image without one None); those of an image adjacent; crowds are left out (Kirillov et al. 2019).
-
-    category_ids, supercategories, is_thing: of the categories, in the order of the file. ids: (A,) int64, as
-    in the map. image, category: (A,) int64, places among ``images`` and the categories.
+class Instances(Regions):
+    """Objects. names: of the categories, no two alike. boxes: (A, 4) float64 left, top, width and height in
+    pixels, each with a part ``within`` its image. outside: (N,) int64, how many objects of each image are
+    left out since theirs has none. segmentations, licenses: only where they were asked for.
     """
 
-    images: Images
+    names: tuple[str, ...]
+    boxes: np.ndarray
+    outside: np.ndarray
+    licenses: Licenses
+
+
+@dataclass(frozen=True)
+class Segments(Annotated):
+    """Segments, each pixel belonging to one at most, by the maps that ``files`` names, None where there is
+    none (Kirillov et al. 2019). ids: as in the map of an image, no two alike. is_thing: of the categories.
+    """
+
     files: list[str | None]
-    category_ids: tuple[int, ...]
-    supercategories: tuple[str, ...]
     is_thing: tuple[bool, ...]
-    ids: np.ndarray
-    image: np.ndarray
-    category: np.ndarray
 
 
 def read_captions(path: Path, hint: str = "") -> Captions:
@@ -102,83 +118,85 @@ def read_captions(path: Path, hint: str = "") -> Captions:
     """
     parts = read_parts(path, ("images", "annotations"), hint)
     images = _images(parts["images"], path)
-    fields = _fields(parts["annotations"], ("image_id", "caption"), "annotations", path)
+    said = Entries(parts["annotations"], "annotations", path)
     texts: list[list[str]] = [[] for _ in images.files]
-    rows = _places([image for image, _ in fields], images.ids, "annotations", "image_id", path)
-    for entry, (row, (_, caption)) in enumerate(zip(rows.tolist(), fields, strict=True)):
-        if not isinstance(caption, str):
-            raise UserError(f'{path}: entry {entry} of "annotations": its caption is no text: {caption!r}')
-        texts[row].append(caption.strip())
-    return Captions(images, texts)
+    blank = np.zeros(len(texts), dtype=np.int64)
+    rows = said.places("image_id", images.ids)
+    for row, caption in zip(rows.tolist(), said.texts("caption", blank=True), strict=True):
+        if caption.strip():
+            texts[row].append(caption.strip())
+        else:
+            blank[row] += 1
+    return Captions(images, texts, blank)
+
+
+def left_out(found: Instances, chosen: np.ndarray) -> str:
+    """Which objects of the ``chosen`` images (N,) bool are left out, in words; none if all are kept."""
+    crowds, outside = int(found.crowds[chosen].sum()), int(found.outside[chosen].sum())
+    told = [f"{crowds} crowds"] * (crowds > 0) + [f"{outside} {OUTSIDE}"] * (outside > 0)
+    return " and ".join(told)
 
 
 def read_instances(path: Path, hint: str = "", segmentations: bool = False) -> Instances:
-    """instances_NAME.json or stuff_NAME.json. Raises UserError, which ends with ``hint`` where there is no
-    such file, if it is missing or no file of objects.
-    """
-    shorten = compact if segmentations else without_segmentation
-    parts = read_parts(path, ("images", "annotations", "categories"), hint, ("licenses",), shorten)
-    images = _images(parts["images"], path)
-    categories = _fields(parts["categories"], ("id", "name"), "categories", path)
-    category_ids = [number for number, _ in categories]
+    """instances_NAME.json; with segmentations and the licences of images where they are asked for.
 
-    fields = _fields(parts["annotations"], ("id", "image_id", "category_id", "bbox"), "annotations", path)
-    ids, image, category, boxes = zip(*fields, strict=True) if fields else ([], [], [], [])
-    rows = _places(image, images.ids, "annotations", "image_id", path)
-    kinds = _kinds(category, category_ids, "annotations", path)
-    annotations = parts["annotations"]
-    crowd = np.asarray([bool(entry.get("iscrowd", 0)) for entry in annotations], dtype=bool)
-    order = np.argsort(rows, kind="stable")
-    order = order[~crowd[order]]
+    Raises UserError, which ends with ``hint`` where there is no such file, if it is missing or no file of
+    objects.
+    """
+    shorten, more = (compact, ("licenses",)) if segmentations else (without_segmentation, ())
+    parts = read_parts(path, ("images", "annotations", "categories"), hint, more, shorten)
+    images, categories, objects = _images(parts["images"], path), *_entries(parts, path)
+    image, crowd = objects.places("image_id", images.ids), objects.flags("iscrowd", False)
+    boxes = objects.boxes("bbox")
+    lies = within(boxes, images.sizes[image])
+    order = _by_image(image, ~crowd & lies)
     return Instances(
-        images=images,
-        category_ids=tuple(category_ids),
-        names=tuple(name for _, name in categories),
-        supercategories=_supercategories(parts["categories"]),
-        ids=_whole(ids, "annotations", "id", path)[order],
-        image=rows[order],
-        category=kinds[order],
-        boxes=_boxes(boxes, ids, path)[order],
-        licenses=_licenses(parts, images, path),
-        segmentations=[annotations[entry].get("segmentation") for entry in order] if segmentations else [],
+        **_common(categories, objects, images, image, order, crowd),
+        ids=objects.identities()[order],
+        segmentations=[objects.entries[n].get("segmentation") for n in order] if segmentations else [],
+        names=_names(categories),
+        boxes=boxes[order],
+        outside=np.bincount(image[~crowd & ~lies], minlength=len(images.ids)),
+        licenses=_licenses(parts, images, path) if segmentations else Licenses([None] * len(images.ids), {}),
+    )
+
+
+def read_regions(path: Path, hint: str = "") -> Regions:
+    """stuff_NAME.json. Raises UserError as ``read_instances``."""
+    parts = read_parts(path, ("images", "annotations", "categories"), hint, shorten=compact)
+    images, categories, found = _images(parts["images"], path), *_entries(parts, path)
+    image, crowd = found.places("image_id", images.ids), found.flags("iscrowd", False)
+    order = _by_image(image, ~crowd)
+    return Regions(
+        **_common(categories, found, images, image, order, crowd),
+        ids=found.identities()[order],
+        segmentations=[found.entries[n].get("segmentation") for n in order],
     )
 
 
 def read_segments(path: Path, hint: str = "") -> Segments:
-    """panoptic_NAME.json. Raises UserError, which ends with ``hint`` where there is no such file, if it is
-    missing or no file of segments.
-    """
+    """panoptic_NAME.json. Raises UserError as ``read_instances``."""
     parts = read_parts(path, ("images", "annotations", "categories"), hint)
-    images = _images(parts["images"], path)
-    categories = _fields(parts["categories"], ("id", "isthing"), "categories", path)
-    category_ids = [number for number, _ in categories]
-
-    maps = _fields(parts["annotations"], ("image_id", "file_name", "segments_info"), "annotations", path)
-    rows = _places([image for image, _, _ in maps], images.ids, "annotations", "image_id", path)
+    images, categories, maps = _images(parts["images"], path), *_entries(parts, path)
+    places, names = maps.places("image_id", images.ids), maps.texts("file_name")
+    lists = maps.values("segments_info")
     files: list[str | None] = [None] * len(images.ids)
-    entries, owner = [], []
-    for row, (image, file, segments) in zip(rows.tolist(), maps, strict=True):
-        if files[row] is not None or not isinstance(segments, list):
-            what = "has a second map" if files[row] is not None else "has no list of segments_info"
-            raise UserError(f"{path}: image {image} {what}")
-        files[row] = str(file)
-        entries += segments
-        owner += [row] * len(segments)
-    fields = _fields(entries, ("id", "category_id"), "segments_info", path)
-    ids, category = zip(*fields, strict=True) if fields else ([], [])
-    image = np.asarray(owner, dtype=np.int64)
-    crowd = np.asarray([bool(entry.get("iscrowd", 0)) for entry in entries], dtype=bool)
-    order = np.argsort(image, kind="stable")
-    order = order[~crowd[order]]
+    for place, name, segments in zip(places.tolist(), names, lists, strict=True):
+        if files[place] is not None or not isinstance(segments, list):
+            what = "has a second map" if files[place] is not None else "has no list of segments_info"
+            raise UserError(f"{path}: image {images.ids[place]} {what}")
+        files[place] = name
+    found = Entries([segment for segments in lists for segment in segments], "segments_info", path)
+    image = np.repeat(places, [len(segments) for segments in lists])
+    ids, crowd = found.whole("id"), found.flags("iscrowd", False)
+    order = _by_image(image, ~crowd)
+    for number in np.flatnonzero(_repeated(image, ids))[:1]:
+        raise found.wrong(number, f"image {images.ids[image[number]]} has two segments of this id")
     return Segments(
-        images=images,
+        **_common(categories, found, images, image, order, crowd),
+        ids=ids[order],
         files=files,
-        category_ids=tuple(category_ids),
-        supercategories=_supercategories(parts["categories"]),
-        is_thing=tuple(bool(thing) for _, thing in categories),
-        ids=_whole(ids, "segments_info", "id", path)[order],
-        image=image[order],
-        category=_kinds(category, category_ids, "segments_info", path)[order],
+        is_thing=tuple(categories.flags("isthing").tolist()),
     )
 
 
@@ -203,14 +221,28 @@ def compact(entry: dict[str, Any]) -> dict[str, Any]:
     return entry
 
 
+def within(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Which boxes (A, 4) left, top, width and height have a width, a height, and a part inside images of
+    ``sizes`` (A, 2): (A,) bool. Objects are kept where they do, whatever is made of them.
+    """
+    first, extents = boxes[:, :2], boxes[:, 2:]
+    return ((extents > 0) & (first < sizes) & (first + extents > 0)).all(axis=1)
+
+
 def inside(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Boxes in pixels (A, 4) left, top, width, height, moved into images of ``sizes`` (A, 2) at the left and
-    the top and cut off at the right and the bottom, as Text2Scene does it: at least a pixel wide and high
-    where they began inside, else without an extent or with a negative one.
+    """Boxes in pixels (A, 4) left, top, width, height, as ``corners`` has them: at least a pixel wide and
+    high, but for those that begin within the last one.
+    """
+    first, last = corners(boxes, sizes)
+    return np.concatenate([first, last - first + 1], axis=1)
+
+
+def corners(boxes: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first and the last pixels (A, 2) of boxes ``within`` images of ``sizes`` (A, 2), moved into them at
+    the left and the top and cut off at the right and the bottom, as Text2Scene does it.
     """
     first = np.maximum(boxes[:, :2], 0)
-    last = np.minimum(sizes - 1, first + np.maximum(boxes[:, 2:] - 1, 0))
-    return np.concatenate([first, last - first + 1], axis=1)
+    return first, np.minimum(sizes - 1, first + np.maximum(boxes[:, 2:] - 1, 0))
 
 
 def read_parts(
@@ -230,13 +262,18 @@ def read_parts(
     """
     try:
         found = json.loads(_bytes(path, hint).decode("utf-8-sig"), object_hook=shorten)
+    except RecursionError as error:
+        raise UserError(f"{path}: no file of COCO: its lists are nested without end") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8; get the file again") from error
     except json.JSONDecodeError as error:
         raise UserError(
             f"{path}, line {error.lineno}, column {error.colno}: no JSON ({error.msg}); get the file again"
         ) from error
-    found = ({part: [] for part in optional} | found) if isinstance(found, dict) else {}
+    except ValueError as error:
+        raise UserError(f"{path}: no file of COCO ({error})") from error
+    found = found if isinstance(found, dict) else {}
+    found |= {part: [] for part in optional if found.get(part) is None}
     for part in (*parts, *optional):
         if not isinstance(found.get(part), list):
             raise UserError(f'{path}: it has no list "{part}", as this file of COCO must have')
@@ -245,7 +282,10 @@ def read_parts(
 
 def _bytes(path: Path, hint: str) -> bytes:
     if path.is_file():
-        return path.read_bytes()
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise UserError(f"{path} cannot be read: {error.strerror}") from None
     root = path.parent.parent
     archive = root / ARCHIVE
     if not archive.is_file():
@@ -255,86 +295,77 @@ def _bytes(path: Path, hint: str) -> bytes:
             return packed.read(path.relative_to(root).as_posix())
     except KeyError:
         raise UserError(f"{path}: there is no such file, nor is it in {archive}{hint}") from None
-    except (BadZipFile, OSError) as error:
+    except (BadZipFile, OSError, RuntimeError, zlib.error) as error:  # RuntimeError: a password
         raise UserError(f"{archive}: a damaged archive ({error}); delete it and get it again") from error
 
 
-def _images(entries: list[dict[str, Any]], path: Path) -> Images:
-    fields = _fields(entries, ("id", "width", "height", "file_name"), "images", path)
-    ids, widths, heights, files = zip(*fields, strict=True) if fields else ([], [], [], [])
-    numbers = _whole(ids, "images", "id", path)
-    sizes = np.stack([_whole(widths, "images", "width", path), _whole(heights, "images", "height", path)], 1)
-    for entry in np.flatnonzero((sizes < 1).any(1))[:1]:
-        raise UserError(
-            f"{path}: image {ids[entry]} has {widths[entry]} x {heights[entry]} pixels; 1 x 1 is the least"
-        )
-    order = np.argsort(numbers, kind="stable")
-    for entry in np.flatnonzero(np.diff(numbers[order]) == 0)[:1]:
-        raise UserError(f"{path}: there are two images {numbers[order][entry]}; leave one out")
-    return Images(numbers[order], sizes[order], [str(files[entry]) for entry in order])
+def _images(entries: list[Any], path: Path) -> Images:
+    found = Entries(entries, "images", path)
+    ids, files = found.identities(), found.texts("file_name")
+    sizes = np.stack([found.whole("width"), found.whole("height")], axis=1)
+    bad = (sizes < 1).any(axis=1) | (sizes.prod(axis=1, dtype=np.float64) > MOST_PIXELS)
+    for number in np.flatnonzero(bad)[:1]:
+        width, height = sizes[number]
+        raise found.wrong(number, f"{width} x {height} pixels; 1 x 1 is the least, {MOST_PIXELS:,} the most")
+    order = np.argsort(ids)
+    return Images(ids[order], sizes[order], [files[number] for number in order])
 
 
-def _licenses(parts: dict[str, list[dict[str, Any]]], images: Images, path: Path) -> Licenses:
-    numbers = {entry["id"]: entry.get("license") for entry in parts["images"]}
-    for image, number in numbers.items():
-        if not isinstance(number, int | None):
-            raise UserError(f"{path}: image {image}: its license is no whole number: {number!r}")
-    known = [number for (number,) in _fields(parts["licenses"], ("id",), "licenses", path)]
-    terms = [License(entry.get("name"), entry.get("url")) for entry in parts["licenses"]]
-    known = _whole(known, "licenses", "id", path).tolist()
-    return Licenses([numbers[image] for image in images.ids.tolist()], dict(zip(known, terms, strict=True)))
+def _entries(parts: dict[str, list[Any]], path: Path) -> tuple[Entries, Entries]:
+    """Categories and annotations."""
+    return Entries(parts["categories"], "categories", path), Entries(
+        parts["annotations"], "annotations", path
+    )
 
 
-def _fields(entries: list[Any], names: Sequence[str], part: str, path: Path) -> list[tuple]:
-    """Of each entry the values of some of its fields."""
-    try:
-        return [tuple(entry[name] for name in names) for entry in entries]
-    except (KeyError, TypeError):
-        for number, entry in enumerate(entries):
-            for name in names:
-                if not isinstance(entry, dict) or name not in entry:
-                    raise UserError(f'{path}: entry {number} of "{part}" has no {name}') from None
-        raise
+def _names(categories: Entries) -> tuple[str, ...]:
+    names = categories.texts("name")
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise UserError(f'{categories.path}: {count} categories are called "{name}"; rename all but one')
+    return tuple(names)
 
 
-def _whole(values: Sequence[Any], part: str, field: str, path: Path) -> np.ndarray:
-    """Whole numbers (N,) int64."""
-    for number, value in enumerate(values):
-        if not isinstance(value, int):
-            raise UserError(f'{path}: entry {number} of "{part}": its {field} is no whole number: {value!r}')
-    return np.asarray(values, dtype=np.int64)
+def _common(
+    categories: Entries,
+    entries: Entries,
+    images: Images,
+    image: np.ndarray,
+    order: np.ndarray,
+    crowd: np.ndarray,
+) -> dict[str, Any]:
+    """Fields of ``Annotated``: of entries, each of an ``image``, those in ``order``."""
+    ids = categories.identities()
+    ascending = np.argsort(ids)
+    category = ascending[entries.places("category_id", ids[ascending])]
+    return {
+        "images": images,
+        "category_ids": tuple(ids.tolist()),
+        "supercategories": tuple(categories.texts("supercategory", default="")),
+        "image": image[order],
+        "category": category[order],
+        "crowds": np.bincount(image[crowd], minlength=len(images.ids)),
+    }
 
 
-def _places(ids: Sequence[Any], known: np.ndarray, part: str, field: str, path: Path) -> np.ndarray:
-    """Where each id is among the ``known`` ones, which ascend."""
-    wanted = _whole(ids, part, field, path)
-    places = np.searchsorted(known, wanted)
-    missing = np.append(known, -1)[places] != wanted
-    for number in np.flatnonzero(missing)[:1]:
-        raise UserError(f'{path}: entry {number} of "{part}": there is no such {field}: {wanted[number]}')
-    return places
+def _by_image(image: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """The places of those that are kept, an image after the other."""
+    order = np.argsort(image, kind="stable")
+    return order[kept[order]]
 
 
-def _kinds(ids: Sequence[Any], categories: Sequence[Any], part: str, path: Path) -> np.ndarray:
-    """The place of each id among the ``categories``."""
-    known = _whole(categories, "categories", "id", path)
-    ascending = np.argsort(known)
-    return ascending[_places(ids, known[ascending], part, "category_id", path)]
+def _repeated(*columns: np.ndarray) -> np.ndarray:
+    """Which rows (N,) are as one before them."""
+    rows = np.stack(columns, axis=1)
+    _, first = np.unique(rows, axis=0, return_index=True)
+    return ~np.isin(np.arange(len(rows)), first)
 
 
-def _supercategories(categories: Sequence[dict[str, Any]]) -> tuple[str, ...]:
-    return tuple(str(entry.get("supercategory", "")) for entry in categories)
-
-
-def _boxes(boxes: Sequence[Any], ids: Sequence[int], path: Path) -> np.ndarray:
-    try:
-        found = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
-        if len(found) == len(ids) and np.isfinite(found).all():
-            return found
-    except (ValueError, TypeError):
-        pass
-    for number, box in zip(ids, boxes, strict=True):
-        good = isinstance(box, list) and len(box) == 4 and all(isinstance(v, int | float) for v in box)
-        if not good or not np.isfinite(box).all():
-            raise UserError(f"{path}: annotation {number}: bbox is left, top, width and height, not {box!r}")
-    raise UserError(f"{path}: its boxes cannot be read; get the file again")
+def _licenses(parts: dict[str, list[Any]], images: Images, path: Path) -> Licenses:
+    known, told = (Entries(parts[part], part, path) for part in ("licenses", "images"))
+    terms = [License(entry.get("name"), entry.get("url")) for entry in known.entries]
+    saying = [entry for entry in told.entries if entry.get("license") not in (None, "")]
+    saying = Entries(saying, "images", path)
+    numbers = dict(zip(saying.whole("id").tolist(), saying.whole("license").tolist(), strict=True))
+    of_images = [numbers.get(image) for image in images.ids.tolist()]
+    return Licenses(of_images, dict(zip(known.identities().tolist(), terms, strict=True)))

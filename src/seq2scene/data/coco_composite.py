@@ -11,7 +11,8 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from seq2scene.data.coco import read_captions
+from seq2scene.data.coco import OUTSIDE, read_captions
+from seq2scene.data.coco_entries import file_within
 from seq2scene.data.coco_layout import CLASSES, in_split, layout_heads
 from seq2scene.data.coco_masks import Pieces
 from seq2scene.data.park.photos_writing import ensure_photos
@@ -34,7 +35,7 @@ ATTRIBUTES = ("size", "aspect")
 class CocoComposite(SceneModule):
     """ROOT/annotations/{captions,instances,stuff}_NAME.json and the photos of NAME in ROOT/PHOTOS/NAME. The
     photos of a split and their pieces are cut once and stored in the cache (``data.patch_cutting``); photos
-    without a caption, and without a piece, are left out.
+    without a caption, and without a piece, are left out, and what ``read_pieces`` leaves out.
 
     sources: the NAME that each split is read from. val_images: training photos that validate instead of
     those of another NAME, as of ``CocoLayout``; their patches stay on the shelves. stuff: ``stuff`` or
@@ -143,10 +144,14 @@ class CocoComposite(SceneModule):
 
     # Reading
 
+    def _annotations(self, kind: str, split: str) -> Path:
+        return self.folder / "annotations" / f"{kind}_{self.files[split]}.json"
+
     def _captions(self, split: str) -> dict[int, list[str]]:
         """The captions of each photo that has some."""
-        path = self.folder / "annotations" / f"captions_{self.files[split]}.json"
-        found = read_captions(path, self._hint)
+        found = read_captions(self._annotations("captions", split), self._hint)
+        if blank := found.blank.sum():
+            self._report("%s: %d captions are empty and left out", split, blank)
         return {n: t for n, t in zip(found.images.ids.tolist(), found.texts, strict=True) if t}
 
     def _store(self, split: str) -> PatchStore:
@@ -162,8 +167,8 @@ class CocoComposite(SceneModule):
         return "leave_out" if trained else "cut"
 
     def _cut(self, split: str) -> PatchStore:
-        pieces = self._pieces(split)
-        paths = [self.photo_folder(split) / name for name in pieces.images.files]
+        pieces, told = self._pieces(split), self._annotations("instances", split)
+        paths = [file_within(self.photo_folder(split), name, told) for name in pieces.images.files]
         return store_patches(
             pieces, paths, self.cache, self.encoder, self.side, self.photo_side, self.files[split], self._hint
         )
@@ -184,10 +189,11 @@ class CocoComposite(SceneModule):
         tally = pieces.tally
         crowded = tally.crowded if self._crowded(split) == "leave_out" else 0
         self._report(
-            "%s: %d things and parts of stuff in %d of %d photos; left out: %d small pieces, %d doubles, %d "
-            "without a pixel, %d photos with more than %d; %d photos have no stuff",
-            *(split, len(pieces.ids), len(pieces.images.ids), tally.images, tally.small, tally.doubles),
-            *(tally.empty, crowded, self.max_objects, tally.without_stuff),
+            "%s: %d things and parts of stuff in %d of %d photos; left out: %d crowds, %d %s, %d small "
+            "pieces, %d doubles, %d without a pixel, %d photos with more than %d; %d photos have no stuff",
+            *(split, len(pieces.ids), len(pieces.images.ids), tally.images, tally.crowds, tally.outside),
+            *(OUTSIDE, tally.small, tally.doubles, tally.empty, crowded, self.max_objects),
+            tally.without_stuff,
         )
         return pieces
 

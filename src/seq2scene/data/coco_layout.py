@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from seq2scene.data.coco import Captions, Instances, read_captions, read_instances
+from seq2scene.data.coco import Captions, Instances, corners, left_out, read_captions, read_instances
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.data.scene_module import SceneModule, Split
 from seq2scene.errors import UserError
@@ -26,7 +26,7 @@ SOURCES = {"train": "train2017", "val": "val2017", "test": "val2017"}
 
 class CocoLayout(SceneModule):
     """ROOT/annotations/captions_NAME.json and instances_NAME.json, or the official archive that holds them.
-    Images without a caption are left out, crowds too.
+    Images without a caption are left out, crowds too, and objects that have no box inside their image.
 
     sources: the NAME that each split is read from; None: train2017, and val2017 for both others. val_images:
     images of the training file that validate instead of those of another, and are not trained on: how many,
@@ -117,12 +117,17 @@ class CocoLayout(SceneModule):
         boxes = on_square(instances.boxes, instances.images.sizes[instances.image])
         wanted = np.ones(len(boxes), dtype=bool)
         told = np.asarray([bool(captions) for captions in texts], dtype=bool)
-        usable = in_split(split, ids, self.val_images, self.seed) & told
+        own = in_split(split, ids, self.val_images, self.seed)
+        usable = own & told
         if split in self.filtered:
             wanted = boxes[:, 2] * boxes[:, 3] > self.min_area
             usable &= np.bincount(instances.image[wanted], minlength=len(ids)) > 0
         chosen = np.flatnonzero(usable)
         self._report("%s: %d of %d images, with captions and boxes to learn", split, len(chosen), len(ids))
+        if said := left_out(instances, own):
+            self._report("%s: left out are %s", split, said)
+        if blank := captions.blank[np.isin(captions.images.ids, ids[own])].sum():
+            self._report("%s: %d captions are empty and left out", split, blank)
         if not len(chosen):
             raise UserError(
                 f"{self.folder}/annotations/instances_{self.files[split]}.json: no image of the {split} set "
@@ -199,12 +204,11 @@ def on_square(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     x, y, width and height, cut off at the image's edge, as shares of a square that the image lies in at the
     bottom on the left.
     """
-    first = np.maximum(boxes[:, :2], 0)
-    last = np.minimum(sizes - 1, first + np.maximum(boxes[:, 2:] - 1, 0))
+    first, last = corners(boxes, sizes)
     side = sizes.max(1, keepdims=True)
     centres = (first + last) / 2
     centres[:, 1] += side[:, 0] - sizes[:, 1]
-    extents = np.maximum(last - first + 1, 0)
+    extents = last - first + 1
     return (np.concatenate([centres, extents], axis=1) / side).astype(np.float32)
 
 

@@ -15,7 +15,17 @@ from PIL import Image
 from pycocotools import mask as coco
 from scipy import ndimage
 
-from seq2scene.data.coco import Images, Instances, Licenses, inside, read_instances, read_segments
+from seq2scene.data.coco import (
+    Annotated,
+    Images,
+    Instances,
+    Licenses,
+    inside,
+    read_instances,
+    read_regions,
+    read_segments,
+)
+from seq2scene.data.coco_entries import file_within, looked_up
 from seq2scene.data.processes import forked
 from seq2scene.data.progress import progress_bar
 from seq2scene.data.run_lengths import area, checked_runs, decoded, encoded
@@ -32,12 +42,15 @@ Result = TypeVar("Result")
 class Tally:
     """What was left out on the way. images: so many were read; without_stuff: of so many no stuff is known.
 
-    empty: annotations without a pixel, or of stuff with none left when opened. doubles, small: pieces. bare:
-    images without a piece. crowded: images with more pieces than wanted, left out or cut short.
+    crowds: annotations. outside: objects that have no box inside their image. empty: annotations without a
+    pixel, or of stuff with none left when opened. doubles, small: pieces. bare: images without a piece.
+    crowded: images with more pieces than wanted, left out or cut short.
     """
 
     images: int = 0
     without_stuff: int = 0
+    crowds: int = 0
+    outside: int = 0
     empty: int = 0
     doubles: int = 0
     small: int = 0
@@ -92,10 +105,13 @@ class Region(NamedTuple):
 
 
 class Stuff(NamedTuple):
-    """names: super-categories. counts: (N,) how many regions an image has. regions: those of an image."""
+    """names: super-categories. counts, crowds: (N,) how many regions an image has, and crowds of them, which
+    are left out. regions: those of an image.
+    """
 
     names: tuple[str, ...]
     counts: np.ndarray
+    crowds: np.ndarray
     regions: Callable[[int], Iterable[Region]]
 
 
@@ -112,8 +128,9 @@ def read_pieces(
     hint: str = "",
     workers: int = 1,
 ) -> Pieces:
-    """The pieces of ROOT/annotations/instances_NAME.json and stuff_NAME.json; crowds are left out, and stuff
-    of the super-category ``other``. The defaults are those of the paper's training set.
+    """The pieces of ROOT/annotations/instances_NAME.json and stuff_NAME.json; crowds are left out, objects
+    that have no box inside their image, and stuff of the super-category ``other``. The defaults are those of
+    the paper's training set.
 
     A region of stuff is opened with an ellipse of 5 x 5 pixels, and each connected part is a piece. Images
     without stuff are read all the same.
@@ -133,7 +150,7 @@ def read_pieces(
     found = read_instances(path, hint, segmentations=True)
     images, things = found.images, len(found.names)
     source = {"stuff": _stuff, "panoptic": _panoptic}[stuff]
-    names, counts, regions = source(path.with_name(f"{stuff}_{name}.json"), images, hint)
+    names, counts, crowds, regions = source(path.with_name(f"{stuff}_{name}.json"), images, hint)
     for category in sorted({*names} & {*found.names}):
         raise UserError(f'{path}: "{category}" is a thing and a super-category of stuff; rename one')
 
@@ -148,6 +165,8 @@ def read_pieces(
         order = large[canonical_order(boxes[large], category[large], things)]
         tally = Counter(
             without_stuff=int(counts[place] == 0),
+            crowds=int(found.crowds[place] + crowds[place]),
+            outside=int(found.outside[place]),
             empty=len(parts) - len(full),
             doubles=len(full) - len(rest),
             small=len(rest) - len(large),
@@ -250,11 +269,6 @@ def _things(found: Instances, place: int, path: Path) -> Iterator[Part]:
     boxes = inside(found.boxes[rows], found.images.sizes[place])
     for row, box in zip(rows.tolist(), boxes.tolist(), strict=True):
         number = int(found.ids[row])
-        if min(box[2:]) <= 0:
-            raise UserError(
-                f"{path}: annotation {number}: its bbox {found.boxes[row].tolist()} lies outside of an image "
-                f"of {width} x {height} pixels"
-            )
         runs = checked_runs(found.segmentations[row], width, height, f"{path}: annotation {number}")
         pixels = area(runs, width, height)
         yield Part(f"{number:012}", int(found.category[row]), tuple(box), pixels, runs)
@@ -314,11 +328,11 @@ def _gathered(padded: np.ndarray, join: np.ufunc) -> np.ndarray:
 
 def _stuff(path: Path, images: Images, hint: str) -> Stuff:
     """stuff_NAME.json."""
-    found = read_instances(path, hint, segmentations=True)
-    names, kinds = _classes(found.category_ids, found.supercategories, [True] * len(found.names), path)
+    found = read_regions(path, hint)
+    names, kinds = _classes(found, [True] * len(found.category_ids), path)
     kind = kinds[found.category]
     rows = np.flatnonzero(kind >= 0)
-    starts = _starts(found.image[rows], found.images, images, path)
+    starts, crowds = _starts(found, rows, images, path)
 
     def regions(place: int) -> Iterator[Region]:
         width, height = images.sizes[place].tolist()
@@ -327,7 +341,7 @@ def _stuff(path: Path, images: Images, hint: str) -> Stuff:
             runs = checked_runs(found.segmentations[row], width, height, f"{path}: annotation {number}")
             yield Region(number, int(kind[row]), decoded(runs, width, height))
 
-    return Stuff(names, np.diff(starts), regions)
+    return Stuff(names, np.diff(starts), crowds, regions)
 
 
 def _panoptic(path: Path, images: Images, hint: str) -> Stuff:
@@ -336,20 +350,21 @@ def _panoptic(path: Path, images: Images, hint: str) -> Stuff:
     folder = next((f for f in (path.with_suffix(""), path.parent.parent / path.stem) if f.is_dir()), None)
     if folder is None:
         raise UserError(f"{path.with_suffix('')}: there is no such folder of PNG files{hint}")
-    is_stuff = [not thing for thing in found.is_thing]
-    names, kinds = _classes(found.category_ids, found.supercategories, is_stuff, path)
+    names, kinds = _classes(found, [not thing for thing in found.is_thing], path)
     kind = kinds[found.category]
     rows = np.flatnonzero(kind >= 0)
-    starts = _starts(found.image[rows], found.images, images, path)
+    starts, _ = _starts(found, rows, images, path)
+    files = [name if name is None else file_within(folder, name, path) for name in found.files]
 
     def regions(place: int) -> Iterator[Region]:
         here = rows[starts[place] : starts[place + 1]]
         if len(here):
-            labels = _segment_map(folder / found.files[found.image[here[0]]], images.sizes[place], hint)
+            labels = _segment_map(files[found.image[here[0]]], images.sizes[place], hint)
         for row in here.tolist():
             yield Region(int(found.ids[row]), int(kind[row]), labels == found.ids[row])
 
-    return Stuff(names, np.diff(starts), regions)
+    none = np.zeros(len(images.ids), dtype=np.int64)  # its crowds are of things, which the instances count
+    return Stuff(names, np.diff(starts), none, regions)
 
 
 def _segment_map(path: Path, size: np.ndarray, hint: str) -> np.ndarray:
@@ -367,31 +382,34 @@ def _segment_map(path: Path, size: np.ndarray, hint: str) -> np.ndarray:
     return colours @ np.array([1, 256, 256**2])
 
 
-def _classes(
-    ids: Sequence[int], supercategories: Sequence[str], is_stuff: Sequence[bool], path: Path
-) -> tuple[tuple[str, ...], np.ndarray]:
+def _classes(found: Annotated, is_stuff: Sequence[bool], path: Path) -> tuple[tuple[str, ...], np.ndarray]:
     """The super-categories of stuff, in the order of their first categories' numbers, and of each category
     (C,) the place of its own among them, or -1.
     """
-    kinds = sorted(kind[:2] for kind in zip(ids, supercategories, is_stuff, strict=True) if kind[2])
+    told = zip(found.category_ids, found.supercategories, is_stuff, strict=True)
+    kinds = sorted(kind[:2] for kind in told if kind[2])
     for number, own in kinds:
         if not own:
             raise UserError(f"{path}: category {number} has no supercategory, by which stuff is told apart")
     names = tuple(dict.fromkeys(own for _, own in kinds if own != OTHER))
     places = {number: names.index(own) for number, own in kinds if own != OTHER}
-    return names, np.array([places.get(number, -1) for number in ids], dtype=np.int64)
+    return names, np.array([places.get(number, -1) for number in found.category_ids], dtype=np.int64)
 
 
-def _starts(image: np.ndarray, own: Images, images: Images, path: Path) -> np.ndarray:
-    """Where those of each of ``images`` begin among annotations whose ``image`` (A,) ascends among a file's
-    ``own``; last, how many annotations there are: (N + 1,). Raises UserError if an image is another.
+def _starts(found: Annotated, rows: np.ndarray, images: Images, path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Where those of each of ``images`` begin among the chosen ``rows`` of a file's annotations; last, how
+    many these are: (N + 1,). And how many crowds of each are left out: (N,). Raises UserError for an image
+    that is none of them.
     """
-    places = np.searchsorted(images.ids, own.ids)
-    for number in own.ids[np.append(images.ids, -1)[places] != own.ids][:1]:
+    own = found.images
+    places, known = looked_up(own.ids, images.ids)
+    for number in own.ids[~known][:1]:
         raise UserError(f"{path}: image {number} is not in the file of the instances; get both files again")
     for row in np.flatnonzero((images.sizes[places] != own.sizes).any(axis=1))[:1]:
         here, there = ("{} x {}".format(*sizes) for sizes in (own.sizes[row], images.sizes[places[row]]))
         raise UserError(
             f"{path}: image {own.ids[row]} has {here} pixels, but {there} in the file of the instances"
         )
-    return np.searchsorted(places[image], np.arange(len(images.ids) + 1))
+    crowds = np.zeros(len(images.ids), dtype=np.int64)
+    crowds[places] = found.crowds
+    return np.searchsorted(places[found.image[rows]], np.arange(len(images.ids) + 1)), crowds

@@ -37,7 +37,7 @@ from seq2scene.sequences.batching import prefetched
 
 log = logging.getLogger(__name__)
 
-VERSION = 1  # raise it when photos are cut otherwise or the layout changes
+VERSION = 2  # raise it when photos are cut otherwise or the layout changes
 CHUNK = 64  # photos that are done together, or not at all
 BATCH = {"cpu": 8, "cuda": 128}  # windows that an encoder is given; small ones stay in a CPU's cache
 CONTEXT = 2  # a window's width and height, in those of the object's box
@@ -146,7 +146,7 @@ def _centred(boxes: np.ndarray) -> np.ndarray:
 
 def _windows(boxes: np.ndarray) -> np.ndarray:
     """(A, 4) int64 left, top, width and height of the windows around boxes, ``_centred``."""
-    extents = (CONTEXT * boxes[:, 2:]).astype(np.int64)
+    extents = np.maximum((CONTEXT * boxes[:, 2:]).astype(np.int64), 1)
     return np.concatenate([np.floor(boxes[:, :2]).astype(np.int64) - extents // 2, extents], axis=1)
 
 

@@ -20,11 +20,11 @@ import numpy as np
 import torch
 
 from seq2scene.caching import alone_in, facts_of
-from seq2scene.data.coco import ARCHIVE, Images, License, Licenses
+from seq2scene.data.coco import ARCHIVE, OUTSIDE, Images, License, Licenses
 from seq2scene.data.coco_masks import Pieces, Tally, read_pieces
 from seq2scene.errors import UserError
 
-VERSION = 1  # raise it when pieces are read otherwise or the layout changes
+VERSION = 2  # raise it when pieces are read otherwise or the layout changes
 
 
 def stored_pieces(
@@ -64,8 +64,9 @@ def stored_pieces(
             left_out, told = pieces.tally, ", ".join(f"data.{key}={value}" for key, value in filters.items())
             raise UserError(
                 f"{root}: nothing is left of the {left_out.images} photos of {name} with {told}: "
-                f"{left_out.small} small pieces, {left_out.doubles} doubles, {left_out.empty} without a "
-                f"pixel and {left_out.crowded} photos with more are left out"
+                f"{left_out.crowds} crowds, {left_out.outside} {OUTSIDE}, {left_out.small} small pieces, "
+                f"{left_out.doubles} doubles, {left_out.empty} without a pixel and {left_out.crowded} photos "
+                "with more are left out"
             )
         with _writing(file.parent):
             _save(pieces, file)

@@ -93,7 +93,7 @@ def _of_counts(counts: Any, size: Any, width: int, height: int, where: str) -> b
         raise UserError(f"{where}: its counts are no run lengths: {str(counts)[:60]}")
     lengths = np.asarray(lengths)
     # pycocotools shows what its memory held before where they are too few
-    if lengths.sum() != height * width or (lengths < 0).any():
+    if ((lengths < 0) | (lengths > height * width)).any() or lengths.sum() != height * width:
         raise UserError(f"{where}: its counts are not those of {width} x {height} pixels")
     if isinstance(counts, bytes):
         return counts
