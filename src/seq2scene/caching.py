@@ -1,9 +1,12 @@
 """What parts that keep their work on disk have in common: whose turn it is, what a file is known by."""
 
 import fcntl
-from collections.abc import Iterator
+import os
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from stat import S_ISLNK
 
 from seq2scene.errors import UserError
 
@@ -17,10 +20,19 @@ def alone_in(folder: Path) -> Iterator[None]:
         yield
 
 
-def facts_of(file: Path) -> tuple[str, int, int]:
-    """Name, size and time of a file, which tell a change of it. Raises UserError where it cannot be read."""
-    try:
-        known = file.stat()
-    except OSError as error:
-        raise UserError(f"{file} cannot be read: {error.strerror}") from None
-    return file.name, known.st_size, known.st_mtime_ns
+def facts_of(files: Iterable[Path]) -> list[tuple[str, int, int]]:
+    """Of each file where it really lies, its size and its time, by which it is told from others and from what
+    it was before. Raises UserError where one cannot be read.
+    """
+    real = cache(os.path.realpath)  # of folders, which many files share: it looks at each part of a path
+    facts = []
+    for file in files:
+        try:
+            folder, name = os.path.split(file)
+            place, known = f"{real(folder)}/{name}", os.lstat(file)
+            if S_ISLNK(known.st_mode):
+                place, known = os.path.realpath(file), os.stat(file)
+        except OSError as error:
+            raise UserError(f"{file} cannot be read: {error.strerror}") from None
+        facts.append((place, known.st_size, known.st_mtime_ns))
+    return facts

@@ -1,6 +1,8 @@
 """Photos with captions: each caption once in training, each photo once with all of them in evaluation."""
 
 import json
+import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 import torch
 
 from captioned_photos import TOLD, write_coco, write_karpathy
-from seq2scene.data.caption_files import read_coco, read_karpathy
+from seq2scene.data.caption_files import Captioned, read_coco, read_karpathy
 from seq2scene.data.coco_captions import CocoCaptions
 from seq2scene.data.images import read_photo
 from seq2scene.errors import UserError
@@ -147,10 +149,95 @@ def test_one_photo_is_no_validation_and_test_set_too(coco, tmp_path: Path) -> No
     assert len(coco(tests=tests).references("val")) == 1
 
 
-def test_a_split_that_karpathy_does_not_have_is_refused(tmp_path: Path) -> None:
-    write_karpathy(tmp_path)
-    with pytest.raises(UserError, match="no captions of the images wanted"):
-        read_karpathy(tmp_path / "dataset.json", tmp_path, ["holdout"])
+def karpathy(root: Path, change: Callable[[list[dict[str, Any]]], Any], splits: str = "train") -> Captioned:
+    """Twenty photos, of which all but two train, as they are read after a change of the file."""
+    images = [
+        {
+            "imgid": n,
+            "filename": f"{n}.jpg",
+            "split": "train",
+            "sentences": [{"raw": f"Dog {n}", "sentid": n}],
+        }
+        for n in range(20)
+    ]
+    images[18]["split"], images[19]["split"] = "restval", "test"
+    change(images)
+    (root / "dataset.json").write_text(json.dumps({"images": images}))
+    return read_karpathy(root / "dataset.json", root, splits.split())
+
+
+def test_photos_of_one_imgid_are_all_kept(tmp_path: Path) -> None:
+    def number_again(images: list[dict[str, Any]]) -> None:
+        for n, image in enumerate(images):
+            image["imgid"] = n % 11
+
+    told = karpathy(tmp_path, number_again, "train restval test")
+    assert [photo.stem for photo in told.photos[:4]] == ["0", "11", "1", "12"]
+    assert sorted(int(photo.stem) for photo in told.photos) == list(range(20))
+    assert all(
+        lines == (f"Dog {photo.stem}",) for photo, lines in zip(told.photos, told.captions, strict=True)
+    )
+
+
+def test_photos_and_sentences_that_say_nothing_are_left_out_and_counted(tmp_path: Path) -> None:
+    def silence(images: list[dict[str, Any]]) -> None:
+        images[2]["sentences"] = []
+        images[3]["sentences"] = [{"raw": " "}]
+        images[4]["sentences"].append({"raw": "\n"})
+        del images[19]["sentences"]  # of a split that nobody asked for
+
+    told = karpathy(tmp_path, silence)
+    assert (len(told), told.bare, told.blank) == (16, 2, 2) and ("Dog 4",) in told.captions
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda images: images[3].pop("sentences"), "image 3: it has no list of sentences"),
+        (lambda images: images[3].update(sentences={"raw": "Dog"}), "image 3: it has no list of sentences"),
+        (lambda images: images[3]["sentences"][0].update(raw=7), "sentence 3: its raw is no text: 7"),
+        (lambda images: images[3]["sentences"][0].update(raw="\udc80"), "sentence 3: its raw has half a"),
+        (lambda images: images[3].update(imgid="3"), "image '3': its imgid is no whole number"),
+        (lambda images: images[3].update(split=None), "image 3: its split is no text: None"),
+        (lambda images: images[3].update(filename=3), "image 3: its filename is no text: 3"),
+        (lambda images: images[3].update(filename="../3.jpg"), r"name '\.\./3\.jpg' leads out of"),
+        (lambda images: images[3].update(filepath="/etc"), "name '/etc/3.jpg' leads out of"),
+        (lambda images: images[3].update(filename="19.jpg"), "2 of its images are .*19.jpg"),
+        (lambda images: images.append(5), 'entry 20 of "images": it is no object'),
+        (lambda images: images[18].update(split="rest"), "a split restval; its splits are rest, test, train"),
+    ],
+    ids=range(12),
+)  # fmt: skip
+def test_what_is_wrong_with_a_file_of_karpathy_is_said_with_its_image(tmp_path, change, reason) -> None:
+    with pytest.raises(UserError, match=f"{tmp_path}/dataset.json.*{reason}"):
+        karpathy(tmp_path, change, "train restval")
+
+
+def test_what_is_no_file_of_karpathy_is_named(tmp_path: Path) -> None:
+    (tmp_path / "dataset.json").write_text('[{"images": []}]')
+    with pytest.raises(UserError, match=r'dataset\.json is no file of Karpathy.* no list "images"'):
+        read_karpathy(tmp_path / "dataset.json", tmp_path, ["train"])
+
+
+def test_a_photo_is_looked_for_in_its_folder_alone(tmp_path: Path) -> None:
+    write_coco(tmp_path)
+    path = tmp_path / OFFICIAL["val"][0]
+    path.write_text(path.read_text().replace(f"{2:012}.png", "../../secret.png"))
+    with pytest.raises(UserError, match=r"captions_val2017\.json: the file name .*secret\.png' leads out of"):
+        read_coco(path, tmp_path)
+
+
+def test_photos_without_a_caption_are_told(coco, tmp_path: Path, caplog) -> None:
+    path = tmp_path / OFFICIAL["train"][0]
+    content = json.loads(path.read_text())
+    for entry in content["annotations"][:3]:  # both of a photo, one of another
+        entry["caption"] = ""
+    path.write_text(json.dumps(content))
+    with caplog.at_level(logging.INFO):
+        data = coco()
+    assert [len(lines) for lines in data.references("train")] == [1, 2, 2]
+    told = [record.getMessage() for record in caplog.records if "left out" in record.getMessage()]
+    assert told == ["train: left out are 1 photos without a caption and 3 captions without a word"]
 
 
 def test_published_photos_are_all_there(shared_data: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from captioned_photos import write_photos
 from seq2scene.data import features
@@ -57,6 +58,25 @@ def test_another_photo_order_or_encoder_is_never_answered_with_the_old_features(
     torch.testing.assert_close(write_again[np.array([0])], first[1:2], atol=1e-3, rtol=1e-3)
 
 
+def test_like_photos_of_two_folders_are_told_apart(
+    tmp_path: Path, encoder: ImageEncoder, photos: list[Path]
+) -> None:
+    """Of one name, one size and one time."""
+    for folder, grey in (("one", 0), ("two", 255)):
+        (tmp_path / folder).mkdir()
+        Image.new("L", (30, 30), grey).save(tmp_path / folder / "1.bmp")
+        os.utime(tmp_path / folder / "1.bmp", ns=(0, 0))
+    files = [tmp_path / folder / "1.bmp" for folder in ("one", "two")]
+    assert files[0].stat().st_size == files[1].stat().st_size
+    one, two = (stored_features(encoder, [file], tmp_path / "cache")[np.arange(1)] for file in files)
+    assert not torch.equal(one, two)
+    (tmp_path / "link").symlink_to("two")
+    (tmp_path / "2.bmp").symlink_to("two/1.bmp")
+    for file in ("link/1.bmp", "2.bmp"):
+        stored_features(encoder, [tmp_path / file], tmp_path / "cache")
+    assert len(list((tmp_path / "cache/features").glob("*.npy"))) == 2  # a link leads to what is known
+
+
 def test_work_that_broke_off_goes_on_behind_its_last_whole_block(
     tmp_path: Path, encoder: ImageEncoder, photos: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,6 +95,17 @@ def test_work_that_broke_off_goes_on_behind_its_last_whole_block(
     stored = stored_features(encoder, photos, tmp_path / "cache", block=2)
     assert opened[4:] == photos[2:] and len(stored) == 4
     assert not list((tmp_path / "cache").rglob("*.draft"))
+
+
+def test_a_damaged_file_of_the_cache_is_named(
+    tmp_path: Path, encoder: ImageEncoder, photos: list[Path]
+) -> None:
+    stored_features(encoder, photos, tmp_path / "cache")
+    (file,) = (tmp_path / "cache/features").glob("*.npy")
+    for size in (0, 300):
+        os.truncate(file, size)
+        with pytest.raises(UserError, match=rf"{file.name}: a damaged file of the cache .* delete it"):
+            stored_features(encoder, photos, tmp_path / "cache")
 
 
 def test_a_missing_photo_is_named(tmp_path: Path, encoder: ImageEncoder, photos: list[Path]) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -457,7 +458,9 @@ def test_whatever_changes_is_made_anew(
     folders.add(store_patches(pieces, photos, tmp_path, side=8, photo_side=PHOTO_SIDE).folder)
     os.utime(photos[0], (0, 0))
     folders.add(make(pieces, photos, tmp_path).folder)
-    assert len(folders) == 5
+    shutil.copytree(photos[0].parent, tmp_path / "twin")  # like photos, times and all, elsewhere
+    folders.add(make(pieces, [tmp_path / "twin" / photo.name for photo in photos], tmp_path).folder)
+    assert len(folders) == 6
 
 
 def test_real_photos_keep_the_shares_of_their_masks(tmp_path: Path, shared_data: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,20 @@ def test_what_is_known_is_not_read_again(root, tmp_path) -> None:
     path.write_text("#" * known.st_size)
     os.utime(path, ns=(known.st_atime_ns, known.st_mtime_ns))
     assert_same(stored_pieces(root, "tiny", tmp_path), first)
+
+
+def test_like_annotations_of_two_folders_are_told_apart(root, tmp_path) -> None:
+    """Of one name, one size and one time."""
+    other = tmp_path / "other"
+    shutil.copytree(root, other)
+    for path in (root / "annotations").iterdir():
+        twin = other / "annotations" / path.name
+        twin.write_text(path.read_text().replace('"id": 18, "name": "dog"', '"id": 18, "name": "cow"'))
+        for file in (path, twin):
+            os.utime(file, ns=(0, 0))
+        assert twin.stat().st_size == path.stat().st_size
+    named = [stored_pieces(folder, "tiny", tmp_path / "cache").names[0] for folder in (root, other)]
+    assert named == ["dog", "cow"]
 
 
 @pytest.mark.parametrize(

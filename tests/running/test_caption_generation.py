@@ -8,6 +8,7 @@ from omegaconf import OmegaConf
 
 from captioned_photos import write_photos
 from seq2scene.errors import UserError
+from seq2scene.running.caption_generation import find_photos
 from seq2scene.running.checkpoints import load_checkpoint, load_task
 from seq2scene.running.generation import generate
 from seq2scene.tasks.captioning import Captioning
@@ -58,6 +59,18 @@ def test_a_photo_has_the_caption_that_it_has_among_others(captioner, say, photos
     wanted = photos.parent / "wanted.txt"
     wanted.write_text(f"{files[2]}\n\n{files[0]}\n")
     assert say(ckpt, f"image={wanted}") == ["\t".join(told[2]), "\t".join(told[0])]
+
+
+def test_what_is_no_photo_in_a_folder_is_left_out_and_told(photos: Path, capsys) -> None:
+    (photos / "._x.JPG").write_bytes(b"\0\x05\x16\x07\0\x02\0\0Mac OS X        ")
+    (photos / "paper.pdf").write_bytes(b"%PDF-1.7")
+    (photos / "gone.png").symlink_to("nowhere.png")
+    (photos / "more.png").mkdir()
+    (photos / "big.PNG").write_bytes((photos / f"{0:012}.png").read_bytes())
+    found = [path.name for path in find_photos(str(photos))]
+    assert found == [f"{n:012}.png" for n in range(4)] + ["big.PNG"]
+    told = "4 of 9 files are no photos and left out: ._x.JPG, gone.png, notes.md, paper.pdf"
+    assert capsys.readouterr().err == f"image={photos}: {told}\n"
 
 
 def test_scores_are_log_probabilities_of_the_captions_and_the_best_comes_first(

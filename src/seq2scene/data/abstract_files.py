@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from seq2scene.data.images import readable
 from seq2scene.errors import UserError
 
 SCENES = "Scenes_10020.txt"
@@ -190,11 +191,8 @@ def opaque_sizes(folder: Path) -> Tensor:
 
 
 def _opaque(path: Path) -> Tensor:
-    try:
-        with Image.open(path) as picture:
-            alpha = np.asarray(picture.convert("RGBA"))[:, :, 3] > OPAQUE
-    except OSError as error:
-        raise UserError(f"{path}: no PNG that can be read ({error})") from error
+    with readable(path), Image.open(path) as picture:
+        alpha = np.asarray(picture.convert("RGBA"))[:, :, 3] > OPAQUE
     extents = [np.flatnonzero(alpha.any(axis=axis)) for axis in (0, 1)]
     return torch.tensor([float(e[-1] - e[0] + 1) if len(e) else 0.0 for e in extents])
 

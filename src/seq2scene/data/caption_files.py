@@ -1,21 +1,29 @@
 """Readers of the files in which captions of photos are published."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from seq2scene.data.coco import read_captions
+from seq2scene.data.coco_entries import Entries, file_within
 from seq2scene.errors import UserError
 
 
 @dataclass(frozen=True)
 class Captioned:
-    """Photos and the captions of each, in the order of their numbers in the data set."""
+    """Photos and the captions of each, in the order of their numbers in the data set. bare, blank: how many
+    photos without a caption and captions without a word were left out.
+    """
 
     photos: list[Path]
     captions: list[tuple[str, ...]]
+    bare: int = 0
+    blank: int = 0
 
     def __len__(self) -> int:
         return len(self.photos)
@@ -30,34 +38,50 @@ def read_coco(path: Path, photos: Path, hint: str = "") -> Captioned:
     left out. Raises UserError for a file that is missing or not as it should be.
     """
     found = read_captions(path, f"; {hint}" if hint else "")
-    told = zip(found.images.files, found.texts, strict=True)
-    return _captioned([(name, [_line(text) for text in texts]) for name, texts in told], photos, path)
+    files = [file_within(photos, name, path) for name in found.images.files]
+    return _captioned(files, found.texts, int(found.blank.sum()), path)
 
 
 def read_karpathy(path: Path, photos: Path, splits: Sequence[str], hint: str = "") -> Captioned:
     """The images of ``splits`` (train, restval, val, test) in a file of Karpathy and Fei-Fei (CVPR 2015):
-    dataset_coco.json, dataset_flickr8k.json, dataset_flickr30k.json. As ``read_coco``.
+    dataset_coco.json, dataset_flickr8k.json, dataset_flickr30k.json. As ``read_coco``; no two images may be
+    one file, in whatever splits.
     """
     file = _read_json(path, hint)
-    try:
-        chosen = {
-            image["imgid"]: (
-                str(Path(image.get("filepath", "")) / image["filename"]),
-                [_line(sentence["raw"]) for sentence in image["sentences"]],
-            )
-            for image in file["images"]
-            if image["split"] in splits
-        }
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is no file of Karpathy's splits ({error!r})") from error
-    return _captioned([chosen[number] for number in sorted(chosen)], photos, path)
+    if not isinstance(file, dict) or not isinstance(file.get("images"), list):
+        raise UserError(f'{path} is no file of Karpathy\'s splits: it has no list "images"')
+    images = Entries(file["images"], "images", path, "imgid")
+    numbers, split = images.whole("imgid"), images.texts("split")
+    names = zip(images.texts("filepath", blank=True, default=""), images.texts("filename"), strict=True)
+    files = [file_within(photos, str(Path(*name)), path) for name in names]
+    for name, count in Counter(files).items():
+        if count > 1:
+            raise UserError(f"{path}: {count} of its images are {name}; leave all but one out")
+    for wanted in splits:
+        if wanted not in split:
+            known = ", ".join(sorted(set(split)))
+            raise UserError(f"{path} has no captions of a split {wanted}; its splits are {known}")
+    chosen = [n for n in np.argsort(numbers, kind="stable").tolist() if split[n] in splits]
+    told = [_sentences(images, n) for n in chosen]
+    texts = [[line for line in lines if line] for lines in told]
+    blank = sum(map(len, told)) - sum(map(len, texts))
+    return _captioned([files[n] for n in chosen], texts, blank, path)
 
 
-def _captioned(images: list[tuple[str, list[str]]], photos: Path, path: Path) -> Captioned:
-    kept = [(photos / name, tuple(lines)) for name, lines in images if lines]
+def _sentences(images: Entries, number: int) -> list[str]:
+    """The captions of an image, each as one line."""
+    sentences = images.entries[number].get("sentences")
+    if not isinstance(sentences, list):
+        raise images.wrong(number, "it has no list of sentences")
+    return [_line(text) for text in Entries(sentences, "sentences", images.path, "sentid").texts("raw", True)]
+
+
+def _captioned(files: list[Path], texts: list[list[str]], blank: int, path: Path) -> Captioned:
+    kept = [(file, tuple(map(_line, lines))) for file, lines in zip(files, texts, strict=True) if lines]
     if not kept:
         raise UserError(f"{path} has no captions of the images wanted")
-    return Captioned([photo for photo, _ in kept], [lines for _, lines in kept])
+    bare = len(files) - len(kept)
+    return Captioned([file for file, _ in kept], [lines for _, lines in kept], bare, blank)
 
 
 def _line(text: str) -> str:

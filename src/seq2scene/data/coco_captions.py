@@ -25,9 +25,10 @@ class CocoCaptions(CaptionModule):
 
     train, val: [annotations of COCO, folder of photos], or [file of Karpathy, folder of photos, split ...]
     with the splits of it that are taken, relative to ``root``; tests: name -> the same. Without tests, as
-    COCO has no captions of its test photos, every second photo of val is ``test``, and val the rest.
-    encoder: the image encoder; where it is frozen and ``store`` is set, what it makes of the photos is stored
-    in the cache (``data.features``) and batches bring that, else photos. The rest as of ``CaptionModule``.
+    COCO has no captions of its test photos, every second photo of val is ``test``, and val the rest. Photos
+    without a caption are left out. encoder: the image encoder; where it is frozen and ``store`` is set, what
+    it makes of the photos is stored in the cache (``data.features``) and batches bring that, else photos. The
+    rest as of ``CaptionModule``.
     """
 
     def __init__(
@@ -119,6 +120,9 @@ class CocoCaptions(CaptionModule):
     def _of(self, split: str) -> Captioned:
         if split not in self._splits:
             told = self._read(*self.files[split])
+            if told.bare or told.blank:
+                what = "%s: left out are %d photos without a caption and %d captions without a word"
+                self._report(what, split, told.bare, told.blank)
             halves = {"val": 0, "test": 1} if self.halved else {}
             if split in halves and len(told) < 2:
                 raise UserError(

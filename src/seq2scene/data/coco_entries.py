@@ -16,6 +16,7 @@ ONE = {
     "images": "image",
     "licenses": "license",
     "segments_info": "segment",
+    "sentences": "sentence",
 }
 FLAGS = {0: False, 1: True, "0": False, "1": True}  # false and 0.0 are equal to 0
 LARGEST = np.iinfo(np.int64)

@@ -26,6 +26,7 @@ from seq2scene.data.coco import (
     read_segments,
 )
 from seq2scene.data.coco_entries import file_within, looked_up
+from seq2scene.data.images import readable
 from seq2scene.data.processes import forked
 from seq2scene.data.progress import progress_bar
 from seq2scene.data.run_lengths import area, checked_runs, decoded, encoded
@@ -371,11 +372,8 @@ def _segment_map(path: Path, size: np.ndarray, hint: str) -> np.ndarray:
     """The number of the segment that each pixel (h, w) belongs to: red + 256 green + 256^2 blue."""
     if not path.is_file():
         raise UserError(f"{path}: there is no such file{hint}")
-    try:
-        with Image.open(path) as picture:
-            colours = np.asarray(picture.convert("RGB"))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path}: a damaged PNG file ({error}); get it again") from error
+    with readable(path), Image.open(path) as picture:
+        colours = np.asarray(picture.convert("RGB"))
     height, width, _ = colours.shape
     if [width, height] != size.tolist():
         raise UserError(f"{path}: {width} x {height} pixels, but its image has {size[0]} x {size[1]}")

@@ -2,7 +2,7 @@
 
 A set of photos is kept in blocks of a few thousand, each a file of its own that appears whole or not at all:
 work that was broken off goes on where it was. A block is known by a hash of the encoder, weights and all, and
-of its photos' names, sizes and times, so that whatever changes is made anew.
+of its photos' paths, sizes and times, so that whatever changes is made anew.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from seq2scene.errors import UserError
 from seq2scene.nets.image_encoder import ImageEncoder
 from seq2scene.sequences.batching import prefetched
 
-VERSION = 1  # raise it when photos are opened otherwise or the layout changes
+VERSION = 2  # raise it when photos are opened otherwise or the layout changes
 BLOCK = 2048  # photos
 BATCH = 8  # small ones stay in a CPU's cache
 
@@ -51,8 +51,8 @@ def stored_features(
 ) -> Features:
     """The maps of ``photos`` in their order, made where the cache has none yet, with a progress bar.
 
-    One process makes them while others that want them wait. Raises UserError for photos that cannot be read
-    and a cache that cannot be written.
+    One process makes them while others that want them wait. Raises UserError for photos that cannot be read,
+    a cache that cannot be written, and a damaged file in it.
     """
     folder = Path(cache) / "features"
     encoder_key = encoder.fingerprint()
@@ -66,7 +66,7 @@ def stored_features(
             raise UserError(
                 f"the cache {cache} cannot be written ({error.strerror}): set data.cache"
             ) from error
-    return Features([np.load(file, mmap_mode="r") for file in files], block)
+    return Features([_load(file) for file in files], block)
 
 
 def _make_all(encoder: ImageEncoder, wanted: list[tuple[Path, Sequence[Path]]], what: str) -> None:
@@ -107,8 +107,15 @@ def _encode(encoder: ImageEncoder, photos: Sequence[Path]) -> Iterator[np.ndarra
         encoder.to(home, memory_format=torch.contiguous_format)
 
 
+def _load(file: Path) -> np.ndarray:
+    try:
+        return np.load(file, mmap_mode="r")
+    except (ValueError, EOFError, OSError) as error:
+        raise UserError(f"{file}: a damaged file of the cache ({error}); delete it") from error
+
+
 def _key(encoder: str, photos: Sequence[Path]) -> str:
-    facts = [VERSION, encoder, [facts_of(photo) for photo in photos]]
+    facts = [VERSION, encoder, facts_of(photos)]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 

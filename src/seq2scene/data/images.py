@@ -1,33 +1,68 @@
 """Opening photos, whatever they are: turned, grey, with a palette, transparent, one pixel wide."""
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageFile, ImageOps
 from torch import Tensor
 
 from seq2scene.errors import UserError
 
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # twice as large is an error
+
 RESIZE = ("crop", "squash", "pad")
+TURNS = {  # by the orientation that EXIF data tell
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def open_photo(path: Path | str) -> Image.Image:
     """The photo in RGB, upright as its EXIF data say; what is transparent lies on white.
 
     Raises:
-        UserError: there is no such file, or it is no picture, or not a whole one.
+        UserError: there is no such file, or it is no picture, or not a whole one, or one of greys of which
+            nobody knows what is white.
     """
+    with readable(path), Image.open(path) as picture:
+        picture.load()
+        return _opaque(_upright(picture))
+
+
+@contextmanager
+def readable(path: Path | str) -> Iterator[None]:
+    """For reading a picture: whatever goes wrong with it is a UserError that names the file."""
     try:
-        with Image.open(path) as picture:
-            picture.load()
-            return _opaque(ImageOps.exif_transpose(picture))
+        yield
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
     except Image.UnidentifiedImageError:
         raise UserError(f"{path} is no picture that can be read: fetch it again or take it out") from None
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise UserError(f"{path} is a damaged picture ({error}): fetch it again or take it out") from None
+    except UserError as error:
+        raise UserError(f"{path} {error}") from None
+    except Exception as error:  # Pillow meets damage with errors of all kinds
+        if isinstance(error, OSError) and error.strerror:
+            raise UserError(f"{path} cannot be read: {error.strerror}") from None
+        reason = str(error) or type(error).__name__
+        raise UserError(f"{path} is a damaged picture ({reason}): fetch it again or take it out") from None
+
+
+def is_photo(path: Path) -> bool:
+    """Whether a file is a picture, by how it begins; a damaged one is one too."""
+    try:
+        with Image.open(path) as picture:
+            return not isinstance(picture, ImageFile.StubImageFile) and picture.format != "MPEG"
+    except Exception:
+        return False
 
 
 def square(photo: Image.Image, size: int, how: str = "crop") -> Tensor:
@@ -63,11 +98,38 @@ def _pad(photo: Image.Image, size: int) -> Image.Image:
     return around
 
 
+def _upright(picture: Image.Image) -> Image.Image:
+    """Turned as its EXIF data say. Pillow's function writes new ones too, which odd ones do not allow."""
+    turn = TURNS.get(picture.getexif().get(ExifTags.Base.Orientation))
+    return picture if turn is None else picture.transpose(turn)
+
+
 def _opaque(picture: Image.Image) -> Image.Image:
-    if picture.mode.startswith("I"):  # 16 bits of grey, which a conversion would clip
-        picture = Image.fromarray((np.asarray(picture) // 257).clip(0, 255).astype(np.uint8))
-    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+    """In RGB, on white."""
+    if picture.mode.startswith(("I", "F")):  # more than 8 bits of grey, which a conversion would clip
+        see_through = picture.info.get("transparency")
+        grey = np.asarray(picture)
+        alpha = np.where(grey == see_through, 0, 255) if isinstance(see_through, int) else 255
+        pixels = np.stack([_in_eight_bits(grey, picture), np.broadcast_to(alpha, grey.shape)], axis=2)
+        picture = Image.fromarray(pixels.astype(np.uint8), "LA")
+    if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         white = Image.new("RGBA", picture.size, (255, 255, 255, 255))
         picture = Image.alpha_composite(white, picture)
     return picture.convert("RGB")
+
+
+def _in_eight_bits(grey: np.ndarray, picture: Image.Image) -> np.ndarray:
+    """Grey from 0 to 255. White is 65535 of 16 bits, else 255 or 65535, or 1 of fractions: the least of them
+    that no pixel is beyond.
+    """
+    low, high = float(grey.min()), float(grey.max())
+    whites = {"I": (255, 65535), "F": (1, 255, 65535)}.get(picture.mode, (65535,))
+    if picture.format in ("PPM", "PNG"):  # never of 32 bits
+        whites = (65535,)
+    white = next((white for white in whites if high <= white), None)
+    if white is None or not low >= 0:
+        raise UserError(
+            f"has greys from {low:g} to {high:g}, and nobody knows what is white: convert it to 8 or 16 bits"
+        )
+    return np.round(grey * (255 / white))

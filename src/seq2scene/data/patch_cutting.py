@@ -271,7 +271,7 @@ class _Job:
         told, encoder = self.pieces, self.encoder
         settings = [VERSION, self.side, self.photo_side, encoder and encoder.fingerprint()]
         said = [told.names, told.things, told.ids, told.images.files, told.licenses.of_images]
-        said += [told.licenses.terms, [facts_of(path) for path in self.paths]]
+        said += [told.licenses.terms, facts_of(self.paths)]
         digest = hashlib.sha256(json.dumps([*settings, *said]).encode())
         for values in (told.images.ids, told.images.sizes, told.image, told.category, told.boxes):
             digest.update(np.ascontiguousarray(values).tobytes())

@@ -1,6 +1,6 @@
 """The pieces of photos, read once and kept: reading all of COCO's masks takes half an hour.
 
-What was read is known by a hash of the annotation files' names, sizes and times and of what was asked for, so
+What was read is known by a hash of the annotation files' paths, sizes and times and of what was asked for, so
 that whatever changes is read anew. A file of arrays appears whole or not at all.
 """
 
@@ -91,12 +91,12 @@ def _writing(folder: Path) -> Iterator[None]:
 
 
 def _facts(root: Path, name: str, stuff: str) -> list[tuple[str, int, int]]:
-    """Name, size and time of every file that may be read, as far as it is there."""
+    """Path, size and time of every file that may be read, as far as it is there."""
     folder = root / "annotations"
     maps = [place / f"panoptic_{name}" for place in (folder, root)] if stuff == "panoptic" else []
     files = [folder / f"instances_{name}.json", folder / f"{stuff}_{name}.json", root / ARCHIVE]
     files += [file for place in maps if place.is_dir() for file in sorted(place.iterdir())]
-    return [facts_of(file) for file in files if file.is_file()]
+    return facts_of(file for file in files if file.is_file())
 
 
 def _save(pieces: Pieces, file: Path) -> None:

@@ -1,5 +1,6 @@
 """Captions of a photo, of those in a folder, or of those that a file lists."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
@@ -7,12 +8,15 @@ from typing import TextIO
 from omegaconf import DictConfig
 from PIL import Image
 
+from seq2scene.data.images import is_photo
 from seq2scene.errors import UserError
 from seq2scene.painting.figures import save_picture
 from seq2scene.running.caption_drawing import draw_caption, photo_batch
 from seq2scene.running.output import open_output
 from seq2scene.search.hypotheses import Hypotheses
 from seq2scene.tasks.captioning import Captioning
+
+TOLD = 5  # files that a message names
 
 
 def generate_captions(cfg: DictConfig, task: Captioning) -> None:
@@ -51,16 +55,16 @@ def generate_captions(cfg: DictConfig, task: Captioning) -> None:
 
 
 def find_photos(photo: str | None) -> list[Path]:
-    """The photo, those in the folder, or those that the file NAME.txt lists, a line each.
+    """The photo, those in the folder, or those that the file NAME.txt lists, a line each. What else is in the
+    folder is left out, and told on stderr.
 
-    Raises UserError where there is none; whether they are pictures shows when they are opened.
+    Raises UserError where there is none; whether they are whole shows when they are opened.
     """
     if photo is None:
         raise UserError("image is required: this model captions photos; give a photo, a folder or a list")
     path = Path(str(photo)).expanduser()
     if path.is_dir():
-        kinds = Image.registered_extensions()
-        photos = sorted(file for file in path.iterdir() if file.suffix.lower() in kinds)
+        photos = _in_folder(path)
     elif path.suffix.lower() == ".txt":
         photos = list(_listed(path))
     else:
@@ -68,6 +72,18 @@ def find_photos(photo: str | None) -> list[Path]:
     if not photos:
         raise UserError(f"image={photo}: there is no photo in it")
     return photos
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    files = sorted(file for file in folder.iterdir() if not file.is_dir())
+    kinds = Image.registered_extensions()
+    good = [file.suffix.lower() in kinds and is_photo(file) for file in files]
+    others = [file.name for file, photo in zip(files, good, strict=True) if not photo]
+    if others:
+        names = ", ".join(others[:TOLD]) + (" ..." if len(others) > TOLD else "")
+        told = f"image={folder}: {len(others)} of {len(files)} files are no photos and left out: {names}"
+        print(told, file=sys.stderr)
+    return [file for file, photo in zip(files, good, strict=True) if photo]
 
 
 def _listed(path: Path) -> Iterator[Path]:
