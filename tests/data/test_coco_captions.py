@@ -195,8 +195,8 @@ def test_photos_and_sentences_that_say_nothing_are_left_out_and_counted(tmp_path
     [
         (lambda images: images[3].pop("sentences"), "image 3: it has no list of sentences"),
         (lambda images: images[3].update(sentences={"raw": "Dog"}), "image 3: it has no list of sentences"),
-        (lambda images: images[3]["sentences"][0].update(raw=7), "sentence 3: its raw is no text: 7"),
-        (lambda images: images[3]["sentences"][0].update(raw="\udc80"), "sentence 3: its raw has half a"),
+        (lambda images: images[3]["sentences"][0].update(raw=7), "image 3: one of its sen.* {'raw': 7"),
+        (lambda images: images[3]["sentences"][0].update(raw="\udc80"), "image 3: one of its sentences has"),
         (lambda images: images[3].update(imgid="3"), "image '3': its imgid is no whole number"),
         (lambda images: images[3].update(split=None), "image 3: its split is no text: None"),
         (lambda images: images[3].update(filename=3), "image 3: its filename is no text: 3"),
@@ -237,7 +237,7 @@ def test_photos_without_a_caption_are_told(coco, tmp_path: Path, caplog) -> None
         data = coco()
     assert [len(lines) for lines in data.references("train")] == [1, 2, 2]
     told = [record.getMessage() for record in caplog.records if "left out" in record.getMessage()]
-    assert told == ["train: left out are 1 photos without a caption and 3 captions without a word"]
+    assert told == ["train: left out: 1 photos without a caption and 3 captions without a word"]
 
 
 def test_published_photos_are_all_there(shared_data: Path) -> None:

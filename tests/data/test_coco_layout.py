@@ -187,7 +187,7 @@ def test_objects_without_a_box_inside_their_image_crowds_and_empty_captions_are_
     with caplog.at_level(logging.INFO):
         data = ready(root)
     told = [record.getMessage() for record in caplog.records]
-    assert "train: left out are 1 crowds and 1 objects that have no box inside their image" in told
+    assert "train: left out: 1 crowds and 1 objects that have no box inside their image" in told
     assert "train: 1 captions are empty and left out" in told
     assert not [line for line in told if "left out" in line and not line.startswith("train")]
     numbers = data.splits["train"].numbers

@@ -3,16 +3,19 @@
 import struct
 import zlib
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from seq2scene.data.images import RESIZE, is_photo, open_photo, read_photo, square
+from seq2scene.data.images import is_photo, open_photo, read_photo, square
 from seq2scene.errors import UserError
+from seq2scene.nets.image_encoder import Resize
 
 RED = (250, 0, 0)
+RESIZE = get_args(Resize)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "I", "I;16"])
@@ -187,8 +190,3 @@ def test_a_file_is_a_photo_if_it_begins_as_one(tmp_path: Path) -> None:
     (tmp_path / "paper.pdf").write_bytes(b"%PDF-1.7\n")
     found = {path.name for path in tmp_path.iterdir() if is_photo(path)}
     assert found == {"photo.jpg", "cut.jpg"}
-
-
-def test_a_way_to_resize_that_does_not_exist_is_answered_with_those_that_do() -> None:
-    with pytest.raises(UserError, match=r"image_encoder\.resize=zoom .* crop, squash, pad"):
-        square(Image.new("RGB", (4, 4)), 4, "zoom")

@@ -118,3 +118,19 @@ def test_weights_of_another_trunk_are_refused(tmp_path) -> None:
     torch.save({"layer": torch.zeros(2)}, path)
     with pytest.raises(UserError, match=f"image_encoder.weights={path}: these are no weights of {LITE}"):
         ImageEncoder(weights=str(path))
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"size": 0}, "image_encoder.size=0: give a whole number of pixels"),
+        ({"size": 2}, r"image_encoder.size=2: too small for features\.5 of squeezenet1_1"),
+        ({"size": "64"}, "image_encoder.size=64: give a whole number"),
+        ({"resize": "zoom"}, "image_encoder.resize=zoom is not a choice; choose one of crop, squash, pad"),
+        ({"weights": __file__}, r"image_encoder\.weights=.*: no file of weights"),
+    ],
+    ids=["none", "small", "text", "resize", "weights"],
+)
+def test_an_encoder_that_cannot_be_is_refused_at_once(given, reason) -> None:
+    with pytest.raises(UserError, match=reason):
+        ImageEncoder(**{**SMALL, **given})

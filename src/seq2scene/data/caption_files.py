@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from seq2scene.data.coco import read_captions
-from seq2scene.data.coco_entries import Entries, file_within
+from seq2scene.data.coco_entries import Entries, file_within, is_text
 from seq2scene.errors import UserError
 
 
@@ -73,7 +73,11 @@ def _sentences(images: Entries, number: int) -> list[str]:
     sentences = images.entries[number].get("sentences")
     if not isinstance(sentences, list):
         raise images.wrong(number, "it has no list of sentences")
-    return [_line(text) for text in Entries(sentences, "sentences", images.path, "sentid").texts("raw", True)]
+    raw = [sentence.get("raw") if isinstance(sentence, dict) else None for sentence in sentences]
+    for sentence, text in zip(sentences, raw, strict=True):
+        if not is_text(text):
+            raise images.wrong(number, f"one of its sentences has no raw text: {sentence!r}")
+    return [_line(text) for text in raw]
 
 
 def _captioned(files: list[Path], texts: list[list[str]], blank: int, path: Path) -> Captioned:

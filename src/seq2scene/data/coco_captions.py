@@ -121,7 +121,7 @@ class CocoCaptions(CaptionModule):
         if split not in self._splits:
             told = self._read(*self.files[split])
             if told.bare or told.blank:
-                what = "%s: left out are %d photos without a caption and %d captions without a word"
+                what = "%s: left out: %d photos without a caption and %d captions without a word"
                 self._report(what, split, told.bare, told.blank)
             halves = {"val": 0, "test": 1} if self.halved else {}
             if split in halves and len(told) < 2:

@@ -16,7 +16,6 @@ ONE = {
     "images": "image",
     "licenses": "license",
     "segments_info": "segment",
-    "sentences": "sentence",
 }
 FLAGS = {0: False, 1: True, "0": False, "1": True}  # false and 0.0 are equal to 0
 LARGEST = np.iinfo(np.int64)
@@ -102,7 +101,7 @@ class Entries:
                 raise self.wrong(number, f"its {field} is no text: {_short(value)}")
             if not (blank or value == default or value.strip()):
                 raise self.wrong(number, f"its {field} is empty")
-            if not value.isascii() and not _encodable(value):
+            if not is_text(value):
                 raise self.wrong(number, f"its {field} has half a character, which is no text: {value!r}")
         return values
 
@@ -142,21 +141,21 @@ def looked_up(wanted: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.nda
 
 def file_within(folder: Path, name: str, path: Path) -> Path:
     """The file that ``path`` calls ``name``, in ``folder``. Raises UserError where it leads out of it."""
-    parts = Path(name).parts
-    if Path(name).is_absolute() or ".." in parts:
+    if "\0" in name:
+        raise UserError(f"{path}: {name!r} is no name of a file")
+    if Path(name).is_absolute() or ".." in Path(name).parts:
         raise UserError(
             f"{path}: the file name {name!r} leads out of {folder}; names must be relative to that folder"
         )
     return folder / name
 
 
-def _encodable(text: str) -> bool:
-    """Whether it is text; JSON can write halves of characters."""
+def is_text(value: Any) -> bool:
+    """Whether a value is a text that can be written; JSON can tell of halves of characters."""
     try:
-        text.encode()
+        return isinstance(value, str) and (value.isascii() or bool(value.encode()))
     except UnicodeEncodeError:
         return False
-    return True
 
 
 def _short(value: Any) -> str:

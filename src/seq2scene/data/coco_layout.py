@@ -125,7 +125,7 @@ class CocoLayout(SceneModule):
         chosen = np.flatnonzero(usable)
         self._report("%s: %d of %d images, with captions and boxes to learn", split, len(chosen), len(ids))
         if said := left_out(instances, own):
-            self._report("%s: left out are %s", split, said)
+            self._report("%s: left out: %s", split, said)
         if blank := captions.blank[np.isin(captions.images.ids, ids[own])].sum():
             self._report("%s: %d captions are empty and left out", split, blank)
         if not len(chosen):

@@ -11,10 +11,10 @@ from PIL import ExifTags, Image, ImageFile, ImageOps
 from torch import Tensor
 
 from seq2scene.errors import UserError
+from seq2scene.nets.image_encoder import Resize
 
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # twice as large is an error
 
-RESIZE = ("crop", "squash", "pad")
 TURNS = {  # by the orientation that EXIF data tell
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -65,7 +65,7 @@ def is_photo(path: Path) -> bool:
         return False
 
 
-def square(photo: Image.Image, size: int, how: str = "crop") -> Tensor:
+def square(photo: Image.Image, size: int, how: Resize = "crop") -> Tensor:
     """A photo as (3, size, size) uint8.
 
     how: ``crop`` makes the shorter side ``size`` and keeps the middle of the longer, as the paper's code does
@@ -76,14 +76,12 @@ def square(photo: Image.Image, size: int, how: str = "crop") -> Tensor:
         photo = photo.resize((size, size), Image.Resampling.BICUBIC)
     elif how == "pad":
         photo = _pad(photo, size)
-    elif how == "crop":
-        photo = ImageOps.fit(photo, (size, size), Image.Resampling.BICUBIC)
     else:
-        raise UserError(f"image_encoder.resize={how} is not a choice; choose one of {', '.join(RESIZE)}")
+        photo = ImageOps.fit(photo, (size, size), Image.Resampling.BICUBIC)
     return torch.from_numpy(np.array(photo)).permute(2, 0, 1).contiguous()
 
 
-def read_photo(path: Path | str, size: int, how: str = "crop") -> Tensor:
+def read_photo(path: Path | str, size: int, how: Resize = "crop") -> Tensor:
     """A file as (3, size, size) uint8: ``open_photo`` and ``square``."""
     return square(open_photo(path), size, how)
 

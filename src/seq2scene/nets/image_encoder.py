@@ -1,12 +1,15 @@
 """Photos as maps of annotation vectors: a layer of a classifier (Xu et al. 2015, section 3.1.1)."""
 
 import hashlib
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
+from seq2scene.errors import UserError
 from seq2scene.nets.trunks import LITE, load_trunk, normalisation
+
+Resize = Literal["crop", "squash", "pad"]
 
 
 class ImageEncoder(nn.Module):
@@ -21,7 +24,8 @@ class ImageEncoder(nn.Module):
     output_size: D. map_size: (y, x). cells: y * x.
 
     Raises:
-        UserError: no such trunk, part of it or weights, or weights that are not at hand.
+        UserError: no such trunk, part of it or weights, weights that are not at hand, a size that is none or
+            too small, or no such way to resize.
     """
 
     def __init__(
@@ -30,10 +34,15 @@ class ImageEncoder(nn.Module):
         layer: str = "_blocks.15",
         weights: str = "IMAGENET1K_V1",
         size: int = 224,
-        resize: Literal["crop", "squash", "pad"] = "crop",
+        resize: Resize = "crop",
         frozen: bool = True,
     ) -> None:
         super().__init__()
+        if type(size) is not int or size < 1:
+            raise UserError(f"image_encoder.size={size}: give a whole number of pixels, 1 or more")
+        if resize not in get_args(Resize):
+            good = ", ".join(get_args(Resize))
+            raise UserError(f"image_encoder.resize={resize} is not a choice; choose one of {good}")
         self.size, self.resize, self.frozen = size, resize, frozen
         self._source = [trunk, layer, size, resize]
         with torch.random.fork_rng(devices=[]):  # chance too is the same in data and model
@@ -43,10 +52,19 @@ class ImageEncoder(nn.Module):
         mean, deviation = (torch.tensor(values).view(3, 1, 1) for values in normalisation(trunk))
         self.register_buffer("mean", 255 * mean, persistent=False)
         self.register_buffer("deviation", 255 * deviation, persistent=False)
-        with torch.no_grad():
-            self.output_size, *seen = self(torch.zeros(1, 3, size, size, dtype=torch.uint8)).shape[1:]
+        self.output_size, *seen = self._shape(trunk, layer)
         self.map_size: tuple[int, int] = tuple(seen)
         self.cells = self.map_size[0] * self.map_size[1]
+
+    @torch.no_grad()
+    def _shape(self, trunk: str, layer: str) -> torch.Size:
+        """Of what is made of a photo."""
+        try:
+            return self(torch.zeros(1, 3, self.size, self.size, dtype=torch.uint8)).shape[1:]
+        except RuntimeError as error:
+            raise UserError(
+                f"image_encoder.size={self.size}: too small for {layer} of {trunk} ({error})"
+            ) from error
 
     def train(self, mode: bool = True) -> "ImageEncoder":
         super().train(mode)

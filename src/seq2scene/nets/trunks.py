@@ -1,6 +1,7 @@
 """ImageNet classifiers cut off behind a layer: torchvision's, and one that brings its own weights."""
 
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from torch import Tensor, nn
@@ -53,7 +54,10 @@ def find_weights(name: str, weights: str, where: str = "canvas") -> dict[str, Te
         path = _packaged(weights, where) if name == LITE else _downloaded(name, weights, where)
     if not path.is_file():
         raise UserError(f"{where}.weights={path}: there is no such file")
-    return torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, UnpicklingError) as error:
+        raise UserError(f"{where}.weights={path}: no file of weights, or a damaged one") from error
 
 
 def _downloaded(name: str, weights: str, where: str) -> Path:
