@@ -369,7 +369,7 @@ def test_a_missing_or_damaged_picture_is_refused_before_training(root, name: str
         ready(root)
     if name != "background":
         path.write_bytes(b"no picture")
-        with pytest.raises(UserError, match=f"{path}: no picture that can be read"):
+        with pytest.raises(UserError, match=f"{path} is no picture that can be read"):
             ready(root)
 
 

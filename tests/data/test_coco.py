@@ -1,7 +1,11 @@
 """COCO's annotation files: what is read of small ones and of the published ones, and what is refused."""
 
+import copy
 import json
 from array import array
+from collections.abc import Iterator
+from functools import partial, reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -299,3 +303,56 @@ def test_the_published_files_are_read_whole(shared_data, name, images, boxes) ->
     )
     assert found.outside.sum() == (name == "train")  # a box of no width
     assert min(map(len, said.texts)) == 5 and (said.images.ids == found.images.ids).all()
+
+
+# Whatever is there
+
+ODD = [
+    None,
+    True,
+    7,
+    1.5,
+    float("nan"),
+    float("inf"),
+    10**400,
+    2**63,
+    "",
+    "1",
+    "\ud800",
+    [],
+    [[]],
+    {},
+    [1] * 4,
+]
+
+
+def places(value: Any, path: tuple = ()) -> Iterator[tuple]:
+    """The way to everything in a file, from its lists down."""
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in parts:
+        yield *path, key
+        yield from places(part, (*path, key))
+
+
+@pytest.mark.parametrize(
+    ("read", "content"),
+    [
+        (partial(read_instances, segmentations=True), instances(*BOXES, licenses=[{"id": 1, "name": "BY"}])),
+        (read_regions, instances(*BOXES)),
+        (read_segments, panoptic(*SEGMENTS)),
+        (read_captions, {"images": IMAGES, "annotations": [{"id": 1, "image_id": 9, "caption": "A dog."}]}),
+    ],
+    ids=["instances", "stuff", "panoptic", "captions"],
+)
+def test_anything_in_place_of_a_value_is_read_or_refused_with_its_file(tmp_path, read, content) -> None:
+    refused = 0
+    for *way, last in places(content):
+        for odd in ODD:
+            changed = copy.deepcopy(content)
+            reduce(getitem, way, changed)[last] = odd
+            try:
+                read(write(tmp_path / "a/file.json", changed))
+            except UserError as error:
+                refused += 1
+                assert f"{tmp_path}/a/file.json: " in str(error)
+    assert refused > 100

@@ -75,7 +75,10 @@ def find_photos(photo: str | None) -> list[Path]:
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    files = sorted(file for file in folder.iterdir() if not file.is_dir())
+    try:
+        files = sorted(file for file in folder.iterdir() if not file.is_dir())
+    except OSError as error:
+        raise UserError(f"image={folder} cannot be read: {error.strerror}") from None
     kinds = Image.registered_extensions()
     good = [file.suffix.lower() in kinds and is_photo(file) for file in files]
     others = [file.name for file, photo in zip(files, good, strict=True) if not photo]
