@@ -1,75 +1,204 @@
-"""From configuration to objects: the only place that calls Hydra's ``instantiate``."""
+"""From configuration to objects: the only place where a ``_target_`` becomes something.
+
+Configs also arrive inside checkpoints, so a name is not trusted: what it names must be known. A class of this
+project is known where it is defined and by what it derives from, a function of it and whatever is of a library
+by its one name in the lists below. No name is followed through attributes, and Hydra's ``instantiate`` is not
+used: there are no positional arguments, no partial calls, and no interpolation is ever resolved here.
+"""
 
 import inspect
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext
+from dataclasses import dataclass
+from importlib import import_module
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-import hydra.utils
-from hydra.errors import InstantiationException
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from seq2scene.errors import UserError
 
-# Configs also arrive inside checkpoints: nothing outside these may be called by one.
-ALLOWED = (
-    "seq2scene.",
-    "torch.nn.",
-    "torch.optim.",
-    "torchmetrics.",
-    "pytorch_lightning.callbacks.",
-    "pytorch_lightning.loggers.",
-    "pytorch_lightning.plugins.",
-    "pytorch_lightning.profilers.",
-    "pytorch_lightning.strategies.",
-    "pytorch_lightning.Trainer",
-)
+OWN = "seq2scene."
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What may stand in a group of configs, nested parts included. base: of the classes of this project, by
+    its full name. listed: full names of functions of this project and of classes of libraries.
+    """
+
+    what: str
+    base: str | None = None
+    listed: tuple[str, ...] = ()
+
+
+def _of(module: str, names: str) -> tuple[str, ...]:
+    return tuple(f"{module}.{name}" for name in names.split())
+
+
+PART = Kind("part of a model", "torch.nn.modules.module.Module", ("seq2scene.attention.no_attention",))
+SEARCH = Kind("search", "seq2scene.search.constraints.Constraints")
+KINDS = {  # of each group; where a config stands in no group of these it describes a part of a model
+    "task": Kind("task", "seq2scene.tasks.task.Task"),
+    "data": Kind(
+        "data module",
+        "pytorch_lightning.core.datamodule.LightningDataModule",
+        ("seq2scene.nets.image_encoder.ImageEncoder",),
+    ),
+    "search": SEARCH,
+    "val_search": SEARCH,
+    "scores": Kind("score", "torchmetrics.metric.Metric"),
+    "optimizer": Kind(
+        "optimizer",
+        listed=_of(
+            "torch.optim",
+            "ASGD Adadelta Adafactor Adagrad Adam AdamW Adamax NAdam RAdam RMSprop Rprop SGD",
+        ),
+    ),
+    "schedule": Kind(
+        "schedule",
+        listed=_of("seq2scene.tasks.schedules", "constant halving luong234 warm_up warm_up_cosine")
+        + _of(
+            "torch.optim.lr_scheduler",
+            "ConstantLR CosineAnnealingLR CosineAnnealingWarmRestarts CyclicLR ExponentialLR LinearLR "
+            "MultiStepLR OneCycleLR PolynomialLR ReduceLROnPlateau StepLR",
+        ),
+    ),
+    "callbacks": Kind(
+        "callback",
+        "pytorch_lightning.callbacks.callback.Callback",
+        _of(
+            "pytorch_lightning.callbacks",
+            "DeviceStatsMonitor EMAWeightAveraging EarlyStopping GradientAccumulationScheduler "
+            "LearningRateMonitor ModelCheckpoint ModelSummary OnExceptionCheckpoint RichModelSummary "
+            "RichProgressBar SpikeDetection StochasticWeightAveraging TQDMProgressBar ThroughputMonitor "
+            "Timer WeightAveraging",
+        ),
+    ),
+    "logger": Kind(
+        "logger",
+        listed=_of(
+            "pytorch_lightning.loggers", "CSVLogger CometLogger MLFlowLogger TensorBoardLogger WandbLogger"
+        ),
+    ),
+    "trainer": Kind(
+        "trainer, strategy, plugin or profiler",
+        listed=(
+            "pytorch_lightning.Trainer",
+            *_of(
+                "pytorch_lightning.strategies",
+                "DDPStrategy DeepSpeedStrategy FSDPStrategy ModelParallelStrategy SingleDeviceStrategy",
+            ),
+            *_of(
+                "pytorch_lightning.plugins",
+                "AsyncCheckpointIO BitsandbytesPrecision DeepSpeedPrecision DoublePrecision FSDPPrecision "
+                "HalfPrecision MixedPrecision TorchSyncBatchNorm TransformerEnginePrecision",
+            ),
+            *_of("pytorch_lightning.profilers", "AdvancedProfiler PyTorchProfiler SimpleProfiler"),
+        ),
+    ),
+    "prepare": Kind("check of a data set", listed=("seq2scene.data.abstract_counts.verify_counts",)),
+}
 
 
 def build(config: Mapping[str, Any], where: str = "", /, **arguments: Any) -> Any:
-    """Calls the ``_target_`` of a plain config with its other keys and ``arguments``.
+    """Calls the ``_target_`` of a plain config with its other keys and ``arguments``; parts that its values
+    describe, however deep, are built first.
 
-    where: the config key it came from, for messages. Keys that begin with an underscore are Hydra's.
+    where: the config key it came from, for messages; its first name is the group, which says what kinds of
+    things may be built (``KINDS``). All are looked at before the first is built.
 
-    Raises: UserError: the target is outside the allow-list or cannot be found, a key is none of its
-    parameters, or a value is not of the type that the parameter declares.
+    Raises: UserError: a target is none of the group's or cannot be found, a key is none of its parameters, or
+    a value is not of the type that the parameter declares.
     """
     if not isinstance(config, Mapping):
         raise UserError(f"{where}={config} has no _target_; choose an option of the group {where}")
-    for target in _targets(config):
-        if not target.startswith(ALLOWED):
-            raise UserError(
-                f"{where or 'config'}: _target_={target} may not be built; allowed: {', '.join(ALLOWED)}"
-            )
-    try:
-        target = hydra.utils.get_object(config["_target_"])
-        _check(target, config, where)
-        with getattr(hydra.utils, "execution_whitelist", lambda _: nullcontext())(list(ALLOWED)):
-            partial = hydra.utils.instantiate({**config, "_partial_": True}, _convert_="all")
-    except (InstantiationException, ImportError) as error:
-        cause = error.__cause__ or error
-        if isinstance(cause, UserError):
-            raise cause from None
-        raise UserError(f"{where or 'config'}: cannot build {config['_target_']}: {cause}") from error
-    try:
-        return partial(**arguments)
-    except (TypeError, ValueError, MisconfigurationException) as error:
-        if config["_target_"].startswith("seq2scene."):
-            raise  # our own parts say what is wrong with a UserError; anything else is a fault of ours
-        raise UserError(f"{where or config['_target_']}: {error}") from error
+    if "_target_" not in config:
+        raise UserError(f"{where or 'config'} has no _target_; choose an option of the group {where}")
+    found = [(find(part["_target_"], place), part, place) for place, part in _parts(config, where)]
+    for target, part, place in found:
+        _check(target, part, place)
+    return _make(config, where, arguments)
 
 
-def _targets(config: Any) -> Iterator[str]:
-    """Every ``_target_`` in a config, however deep."""
+def find(target: Any, where: str = "") -> Any:
+    """What a ``_target_`` names; nothing but modules of this project, and those of the lists, is imported.
+
+    Raises: UserError: it is of no kind that may be built at the config key ``where``, or does not exist.
+    """
+    kind, place = KINDS.get(where.split(".")[0], PART), where or "config"
+    module, _, name = target.rpartition(".") if isinstance(target, str) else ("", "", "")
+    own = module.startswith(OWN) and all(map(str.isidentifier, target.split(".")))
+    if target not in kind.listed and not (own and kind.base):
+        raise UserError(f"{place}: _target_={target} may not be built here; {_allowed(kind)}")
+    try:
+        found = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"{place}: cannot build {target}: {error}") from None
+    if target not in kind.listed and not _is_a(found, target, kind.base):
+        raise UserError(f"{place}: _target_={target} may not be built here; {_allowed(kind)}")
+    return found
+
+
+def _is_a(found: Any, target: str, base: str) -> bool:
+    """Whether it is a class that was defined under this very name and derives from ``base``."""
+    return inspect.isclass(found) and _name(found) == target and base in map(_name, found.__mro__)
+
+
+def _name(found: type) -> str:
+    return f"{found.__module__}.{found.__qualname__}"
+
+
+def _allowed(kind: Kind) -> str:
+    """What may be built instead, and how more is added."""
+    choices = ", ".join(kind.listed)
+    if kind.base is None:
+        return f"a {kind.what} is one of {choices} (KINDS in seq2scene/building.py lists them)"
+    own = f"a {kind.what} is a class under src/seq2scene that derives from {kind.base.rpartition('.')[2]}"
+    return f"{own}, where your own go too" + (f", or one of {choices}" if choices else "")
+
+
+def _parts(config: Any, where: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Every config with a ``_target_``, however deep, with the key where it stands."""
     if isinstance(config, Mapping):
         if "_target_" in config:
-            yield str(config["_target_"])
-        for value in config.values():
-            yield from _targets(value)
+            yield where, config
+        for key, value in config.items():
+            yield from _parts(value, f"{where}.{key}" if where else str(key))
     elif isinstance(config, list | tuple):
         for value in config:
-            yield from _targets(value)
+            yield from _parts(value, where)
+
+
+def _make(config: Any, where: str, arguments: Mapping[str, Any]) -> Any:
+    """The config with every part of it built; values are taken as they are."""
+    if isinstance(config, list | tuple):
+        return [_make(value, where, {}) for value in config]
+    if not isinstance(config, Mapping):
+        return config
+    settings = {
+        key: _make(value, f"{where}.{key}" if where else str(key), {})
+        for key, value in config.items()
+        if key not in arguments
+    } | arguments
+    if "_target_" not in config:
+        return settings
+    name = settings.pop("_target_")
+    target = find(name, where)
+    try:
+        return target(**settings)
+    except (TypeError, ValueError, ImportError, MisconfigurationException) as error:
+        if name.startswith(OWN) and not _lacks(target, settings):
+            raise  # our own parts say what is wrong with a UserError; anything else is a fault of ours
+        raise UserError(f"{where or name}: {error}") from error
+
+
+def _lacks(target: Any, arguments: Mapping[str, Any]) -> bool:
+    """Whether an argument is missing."""
+    try:
+        inspect.signature(target).bind(**arguments)
+    except TypeError:
+        return True
+    return False
 
 
 def _check(target: Any, config: Mapping[str, Any], where: str) -> None:
@@ -82,13 +211,13 @@ def _check(target: Any, config: Mapping[str, Any], where: str) -> None:
         TypeError,
         NameError,
     ):  # a builtin, or hints that cannot be read: the call itself will tell
-        return
-    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+        parameters, hints = {}, {}
+    open_ended = not parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     for key, value in config.items():
-        if key.startswith("_"):
+        if key == "_target_":
             continue
         place = f"{where}.{key}" if where else key
-        if key not in parameters and not open_ended:
+        if key not in parameters and (key.startswith("_") or not open_ended):
             raise UserError(f"{place} is not an option; options are {', '.join(parameters)}")
         if value == "???":
             raise UserError(f"{place} is required: set {place}=...")

@@ -36,7 +36,7 @@ def prepare(config: Mapping[str, Any], name: str, known: Sequence[str]) -> None:
             data.prepare_data()
             print(f"{name}: {build(recipe['counts'], 'prepare.counts', data=data)}")
     else:
-        build(config["data"]).prepare_data()
+        build(config["data"], "data").prepare_data()
         print(f"{name}: generated in {root}")
 
 
