@@ -168,9 +168,9 @@ def test_a_part_of_ones_own_package_is_told_how_parts_are_added() -> None:
 
 
 def test_missing_settings_are_told() -> None:
-    with pytest.raises(UserError, match="model.encoder: .*missing 2 required positional arguments"):
+    with pytest.raises(UserError, match=r"model\.encoder: .*missing 2 required positional arguments"):
         build({"_target_": "seq2scene.nets.encoders.RecurrentEncoder"}, "model.encoder")
-    with pytest.raises(UserError, match="model.encoder has no _target_"):
+    with pytest.raises(UserError, match=r"model\.encoder has no _target_"):
         build({"hidden_size": 3}, "model.encoder")
 
 

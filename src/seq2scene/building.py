@@ -1,8 +1,8 @@
 """From configuration to objects: the only place where a ``_target_`` becomes something.
 
 Configs also arrive inside checkpoints, so a name is not trusted: what it names must be known. A class of this
-project is known where it is defined and by what it derives from, a function of it and whatever is of a library
-by its one name in the lists below. No name is followed through attributes, and Hydra's ``instantiate`` is not
+project is known where it is defined and by what it derives from; a function, and whatever is of a library, by
+its one name in the lists below. No name is followed through attributes, and Hydra's ``instantiate`` is not
 used: there are no positional arguments, no partial calls, and no interpolation is ever resolved here.
 """
 

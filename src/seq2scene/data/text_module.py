@@ -3,6 +3,7 @@ from.
 """
 
 import logging
+import re
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +29,9 @@ class TextModule(pl.LightningDataModule):
 
     def __init__(self, files: dict[str, Any], root: str, cache: str, fetch: str | None) -> None:
         super().__init__()
+        for name in files:
+            if not re.fullmatch(r"[\w-][\w.-]*", str(name)):
+                raise UserError(f"data.tests: a test set cannot be called {name}: files are named after it")
         self.files = files
         self.test_names = [split for split in files if split not in ("train", "val")]
         self.root, self.cache, self.fetch = Path(root).expanduser(), Path(cache).expanduser(), fetch

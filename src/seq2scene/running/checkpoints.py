@@ -3,7 +3,7 @@
 import pickle
 import warnings
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from seq2scene.errors import UserError
 from seq2scene.search.ensemble import Ensemble, require_average
 from seq2scene.tasks.nmt import NMT
 from seq2scene.tasks.task import Task
+
+NOWHERE = {"cache": "/dev/null/no-cache", "data": "/dev/null/no-data"}  # where nothing can be written
 
 
 def find_checkpoint(path: str | Path, name: str) -> Path:
@@ -62,12 +64,38 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     return checkpoint
 
 
-def task_of(checkpoint: dict[str, Any], **changes: Any) -> Task:
-    """The task that a checkpoint was saved by, with its weights; ``changes`` replace parts of its config."""
+def task_of(checkpoint: dict[str, Any], places: Mapping[str, str] | None = None, **changes: Any) -> Task:
+    """The task that a checkpoint was saved by, with its weights; ``changes`` replace parts of its config.
+
+    places: where the caller keeps data and cache, see ``at_home``; None where nothing is kept.
+    """
     parts = checkpoint["hyper_parameters"]
-    task = build_task({**_from_chance(parts["config"]), **changes}, parts["description"])
+    config = _from_chance(parts["config"])
+    if "data" in config:
+        config = {**config, "data": at_home(config["data"], places or NOWHERE)}
+    task = build_task({**config, **changes}, parts["description"])
     task.load_state_dict(checkpoint["state_dict"])
     return task.eval()
+
+
+def at_home(data: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, Any]:
+    """Data settings of a checkpoint so that nothing is written where the checkpoint says: what is kept goes
+    to ``places["cache"]``, and the park is written below ``places["data"]`` unless it is there already.
+    """
+    settings = {
+        key: at_home(value, places) if isinstance(value, Mapping) else value for key, value in data.items()
+    }
+    if "cache" in settings:
+        settings["cache"] = places["cache"]
+    if _is_generated(settings) and not any(Path(str(settings["root"])).expanduser().glob("*/park.json")):
+        settings["root"] = str(Path(places["data"]) / "park")
+    return settings
+
+
+def _is_generated(settings: Mapping[str, Any]) -> bool:
+    """Whether these are of a data module that writes its files under its root on first use."""
+    made = str(settings.get("_target_")).rpartition(".")[2].startswith("Park")
+    return made and settings.get("root") is not None
 
 
 def load_beside(option: str, path: str | Path, kind: str) -> Task:
@@ -99,11 +127,16 @@ def _from_chance(config: dict[str, Any]) -> dict[str, Any]:
     return {**config, **{key: {**trunk, "weights": "none"} for key, trunk in trunks.items()}}
 
 
-def load_task(paths: Sequence[Path], ensemble: str = "logits", **changes: Any) -> Task:
+def load_task(
+    paths: Sequence[Path],
+    ensemble: str = "logits",
+    places: Mapping[str, str] | None = None,
+    **changes: Any,
+) -> Task:
     """The task of one checkpoint, or that of the first of several with the ensemble of all as its net.
 
     ensemble: how several distributions become one: logits, log_probs or probs (``search.ensemble``).
-    changes: replace parts of the config, as in ``task_of``.
+    places: where the caller keeps data and cache; changes: replace parts of the config; as in ``task_of``.
 
     Raises:
         UserError: if there is no such average, or if several do not translate, or not the same tokens.
@@ -112,7 +145,7 @@ def load_task(paths: Sequence[Path], ensemble: str = "logits", **changes: Any) -
     checkpoints = [load_checkpoint(path) for path in paths]
     for path, checkpoint in zip(paths[1:], checkpoints[1:], strict=True):
         require_same_languages(paths[0], checkpoints[0], path, checkpoint)
-    tasks = [task_of(checkpoint, **changes) for checkpoint in checkpoints]
+    tasks = [task_of(checkpoint, places, **changes) for checkpoint in checkpoints]
     if len(tasks) > 1:
         require_translation(tasks[0], "an ensemble")
         tasks[0].net = Ensemble([task.net for task in tasks], ensemble)

@@ -26,7 +26,7 @@ from seq2scene.running.caption_evaluation import (
     require_pictures,
 )
 from seq2scene.running.captioned_scenes import captions_table, load_captioner
-from seq2scene.running.checkpoints import find_checkpoints, load_checkpoint, load_task
+from seq2scene.running.checkpoints import at_home, find_checkpoints, load_checkpoint, load_task
 from seq2scene.running.choices import check_choices
 from seq2scene.running.gathering import gather
 from seq2scene.running.inpainters import load_inpainter
@@ -188,7 +188,7 @@ def evaluate(cfg: DictConfig, script: Path) -> None:
     parts = load_checkpoint(paths[0])["hyper_parameters"]
     check_choices(HydraConfig.get().runtime.choices, parts["config"])
     chosen = OmegaConf.to_container(cfg, resolve=True)
-    task = load_task(paths, cfg.ensemble, **find_changes(chosen, parts["config"]))
+    task = load_task(paths, cfg.ensemble, chosen["paths"], **find_changes(chosen, parts["config"]))
     of_scenes = load_others(chosen, task)
     captions = isinstance(task, Captioning)
     if captions:
@@ -199,7 +199,8 @@ def evaluate(cfg: DictConfig, script: Path) -> None:
     report = AlignmentReport(task, **choices)
     sentences = chosen["sentence_vectors"] and read_sentences(chosen["sentence_vectors"], task)
     given = {key: value for key, value in chosen["data"].items() if value is not None}
-    settings = given if "_target_" in given else {**parts["config"]["data"], **given}
+    learnt = at_home(parts["config"]["data"], chosen["paths"])
+    settings = given if "_target_" in given else {**learnt, **given}
     photos = captions and task.schema is None
     own = {"encoder": task.net.encoder} if photos else {}  # its weights are in the checkpoint
     data = build({key: value for key, value in settings.items() if key not in own}, "data", **own)

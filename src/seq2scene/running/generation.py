@@ -46,7 +46,8 @@ def generate(cfg: DictConfig) -> None:
     dictionary = None if cfg.replace_unk is None else chosen_dictionary(cfg.replace_unk)
     changes = {"search": OmegaConf.to_container(cfg.search, resolve=True)} if "search" in cfg else {}
     device = find_device(cfg.device)
-    task = load_task(find_checkpoints(cfg.ckpt, "best.ckpt"), cfg.ensemble, **changes).to(device)
+    ckpts = find_checkpoints(cfg.ckpt, "best.ckpt")
+    task = load_task(ckpts, cfg.ensemble, cfg.paths, **changes).to(device)
     if isinstance(task, InpaintingTask):
         raise UserError("ckpt: an inpainter writes nothing itself; give a checkpoint of a model that does")
     find_patches(task, cfg.patches, cfg.photos, cfg.edges, inpainter=cfg.inpainter)

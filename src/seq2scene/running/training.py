@@ -90,7 +90,7 @@ def _train(config: dict[str, Any], overrides: list[str], folder: Path, start: Pa
         best = monitored and monitored.best_model_score
         results = {}
         if config["test"] and monitored and monitored.best_model_path:
-            best_task = task_of(load_checkpoint(Path(monitored.best_model_path)))
+            best_task = task_of(load_checkpoint(Path(monitored.best_model_path)), config["paths"])
             results = evaluate_task(trainer, best_task, data, folder)
         if trainer.is_global_zero:
             _report(config, folder, results)

@@ -192,7 +192,8 @@ def open_picture(pictures: Mapping[str, Tensor], name: str) -> Image.Image:
     if name not in pictures:
         raise UserError(f"the clip art lacks {name}.png")
     try:
-        return Image.open(BytesIO(pictures[name].numpy().tobytes())).convert("RGBA")
+        picture = BytesIO(pictures[name].numpy().tobytes())
+        return Image.open(picture, formats=["PNG"]).convert("RGBA")  # checkpoints bring them, too
     except (UnidentifiedImageError, OSError) as error:
         raise UserError(f"the clip art {name}.png is no picture that can be read: {error}") from None
 
