@@ -1,26 +1,26 @@
 """Training: from a composed config to a folder with checkpoints, curves, samples and test scores."""
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from hydra import compose
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from seq2scene.building import build
-from seq2scene.errors import UserError
 from seq2scene.painting.curves import draw_curves
 from seq2scene.painting.figures import save_picture
 from seq2scene.running.callbacks.provenance import Provenance
-from seq2scene.running.checkpoints import build_task, find_checkpoint, load_checkpoint, task_of
+from seq2scene.running.checkpoints import build_task, load_checkpoint, task_of
 from seq2scene.running.choices import check_choices
 from seq2scene.running.entry import ROOT
 from seq2scene.running.evaluation import evaluate_task, show_results
+from seq2scene.running.resuming import given_overrides, resume
 from seq2scene.running.trainers import make_trainer, processes, quieten
 
 
@@ -30,41 +30,27 @@ def train(cfg: DictConfig, script: Path) -> float:
     script: the entry point, which further processes of the same job run too. Returns the best value of the
     monitored metric, which sweepers optimise.
     """
-    start, overrides, choices = None, given_overrides(), HydraConfig.get().runtime.choices
+    overrides, choices = given_overrides(), HydraConfig.get().runtime.choices
+    start: Path | None = None
+    more: list[pl.Callback] = []
     if cfg.resume is not None:
-        start = find_checkpoint(cfg.resume, "last.ckpt")
-        saved = load_checkpoint(start)
-        if "optimizer_states" not in saved:
-            raise UserError(
-                f"resume={start} holds weights alone, not where training stood: give a run's last.ckpt"
-            )
-        overrides = merge_overrides(saved["overrides"], overrides)
-        cfg = compose("train", overrides, return_hydra_config=True)
-        with open_dict(cfg):
-            choices = cfg.pop("hydra").runtime.choices
+        run = resume(cfg)
+        cfg, overrides, choices = run.cfg, run.overrides, run.choices
+        start, more = run.start, [run.callback]
     check_choices(choices, cfg)
     config = OmegaConf.to_container(cfg, resolve=True)
     folder = Path(HydraConfig.get().runtime.output_dir)
     with processes(config["trainer"], script):
-        return _train(config, overrides, folder, start)
+        return _train(config, overrides, folder, start, more)
 
 
-def given_overrides() -> list[str]:
-    """What this job was told on the command line, or by a sweeper, without ``resume`` itself."""
-    return [o for o in HydraConfig.get().overrides.task if o.lstrip("+").split("=")[0] != "resume"]
-
-
-def merge_overrides(saved: list[str], given: list[str]) -> list[str]:
-    """The saved run's overrides, those of the same key replaced by the given ones."""
-
-    def key(override: str) -> str:
-        return override.lstrip("+~").split("=")[0]
-
-    replaced = {key(override) for override in given}
-    return [override for override in saved if key(override) not in replaced] + given
-
-
-def _train(config: dict[str, Any], overrides: list[str], folder: Path, start: Path | None) -> float:
+def _train(
+    config: dict[str, Any],
+    overrides: list[str],
+    folder: Path,
+    start: Path | None,
+    more: Sequence[pl.Callback] = (),
+) -> float:
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     quieten()
     data = build(config["data"], "data")
@@ -75,7 +61,7 @@ def _train(config: dict[str, Any], overrides: list[str], folder: Path, start: Pa
     task = build_task(config, data.description())
     loggers = [build(logger, f"logger.{name}") for name, logger in config["logger"].items()]
     callbacks = [build(callback, f"callbacks.{name}") for name, callback in config["callbacks"].items()]
-    callbacks.append(Provenance(overrides, git_revision()))
+    callbacks += [Provenance(overrides, git_revision()), *more]
     if not config["trainer"]["enable_progress_bar"]:
         callbacks = [c for c in callbacks if not isinstance(c, pl.callbacks.ProgressBar)]
     trainer = make_trainer(config["trainer"], callbacks=callbacks, logger=loggers, default_root_dir=folder)
@@ -83,8 +69,8 @@ def _train(config: dict[str, Any], overrides: list[str], folder: Path, start: Pa
     for logger in loggers:
         logger.log_hyperparams({**config, "git": git_revision()})
     try:
-        trainer.fit(task, datamodule=data, ckpt_path=start)
-        if trainer.is_global_zero and "csv" in config["logger"]:
+        trainer.fit(task, datamodule=data, ckpt_path=start, weights_only=None if start is None else True)
+        if trainer.is_global_zero and (folder / "metrics.csv").is_file():
             save_picture(folder / "curves.png", draw_curves(folder / "metrics.csv", task.curves))
         monitored = trainer.checkpoint_callback
         best = monitored and monitored.best_model_score
