@@ -1,5 +1,6 @@
 """Trains a model: ``python src/train.py``; ``--help`` lists the choices."""
 
+import sys
 from pathlib import Path
 
 import hydra
@@ -17,4 +18,8 @@ def main(cfg: DictConfig) -> float:
 
 
 if __name__ == "__main__":
+    if any(argument.startswith("resume=") for argument in sys.argv):
+        from seq2scene.running.resuming import with_choices
+
+        sys.argv[1:] = with_choices(sys.argv[1:])
     main()

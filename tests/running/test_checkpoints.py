@@ -1,13 +1,16 @@
 """Checkpoints load safely or are refused with a reason."""
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from entry_points import command, run
 from seq2scene.errors import UserError
-from seq2scene.running.checkpoints import find_checkpoint, load_checkpoint
+from seq2scene.running.checkpoints import at_home, find_checkpoint, load_checkpoint, load_task
 
 
 class Bomb:
@@ -55,3 +58,72 @@ def test_a_missing_checkpoint_names_those_that_are_there(tmp_path: Path) -> None
     assert find_checkpoint(tmp_path, "last.ckpt") == tmp_path / "last.ckpt"
     with pytest.raises(UserError, match=r"give the \.ckpt file or the folder of a run"):
         find_checkpoint(tmp_path / "nowhere.ckpt", "best.ckpt")
+
+
+# Configs of checkpoints
+
+
+@pytest.fixture
+def doctored(models, tmp_path: Path) -> Callable[..., Path]:
+    """A checkpoint whose config, description or data settings say something else."""
+
+    def make(data: dict[str, Any] | None = None, **config: Any) -> Path:
+        checkpoint = load_checkpoint(models.a)
+        parts = checkpoint["hyper_parameters"]
+        told = {**parts["config"], **config, "data": {**parts["config"]["data"], **(data or {})}}
+        checkpoint["hyper_parameters"] = {**parts, "config": told}
+        torch.save(checkpoint, tmp_path / "doctored.ckpt")
+        return tmp_path / "doctored.ckpt"
+
+    return make
+
+
+def test_a_checkpoint_runs_no_code_of_its_own(doctored, tmp_path: Path) -> None:
+    """By torch.hub a file of the attacker's; nested in what would take anything, files read, copied, removed."""
+    mark, hub = tmp_path / "mark", tmp_path / "hubconf.py"
+    hub.write_text(f"open({str(mark)!r}, 'w').close()\n")
+    run_file = {"repo_or_dir": str(tmp_path), "model": "mark", "source": "local"}
+    functional, deep = "torch.nn.functional", "torch.nn.Identity"
+    for encoder in (
+        {"_target_": f"{functional}.torch.hub.load", **run_file},
+        {"_target_": deep, "a": {"_target_": f"{functional}.torch.hub.load", **run_file}},
+        {"_target_": deep, "a": {"_target_": "torch.nn.modules.module.torch.load", "weights_only": False}},
+        {"_target_": deep, "a": [{"_target_": f"{functional}.np.load", "file": "x", "allow_pickle": True}]},
+        {"_target_": deep, "a": {"_target_": "shutil.copy", "src": str(hub), "dst": str(mark)}},
+        {"_target_": deep, "a": {"_target_": "seq2scene.caching.Path.unlink", "self": str(hub)}},
+        {"_target_": "pytorch_lightning.loggers.TensorBoardLogger", "save_dir": str(mark)},
+        {"_target_": "seq2scene.data.parallel_text.ParkText", "root": str(mark)},
+    ):
+        with pytest.raises(UserError, match=r"model\.encoder.*may not be built here"):
+            load_task([doctored(model={"encoder": encoder, "decoder": {}, "initial_range": None})])
+    assert hub.exists() and not mark.exists()
+
+
+def test_an_interpolation_of_a_checkpoint_is_never_resolved(doctored, monkeypatch) -> None:
+    monkeypatch.setenv("SECRET", "3")
+    search = {"_target_": "seq2scene.search.beam.Beam", "size": "${oc.env:SECRET}"}
+    with pytest.raises(UserError, match=r"search\.size='\$\{oc\.env:SECRET\}' has the wrong type"):
+        load_task([doctored(search=search)])
+
+
+def test_data_of_a_checkpoint_write_where_the_user_says(tmp_path: Path) -> None:
+    places, far = {"cache": "/here/cache", "data": "/here/data"}, str(tmp_path / "far")
+    park = {"_target_": "seq2scene.data.coco_composite.ParkComposite", "root": far, "cache": "/far/cache"}
+    files = {"_target_": "seq2scene.data.simulated_scenes.SimulatedScenes", "root": far, "cache": "/far"}
+    home = at_home({**files, "composites": park}, places)
+    assert home["root"] == far and home["cache"] == home["composites"]["cache"] == "/here/cache"
+    assert home["composites"]["root"] == "/here/data/park"
+    (tmp_path / "far" / "v1").mkdir(parents=True)
+    (tmp_path / "far" / "v1" / "park.json").touch()
+    assert at_home(park, places)["root"] == far  # it is there, so nothing is written
+
+
+def test_evaluate_keeps_nothing_where_a_checkpoint_says(doctored, models, tmp_path: Path) -> None:
+    far, tests = tmp_path / "far", {"test": [str(models.folder / f"test.{side}") for side in "xy"]}
+    ckpt = doctored({"cache": str(far / "cache"), "tests": tests})
+    run("evaluate.py", f"ckpt={ckpt}", "trainer=cpu", "trainer.enable_progress_bar=false", work=tmp_path)
+    assert not far.exists() and (tmp_path / "cache").is_dir()
+    escaping = doctored({"tests": {"../../far": tests["test"]}})
+    done = command("evaluate.py", f"ckpt={escaping}", "trainer=cpu", work=tmp_path)
+    assert done.returncode == 2 and "a test set cannot be called ../../far" in done.stderr
+    assert not list(tmp_path.rglob("far*"))

@@ -16,6 +16,7 @@ import pytorch_lightning as pl
 from hydra import compose
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -35,7 +36,7 @@ GROUPS = _words(
     "schedule search task trainer"
 )
 VALUES = _words(
-    "attention attribute_attention canvas data gallery grid heads image_encoder loss model monitor name "
+    "attention attribute_attention canvas data gallery grid heads image_encoder loss model monitor "
     "optimizer patch_encoder perceptual retrieval schedule scores search seed task test val_search"
 )
 # ... of the trainer numbers, and words for these; of a callback numbers, and what it looks at.
@@ -43,6 +44,8 @@ TRAINER_WORDS = _words(
     "accelerator devices float32_matmul gradient_clip_algorithm max_time precision strategy"
 )
 CALLBACK_WORDS = _words("monitor mode")
+NAME = re.compile(r"\w[\w.-]*")
+VALIDATION = ("search", "val_search")
 OPTION = re.compile(r"\w[\w-]*(/\w[\w-]*)*")  # the name of a file among the configs, and of no other
 
 # What may change when a run goes on: these keys and all below them, ...
@@ -125,24 +128,49 @@ def resume(cfg: DictConfig) -> Resumed:
     base = _compose(taken)[1]
     overrides = merge_overrides(taken, given)
     new_cfg, new, choices = _compose(overrides)
-    changed = {
-        key: (_at(before, key, was), now) for key, (was, now) in differences(base, new).items()
-    }  # from what the run had to what was given now
+    given_anew = {key: (_at(before, key, was), now) for key, (was, now) in differences(base, new).items()}
+    changed = {key: (was, now) for key, (was, now) in given_anew.items() if was != now}
+    first = sorted(changed, key=lambda key: not any(f"{key}.".startswith(f"{one}.") for one in told))
+    changed = {key: changed[key] for key in first}  # as it was said before what follows from it
     _refuse_shaping(changed, "cannot change when a run goes on; leave it out, or train a new model")
     drifted = {key: both for key, both in differences(before, base).items() if ABSENT not in both}
-    _refuse_shaping({key: drifted[key] for key in drifted.keys() - changed.keys()}, "must be said again")
+    _refuse_shaping({key: drifted[key] for key in drifted.keys() - given_anew.keys()}, "must be said again")
     retune(saved, changed)
     if changed:
-        _say("resume: changed: " + ", ".join(f"{key} {was} -> {now}" for key, (was, now) in changed.items()))
+        _say(f"resume: changed: {', '.join(_in_words(changed))}")
     over, epochs = nothing_left(saved, new), _epochs(saved)
     if over:
-        _say(f"resume: nothing left to do: {over}; the best checkpoint is tested")
+        _say(
+            f"resume: nothing left to do: {over}" + ("; the best checkpoint is tested" if new["test"] else "")
+        )
     if 0 <= (new_cfg.trainer.max_epochs or 0) < epochs:
         new_cfg.trainer.max_epochs = epochs
     return Resumed(start, new_cfg, choices, overrides, Restoring(changed, over))
 
 
 # Overrides
+
+
+def with_choices(arguments: Sequence[str]) -> list[str]:
+    """Command-line arguments with the options of groups, and the name, of the run that ``resume=`` names, so
+    that Hydra knows the keys of its config. What else is wrong with it is told later.
+    """
+    found = [one for one in arguments if one.startswith("resume=")]
+    try:
+        override = _parse(*found)
+        stored = load_checkpoint(find_checkpoint(override.value(), "last.ckpt")).get("overrides", [])
+        choices = [one for one in stored if _is_choice(_parse(one)) or _is_name(_parse(one))]
+    except (HydraException, UserError, TypeError, AttributeError):
+        return list(arguments)
+    given = {_key(one) for one in arguments}
+    choices = [one for one in choices if _key(one) not in given]
+    place = arguments.index(found[0]) + 1
+    return [*arguments[:place], *choices, *arguments[place:]]
+
+
+def _parse(override: str) -> Override:
+    """Raises HydraException, TypeError or AttributeError for what is no override."""
+    return OverridesParser.create().parse_override(override)
 
 
 def given_overrides() -> list[str]:
@@ -166,17 +194,14 @@ def is_taken(stored: Any, before: Mapping[str, Any], cfg: DictConfig) -> bool:
     before: the config of the run that was saved. cfg: that of the job as its user composed it.
     """
     try:
-        override = OverridesParser.create().parse_override(stored)
+        override = _parse(stored)
     except (HydraException, TypeError, AttributeError):
         return False
     if override.is_sweep_override() or override.is_force_add() or not _is_plain(override.value()):
         return False
+    if _is_choice(override) or _is_name(override):
+        return True
     name, value, parts = override.key_or_group, override.value(), override.key_or_group.split(".")
-    if name in GROUPS and not override.is_delete():
-        options = value if isinstance(value, list) else [value]
-        plain = all(one is None or (isinstance(one, str) and OPTION.fullmatch(one)) for one in options)
-        if plain and (override.package is None or (name, override.package) == ("search", "val_search")):
-            return True
     if override.package is not None or not all(map(str.isidentifier, parts)):
         return False
     match parts:
@@ -193,6 +218,21 @@ def is_taken(stored: Any, before: Mapping[str, Any], cfg: DictConfig) -> bool:
         case ["data", *_, "root"]:  # nothing is generated there
             return _at(at_home_of(before, cfg), name, ABSENT) == value
     return parts[0] in VALUES and (len(parts) > 1 or name not in GROUPS)
+
+
+def _is_choice(override: Override) -> bool:
+    """Whether an override chooses options of a group, plain ones, of those that a checkpoint may choose."""
+    if override.key_or_group not in GROUPS or override.is_delete():
+        return False
+    options = override.value() if isinstance(override.value(), list) else [override.value()]
+    plain = all(one is None or (isinstance(one, str) and OPTION.fullmatch(one)) for one in options)
+    return plain and (override.package is None or (override.key_or_group, override.package) == VALIDATION)
+
+
+def _is_name(override: Override) -> bool:
+    """Whether an override names the run, in a word that no folder is to be left by."""
+    value = override.value()
+    return override.input_line == f"name={value}" and isinstance(value, str) and bool(NAME.fullmatch(value))
 
 
 def at_home_of(config: Mapping[str, Any], cfg: DictConfig) -> dict[str, Any]:
@@ -274,6 +314,18 @@ def _refuse_shaping(changed: Differences, why: str) -> None:
     raise UserError(f"resume: {', '.join(told)}{more}: {why}")
 
 
+def _in_words(changed: Differences) -> list[str]:
+    """What has changed, a logger or callback that is new or gone by its name alone."""
+    told: dict[str, None] = {}
+    for key, (was, now) in changed.items():
+        parts = key.split(".")
+        if parts[0] in ("callbacks", "logger") and ABSENT in (was, now):
+            told[f"{'.'.join(parts[:2])} is {'new' if was == ABSENT else 'gone'}"] = None
+        else:
+            told[f"{key} {was} -> {now}"] = None
+    return list(told)
+
+
 def retune(checkpoint: dict[str, Any], changed: Differences) -> None:
     """Changes the settings of the optimizer and of the schedule in a checkpoint's state of training.
 
@@ -330,9 +382,9 @@ def nothing_left(saved: Mapping[str, Any], config: Mapping[str, Any]) -> str | N
     """Why a run that was saved so is over by the limits of ``config``, in words; None where it is not."""
     trainer, epochs, steps = config["trainer"], _epochs(saved), saved["global_step"]
     if trainer["max_epochs"] is not None and 0 <= trainer["max_epochs"] <= epochs:
-        return f"{epochs} epochs are done, and trainer.max_epochs={trainer['max_epochs']}"
+        return f"epochs done: {epochs}, trainer.max_epochs={trainer['max_epochs']}"
     if 0 <= (trainer.get("max_steps") or -1) <= steps:
-        return f"{steps} steps are done, and trainer.max_steps={trainer['max_steps']}"
+        return f"steps done: {steps}, trainer.max_steps={trainer['max_steps']}"
     for name, callback in config["callbacks"].items():
         for key, state in saved.get("callbacks", {}).items():
             if "patience" in callback and "wait_count" in state and f"'{callback['monitor']}'" in key:
