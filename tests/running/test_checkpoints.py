@@ -79,7 +79,7 @@ def doctored(models, tmp_path: Path) -> Callable[..., Path]:
 
 
 def test_a_checkpoint_runs_no_code_of_its_own(doctored, tmp_path: Path) -> None:
-    """By torch.hub a file of the attacker's; nested in what would take anything, files read, copied, removed."""
+    """By torch.hub a file of the attacker's; nested, files read, copied, removed."""
     mark, hub = tmp_path / "mark", tmp_path / "hubconf.py"
     hub.write_text(f"open({str(mark)!r}, 'w').close()\n")
     run_file = {"repo_or_dir": str(tmp_path), "model": "mark", "source": "local"}

@@ -181,7 +181,7 @@ def test_what_was_not_taken_is_said_on_one_line(resumed, tmp_path: Path, capsys)
 def test_hydra_knows_the_keys_of_the_run_that_goes_on(models) -> None:
     """The default task has no such key; nothing is added where something is wrong."""
     stored = load_checkpoint(models.a)["overrides"]
-    choices = ("debug=tiny", "data=text_files", "task=nmt", "trainer=cpu", "name=pair")
+    choices = ("debug=tiny", "data=text_files", "task=nmt", "trainer=cpu")
     added = with_choices(["-m", f"resume={models.a.parent}", "data.tokenizer=moses", "trainer=ddp"])
     assert added[:2] == ["-m", f"resume={models.a.parent}"] and added[-2:] == [
         "data.tokenizer=moses",

@@ -24,6 +24,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from seq2scene.errors import UserError
 from seq2scene.running.checkpoints import at_home, find_checkpoint, load_checkpoint
+from seq2scene.running.entry import run_name
 
 
 def _words(text: str) -> frozenset[str]:
@@ -64,7 +65,6 @@ FIXED = {"loss.hard", "schedule.interval", "schedule.mode"}
 SHAPING = {"loss", "optimizer", "schedule"}  # whose parts, too, stay what they are: they have a state
 SHOWN = 4  # keys that a message names
 
-
 ABSENT = "absent"
 Differences = dict[str, tuple[Any, Any]]
 
@@ -85,7 +85,10 @@ class Restoring(pl.Callback):
             for group in state["param_groups"]:
                 if trainer.precision == "16-mixed" and "fused" in group:
                     group["fused"] = False  # as in ``Task.configure_optimizers``
+        patience = [now for key, (_, now) in self.changed.items() if key.endswith(".patience")]
         for state in checkpoint.get("callbacks", {}).values():
+            if "patience" in state and patience:
+                state["patience"] = patience[0]
             for key, value in state.items():
                 if isinstance(value, str) and "://" in value:
                     state[key] = ""  # Lightning deletes checkpoints of other machines when it has better ones
@@ -140,9 +143,8 @@ def resume(cfg: DictConfig) -> Resumed:
         _say(f"resume: changed: {', '.join(_in_words(changed))}")
     over, epochs = nothing_left(saved, new), _epochs(saved)
     if over:
-        _say(
-            f"resume: nothing left to do: {over}" + ("; the best checkpoint is tested" if new["test"] else "")
-        )
+        tested = "; the best checkpoint is tested" if new["test"] else ""
+        _say(f"resume: nothing left to do: {over}{tested}")
     if 0 <= (new_cfg.trainer.max_epochs or 0) < epochs:
         new_cfg.trainer.max_epochs = epochs
     return Resumed(start, new_cfg, choices, overrides, Restoring(changed, over))
@@ -152,16 +154,20 @@ def resume(cfg: DictConfig) -> Resumed:
 
 
 def with_choices(arguments: Sequence[str]) -> list[str]:
-    """Command-line arguments with the options of groups, and the name, of the run that ``resume=`` names, so
-    that Hydra knows the keys of its config. What else is wrong with it is told later.
+    """Command-line arguments with the options of groups of the run that ``resume=`` names, so that Hydra
+    knows the keys of its config. An experiment has a name, but a run that goes on is called as its folder is.
+
+    What is wrong with the checkpoint is told later.
     """
     found = [one for one in arguments if one.startswith("resume=")]
     try:
-        override = _parse(*found)
-        stored = load_checkpoint(find_checkpoint(override.value(), "last.ckpt")).get("overrides", [])
-        choices = [one for one in stored if _is_choice(_parse(one)) or _is_name(_parse(one))]
+        path = _parse(*found).value()
+        stored = load_checkpoint(find_checkpoint(path, "last.ckpt")).get("overrides", [])
+        choices = [one for one in stored if _is_choice(_parse(one))]
     except (HydraException, UserError, TypeError, AttributeError):
         return list(arguments)
+    if any(_key(one) == "experiment" for one in choices) and NAME.fullmatch(name := run_name("", path)):
+        choices.append(f"name={name}")
     given = {_key(one) for one in arguments}
     choices = [one for one in choices if _key(one) not in given]
     place = arguments.index(found[0]) + 1
@@ -309,6 +315,9 @@ def _refuse_shaping(changed: Differences, why: str) -> None:
     shaping = {key: both for key, both in changed.items() if not may_change(key)}
     if not shaping:
         return
+    shaping = {
+        key: both for key, both in shaping.items() if key.removeprefix("data.") not in shaping.keys() - {key}
+    }
     told = [f"{key}={now} (the run had {was})" for key, (was, now) in list(shaping.items())[:SHOWN]]
     more = f" and {len(shaping) - SHOWN} more" if len(shaping) > SHOWN else ""
     raise UserError(f"resume: {', '.join(told)}{more}: {why}")
