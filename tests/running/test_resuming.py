@@ -171,11 +171,23 @@ def test_what_was_not_taken_is_said_on_one_line(resumed, tmp_path: Path, capsys)
     ]
     found = resumed("logger.csv.name=mine", stored=evil)
     told = capsys.readouterr().out.splitlines()
-    left = " ".join(evil[:3])
+    left = " ".join(evil[:3]).replace("\x1b", "?")
     assert told[0] == f"resume: not taken from the checkpoint: {left}; say it again if you want it"
     config = OmegaConf.to_container(found.cfg)
     assert config["logger"].keys() == {"csv"} and config["logger"]["csv"]["name"] == "mine"
     assert "evil" not in str(config) and not set(evil) & set(found.overrides)
+
+
+def test_nothing_goes_on_from_weights_alone(resumed, models) -> None:
+    whole = load_checkpoint(models.a.with_name("last.ckpt"))
+    for lacking in ("optimizer_states", "lr_schedulers", "loops"):
+        path = models.folder / f"without_{lacking}.ckpt"
+        torch.save({key: value for key, value in whole.items() if key != lacking}, path)
+        with (
+            job(models.folder, f"resume={path}") as cfg,
+            pytest.raises(UserError, match=r"holds weights alone, not where training stood"),
+        ):
+            resume(cfg)
 
 
 def test_hydra_knows_the_keys_of_the_run_that_goes_on(models) -> None:

@@ -119,7 +119,7 @@ def resume(cfg: DictConfig) -> Resumed:
     """
     start = find_checkpoint(cfg.resume, "last.ckpt").absolute()
     saved = load_checkpoint(start)
-    if "optimizer_states" not in saved:
+    if not saved.keys() >= {"optimizer_states", "lr_schedulers", "loops"}:
         raise UserError(
             f"resume={start} holds weights alone, not where training stood: give a run's last.ckpt"
         )
@@ -417,4 +417,5 @@ def _epochs(saved: Mapping[str, Any]) -> int:
 
 @rank_zero_only
 def _say(line: str) -> None:
-    print(line, flush=True)
+    """On one line, whatever a checkpoint had it say."""
+    print("".join(sign if sign.isprintable() else "?" for sign in line), flush=True)
