@@ -7,7 +7,7 @@ used: there are no positional arguments, no partial calls, and no interpolation 
 """
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from types import NoneType, UnionType
@@ -18,6 +18,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from seq2scene.errors import UserError
 
 OWN = "seq2scene."
+LISTS = (list, tuple, Sequence)
 
 
 @dataclass(frozen=True)
@@ -223,6 +224,7 @@ def _check(target: Any, config: Mapping[str, Any], where: str) -> None:
             raise UserError(f"{place} is required: set {place}=...")
         if key in hints and not _fits(value, hints[key]):
             kind = getattr(hints[key], "__name__", None) or str(hints[key])
+            kind = "a list, as [a,b]" if get_origin(hints[key]) in LISTS else kind
             raise UserError(f"{place}={value!r} has the wrong type: it must be {kind}")
 
 
@@ -233,6 +235,8 @@ def _fits(value: Any, hint: Any) -> bool:
     plain = isinstance(value, str | int | float | bool | NoneType)
     if get_origin(hint) is Literal:
         return value in get_args(hint)
+    if get_origin(hint) in LISTS:
+        return not plain  # a text would be read letter by letter
     if get_origin(hint) is not None or not isinstance(hint, type) or hint is object:
         return True
     if hint is float:

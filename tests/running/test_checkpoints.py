@@ -102,8 +102,9 @@ def test_a_checkpoint_runs_no_code_of_its_own(doctored, tmp_path: Path) -> None:
 def test_an_interpolation_of_a_checkpoint_is_never_resolved(doctored, monkeypatch) -> None:
     monkeypatch.setenv("SECRET", "3")
     search = {"_target_": "seq2scene.search.beam.Beam", "size": "${oc.env:SECRET}"}
-    with pytest.raises(UserError, match=r"search\.size='\$\{oc\.env:SECRET\}' has the wrong type"):
-        load_task([doctored(search=search)])
+    for config in ({"search": search}, {"seed": "${oc.env:SECRET}"}, {"data": {"${oc.env:SECRET}": 1}}):
+        with pytest.raises(UserError, match=r"its config holds \$\{oc\.env:SECRET\}"):
+            load_task([doctored(**config)])
 
 
 def test_data_of_a_checkpoint_write_where_the_user_says(tmp_path: Path) -> None:

@@ -84,6 +84,8 @@ TAKEN = [
     "~callbacks.samples",
     "monitor.metric=val/bleu",
     "name=mine.1",
+    "name='quoted'",
+    "data.train=['/far/a train.en','/far/train.de']",
     "seed=7",
 ]
 NOT_TAKEN = [
@@ -211,7 +213,7 @@ MAY_CHANGE = """
 trainer.max_epochs trainer.devices callbacks.early_stopping.patience logger.csv.name data.batch_size data.root
 data.train data.tests.a data.composites.root data.sources.val optimizer.lr optimizer.betas schedule.epochs
 search._target_ search.size val_search.size loss.smoothing test gallery seed model.encoder.dropout
-model.decoder.dropout monitor.metric perceptual.trunk
+model.decoder.dropout monitor.metric perceptual.trunk overwrite
 """
 MAY_NOT = """
 grid.columns heads.aspect.classes data.max_objects data.tokenizer data.min_count data.lowercase data.source

@@ -3,7 +3,7 @@
 import pickle
 import warnings
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +59,26 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise UserError(f"{path} is damaged or no checkpoint: {_first_line(error)}") from error
     parts = checkpoint.get("hyper_parameters", {}) if isinstance(checkpoint, dict) else {}
-    if not {"config", "description"} <= parts.keys():
+    if not all(isinstance(parts.get(key), dict) for key in ("config", "description")):
         raise UserError(f"{path} is no checkpoint of this project: it has no config and description")
+    words = [value for value in parts["description"].values() if isinstance(value, str)]
+    if open_ended := next((word for word in _words([parts["config"], words]) if "${" in word), None):
+        raise UserError(
+            f"{path}: its config holds {open_ended}, which nobody may look up here; it was made up"
+        )
     return checkpoint
+
+
+def _words(config: Any) -> Iterator[str]:
+    """Every text in plain containers, keys included."""
+    if isinstance(config, str):
+        yield config
+    elif isinstance(config, Mapping):
+        for pair in config.items():
+            yield from _words(pair)
+    elif isinstance(config, Sequence):
+        for value in config:
+            yield from _words(value)
 
 
 def task_of(checkpoint: dict[str, Any], places: Mapping[str, str] | None = None, **changes: Any) -> Task:

@@ -7,7 +7,7 @@ words and objects mean.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,8 +51,8 @@ OPTION = re.compile(r"\w[\w-]*(/\w[\w-]*)*")  # the name of a file among the con
 
 # What may change when a run goes on: these keys and all below them, ...
 CHANGE = _words(
-    "callbacks gallery logger loss monitor name optimizer paths perceptual published retrieval schedule "
-    "search seed takes test trainer val_search"
+    "callbacks gallery logger loss monitor name optimizer overwrite paths perceptual published retrieval "
+    "schedule search seed takes test trainer val_search"
 )
 # ... of the data what is read and in which order, as long as it is read in the same way, ...
 DATA = _words(
@@ -81,14 +81,10 @@ class Restoring(pl.Callback):
         self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         retune(checkpoint, self.changed)
-        for state in checkpoint.get("optimizer_states", ()):
-            for group in state["param_groups"]:
-                if trainer.precision == "16-mixed" and "fused" in group:
-                    group["fused"] = False  # as in ``Task.configure_optimizers``
-        patience = [now for key, (_, now) in self.changed.items() if key.endswith(".patience")]
+        if trainer.precision == "16-mixed":  # as in ``Task.configure_optimizers``
+            for group in (g for state in checkpoint["optimizer_states"] for g in state["param_groups"]):
+                group.update({"fused": False} if "fused" in group else {})
         for state in checkpoint.get("callbacks", {}).values():
-            if "patience" in state and patience:
-                state["patience"] = patience[0]
             for key, value in state.items():
                 if isinstance(value, str) and "://" in value:
                     state[key] = ""  # Lightning deletes checkpoints of other machines when it has better ones
@@ -128,16 +124,9 @@ def resume(cfg: DictConfig) -> Resumed:
     told = {_key(one) for one in given}
     if left := [str(one) for one in stored if one not in taken and _key(str(one)) not in told]:
         _say(f"resume: not taken from the checkpoint: {' '.join(left)}; say it again if you want it")
-    base = _compose(taken)[1]
     overrides = merge_overrides(taken, given)
-    new_cfg, new, choices = _compose(overrides)
-    given_anew = {key: (_at(before, key, was), now) for key, (was, now) in differences(base, new).items()}
-    changed = {key: (was, now) for key, (was, now) in given_anew.items() if was != now}
-    first = sorted(changed, key=lambda key: not any(f"{key}.".startswith(f"{one}.") for one in told))
-    changed = {key: changed[key] for key in first}  # as it was said before what follows from it
-    _refuse_shaping(changed, "cannot change when a run goes on; leave it out, or train a new model")
-    drifted = {key: both for key, both in differences(before, base).items() if ABSENT not in both}
-    _refuse_shaping({key: drifted[key] for key in drifted.keys() - given_anew.keys()}, "must be said again")
+    (_, base, _), (new_cfg, new, choices) = _compose(taken), _compose(overrides)
+    changed = find_changes(before, base, new, told)
     retune(saved, changed)
     if changed:
         _say(f"resume: changed: {', '.join(_in_words(changed))}")
@@ -145,8 +134,8 @@ def resume(cfg: DictConfig) -> Resumed:
     if over:
         tested = "; the best checkpoint is tested" if new["test"] else ""
         _say(f"resume: nothing left to do: {over}{tested}")
-    if 0 <= (new_cfg.trainer.max_epochs or 0) < epochs:
-        new_cfg.trainer.max_epochs = epochs
+    if 0 <= (new["trainer"].get("max_epochs") or 0) < epochs:
+        new_cfg.trainer.max_epochs = epochs  # Lightning restores no fewer than are done
     return Resumed(start, new_cfg, choices, overrides, Restoring(changed, over))
 
 
@@ -210,10 +199,11 @@ def is_taken(stored: Any, before: Mapping[str, Any], cfg: DictConfig) -> bool:
     name, value, parts = override.key_or_group, override.value(), override.key_or_group.split(".")
     if override.package is not None or not all(map(str.isidentifier, parts)):
         return False
+    callbacks = cfg.get("callbacks") or {}
     match parts:
-        case ["callbacks", callback] if callback in cfg.callbacks:
+        case ["callbacks", callback] if callback in callbacks:
             return override.is_delete()
-        case ["callbacks", callback, setting] if callback in cfg.callbacks:
+        case ["callbacks", callback, setting] if callback in callbacks:
             return _is_number(value) or (setting in CALLBACK_WORDS and isinstance(value, str))
         case ["trainer", setting]:
             return _is_number(value) or (setting in TRAINER_WORDS and not isinstance(value, dict))
@@ -238,7 +228,8 @@ def _is_choice(override: Override) -> bool:
 def _is_name(override: Override) -> bool:
     """Whether an override names the run, in a word that no folder is to be left by."""
     value = override.value()
-    return override.input_line == f"name={value}" and isinstance(value, str) and bool(NAME.fullmatch(value))
+    named = (override.key_or_group, override.package, override.is_add()) == ("name", None, False)
+    return named and isinstance(value, str) and NAME.fullmatch(value) is not None
 
 
 def at_home_of(config: Mapping[str, Any], cfg: DictConfig) -> dict[str, Any]:
@@ -276,6 +267,28 @@ def _compose(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, Any], Mapp
 
 
 # Changes
+
+
+def find_changes(
+    before: Mapping[str, Any], base: Mapping[str, Any], new: Mapping[str, Any], told: Collection[str]
+) -> Differences:
+    """What the config ``new`` has otherwise than the run had ``before``, by what was told anew.
+
+    base: what the overrides that were taken come to without that. told: the keys that were told anew, whose
+    changes come first.
+
+    Raises:
+        UserError: something that shapes the model has changed, or was not taken from the checkpoint.
+    """
+    anew = {key: (_at(before, key, was), now) for key, (was, now) in differences(base, new).items()}
+    first = sorted(anew, key=lambda key: not any(f"{key}.".startswith(f"{one}.") for one in told))
+    changed = {key: anew[key] for key in first if anew[key][0] != anew[key][1]}
+    _refuse_shaping(changed, "cannot change when a run goes on; leave it out, or train a new model")
+    drifted = {
+        key: both for key, both in differences(before, base).items() if key not in anew and ABSENT not in both
+    }
+    _refuse_shaping(drifted, "must be said again")
+    return changed
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> Differences:
@@ -336,7 +349,7 @@ def _in_words(changed: Differences) -> list[str]:
 
 
 def retune(checkpoint: dict[str, Any], changed: Differences) -> None:
-    """Changes the settings of the optimizer and of the schedule in a checkpoint's state of training.
+    """Changes settings of optimizer, schedule and early stopping in a checkpoint's state of training.
 
     Another ``optimizer.lr`` is that rate times what the schedule has made of it until now. Raises UserError
     where the state knows no such setting.
@@ -351,6 +364,9 @@ def retune(checkpoint: dict[str, Any], changed: Differences) -> None:
             _set(groups, name, tuple(now) if isinstance(now, list) else now, key)
         elif part == "schedule" and name != "monitor":
             _set_schedule(schedules, name, now, key)
+        elif part == "callbacks" and key.endswith(".patience"):
+            for state in checkpoint.get("callbacks", {}).values():
+                state.update({"patience": now} if "patience" in state else {})
 
 
 def _scale_rate(groups: list[dict[str, Any]], schedules: list[dict[str, Any]], was: Any, now: Any) -> None:
@@ -389,12 +405,12 @@ def _set(states: list[dict[str, Any]], name: str, value: Any, key: str) -> None:
 
 def nothing_left(saved: Mapping[str, Any], config: Mapping[str, Any]) -> str | None:
     """Why a run that was saved so is over by the limits of ``config``, in words; None where it is not."""
-    trainer, epochs, steps = config["trainer"], _epochs(saved), saved["global_step"]
-    if trainer["max_epochs"] is not None and 0 <= trainer["max_epochs"] <= epochs:
-        return f"epochs done: {epochs}, trainer.max_epochs={trainer['max_epochs']}"
-    if 0 <= (trainer.get("max_steps") or -1) <= steps:
-        return f"steps done: {steps}, trainer.max_steps={trainer['max_steps']}"
-    for name, callback in config["callbacks"].items():
+    epochs, steps = _epochs(saved), saved["global_step"]
+    for unit, done in (("epochs", epochs), ("steps", steps)):
+        most = config["trainer"].get(f"max_{unit}")
+        if most is not None and 0 <= most <= done:
+            return f"{unit} done: {done}, trainer.max_{unit}={most}"
+    for name, callback in (config.get("callbacks") or {}).items():
         for key, state in saved.get("callbacks", {}).items():
             if "patience" in callback and "wait_count" in state and f"'{callback['monitor']}'" in key:
                 waited, patience = state["wait_count"], callback["patience"]
