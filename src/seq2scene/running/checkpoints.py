@@ -64,7 +64,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     words = [value for value in parts["description"].values() if isinstance(value, str)]
     if open_ended := next((word for word in _words([parts["config"], words]) if "${" in word), None):
         raise UserError(
-            f"{path}: its config holds {open_ended}, which nobody may look up here; it was made up"
+            f"{path}: its config holds {open_ended}, to be looked up: no config that was saved here does"
         )
     return checkpoint
 
