@@ -352,12 +352,10 @@ def test_a_wrong_line_of_the_sentences_is_refused_with_its_number(root, line: st
 def test_a_missing_file_or_one_that_is_not_utf8_is_refused_by_name(root, name: str) -> None:
     path = root / name
     path.write_bytes(b"\n\xff\n")
-    with pytest.raises(UserError, match=f"{path}, line 2: not UTF-8"):
+    with pytest.raises(UserError, match=f"{path}, line 2, byte 1: not UTF-8"):
         ready(root)
     path.unlink()
-    with pytest.raises(
-        UserError, match=f"{path}: there is no such file; fetch it with `python src/prepare.py"
-    ):
+    with pytest.raises(UserError, match=f"{path} does not exist: fetch it with `python src/prepare.py"):
         ready(root, fetch="python src/prepare.py data=abstract_scenes")
 
 

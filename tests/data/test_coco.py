@@ -174,7 +174,7 @@ def test_the_official_archive_may_stay_packed(tmp_path) -> None:
         ([], r'no list "images"'),
         ({"images": IMAGES, "annotations": []}, r'no list "categories"'),
         ("[" * 100_000, "nested without end"),
-        ('{"images": [' + 5000 * "9" + "]}", "no file of COCO"),
+        ('{"images": [' + 5000 * "9" + "]}", "JSON that cannot be read"),
         ({**instances(), "categories": {}}, r'no list "categories"'),
         (instances({"id": 1, "image_id": 9, "bbox": [1, 2, 3, 4]}), r"annotation 1: it has no category_id"),
         (instances(BOXES[0], {"image_id": 9}), r'entry 1 of "annotations": it has no bbox'),

@@ -5,7 +5,6 @@ number x y z flip``; the scenes of a set are numbered 10 * set + position. ``Sim
 ``SimpleSentences2_10020.txt`` have lines ``scene <tab> sentence <tab> text`` of two groups of annotators.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from seq2scene.data.images import readable
 from seq2scene.errors import UserError
+from seq2scene.sequences.lines import each_line
 
 SCENES = "Scenes_10020.txt"
 SENTENCES = ("SimpleSentences/SimpleSentences1_10020.txt", "SimpleSentences/SimpleSentences2_10020.txt")
@@ -77,7 +77,7 @@ def read_scenes(path: Path, hint: str) -> dict[int, list[Placed]]:
     counted: dict[int, int] = {}
     current: list[Placed] | None = None
     header, promised = 0, 0
-    for number, line in _lines(path, hint):
+    for number, line in enumerate(each_line(path, hint), start=1):
         fields = line.split()
         if len(fields) < 2:  # the first line, and blank ones
             continue
@@ -129,7 +129,7 @@ def read_sentences(path: Path, scenes: dict[int, list[Placed]], hint: str) -> di
         UserError: the file is missing, or a line of it is none of the format or of no known scene.
     """
     told: dict[int, dict[int, str]] = {}
-    for number, line in _lines(path, hint):
+    for number, line in enumerate(each_line(path, hint), start=1):
         if not line.strip():  # between scenes
             continue
         fields = line.split("\t")
@@ -149,7 +149,7 @@ def read_sentences(path: Path, scenes: dict[int, list[Placed]], hint: str) -> di
 def read_split(path: Path, scenes: dict[int, list[Placed]], hint: str) -> list[int]:
     """Scene numbers, one a line."""
     numbers = []
-    for number, line in _lines(path, hint):
+    for number, line in enumerate(each_line(path, hint), start=1):
         if line.strip():
             (scene,) = _integers([line.strip()], path, number)
             if scene not in scenes:
@@ -176,7 +176,7 @@ def read_pictures(folder: Path, hint: str) -> dict[str, Tensor]:
     for name in picture_names():
         path = folder / f"{name}.png"
         if not path.is_file():
-            raise UserError(f"{path}: this picture is missing{hint}")
+            raise UserError(f"{path}: this picture is missing: {hint}")
         pictures[name] = torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8)
     return pictures
 
@@ -195,17 +195,6 @@ def _opaque(path: Path) -> Tensor:
         alpha = np.asarray(picture.convert("RGBA"))[:, :, 3] > OPAQUE
     extents = [np.flatnonzero(alpha.any(axis=axis)) for axis in (0, 1)]
     return torch.tensor([float(e[-1] - e[0] + 1) if len(e) else 0.0 for e in extents])
-
-
-def _lines(path: Path, hint: str) -> Iterator[tuple[int, str]]:
-    if not path.is_file():
-        raise UserError(f"{path}: there is no such file{hint}")
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                yield number, line.decode().rstrip("\r\n")
-            except UnicodeDecodeError as error:
-                raise UserError(f"{path}, line {number}: not UTF-8; convert the file first") from error
 
 
 def _integers(fields: list[str], path: Path, number: int) -> list[int]:

@@ -109,7 +109,7 @@ class AbstractScenes(SceneModule):
 
     @property
     def _hint(self) -> str:
-        return f"; {how_to_get(self.fetch)}"
+        return how_to_get(self.fetch)
 
     @cached_property
     def _files(self) -> tuple[dict[int, list[raw.Placed]], dict[int, list[list[str]]], dict[str, list[int]]]:

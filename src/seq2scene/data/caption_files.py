@@ -1,17 +1,16 @@
 """Readers of the files in which captions of photos are published."""
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from seq2scene.data.coco import read_captions
 from seq2scene.data.coco_entries import Entries, file_within, is_text
 from seq2scene.errors import UserError
+from seq2scene.sequences.lines import read_json
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ def read_karpathy(path: Path, photos: Path, splits: Sequence[str], hint: str = "
     dataset_coco.json, dataset_flickr8k.json, dataset_flickr30k.json. As ``read_coco``; no two images may be
     one file, in whatever splits.
     """
-    file = _read_json(path, hint)
+    file = read_json(path, hint)
     if not isinstance(file, dict) or not isinstance(file.get("images"), list):
         raise UserError(f'{path} is no file of Karpathy\'s splits: it has no list "images"')
     images = Entries(file["images"], "images", path, "imgid")
@@ -91,14 +90,3 @@ def _captioned(files: list[Path], texts: list[list[str]], blank: int, path: Path
 def _line(text: str) -> str:
     """A caption as one line; some are published with breaks in them."""
     return " ".join(text.split())
-
-
-def _read_json(path: Path, hint: str) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist" + (f": {hint}" if hint else "")) from None
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise UserError(f"{path} is not JSON ({error}): fetch it again") from error

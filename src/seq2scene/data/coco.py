@@ -2,7 +2,6 @@
 captions, boxes, masks. What is kept of them are plain arrays, small even for the whole data set.
 """
 
-import json
 import zlib
 from array import array
 from collections import Counter
@@ -17,6 +16,7 @@ import numpy as np
 
 from seq2scene.data.coco_entries import Entries
 from seq2scene.errors import UserError
+from seq2scene.sequences.lines import parse_json
 
 ARCHIVE = "annotations_trainval2017.zip"
 OUTSIDE = "objects that have no box inside their image"
@@ -260,18 +260,7 @@ def read_parts(
     Raises:
         UserError: there is neither, or it is no JSON, or lacks one of the parts.
     """
-    try:
-        found = json.loads(_bytes(path, hint).decode("utf-8-sig"), object_hook=shorten)
-    except RecursionError as error:
-        raise UserError(f"{path}: no file of COCO: its lists are nested without end") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8; get the file again") from error
-    except json.JSONDecodeError as error:
-        raise UserError(
-            f"{path}, line {error.lineno}, column {error.colno}: no JSON ({error.msg}); get the file again"
-        ) from error
-    except ValueError as error:
-        raise UserError(f"{path}: no file of COCO ({error})") from error
+    found = parse_json(_bytes(path, hint), str(path), shorten)
     found = found if isinstance(found, dict) else {}
     found |= {part: [] for part in optional if found.get(part) is None}
     for part in (*parts, *optional):

@@ -18,6 +18,7 @@ from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.objects import FIRST_CLASS, Objects
 from seq2scene.scenes.schema import LEAST, MOST, Head, Schema, aspect_classes, choose_heads, size_classes
 from seq2scene.sequences.corpus import how_to_get
+from seq2scene.sequences.lines import read_lines
 
 ATTRIBUTES = ("size", "aspect")
 CLASSES = 17  # of each, in the paper
@@ -178,7 +179,7 @@ def read_ids(path: Path, known: np.ndarray) -> list[int]:
     if not path.is_file():
         raise UserError(f"data.val_images={path}: there is no such file")
     present, ids = set(known.tolist()), []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         if line.strip():
             if not line.strip().isdecimal() or int(line) not in present:
                 raise UserError(f"{path}, line {number}: there is no image {line.strip()} to train on")

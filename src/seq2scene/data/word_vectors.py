@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from seq2scene.errors import UserError
+from seq2scene.sequences.lines import each_line
 from seq2scene.sequences.vocabulary import Vocabulary
 
 
@@ -45,14 +46,13 @@ def _from_npz(path: Path, known: dict[str, int]) -> dict[int, np.ndarray]:
 def _from_text(path: Path, known: dict[str, int]) -> dict[int, list[float]]:
     found: dict[int, list[float]] = {}
     size = None
-    with open(path, encoding="utf-8", errors="replace") as file:
-        for number, line in enumerate(file, start=1):
-            word, _, numbers = line.rstrip().partition(" ")
-            size = size or numbers.count(" ")
-            # glove.840B.300d has "words" with a space in them: "at name@domain.com"
-            if word in known and numbers.count(" ") == size:
-                try:
-                    found[known[word]] = [float(value) for value in numbers.split(" ")]
-                except ValueError as error:
-                    raise UserError(f"data.glove={path}, line {number}: no word and its numbers") from error
+    for number, line in enumerate(each_line(path, strict=False), start=1):
+        word, _, numbers = line.rstrip().partition(" ")
+        size = size or numbers.count(" ")
+        # glove.840B.300d has "words" with a space in them: "at name@domain.com"
+        if word in known and numbers.count(" ") == size:
+            try:
+                found[known[word]] = [float(value) for value in numbers.split(" ")]
+            except ValueError as error:
+                raise UserError(f"data.glove={path}, line {number}: no word and its numbers") from error
     return found

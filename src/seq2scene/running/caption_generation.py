@@ -14,6 +14,7 @@ from seq2scene.painting.figures import save_picture
 from seq2scene.running.caption_drawing import draw_caption, photo_batch
 from seq2scene.running.output import open_output
 from seq2scene.search.hypotheses import Hypotheses
+from seq2scene.sequences.lines import read_lines
 from seq2scene.tasks.captioning import Captioning
 
 TOLD = 5  # files that a message names
@@ -90,13 +91,9 @@ def _in_folder(folder: Path) -> list[Path]:
 
 
 def _listed(path: Path) -> Iterator[Path]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise UserError(f"image={path}: there is no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"image={path} is no list of files ({error})") from error
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(
+        read_lines(path, "image= is a photo, a folder or a list of photos"), start=1
+    ):
         if line.strip():
             photo = Path(line.strip()).expanduser()
             if not photo.is_file():

@@ -1,6 +1,5 @@
 """Writing text with a model: translations of a line, a file or a stream, or what a language model says."""
 
-import gzip
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -28,6 +27,7 @@ from seq2scene.search.sample import Sample
 from seq2scene.sequences.alignments import hard_alignment
 from seq2scene.sequences.batch import Sentences
 from seq2scene.sequences.language import Language
+from seq2scene.sequences.lines import each_line, standard_input, typed_lines
 from seq2scene.sequences.unknown_words import chosen_dictionary, replace_unknown
 from seq2scene.tasks.captioning import Captioning
 from seq2scene.tasks.inpainting import InpaintingTask
@@ -110,25 +110,13 @@ def find_device(name: str) -> str:
 def _lines(cfg: DictConfig) -> Iterator[str]:
     """The text, the lines of the file, or those of stdin, without their line ends."""
     if cfg.text is not None:
-        yield str(cfg.text)
+        yield from typed_lines(str(cfg.text))
     elif cfg.file is not None:
-        path = Path(cfg.file)
-        if not path.is_file():
-            raise UserError(f"file={path}: there is no such file")
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as file:
-            yield from _decoded(file, str(path))
+        yield from each_line(str(cfg.file), "check file=")
     else:
         if sys.stdin.isatty():
             print("type lines to translate; end with Ctrl-D", file=sys.stderr)
-        yield from _decoded(sys.stdin.buffer, "stdin")
-
-
-def _decoded(file, name: str) -> Iterator[str]:
-    for number, line in enumerate(file, start=1):
-        try:
-            yield line.decode().rstrip("\r\n")
-        except UnicodeDecodeError as error:
-            raise UserError(f"{name}, line {number}: not UTF-8 ({error.reason}); convert it first") from error
+        yield from standard_input()
 
 
 def _chunks(lines: Iterator[str], size: int) -> Iterator[list[str]]:

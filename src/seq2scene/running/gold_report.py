@@ -13,9 +13,10 @@ from seq2scene.errors import UserError
 from seq2scene.metrics.alignment_error import AlignmentError, count_links
 from seq2scene.running.callbacks.alignments import forced_alignment
 from seq2scene.running.gathering import gather
-from seq2scene.sequences.alignments import GoldAlignment, Link, links, read_gold, read_lines, write_pharaoh
+from seq2scene.sequences.alignments import GoldAlignment, Link, links, read_gold, write_pharaoh
 from seq2scene.sequences.batch import ParallelBatch
 from seq2scene.sequences.language import Language
+from seq2scene.sequences.lines import read_lines
 from seq2scene.sequences.tokenizers import Tokenizer, Whitespace
 from seq2scene.tasks.nmt import NMT
 
@@ -38,7 +39,7 @@ def read_gold_pairs(gold: str, text: str | None) -> GoldPairs:
     """
     if text is None:
         raise UserError(f"gold={gold} counts words: gold_text=FILE must give its lines `source ||| target`")
-    alignments, lines = read_gold(gold), read_lines(Path(text))
+    alignments, lines = read_gold(gold), read_lines(text)
     if len(alignments) != len(lines):
         raise UserError(f"{gold} has {len(alignments)} lines but {text} has {len(lines)}: they must be equal")
     pairs = []

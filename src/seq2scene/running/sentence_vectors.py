@@ -16,7 +16,7 @@ from seq2scene.painting.figures import save_picture
 from seq2scene.painting.sentence_map import draw_sentence_map
 from seq2scene.running.checkpoints import require_translation
 from seq2scene.search.ensemble import Ensemble
-from seq2scene.sequences.alignments import read_lines
+from seq2scene.sequences.lines import read_lines
 from seq2scene.tasks.nmt import NMT
 from seq2scene.tasks.task import Task
 
@@ -41,7 +41,7 @@ def read_sentences(path: str, task: Task) -> list[NamedSentence]:
         raise UserError(
             "sentence_vectors: the states of several models have no plane in common; give one ckpt"
         )
-    rows = [line.partition("\t") for line in read_lines(Path(path))]
+    rows = [line.partition("\t") for line in read_lines(path)]
     if len(rows) < 2:
         raise UserError(f"{path} has {len(rows)} sentences; where they lie to each other takes 2 or more")
     return [NamedSentence(text, label.strip()) for text, _, label in rows]

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from seq2scene.errors import UserError
+from seq2scene.sequences.lines import read_lines
 from seq2scene.sequences.padding import lengths_to_mask
 
 Link = tuple[int, int]
@@ -109,20 +110,6 @@ def read_gold(path: Path | str) -> list[GoldAlignment]:
         sure = frozenset(link for mark, link in marked if mark == "-")
         alignments.append(GoldAlignment(sure, frozenset(link for _, link in marked)))
     return alignments
-
-
-def read_lines(path: Path) -> list[str]:
-    """The lines of a UTF-8 file, split at line feeds only. Raises UserError where it cannot be read."""
-    try:
-        text = path.read_bytes().decode()
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist") from None
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise UserError(f"{path}, line {line}: not UTF-8; convert it first") from None
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from None
-    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")] if text else []
 
 
 def _links(line: str, path: Path, number: int, marks: str, first: int) -> list[tuple[str, Link]]:

@@ -6,12 +6,10 @@ is cached under a hash of the file's bytes and of the settings, so a changed fil
 stale entry.
 """
 
-import gzip
 import hashlib
 import json
 import shutil
 import tempfile
-import zlib
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
@@ -22,12 +20,13 @@ import numpy as np
 
 from seq2scene.errors import UserError
 from seq2scene.sequences.language import Language
+from seq2scene.sequences.lines import plain_text, read_bytes
 from seq2scene.sequences.tokenizers import Tokenizer, restore
 from seq2scene.sequences.vocabulary import Vocabulary
 
 Arrays = dict[str, np.ndarray]
 
-CACHE_VERSION = 1  # raise it when tokenizing or the layout of the cache changes
+CACHE_VERSION = 2  # raise it when tokenizing or the layout of the cache changes
 
 
 @dataclass(frozen=True)
@@ -109,19 +108,17 @@ def how_to_get(fetch: str | None) -> str:
 
 
 def read_text(path: Path | str, cache: Path | str, hint: str = "") -> Text:
-    """The lines of a plain or gzipped UTF-8 file, split at line feeds only.
+    """The lines of a file as ``sequences.lines`` reads them.
 
     ``hint`` says what to do where the file is missing. Raises UserError for a file that is missing,
     unreadable, damaged, empty or not UTF-8.
     """
     path = Path(path)
-    packed = _read_bytes(path, hint)
+    packed = read_bytes(path, hint)
     digest = hashlib.sha256(packed).hexdigest()
 
     def make() -> Arrays:
-        data = _unpack(packed, path)
-        _check_utf8(data, path)
-        return _find_lines(data, path)
+        return _find_lines(plain_text(packed, str(path)), path)
 
     arrays = _cached(cache, ["text", digest], make)
     return Text(path, digest, arrays["data"], arrays["starts"], arrays["ends"])
@@ -168,44 +165,8 @@ def check_parallel(source: Text, target: Text) -> None:
     )
 
 
-def _read_bytes(path: Path, hint: str) -> bytes:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist" + (f": {hint}" if hint else "")) from None
-    except IsADirectoryError:
-        raise UserError(f"{path} is a folder; name a text file, plain or .gz") from None
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from None
-
-
-def _unpack(packed: bytes, path: Path) -> bytes:
-    """Gzip is known by its first two bytes, whatever the file is called."""
-    if not packed.startswith(b"\x1f\x8b"):
-        if path.suffix == ".gz" and packed:
-            raise UserError(f"{path} is named .gz but is not gzip: rename it or fetch it again")
-        return packed
-    try:
-        return gzip.decompress(packed)
-    except (OSError, EOFError, zlib.error) as error:
-        raise UserError(f"{path} is a damaged gzip file ({error}): fetch it again") from None
-
-
-def _check_utf8(data: bytes, path: Path) -> None:
-    try:
-        data.decode()
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        column = error.start - data.rfind(b"\n", 0, error.start)
-        raise UserError(
-            f"{path}, line {line}, byte {column}: not UTF-8 (0x{data[error.start]:02x}). "
-            "Convert the file, for example with iconv -f latin1 -t utf-8"
-        ) from None
-
-
 def _find_lines(data: bytes, path: Path) -> Arrays:
-    """Where lines start and end: only line feeds end them, a carriage return before one is dropped."""
-    data = data.removeprefix(b"\xef\xbb\xbf")  # a byte order mark is no text
+    """Where lines start and end: line feeds end them, a carriage return before one is dropped."""
     if not data.strip():
         raise UserError(f"{path} is empty: a corpus needs at least one line of text")
     flat = np.frombuffer(data if data.endswith(b"\n") else data + b"\n", dtype=np.uint8)

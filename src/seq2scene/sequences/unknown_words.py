@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from seq2scene.errors import UserError
-from seq2scene.sequences.alignments import NO_LINK, read_lines
+from seq2scene.sequences.alignments import NO_LINK
 from seq2scene.sequences.corpus import Tokens
+from seq2scene.sequences.lines import read_lines
 
 
 def replace_unknown(

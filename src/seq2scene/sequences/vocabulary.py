@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from seq2scene.sequences.lines import read_json
+
 SPECIAL_SYMBOLS = ["<pad>", "<unk>", "<bos>", "<eos>"]
 
 
@@ -69,4 +71,4 @@ class Vocabulary:
 
     @classmethod
     def load(cls, path: Path | str) -> "Vocabulary":
-        return cls.from_state(json.loads(Path(path).read_text(encoding="utf-8")))
+        return cls.from_state(read_json(path))

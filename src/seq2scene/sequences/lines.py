@@ -1,0 +1,206 @@
+"""Lines of text, and JSON: how every file and stream that a user gives is read.
+
+Text is UTF-8, plain or gzip; which of them its first bytes tell, whatever the file is called. A byte-order
+mark is no text. Line feeds end lines, and a carriage return before one belongs to it; nothing else does, so
+that line n of one file stays beside line n of another. Only where there is no line feed at all do carriage
+returns end lines.
+"""
+
+import gzip
+import json
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from io import BufferedReader
+from pathlib import Path
+from typing import IO, Any
+
+from seq2scene.errors import UserError
+
+GZIP = b"\x1f\x8b"
+MARK = b"\xef\xbb\xbf"
+OTHER_MARKS = {  # the longer first: the marks of UTF-32 begin like those of UTF-16
+    b"\xff\xfe\0\0": "utf-32",
+    b"\0\0\xfe\xff": "utf-32",
+    b"\xff\xfe": "utf-16",
+    b"\xfe\xff": "utf-16",
+}
+DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile)
+
+
+# Whole files
+
+
+def read_lines(path: Path | str, hint: str = "") -> list[str]:
+    """All lines of a file.
+
+    ``hint`` says what to do where the file is missing. Raises UserError with file and line where it cannot be
+    read as text.
+    """
+    text = read_text(path, hint).decode()
+    return text.removesuffix("\n").replace("\r\n", "\n").removesuffix("\r").split("\n") if text else []
+
+
+def read_text(path: Path | str, hint: str = "") -> bytes:
+    """All of a file as UTF-8 without a mark, its lines ended by line feeds, before which carriage returns may
+    stand. As ``read_lines``.
+    """
+    return plain_text(read_bytes(path, hint), str(path))
+
+
+def read_bytes(path: Path | str, hint: str = "") -> bytes:
+    """A file as it is. Raises UserError where it cannot be read."""
+    with _opened(path, hint) as file:
+        return file.read()
+
+
+def plain_text(data: bytes, name: str) -> bytes:
+    """What ``read_text`` makes of a file's bytes; ``name`` is what errors call it."""
+    text = _unpacked(data, name).removeprefix(MARK)
+    _refuse_other_encodings(text, name)
+    if b"\n" not in text:
+        text = text.replace(b"\r", b"\n")
+    try:
+        text.decode()
+        fault = text.find(b"\0")
+    except UnicodeDecodeError as error:
+        fault = error.start
+    if fault >= 0:
+        start = text.rfind(b"\n", 0, fault) + 1
+        end = text.find(b"\n", fault)
+        _decoded(text[start : end if end >= 0 else None], name, text.count(b"\n", 0, fault) + 1)
+    return text
+
+
+# Line by line
+
+
+def each_line(path: Path | str, hint: str = "", strict: bool = True) -> Iterator[str]:
+    """The lines of a file, one after another; as ``lines_of``."""
+    with _opened(path, hint) as file:
+        yield from lines_of(file, str(path), strict)
+
+
+def lines_of(stream: BufferedReader, name: str, strict: bool = True) -> Iterator[str]:
+    """The lines of a stream, each as soon as it has come.
+
+    name: what errors call it. strict: what is no UTF-8 is refused, else a replacement character stands for
+    it. Raises UserError with name and line.
+    """
+    number = 0
+    try:
+        first = stream.peek(len(GZIP))[: len(GZIP)]
+        plain: IO[bytes] = gzip.GzipFile(fileobj=stream) if first == GZIP else stream
+        for number, line in enumerate(_raw_lines(plain, name), start=1):
+            yield _decoded(line, name, number) if strict else line.decode(errors="replace")
+    except DAMAGE as error:
+        raise UserError(f"{_damaged(name, error)}, after line {number}: get it again") from None
+
+
+def _raw_lines(stream: IO[bytes], name: str) -> Iterator[bytes]:
+    """Lines without their ends and without a mark."""
+    first = stream.readline().removeprefix(MARK)
+    _refuse_other_encodings(first, name)
+    if not first.endswith(b"\n"):  # all there is
+        yield from first.removesuffix(b"\r").split(b"\r") if first else ()
+        return
+    yield first[:-1].removesuffix(b"\r")
+    for line in stream:
+        yield line.removesuffix(b"\n").removesuffix(b"\r")
+
+
+def typed_lines(text: str) -> list[str]:
+    """The lines of a text that was given on the command line: at least one."""
+    return text.removesuffix("\n").replace("\r\n", "\n").split("\n")
+
+
+def standard_input() -> Iterator[str]:
+    """The lines of standard input, each as soon as it has come."""
+    return lines_of(sys.stdin.buffer, "standard input")
+
+
+# JSON
+
+
+def read_json(path: Path | str, hint: str = "", shorten: Callable[[dict], Any] | None = None) -> Any:
+    """What a JSON file holds; as ``parse_json``."""
+    return parse_json(read_bytes(path, hint), str(path), shorten)
+
+
+def parse_json(data: bytes, name: str, shorten: Callable[[dict], Any] | None = None) -> Any:
+    """What JSON holds. Each object is kept as ``shorten`` returns it, while the rest is still being parsed.
+
+    Raises UserError with name, and line where that is known, for what is no JSON, and for an object with two
+    values for a key, of which one would be lost. NaN and Infinity are read as the numbers they stand for.
+    """
+
+    def single(pairs: list[tuple[str, Any]]) -> Any:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise UserError(f"{name}: an object has two values for {twice!r}: {str(dict(pairs))[:80]}")
+        return shorten(found) if shorten else found
+
+    text = plain_text(data, name).decode()
+    try:
+        return json.loads(text, object_pairs_hook=single)
+    except json.JSONDecodeError as error:
+        place = f"{name}, line {error.lineno}, column {error.colno}"
+        raise UserError(f"{place}: no JSON ({error.msg}); get the file again") from None
+    except RecursionError:
+        raise UserError(f"{name}: JSON that is nested without end; get the file again") from None
+    except ValueError as error:
+        raise UserError(f"{name}: JSON that cannot be read ({error}); get the file again") from None
+
+
+# Bytes
+
+
+def _opened(path: Path | str, hint: str) -> BufferedReader:
+    path = Path(path).expanduser()
+    try:
+        return path.open("rb")
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist" + (f": {hint}" if hint else "")) from None
+    except IsADirectoryError:
+        raise UserError(f"{path} is a folder; name a file, plain or .gz") from None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def _unpacked(data: bytes, name: str) -> bytes:
+    try:
+        return gzip.decompress(data) if data.startswith(GZIP) else data
+    except DAMAGE as error:
+        raise UserError(f"{_damaged(name, error)}: get it again") from None
+
+
+def _damaged(name: str, error: Exception) -> str:
+    junk = isinstance(error, gzip.BadGzipFile) and "Not a gzipped file" in str(error)
+    reason = "what follows its end is no gzip" if junk else error
+    return f"{name} is a damaged gzip file ({reason})"
+
+
+def _refuse_other_encodings(start: bytes, name: str) -> None:
+    for mark, encoding in OTHER_MARKS.items():
+        if start.startswith(mark):
+            raise UserError(
+                f"{name} is {encoding.upper()}, not UTF-8: convert it first, for example with "
+                f"iconv -f {encoding} -t utf-8"
+            )
+
+
+def _decoded(line: bytes, name: str, number: int) -> str:
+    try:
+        if b"\0" not in line:
+            return line.decode()
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{name}, line {number}, byte {error.start + 1}: not UTF-8 (0x{line[error.start]:02x}). "
+            "Convert the file, for example with iconv -f latin1 -t utf-8"
+        ) from None
+    raise UserError(
+        f"{name}, line {number}, byte {line.index(0) + 1}: a zero byte, which is no text. Remove it, for "
+        "example with tr -d '\\000'; or convert the file, if it is UTF-16"
+    )
