@@ -77,6 +77,39 @@ def test_too_few_pieces_are_refused_with_a_number_that_works(model_type):
     SentencePiece(model_type, smallest + 1).train(LINES)
 
 
+@pytest.mark.parametrize("model_type", ["bpe", "unigram"])
+def test_pieces_are_learnt_from_long_lines_too(model_type):
+    long = "zebra quagga " * 1000  # 13,000 bytes
+    for lines in ([long], [*LINES, long]):
+        tokenizer = SentencePiece(model_type, 13 if len(lines) == 1 else 40)
+        tokenizer.train(lines)
+        assert set("zq") & set("".join(tokenizer.split("zebra quagga")))
+        pieces = [tokenizer._pieces.id_to_piece(n) for n in range(tokenizer._pieces.get_piece_size())]
+        assert any("z" in piece for piece in pieces) and any("q" in piece for piece in pieces)
+
+
+@pytest.mark.parametrize("model_type", ["bpe", "unigram"])
+@pytest.mark.parametrize("lines", [[], ["", " "], ["\u3000", "\u200b"]])
+def test_a_text_without_characters_is_refused_in_a_line(model_type, lines):
+    with pytest.raises(UserError, match=r"^data.tokenizer=\w+: the text holds no characters"):
+        SentencePiece(model_type, 20).train(lines)
+
+
+@pytest.mark.parametrize("size", [0, -3])
+def test_a_number_of_pieces_is_positive(size):
+    with pytest.raises(UserError, match=f"data.vocabulary_size={size} .bpe.: it must be at least 1"):
+        SentencePiece("bpe", size).train(LINES)
+
+
+def test_lines_that_sentencepiece_would_skip_are_learnt_from_and_counted(caplog):
+    caplog.set_level("INFO")
+    tokenizer = SentencePiece("bpe", 40)
+    tokenizer.train([*LINES, "\u2585 zz", "zz \u2585"])
+    pieces = [tokenizer._pieces.id_to_piece(n) for n in range(40)]
+    assert "z" in "".join(pieces)
+    assert "2 lines hold U+2585" in caplog.text
+
+
 def test_sentencepiece_trains_in_silence(capfd):
     SentencePiece("bpe", 60).train(LINES)
     assert capfd.readouterr() == ("", "")

@@ -5,13 +5,19 @@ Each is restored by ``restore(tokenizer.state())``; states are plain containers.
 
 import base64
 import io
+import logging
 import re
 import string
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import ClassVar, Protocol
 
 from seq2scene.errors import UserError
+
+log = logging.getLogger(__name__)
+
+LONGEST = 2**30  # bytes of a line that sentencepiece learns from, the most it can be told
+RESERVED = "\u2585"  # sentencepiece skips lines that hold it
 
 
 class Tokenizer(Protocol):
@@ -223,18 +229,28 @@ def _train_pieces(lines: Iterable[str], model_type: str, size: int) -> str:
     """The trained sentencepiece model, as base64 text."""
     import sentencepiece
 
-    trained = io.BytesIO()
+    trained, held = io.BytesIO(), 0
+
+    def learnable() -> Iterator[str]:
+        nonlocal held
+        for line in lines:
+            held += RESERVED in line
+            yield line.replace(RESERVED, " ")
+
     try:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=iter(lines),
+            sentence_iterator=learnable(),
             model_writer=trained,
             model_type=model_type,
             vocab_size=size,
             character_coverage=1.0,
+            max_sentence_length=LONGEST,
             minloglevel=2,
         )
     except (RuntimeError, ValueError) as error:
         raise UserError(_explain(str(error), model_type, size)) from error
+    if held:
+        log.info("%d lines hold U+2585, which sentencepiece keeps for itself: it is in no piece", held)
     return base64.b64encode(trained.getvalue()).decode("ascii")
 
 
@@ -246,7 +262,13 @@ def _load_pieces(model: str):
 
 def _explain(problem: str, model_type: str, size: int) -> str:
     """Sentencepiece's complaint in the words of this project."""
-    wanted = f"vocabulary_size={size} ({model_type})"
+    wanted = f"data.vocabulary_size={size} ({model_type})"
+    if size < 1:
+        return f"{wanted}: it must be at least 1"
+    if "sentences_.empty()" in problem or "all_chars_count" in problem:
+        return f"data.tokenizer={model_type}: the text holds no characters to learn pieces from"
+    if "isfinite" in problem:
+        return f"data.tokenizer={model_type}: a word is too long to learn from; use data.tokenizer=bpe"
     if largest := re.search(r"value <= (\d+)", problem):
         return f"{wanted} is too large for this text: {largest[1]} is the largest that works"
     if smallest := re.search(r"required_chars\. \d+ vs (\d+)", problem):
