@@ -269,7 +269,7 @@ def test_the_vocabulary_is_of_training_or_of_all_scenes(root) -> None:
     trained, everything = ready(root), ready(root, vocabulary_from="all")
     assert "zebra" not in trained.reader.language.vocabulary
     assert "zebra" in everything.reader.language.vocabulary
-    assert "mike" not in ready(root, min_count=50).reader.language.vocabulary
+    assert "mike" not in ready(root, min_count=28).reader.language.vocabulary
     with pytest.raises(
         UserError, match=r"data\.vocabulary_from=test is not a choice; choose one of train, all"
     ):
@@ -357,6 +357,24 @@ def test_a_missing_file_or_one_that_is_not_utf8_is_refused_by_name(root, name: s
     path.unlink()
     with pytest.raises(UserError, match=f"{path} does not exist: fetch it with `python src/prepare.py"):
         ready(root, fetch="python src/prepare.py data=abstract_scenes")
+
+
+def test_scenes_that_are_in_training_too_are_counted_and_told(root, caplog) -> None:
+    caplog.set_level(logging.INFO)
+    ready(root)
+    assert "test: 1 of 2 scenes are in the training set too" in caplog.messages  # number 3
+    assert not [said for said in caplog.messages if said.startswith("val:")]
+
+
+def test_a_scene_is_listed_once_in_a_split(root) -> None:
+    write(root / "splits/text2scene_test.txt", ["12", "", "3", "12"])
+    with pytest.raises(UserError, match=r"text2scene_test.txt, line 4: scene 12 stands in line 1 already"):
+        ready(root)
+
+
+def test_a_vocabulary_without_a_word_is_refused(root) -> None:
+    with pytest.raises(UserError, match=r"data.min_count=99: no word is left in the vocabulary"):
+        ready(root, min_count=99)
 
 
 @pytest.mark.parametrize("name", ["hb1_17s", "background"])

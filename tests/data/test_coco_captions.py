@@ -110,7 +110,7 @@ def test_karpathys_splits_are_taken_by_name(tmp_path: Path, encoder: ImageEncode
 def test_the_description_brings_the_language_to_another_module(coco) -> None:
     data = coco()
     assert data.description()["maps"] == [data.encoder.output_size, *data.encoder.map_size]
-    other = coco(min_count=100)
+    other = coco(min_count=7)
     other.use(data.description())
     assert other.language.state() == data.language.state()
 
@@ -249,3 +249,10 @@ def test_published_photos_are_all_there(shared_data: Path) -> None:
         halves = [told.every_second(first) for first in (0, 1)]
         assert not set(halves[0].photos) & set(halves[1].photos)
         assert np.isclose(len(halves[0]), len(halves[1]), atol=1)
+
+
+def test_photos_that_are_in_training_too_are_counted_and_told(coco, caplog) -> None:
+    caplog.set_level("INFO")
+    coco(val=OFFICIAL["train"], tests={"test": OFFICIAL["val"]})
+    assert "val: 4 of 4 photos are in the training set too" in caplog.messages
+    assert not [said for said in caplog.messages if said.startswith("test:")]

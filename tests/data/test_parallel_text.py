@@ -297,3 +297,28 @@ def test_a_gzipped_corpus_with_one_line_missing_is_refused(shared_data, tmp_path
     broken.write_bytes(gzip.compress(b"\n".join(lines[:500] + lines[501:])))
     with pytest.raises(UserError, match=r"has 1014 lines but .* has 1013: line 1014 of"):
         multi30k(tmp_path, tmp_path / "cache")
+
+
+def test_pairs_that_are_in_training_too_are_counted_and_told(root, caplog):
+    caplog.set_level(logging.INFO)
+    write_pairs(root, "val", [("a zebra", "ein Zebra"), ("a dog runs", "der Hund schläft"), ("", "")])
+    write_pairs(root, "test", [*PAIRS[2:4], ("a zebra", "ein Zebra"), PAIRS[2]])
+    ready(root)
+    assert "test: 3 of 4 pairs are in the training set too" in caplog.messages
+    assert not [said for said in caplog.messages if said.startswith("val:")]
+
+
+@pytest.mark.parametrize("settings", [{"max_size": 4}, {"min_count": 99}, {"max_size": [None, 3]}])
+def test_a_vocabulary_without_a_word_is_refused(root, settings):
+    with pytest.raises(UserError, match=r"^data.min_count=\d+.*: no word is left in the (en|de) vocabulary"):
+        ready(root, **settings)
+
+
+def test_a_vocabulary_that_leaves_many_words_unknown_is_told_with_their_share(root, caplog):
+    caplog.set_level(logging.INFO)
+    ready(root, max_size=[5, None])
+    assert caplog.messages[0] == (
+        "84.2% of the running words of training are unknown: the en vocabulary lists 1 of 10, by "
+        "data.min_count=1 data.max_size=5"
+    )
+    assert not [said for said in caplog.messages if "the de vocabulary" in said]

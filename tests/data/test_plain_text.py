@@ -144,3 +144,14 @@ def test_multi30k_is_read_as_published(shared_data, tmp_path) -> None:
     data.setup()
     text = gzip.decompress((shared_data / name).read_bytes()).decode()
     assert tokens(data.val_dataloader()) == len(text.split()) + text.count("\n")
+
+
+def test_lines_that_are_in_training_too_are_counted_and_told(root, caplog) -> None:
+    caplog.set_level(logging.INFO)
+    ready(root)
+    assert "val: 3 of 5 lines are in the training set too" in caplog.messages  # an empty one does not count
+
+
+def test_a_vocabulary_without_a_word_is_refused(root) -> None:
+    with pytest.raises(UserError, match=r"data.max_size=4: no word is left in the vocabulary"):
+        ready(root, max_size=4)

@@ -147,15 +147,19 @@ def read_sentences(path: Path, scenes: dict[int, list[Placed]], hint: str) -> di
 
 
 def read_split(path: Path, scenes: dict[int, list[Placed]], hint: str) -> list[int]:
-    """Scene numbers, one a line."""
-    numbers = []
+    """Scene numbers, one a line, each once."""
+    listed: dict[int, int] = {}
     for number, line in enumerate(each_line(path, hint), start=1):
         if line.strip():
             (scene,) = _integers([line.strip()], path, number)
             if scene not in scenes:
                 raise UserError(f"{path}, line {number}: there is no scene {scene} in {SCENES}")
-            numbers.append(scene)
-    return numbers
+            if scene in listed:
+                raise UserError(
+                    f"{path}, line {number}: scene {scene} stands in line {listed[scene]} already"
+                )
+            listed[scene] = number
+    return list(listed)
 
 
 def official_split(usable: list[int]) -> dict[str, list[int]]:

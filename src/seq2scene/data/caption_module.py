@@ -23,7 +23,6 @@ from seq2scene.sequences.corpus import Corpus, Text
 from seq2scene.sequences.equal_lengths import EqualLengths
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.tokenizers import choose
-from seq2scene.sequences.vocabulary import Vocabulary
 
 
 class CaptionModule(TextModule):
@@ -107,7 +106,7 @@ class CaptionModule(TextModule):
         tokenizer = choose(self.tokenizer, self.code, self.lowercase, self.vocabulary_size)
         tokenizer = corpus.train_tokenizer(tokenizer, [text], self.cache)
         counts = corpus.tokenise(text, tokenizer, self.cache).counts()
-        return Language(tokenizer, Vocabulary.count(counts, self.min_count, self.max_size))
+        return Language(tokenizer, self._count_vocabulary(counts, self.min_count, self.max_size))
 
     # Batches
 

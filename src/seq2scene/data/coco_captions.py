@@ -138,6 +138,10 @@ class CocoCaptions(CaptionModule):
             read_karpathy(path, folder, splits, self._hint) if splits else read_coco(path, folder, self._hint)
         )
 
+    def _shared(self, split: str) -> tuple[int, int, str]:
+        photos, known = self._of(split).photos, set(self._of("train").photos)
+        return sum(photo in known for photo in photos), len(photos), "photos"
+
     def _load(self, splits: list[str]) -> None:
         super()._load(splits)
         for split in splits:

@@ -126,6 +126,9 @@ class CocoLayoutCaptions(CaptionModule):
         self.layouts.read([split])
         return self.layouts.splits[split].objects
 
+    def _shared(self, split: str) -> tuple[int, int, str]:
+        return self.layouts._shared(split)
+
     def _load(self, splits: list[str]) -> None:
         super()._load(splits)
         self.layouts.read(splits)

@@ -23,7 +23,6 @@ from seq2scene.sequences.batching import (
 from seq2scene.sequences.corpus import Corpus, Text
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.tokenizers import choose
-from seq2scene.sequences.vocabulary import Vocabulary
 
 
 class ParallelText(TextModule):
@@ -138,6 +137,10 @@ class ParallelText(TextModule):
                     corpus.encode(target, self.languages[1], self.cache),
                 )
 
+    def _shared(self, split: str) -> tuple[int, int, str]:
+        train, other = self._text("train"), self._text(split)
+        return corpus.count_shared(train, other, self.cache), len(other[0]), "pairs"
+
     def _text(self, split: str) -> tuple[Text, Text]:
         if split not in self._texts:
             hint = corpus.how_to_get(self.fetch)
@@ -164,8 +167,9 @@ class ParallelText(TextModule):
         )
         tokenizer = corpus.train_tokenizer(tokenizer, texts, self.cache)
         counts = sum((corpus.tokenise(text, tokenizer, self.cache).counts() for text in texts), Counter())
-        vocabulary = Vocabulary.count(counts, _side(self.min_count, side), _side(self.max_size, side))
-        return Language(tokenizer, vocabulary)
+        whose = "the shared" if len(texts) > 1 else f"the {self.codes[side]}"
+        sizes = _side(self.min_count, side), _side(self.max_size, side)
+        return Language(tokenizer, self._count_vocabulary(counts, *sizes, whose))
 
     # Batches
 

@@ -16,7 +16,6 @@ from seq2scene.sequences.language import Language
 from seq2scene.sequences.streams import StreamWindows
 from seq2scene.sequences.text_batch import collate_lines
 from seq2scene.sequences.tokenizers import choose
-from seq2scene.sequences.vocabulary import Vocabulary
 
 BATCH_BY = ("sentences", "tokens", "stream")
 
@@ -107,6 +106,10 @@ class PlainText(TextModule):
             if split not in self.corpora:
                 self.corpora[split] = corpus.encode(self._text(split), self.language, self.cache)
 
+    def _shared(self, split: str) -> tuple[int, int, str]:
+        train, other = self._text("train"), self._text(split)
+        return corpus.count_shared([train], [other], self.cache), len(other), "lines"
+
     def _text(self, split: str) -> Text:
         if split not in self._texts:
             path = self.folder / self.files[split]
@@ -118,7 +121,7 @@ class PlainText(TextModule):
         tokenizer = choose(self.tokenizer, self.code, self.lowercase, self.vocabulary_size)
         tokenizer = corpus.train_tokenizer(tokenizer, [text], self.cache)
         counts = corpus.tokenise(text, tokenizer, self.cache).counts()
-        return Language(tokenizer, Vocabulary.count(counts, self.min_count, self.max_size))
+        return Language(tokenizer, self._count_vocabulary(counts, self.min_count, self.max_size))
 
     # Batches
 

@@ -24,7 +24,6 @@ from seq2scene.sequences.batching import EvaluationBatches, LengthBatches, Loade
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.padding import pad_flat
 from seq2scene.sequences.tokenizers import Words
-from seq2scene.sequences.vocabulary import Vocabulary
 
 VOCABULARIES = ("train", "all")
 
@@ -168,6 +167,12 @@ class SceneModule(TextModule):
                 )
                 self._report("%d of %d words have a vector in %s", found, len(self.word_vectors), self.glove)
 
+    def _shared(self, split: str) -> tuple[int, int, str]:
+        numbers, known = self.splits[split].numbers, set(self.splits["train"].numbers)
+        # numbers of different files may be of different scenes
+        alike = self.files[split] == self.files["train"]
+        return sum(number in known for number in numbers) if alike else 0, len(numbers), "scenes"
+
     def _learn_language(self) -> Language:
         tokenizer = Words(stop_words(self.stop_words))
         chosen = ["train"] if self.vocabulary_from == "train" else list(self.files)
@@ -178,7 +183,7 @@ class SceneModule(TextModule):
             for text in self.texts(split):
                 for sentence in text:
                     counts.update(tokenizer.split(sentence))
-        return Language(tokenizer, Vocabulary.count(counts, self.min_count))
+        return Language(tokenizer, self._count_vocabulary(counts, self.min_count))
 
     def _of(self, split: str) -> Samples:
         if split not in self._samples:

@@ -4,6 +4,7 @@ from.
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -14,8 +15,11 @@ import pytorch_lightning as pl
 
 from seq2scene.errors import UserError
 from seq2scene.sequences.batching import Loader, Plan
+from seq2scene.sequences.vocabulary import SPECIAL_SYMBOLS, Vocabulary
 
 log = logging.getLogger(__name__)
+
+MANY = 0.1  # of a training text's running words: if more are unknown, that is told
 
 
 class TextModule(pl.LightningDataModule):
@@ -38,6 +42,7 @@ class TextModule(pl.LightningDataModule):
         self.padding_efficiency: dict[str, float] = {}
         self._train_loader: Loader | None = None
         self._place: dict[str, int] | None = None
+        self._compared: set[str] = {"train"}
 
     @cached_property
     def folder(self) -> Path:
@@ -55,6 +60,10 @@ class TextModule(pl.LightningDataModule):
         """Reads the splits, and learns from training text what is not known."""
         raise NotImplementedError
 
+    def _shared(self, split: str) -> tuple[int, int, str]:
+        """How many of a split's samples, of how many, are training samples too, and what they are called."""
+        return 0, 0, "samples"
+
     def _training_loader(self) -> Loader:
         raise NotImplementedError
 
@@ -65,12 +74,23 @@ class TextModule(pl.LightningDataModule):
 
     def prepare_data(self) -> None:
         """Fills the cache, in one process; where the language is given the training files may be missing."""
-        self._load([split for split in self.files if split != "train" or not self.knows_its_language])
+        self._compare([split for split in self.files if split != "train" or not self.knows_its_language])
 
     def setup(self, stage: str | None = None) -> None:
         """Reads what ``stage`` needs (None: everything), and learns the language unless it was given."""
         splits = {"fit": ["train", "val"], "validate": ["val"], "test": self.test_names}
-        self._load(splits.get(stage, list(self.files)))
+        self._compare(splits.get(stage, list(self.files)))
+
+    def _compare(self, splits: list[str]) -> None:
+        """Loads the splits, and tells what others share with the training set where it is one of them."""
+        self._load(splits)
+        if "train" not in splits:
+            return
+        for split in [split for split in splits if split not in self._compared]:
+            self._compared.add(split)
+            shared, whole, what = self._shared(split)
+            if shared:
+                self._report("%s: %d of %d %s are in the training set too", split, shared, whole, what)
 
     def train_dataloader(self) -> Loader:
         loader = self._training_loader()
@@ -112,6 +132,29 @@ class TextModule(pl.LightningDataModule):
     def _report(self, message: str, *values: object) -> None:
         if self._ranks()["rank"] == 0:
             log.info(message, *values)
+
+    def _count_vocabulary(
+        self, counts: Counter[str], min_count: int, max_size: int | None = None, whose: str = "the"
+    ) -> Vocabulary:
+        """Of what was counted in training. Tells where it leaves many words unknown; raises UserError where
+        it leaves none known.
+        """
+        vocabulary = Vocabulary.count(counts, min_count, max_size)
+        settings = f"data.min_count={min_count}" + ("" if max_size is None else f" data.max_size={max_size}")
+        if len(vocabulary) == len(SPECIAL_SYMBOLS):
+            raise UserError(
+                f"{settings}: no word is left in {whose} vocabulary. Of {len(counts)} words of the training "
+                f"text the most frequent is seen {max(counts.values(), default=0)} times; data.max_size "
+                f"counts {len(SPECIAL_SYMBOLS)} special symbols too"
+            )
+        known = sum(count for word, count in counts.items() if word in vocabulary)
+        unknown = 1 - known / counts.total()
+        if unknown > MANY:
+            self._report(
+                "%.1f%% of the running words of training are unknown: %s vocabulary lists %d of %d, by %s",
+                *(100 * unknown, whose, len(vocabulary) - len(SPECIAL_SYMBOLS), len(counts), settings),
+            )
+        return vocabulary
 
     def _require_positive(self, *names: str) -> None:
         for name in names:

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -163,6 +163,25 @@ def check_parallel(source: Text, target: Text) -> None:
         f"line {len(shorter) + 1} of {longer.path} has no partner in {shorter.path}. "
         "Line n of one must translate line n of the other: look for a lost or doubled line"
     )
+
+
+def count_shared(train: Sequence[Text], other: Sequence[Text], cache: Path | str) -> int:
+    """How many lines of ``other``, one text or two side by side, are in ``train`` too, whatever their place;
+    empty ones do not count. From the cache where they have been counted before.
+    """
+
+    def make() -> Arrays:
+        rows = list(zip(*(text.lines() for text in other), strict=True))
+        sizes = [
+            sum((text.ends - text.starts) << 31 * side for side, text in enumerate(texts))
+            for texts in (train, other)
+        ]
+        alike = np.flatnonzero(np.isin(*sizes)).tolist()  # in length; few lines are left to compare
+        known = {tuple(text.line(row) for text in train) for row in alike}
+        return {"shared": np.asarray(sum(any(row) and row in known for row in rows))}
+
+    content = ["shared", *([text.digest for text in texts] for texts in (train, other))]
+    return int(_cached(cache, content, make)["shared"])
 
 
 def _find_lines(data: bytes, path: Path) -> Arrays:
