@@ -5,6 +5,7 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
+from seq2scene.running.command_line import quote_arguments
 from seq2scene.running.entry import user_errors
 
 
@@ -17,4 +18,5 @@ def main(cfg: DictConfig) -> None:
 
 
 if __name__ == "__main__":
+    quote_arguments()
     main()

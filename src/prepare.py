@@ -5,6 +5,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from seq2scene.running.command_line import quote_arguments
 from seq2scene.running.entry import user_errors
 from seq2scene.running.preparing import prepare
 
@@ -18,4 +19,5 @@ def main(config: DictConfig) -> None:
 
 
 if __name__ == "__main__":
+    quote_arguments()
     main()

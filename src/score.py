@@ -3,6 +3,7 @@
 import hydra
 from omegaconf import DictConfig
 
+from seq2scene.running.command_line import quote_arguments
 from seq2scene.running.entry import user_errors
 
 
@@ -15,4 +16,5 @@ def main(cfg: DictConfig) -> None:
 
 
 if __name__ == "__main__":
+    quote_arguments()
     main()

@@ -6,6 +6,7 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
+from seq2scene.running.command_line import quote_arguments
 from seq2scene.running.entry import user_errors
 
 
@@ -18,6 +19,7 @@ def main(cfg: DictConfig) -> float:
 
 
 if __name__ == "__main__":
+    quote_arguments()
     if any(argument.startswith("resume=") for argument in sys.argv):
         from seq2scene.running.resuming import with_choices
 

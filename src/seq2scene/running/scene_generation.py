@@ -17,6 +17,7 @@ from seq2scene.running.output import open_output
 from seq2scene.running.patch_sources import PatchSource
 from seq2scene.running.scene_drawing import HEIGHT, scene_steps, strip_of, words_of
 from seq2scene.running.scene_records import scene_records
+from seq2scene.sequences.lines import typed_lines
 from seq2scene.tasks.composites import CompositeTask
 from seq2scene.tasks.scenes import SceneTask, Written
 
@@ -37,6 +38,7 @@ def generate_scenes(cfg: DictConfig, task: SceneTask, chunks: Iterator[list[str]
         if cfg.get(key) is not None:
             raise UserError(f"{key}: means nothing to a model of scenes")
     out = None if cfg.out is None else Path(cfg.out)
+    single = cfg.text is not None and len(typed_lines(str(cfg.text))) == 1
     drawn = out is not None and out.suffix.lower() in PICTURES
     inpainter = None
     if cfg.inpainter is not None:
@@ -67,7 +69,7 @@ def generate_scenes(cfg: DictConfig, task: SceneTask, chunks: Iterator[list[str]
                 if not drawn:
                     lines.write(json.dumps(result, ensure_ascii=False) + "\n")
                     continue
-                marks = [f"_{number + row + 1}"] * (cfg.text is None) + [f"_{n + 1}"] * (copies > 1)
+                marks = [f"_{number + row + 1}"] * (not single) + [f"_{n + 1}"] * (copies > 1)
                 path = out.with_name(out.stem + "".join(marks) + out.suffix)
                 draw(path, task, written, at, scenes[row], words_of(texts, scenes[row]), source)
                 if photos is not None:
