@@ -56,7 +56,7 @@ def main() -> None:
     options = parser.parse_args()
     names, objects = objects_of_photos(options.instances)
     also = dict(pair.split("=", 1) for pair in options.also)
-    rows = [json.loads(line) for line in options.texts.read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in options.texts.read_text(encoding="utf-8").split("\n") if line]
 
     def read(text: str) -> set[str]:
         return named(text, names, also) - set(options.leave_out)

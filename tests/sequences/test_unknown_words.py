@@ -74,12 +74,14 @@ def test_nothing_linked_is_an_empty_dictionary():
     assert LinkCounts(text("a"), text("x")).entries() == []
 
 
-def test_a_dictionary_reads_back_from_its_file(tmp_path):
+def test_a_dictionary_reads_back_from_its_file(tmp_path, caplog):
+    caplog.set_level("INFO")
     path = tmp_path / "folder" / "words.tsv"
     entries = [Entry('"', "«", 0.5, 3), Entry("Käse", "cheese", 1.0, 2), Entry("a\tb", "c", 1.0, 1)]
     save_dictionary(path, entries)
     assert path.read_text(encoding="utf-8") == '"\t«\t0.5000\t3\nKäse\tcheese\t1.0000\t2\n'
     assert load_dictionary(path) == {'"': "«", "Käse": "cheese"}
+    assert caplog.messages == [f"{path}: 1 entries with a tab or a line break in a word are left out"]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ each <unk> take the source word it is aligned to; a dictionary's word for it if 
 source word itself.
 """
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from seq2scene.errors import UserError
 from seq2scene.sequences.alignments import NO_LINK
 from seq2scene.sequences.corpus import Tokens
 from seq2scene.sequences.lines import read_lines
+
+log = logging.getLogger(__name__)
 
 
 def replace_unknown(
@@ -101,13 +104,18 @@ def chosen_dictionary(replace_unk: str) -> dict[str, str]:
 def save_dictionary(path: Path, entries: Iterable[Entry]) -> None:
     """Writes source word, target word, probability and number of links, between tabs; makes the folder.
 
-    Words that hold a tab or a line break have no place in such a file and are left out.
+    Words that hold a tab or a line break have no place in such a file and are left out, counted and reported.
     """
+    left_out = 0
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8", newline="\n") as file:
         for entry in entries:
-            if not set("\t\n\r") & set(entry.source + entry.target):
+            if set("\t\n\r") & set(entry.source + entry.target):
+                left_out += 1
+            else:
                 file.write(f"{entry.source}\t{entry.target}\t{entry.probability:.4f}\t{entry.links}\n")
+    if left_out:
+        log.info("%s: %d entries with a tab or a line break in a word are left out", path, left_out)
 
 
 def load_dictionary(path: Path | str) -> dict[str, str]:
