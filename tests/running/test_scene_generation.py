@@ -92,6 +92,8 @@ def test_several_texts_and_scenes_are_numbered_and_a_gif_moves(told: Generate, t
     objects = json.loads((tmp_path / "s_1_1.json").read_text())["objects"]
     with Image.open(tmp_path / "s_1_1.gif") as animation:
         assert 2 <= animation.n_frames <= len(objects) + 1  # the empty canvas first
+    told(f"text='{TEXTS[2]}\n{TEXTS[3]}'", f"out={tmp_path}/t.gif", "search=greedy", "search.max_length=2")
+    assert {path.stem for path in tmp_path.glob("t*.gif")} == {"t_1", "t_2"}
 
 
 @pytest.mark.parametrize("size", [1, 3])
