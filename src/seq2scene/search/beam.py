@@ -1,5 +1,6 @@
 """Beam search, for all sentences of a batch at once."""
 
+import math
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Self
@@ -17,6 +18,7 @@ from seq2scene.search.trail import Step, best_endings, follow
 from seq2scene.sequences.memory import Memory
 
 STOPS = ("exact", "size", "best")
+LARGEST = 1e30  # length penalty: quotients of log-probabilities are still normal numbers of float32
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,15 @@ class Beam(Constraints):
         require("stop", self.stop, self.stop in STOPS, "one of " + ", ".join(STOPS))
         require_number("pruning", self.pruning, 0)
         require_number("alpha", self.alpha, 0)
+        self._require_digits()
         require_number("coverage", self.coverage, 0)
+
+    def _require_digits(self) -> None:
+        """Raises UserError where lp is so large that scores, divided by it, lose their digits."""
+        base = length_penalty(self.max_length + 1, self.normalisation, 1.0)
+        most = math.log(LARGEST) / math.log(base) if base > 1 else math.inf
+        told = f"at most {most:.4g} with search.max_length={self.max_length}"
+        require("alpha", self.alpha, self.alpha <= most, told)
 
     @torch.no_grad()
     def __call__(
@@ -208,7 +218,7 @@ class Beam(Constraints):
         over the largest lp; the coverage penalty can only take away.
         """
         longest = length_penalty(live.rules.limits + 1, self.normalisation, self.alpha)
-        done = live.best[:, -1] >= live.totals.amax(1) / longest
+        done = ~(live.totals.amax(1) / longest > live.best[:, -1])  # also where scores are no numbers
         match self.stop:
             case "size":
                 return done | (live.ended >= self.size)
@@ -221,6 +231,10 @@ class Beam(Constraints):
         tokens, log_probs, weights = follow(trail, endings, pad)
         empty = (memory.lengths == 0).nonzero().squeeze(1)
         say_nothing(tokens[:, :1], endings.scores[:, :1], empty, rules.eos)
+        lost = (endings.steps[:, 0] < 0) & (memory.lengths > 0)  # what the model said was no number
+        tokens[:, 0, 0].masked_fill_(lost, rules.eos)
+        for values in (endings.scores, log_probs[:, :, 0]):
+            values[:, 0].masked_fill_(lost, torch.nan)
         return Hypotheses.of(tokens, endings.scores, log_probs, rules.limits, pad, weights)
 
 

@@ -13,6 +13,7 @@ from seq2scene.sequences.memory import Memory
 
 NEVER = -math.inf
 FREE = -1  # in a prefix: the search chooses
+MOST = 1_000_000  # of whatever is counted; more is a slip of the pen
 
 
 def require(name: str, value: object, good: bool, wanted: str) -> None:
@@ -22,7 +23,8 @@ def require(name: str, value: object, good: bool, wanted: str) -> None:
 
 
 def require_whole(name: str, value: object, low: int) -> None:
-    require(name, value, isinstance(value, int) and value >= low, f"a whole number of at least {low}")
+    good = isinstance(value, int) and low <= value <= MOST
+    require(name, value, good, f"a whole number of at least {low} and at most {MOST}")
 
 
 def require_number(name: str, value: object, low: float, high: float = math.inf) -> None:
@@ -88,15 +90,19 @@ class Rules:
 
         log_probs: (rows, V), the model's, spoilt here. history: (rows, step), read for n-grams only.
         sentences: (rows,) which of the b sentences each row belongs to. A forced token keeps the model's
-        log-probability even where it is banned, and the other k - 1 proposals of its row get -inf.
+        log-probability even where it is banned, and the other k - 1 proposals of its row get -inf. Where all
+        tokens are banned EOS is forced, so that every sentence has an end.
         """
         forced = self.forced(step)[sentences].unsqueeze(1)  # (rows, 1)
-        forced_log_probs = log_probs.gather(1, forced.clamp(min=0))
+        free = forced == FREE
+        forced = forced.masked_fill(free, self.eos)
+        forced_log_probs = log_probs.gather(1, forced)
         self.ban(log_probs, step, history)
         values, tokens = choose(log_probs)
+        free = free & (values[:, :1] != NEVER)  # else the best of what is allowed is banned too
         others = torch.full_like(values[:, 1:], NEVER)
-        values = torch.where(forced == FREE, values, torch.cat([forced_log_probs, others], dim=1))
-        return values, torch.where(forced == FREE, tokens, forced)
+        values = torch.where(free, values, torch.cat([forced_log_probs, others], dim=1))
+        return values, torch.where(free, tokens, forced)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +111,7 @@ class Constraints:
 
     max_ratio, max_extra, max_length: a sentence gets at most ``max_ratio * source length + max_extra`` words,
     and never more than ``max_length``; then EOS is forced. A longer forced prefix is written in full.
-    min_length: EOS is banned before so many words, unless the limit forces it.
+    min_length: EOS is banned before so many words, unless the limit forces it or nothing else may follow.
     ban_unk: never write the unknown word.
     no_repeat_ngram: no n-gram of this size twice in a sentence; 0 for no such ban.
 
@@ -133,7 +139,8 @@ class Constraints:
         if prefix is None:
             prefix = memory.lengths.new_empty(len(memory), 0)
         assert len(prefix) == len(memory)
-        limits = (memory.lengths * self.max_ratio).long() + self.max_extra
+        ratio, extra = min(self.max_ratio, self.max_length), min(self.max_extra, self.max_length)
+        limits = (memory.lengths * ratio).long() + extra
         limits = limits.clamp(max=self.max_length).maximum((prefix != pad).sum(1))
         return Rules(
             limits=limits,

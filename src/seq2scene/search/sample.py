@@ -72,15 +72,18 @@ class Sample(Constraints):
         )
 
     def choose(self, log_probs: Tensor, chance: Tensor) -> tuple[Tensor, Tensor]:
-        """The word at ``chance`` (rows, 1) in [0, 1) of all probability: log-probability and id (rows, 1)."""
+        """The word at ``chance`` (rows, 1) in [0, 1) of all probability: log-probability and id (rows, 1);
+        any word where all are banned.
+        """
         kept, words = log_probs, None
         if self.top_k > 0 or self.top_p < 1:
             kept, words = top(log_probs, self.top_k or log_probs.shape[1])
-        scaled = (kept - kept.amax(1, keepdim=True)) / self.temperature
-        probs = scaled.softmax(1, dtype=torch.float64)
+        scaled = (kept - kept.amax(1, keepdim=True)).double() / self.temperature
+        probs = scaled.softmax(1)
         if self.top_p < 1:
             before = probs.cumsum(1) - probs
             probs = probs.masked_fill(before >= self.top_p, 0.0)
         mass = probs.cumsum(1)
         place = torch.searchsorted(mass, chance * mass[:, -1:], right=True)
+        place = place.clamp(max=kept.shape[1] - 1)  # beyond all words where no word has a probability
         return kept.gather(1, place), place if words is None else words.gather(1, place)

@@ -18,9 +18,9 @@ def length_penalty(lengths: Tensor | int, normalisation: str, alpha: float) -> T
     if normalisation == "none":
         return 1.0
     if normalisation == "average":
-        return lengths**alpha
+        return lengths ** float(alpha)  # an integer power would overflow
     assert normalisation == "gnmt"
-    return ((5 + lengths) / 6) ** alpha
+    return ((5 + lengths) / 6) ** float(alpha)
 
 
 def coverage_penalty(coverage: Tensor, mask: Tensor, beta: float) -> Tensor:
