@@ -1,7 +1,10 @@
-"""What parts that keep their work on disk have in common: whose turn it is, what a file is known by."""
+"""What parts that keep their work on disk have in common: whose turn it is, what a file is known by, how one
+is replaced.
+"""
 
 import fcntl
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -36,3 +39,20 @@ def facts_of(files: Iterable[Path]) -> list[tuple[str, int, int]]:
             raise UserError(f"{file} cannot be read: {error.strerror}") from None
         facts.append((place, known.st_size, known.st_mtime_ns))
     return facts
+
+
+@contextmanager
+def draft(path: Path) -> Iterator[Path]:
+    """A file to write beside ``path``, of the same kind, which becomes ``path`` once it is whole. Where that
+    fails nothing of it is left, and what stood at ``path`` before still does. Folders are made.
+    """
+    path = path.resolve()  # a link stays a link
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        yield part
+        if path.exists():
+            shutil.copymode(path, part)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)

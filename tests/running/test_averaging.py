@@ -115,7 +115,7 @@ def test_nothing_is_written_over_unless_told(models, composed, tmp_path: Path) -
     ours, theirs = (load_checkpoint(path)["state_dict"] for path in (out, models.a))
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
     assert list(out.parent.iterdir()) == [out]
-    with pytest.raises(UserError, match=r"is a folder: name the file to write"):
+    with pytest.raises(UserError, match=r"is a folder: name a file in it"):
         average(composed("average", f"ckpt={models.a}", f"out={tmp_path}"))
 
 

@@ -113,7 +113,7 @@ def test_weights_of_the_image_encoder_come_from_the_checkpoint_alone(captioner, 
     [
         ([], "image is required"),
         (["text=hello"], "text: this model captions photos; give image=FILE.jpg"),
-        (["file=lines.txt"], "file: this model captions photos"),
+        (["file=LIST"], "file: this model captions photos"),
         (["image=PHOTO", "replace_unk=copy"], "replace_unk: photos have no words"),
         (["image=gone.jpg"], "gone.jpg does not exist"),
         (["image=NOTES"], "notes.md is no picture"),

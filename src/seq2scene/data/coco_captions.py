@@ -13,7 +13,7 @@ from seq2scene.data.caption_module import CaptionModule
 from seq2scene.data.features import Features, stored_features
 from seq2scene.data.images import read_photo
 from seq2scene.data.park.photos_writing import ensure_photos
-from seq2scene.data.text_module import named_splits
+from seq2scene.data.text_module import named_splits, same_language
 from seq2scene.errors import UserError
 from seq2scene.nets.image_encoder import ImageEncoder
 from seq2scene.sequences import corpus
@@ -91,7 +91,7 @@ class CocoCaptions(CaptionModule):
     def use(self, description: Mapping[str, Any]) -> None:
         """Takes the language of a checkpoint instead of learning it; call before ``setup``."""
         self.language = Language.from_state(description["language"])
-        self.code = description["language_code"]
+        self.code = same_language(description, "language_code", "language", self.code)
 
     def references(self, split: str) -> list[tuple[str, ...]]:
         return self._of(split).captions

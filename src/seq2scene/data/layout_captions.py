@@ -12,6 +12,7 @@ import torch
 
 from seq2scene.data.caption_module import CaptionModule
 from seq2scene.data.coco_layout import CocoLayout, ParkLayout
+from seq2scene.data.text_module import same_language
 from seq2scene.scenes.layouts import layouts_of
 from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.schema import Schema
@@ -102,7 +103,7 @@ class CocoLayoutCaptions(CaptionModule):
     def use(self, description: Mapping[str, Any]) -> None:
         """Takes language and schema of a checkpoint instead of learning them; call before ``setup``."""
         self.language = Language.from_state(description["language"])
-        self.code = description["language_code"]
+        self.code = same_language(description, "language_code", "language", self.code)
         self.layouts.use_schema(Schema.from_state(description["schema"]))
 
     def references(self, split: str) -> list[tuple[str, ...]]:

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from seq2scene.data.park.writing import ensure_park
-from seq2scene.data.text_module import TextModule, named_splits
+from seq2scene.data.text_module import TextModule, named_splits, same_language
 from seq2scene.errors import UserError
 from seq2scene.sequences import corpus
 from seq2scene.sequences.batch import ParallelBatch, Sentences
@@ -96,12 +96,15 @@ class ParallelText(TextModule):
         }
 
     def use(self, description: dict) -> None:
-        """Takes the languages of a checkpoint instead of learning them; call before ``setup``."""
+        """Takes the languages of a checkpoint instead of learning them; call before ``setup``. Raises
+        UserError where they are not those of the files.
+        """
+        for side, own in zip(("source", "target"), self.codes, strict=True):
+            same_language(description, f"{side}_language", side, own)
         self.languages = (
             Language.from_state(description["source"]),
             Language.from_state(description["target"]),
         )
-        self.codes = (description["source_language"], description["target_language"])
         self.source_eos = description["source_eos"]
         self.shared_vocabulary = description["shared_vocabulary"]
 

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from seq2scene.data.park.writing import ensure_park
-from seq2scene.data.text_module import TextModule, named_splits
+from seq2scene.data.text_module import TextModule, named_splits, same_language
 from seq2scene.errors import UserError
 from seq2scene.sequences import corpus
 from seq2scene.sequences.batching import EvaluationBatches, LengthBatches, Loader, padding_efficiency
@@ -85,7 +85,7 @@ class PlainText(TextModule):
     def use(self, description: dict) -> None:
         """Takes the language of a checkpoint instead of learning it; call before ``setup``."""
         self.language = Language.from_state(description["language"])
-        self.code = description["language_code"]
+        self.code = same_language(description, "language_code", "language", self.code)
 
     def references(self, split: str) -> list[str]:
         """The lines of train, val or a test set, as they stand in the file."""

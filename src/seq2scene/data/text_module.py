@@ -5,7 +5,7 @@ from.
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -167,3 +167,14 @@ def named_splits(train: Any, val: Any, tests: dict[str, Any]) -> dict[str, Any]:
     if {"train", "val"} & tests.keys():
         raise UserError("data.tests: a test set cannot be called train or val")
     return {"train": train, "val": val, **tests}
+
+
+def same_language(description: Mapping[str, Any], name: str, key: str, own: str) -> str:
+    """The code of a language that a checkpoint's ``description`` has by ``name``; the data set's ``own``
+    where it is too old to have one. Raises UserError, which says what ``data.KEY`` should be, where they
+    differ.
+    """
+    code = description.get(name, own)
+    if code != own:
+        raise UserError(f"data.{key}={own}: the checkpoint has learnt {code}; say data.{key}={code}")
+    return code

@@ -12,6 +12,8 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from PIL import Image
 
+from seq2scene.caching import draft
+
 # Okabe and Ito's colours, told apart by colour-blind readers too; no yellow, which is pale on white
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 INK, FAINT = "#222222", "#d8d8d8"
@@ -46,8 +48,8 @@ def to_pixels(figure: Figure) -> np.ndarray:
 
 def save_picture(path: Path, picture: np.ndarray) -> None:
     """Writes (height, width, 3) uint8 as an image file of the kind its name ends in; makes the folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(path)
+    with draft(path) as part:
+        Image.fromarray(picture).save(part)
 
 
 def tidy(axes: Axes, title: str, x: str, y: str) -> None:

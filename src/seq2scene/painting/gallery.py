@@ -58,12 +58,12 @@ show();
 @dataclass(frozen=True)
 class Item:
     """What one card shows. text: what was asked for. pictures: by caption, file names beside the page.
-    scores: by name. link: a file to go to from the pictures, or None.
+    scores: by name, None where the item does not count. link: a file to go to from the pictures, or None.
     """
 
     text: str
     pictures: Mapping[str, str]
-    scores: Mapping[str, float]
+    scores: Mapping[str, float | None]
     link: str | None = None
 
 
@@ -93,8 +93,9 @@ def _card(item: Item) -> str:
         figures = f'<a class="pair" href="{quote(item.link)}">{figures}</a>'
     else:
         figures = f'<div class="pair">{figures}</div>'
-    scores = "".join(f"<span>{html.escape(name)} {value:.2f}</span>" for name, value in item.scores.items())
-    known = {name: value if isfinite(value) else None for name, value in item.scores.items()}
+    known = {n: value if value is not None and isfinite(value) else None for n, value in item.scores.items()}
+    shown = {name: "–" if value is None else f"{value:.2f}" for name, value in known.items()}
+    scores = "".join(f"<span>{html.escape(name)} {value}</span>" for name, value in shown.items())
     data = html.escape(json.dumps(known))
     return (
         f'<div class="card" data-scores="{data}" data-text="{html.escape(item.text.lower())}">'

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 
+from seq2scene.caching import draft
 from seq2scene.painting.figures import INK, white_to_blue
 
 PANEL, GAP, PAD = 420, 18, 3  # pixels: width of a picture, between panels, around a word
@@ -68,10 +69,10 @@ def draw_strip(
 
 def save_animation(path: Path, pictures: Sequence[np.ndarray], milliseconds: int = 600) -> None:
     """A GIF of the steps, the last one held three times as long."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     first, *others = [Image.fromarray(picture) for picture in pictures]
     durations = [milliseconds] * len(others) + [3 * milliseconds]
-    first.save(path, save_all=True, append_images=others, duration=durations, loop=0)
+    with draft(path) as part:
+        first.save(part, save_all=True, append_images=others, duration=durations, loop=0)
 
 
 def wrap(words: Sequence[str], size: int, width: int) -> list[list[str]]:

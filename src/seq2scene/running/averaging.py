@@ -1,6 +1,5 @@
 """Checkpoint averaging: the mean of the weights of several checkpoints of one model, as one checkpoint."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,8 +7,15 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
+from seq2scene.caching import draft
 from seq2scene.errors import UserError
-from seq2scene.running.checkpoints import find_checkpoints, load_checkpoint, require_same_languages
+from seq2scene.running.checkpoints import (
+    find_checkpoints,
+    load_checkpoint,
+    require_numbers,
+    require_same_languages,
+)
+from seq2scene.running.output import require_output
 
 KEPT = ("hyper_parameters", "overrides", "git", "pytorch-lightning_version", "epoch", "global_step")
 HARMLESS = ("dropout", "initial_range", "packing")  # settings that change no output of a trained model
@@ -18,16 +24,13 @@ HARMLESS = ("dropout", "initial_range", "packing")  # settings that change no ou
 def average(cfg: DictConfig) -> None:
     """``python src/average.py``: writes the averaged checkpoint, and says where."""
     out = Path(cfg.out)
-    if out.is_dir():
-        raise UserError(f"out={out} is a folder: name the file to write, as out={out}/averaged.ckpt")
+    require_output(str(cfg.out))
     if out.exists() and not cfg.overwrite:
         raise UserError(f"out={out} exists: name another file, or say overwrite=true")
     paths = find_checkpoints(cfg.ckpt, "best.ckpt")
     averaged = average_checkpoints(paths)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    part = out.with_name(out.name + ".part")
-    torch.save(averaged, part)
-    os.replace(part, out)  # never half a checkpoint under its name
+    with draft(out) as part:  # never half a checkpoint under its name
+        torch.save(averaged, part)
     print(f"{out}: the mean of {len(paths)} checkpoints")
 
 
@@ -43,10 +46,12 @@ def average_checkpoints(paths: Sequence[Path]) -> dict[str, Any]:
             settings of the model. It names the first difference.
     """
     first = load_checkpoint(paths[0])
+    require_numbers(paths[0], first)
     sums = {name: _wide(tensor) for name, tensor in first["state_dict"].items()}
     last = first
     for path in paths[1:]:
         last = load_checkpoint(path)
+        require_numbers(path, last)
         require_same_languages(paths[0], first, path, last)
         _require_same_model(paths[0], first, path, last)
         for name, tensor in last["state_dict"].items():

@@ -1,18 +1,18 @@
 """Captions of a photo, of those in a folder, or of those that a file lists."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
 from omegaconf import DictConfig
 from PIL import Image
 
-from seq2scene.data.images import is_photo
+from seq2scene.data.images import is_photo, readable
 from seq2scene.errors import UserError
 from seq2scene.painting.figures import save_picture
 from seq2scene.running.caption_drawing import draw_caption, photo_batch
-from seq2scene.running.output import open_output
+from seq2scene.running.output import open_output, require_scores, tell_unknown
 from seq2scene.search.hypotheses import Hypotheses
 from seq2scene.sequences.lines import read_lines
 from seq2scene.tasks.captioning import Captioning
@@ -38,6 +38,9 @@ def generate_captions(cfg: DictConfig, task: Captioning) -> None:
     if cfg.pictures is not None and task.net.decoder.attention is None:
         raise UserError("pictures: this model has no attention, so nobody knows where it looked")
     photos = find_photos(cfg.image)
+    require_pictures(photos)
+    if cfg.prefix is not None:
+        tell_unknown("prefix", task.language, cfg.prefix)
     with open_output(cfg.out) as out:
         for first in range(0, len(photos), cfg.batch_size):
             part = photos[first : first + cfg.batch_size]
@@ -47,12 +50,20 @@ def generate_captions(cfg: DictConfig, task: Captioning) -> None:
                 forced = batch.target.ids.new_tensor(task.language.encode(cfg.prefix))
                 prefix = forced.expand(len(part), -1)
             found = task.caption(batch, prefix=prefix, keep_weights=cfg.pictures is not None).to("cpu")
+            require_scores(found.log_probs, first)
             for row, photo in enumerate(part):
                 _write(out, task, found, row, photo if len(photos) > 1 or cfg.scores else None, cfg.scores)
                 if cfg.pictures is not None:
                     path = Path(cfg.pictures) / f"{first + row + 1}_{photo.stem}.png"
                     save_picture(path, draw_caption(task, batch, found, row))
             out.flush()
+
+
+def require_pictures(photos: Sequence[Path]) -> None:
+    """Raises UserError for the first file that is missing or no picture, as far as its beginning tells."""
+    for photo in photos:
+        with readable(photo), Image.open(photo):
+            pass
 
 
 def find_photos(photo: str | None) -> list[Path]:

@@ -126,7 +126,19 @@ def load_beside(option: str, path: str | Path, kind: str) -> Task:
     own = checkpoint["hyper_parameters"]["config"]["task"]["name"]
     if own != kind:
         raise UserError(f"{option}={found}: a checkpoint of task={own}; give one of task={kind}")
+    require_numbers(found, checkpoint)
     return task_of(checkpoint)
+
+
+def require_numbers(path: Path, checkpoint: dict[str, Any]) -> None:
+    """Raises UserError, which names the first bad tensor, unless all weights of a checkpoint are finite."""
+    for name, tensor in checkpoint["state_dict"].items():
+        bad = int(tensor.isfinite().logical_not().sum())
+        if bad:
+            raise UserError(
+                f"{path}: {bad} of {tensor.numel()} values of {name} are not finite: training had diverged; "
+                "give a checkpoint from before, or train at a lower optimizer.lr"
+            )
 
 
 def require_same_classes(learnt: Sequence[str], names: Sequence[str], what: str) -> None:
@@ -160,6 +172,8 @@ def load_task(
     """
     require_average(ensemble)
     checkpoints = [load_checkpoint(path) for path in paths]
+    for path, checkpoint in zip(paths, checkpoints, strict=True):
+        require_numbers(path, checkpoint)
     for path, checkpoint in zip(paths[1:], checkpoints[1:], strict=True):
         require_same_languages(paths[0], checkpoints[0], path, checkpoint)
     tasks = [task_of(checkpoint, places, **changes) for checkpoint in checkpoints]

@@ -1,9 +1,15 @@
 """Options that mean nothing to a task are refused before anything is loaded."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from seq2scene.errors import UserError
+from seq2scene.search.beam import Beam
+from seq2scene.search.greedy import Greedy
+from seq2scene.search.sample import Sample
+
+SEARCHES = {"greedy": Greedy, "beam": Beam, "sample": Sample}  # the options of the group search
 
 
 def check_choices(choices: Mapping[str, str | None], config: Mapping[str, Any]) -> None:
@@ -18,3 +24,37 @@ def check_choices(choices: Mapping[str, str | None], config: Mapping[str, Any]) 
                 f"{group}={choices[group]} has no meaning with task={config['task']['name']}; "
                 f"choose one of {', '.join(good)}"
             )
+
+
+def require_counts(cfg: Mapping[str, Any], *keys: str) -> None:
+    """Raises UserError, which names the key, unless each of them is a whole number above 0."""
+    for key in keys:
+        if not isinstance(cfg[key], int) or isinstance(cfg[key], bool) or cfg[key] < 1:
+            raise UserError(f"{key}={cfg[key]}: it must be a whole number of at least 1")
+
+
+def chosen_search(given: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The search that a checkpoint's own is replaced by: the one of the group ``search`` that was chosen, or
+    its own with other values; None where nothing was chosen.
+
+    given: by option, None what was not chosen; a ``_target_`` where one of the group was. config: the
+    checkpoint's.
+
+    Raises:
+        UserError: the task searches for nothing, or the search has no such option; it says which one has.
+    """
+    chosen = {key: value for key, value in given.items() if value is not None}
+    if not chosen:
+        return None
+    if "search" not in config:
+        raise UserError(f"search: has no meaning with task={config['task']['name']}; leave it out")
+    search = chosen if "_target_" in chosen else {**config["search"], **chosen}
+    known = {name: {field.name for field in fields(kind)} for name, kind in SEARCHES.items()}
+    named = {f"{kind.__module__}.{kind.__qualname__}": name for name, kind in SEARCHES.items()}
+    name = named.get(search.get("_target_"))  # None of another kind, whose options are checked as it is built
+    for key in chosen if name else ():
+        others = [other for other, options in known.items() if key in options]
+        if others and name not in others:
+            told = f"search.{key}={chosen[key]}: {name} search has no such option; say search={others[0]} too"
+            raise UserError(told)
+    return search

@@ -1,6 +1,7 @@
 """What every entry point needs before and around its work. Importing it prepares the configs' variables."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,9 +39,15 @@ OmegaConf.register_new_resolver("run_stamp", run_stamp, use_cache=True, replace=
 
 @contextmanager
 def user_errors() -> Iterator[None]:
-    """Prints a UserError as ``error: ...`` and ends with status 2; other exceptions keep their traceback."""
+    """Prints a UserError as ``error: ...`` and ends with status 2; ends quietly, with 141, where nobody reads
+    the output any more; other exceptions keep their traceback.
+    """
     try:
         yield
+        sys.stdout.flush()  # while a closed pipe can still be told from a fault
+    except BrokenPipeError:  # whoever read the output has seen enough, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python still has to flush
+        sys.exit(128 + signal.SIGPIPE)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

@@ -1,7 +1,9 @@
 """Scores of a model on its test sets, with the outputs they are scores of."""
 
 import json
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Container, Iterable, Iterator, Mapping
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +29,12 @@ from seq2scene.running.caption_evaluation import (
 )
 from seq2scene.running.captioned_scenes import captions_table, load_captioner
 from seq2scene.running.checkpoints import at_home, find_checkpoints, load_checkpoint, load_task
-from seq2scene.running.choices import check_choices
+from seq2scene.running.choices import check_choices, chosen_search
 from seq2scene.running.gathering import gather
 from seq2scene.running.inpainters import load_inpainter
 from seq2scene.running.inpainting import UNCHANGED, evaluate_inpainting
 from seq2scene.running.length_report import bleu_by_length, write_csv, write_plot
+from seq2scene.running.output import require_output
 from seq2scene.running.patch_sources import find_patches
 from seq2scene.running.realism import load_inception, show_realism
 from seq2scene.running.scene_evaluation import evaluate_scenes
@@ -47,6 +50,7 @@ from seq2scene.tasks.task import Task
 
 TEXT_ROW = ("bleu_tok", "bleu", "chrf", "perplexity", "perplexity_words")
 PHOTO_ROW = ("error", "psnr", "label_accuracy")
+LANGUAGES = {"source": "source_language", "target": "target_language", "language": "language_code"}
 GROUP = 200  # sentences in a group of Luong et al. 2015, Figure 6
 
 
@@ -149,10 +153,11 @@ def find_changes(chosen: Mapping[str, Any], config: Mapping[str, Any]) -> dict[s
     Raises:
         UserError: its task searches for nothing or draws no gallery, or ``gallery`` is no number.
     """
-    changes = {key: chosen[key] for key in ("search", "gallery") if chosen.get(key) is not None}
-    for key in changes:
-        if key not in config:
-            raise UserError(f"{key}: has no meaning with task={config['task']['name']}; leave it out")
+    changes = {"gallery": chosen["gallery"]} if chosen.get("gallery") is not None else {}
+    if changes and "gallery" not in config:
+        raise UserError(f"gallery: has no meaning with task={config['task']['name']}; leave it out")
+    search = chosen_search(chosen.get("search", {}), config)
+    changes |= {} if search is None else {"search": search}
     count = changes.get("gallery", 0)
     if not isinstance(count, int) or isinstance(count, bool) or count < 0:
         raise UserError(f"gallery={count}: give a number of scenes to draw")
@@ -180,6 +185,65 @@ def load_others(chosen: Mapping[str, Any], task: Task) -> dict[str, nn.Module]:
     return others
 
 
+def data_settings(cfg: DictConfig, parts: Mapping[str, Any], given: Iterable[str] = ()) -> dict[str, Any]:
+    """What the test sets are built from: the checkpoint's own data settings with what was changed of them, or
+    another option of the group ``data``, by the checkpoint's seed and in its languages.
+
+    parts: the checkpoint's config and description. given: the overrides of the command line.
+
+    Raises:
+        UserError: another option is of other languages, and cannot be of the checkpoint's.
+    """
+    cfg.seed = parts["config"].get("seed", 1) if cfg.seed is None else cfg.seed
+    if "_target_" not in cfg.data:
+        changes = OmegaConf.to_container(cfg.data, resolve=True)
+        learnt = at_home(parts["config"]["data"], OmegaConf.to_container(cfg.paths, resolve=True))
+        return {**learnt, **{key: value for key, value in changes.items() if value is not None}}
+    follow_languages(cfg.data, parts["description"], {one.lstrip("+").split("=")[0] for one in given})
+    for split in ("train", "val"):  # which evaluation does not read
+        if OmegaConf.is_missing(cfg.data, split) and cfg.data.tests:
+            cfg.data[split] = next(iter(cfg.data.tests.values()))
+    return OmegaConf.to_container(cfg.data, resolve=True)
+
+
+def follow_languages(data: DictConfig, description: Mapping[str, Any], given: Container[str]) -> None:
+    """Turns a data set to the languages that a checkpoint has learnt, where its files depend on them.
+
+    given: keys of the command line, which are not changed.
+
+    Raises:
+        UserError: the data are of other languages, and cannot be turned.
+    """
+    wanted = {key: description.get(name) for key, name in LANGUAGES.items()}
+    wanted = {key: code for key, code in wanted.items() if code is not None and key in data.keys()}  # noqa: SIM118
+    own = {key: "???" if OmegaConf.is_missing(data, key) else data[key] for key in wanted}
+    other = [key for key in wanted if own[key] not in (wanted[key], "???")]
+    before = _test_files(data)
+    data.update(wanted)
+    if not other:
+        return
+    needed = " ".join(f"data.{key}={code}" for key, code in wanted.items())
+    if any(f"data.{key}" in given for key in other) or before == _test_files(data):
+        told = " ".join(f"data.{key}={code}" for key, code in own.items())
+        raise UserError(f"{told}: the checkpoint has learnt {needed}; give test sets of these")
+    print(f"{needed}, as the checkpoint has learnt", file=sys.stderr)
+
+
+def _test_files(data: DictConfig) -> Any:
+    return OmegaConf.to_container(data, resolve=True).get("tests")
+
+
+def require_likelihoods(results: Mapping[str, Mapping[str, Any]]) -> None:
+    """Raises UserError, which names the test set, where what a model says is no number."""
+    for name, scores in results.items():
+        for key in ("perplexity", "loss"):
+            if isnan(scores.get(key, 0.0)):
+                raise UserError(
+                    f"{name}: the {key} is no number, so the model's weights are too large: give a "
+                    "checkpoint from before training diverged"
+                )
+
+
 def evaluate(cfg: DictConfig, script: Path) -> None:
     """``python src/evaluate.py``: scores a checkpoint on the test sets it was trained with, or on others;
     several translate together, as an ensemble.
@@ -187,7 +251,10 @@ def evaluate(cfg: DictConfig, script: Path) -> None:
     paths = find_checkpoints(cfg.ckpt, "best.ckpt")
     parts = load_checkpoint(paths[0])["hyper_parameters"]
     check_choices(HydraConfig.get().runtime.choices, parts["config"])
+    settings = data_settings(cfg, parts, HydraConfig.get().overrides.task)
     chosen = OmegaConf.to_container(cfg, resolve=True)
+    if chosen["learn_dictionary"] is not None:
+        require_output(chosen["learn_dictionary"], "learn_dictionary")
     task = load_task(paths, cfg.ensemble, chosen["paths"], **find_changes(chosen, parts["config"]))
     of_scenes = load_others(chosen, task)
     captions = isinstance(task, Captioning)
@@ -198,13 +265,12 @@ def evaluate(cfg: DictConfig, script: Path) -> None:
     choices = {key: chosen[key] for key in ALIGNMENT_CHOICES if not (captions and key == "pictures")}
     report = AlignmentReport(task, **choices)
     sentences = chosen["sentence_vectors"] and read_sentences(chosen["sentence_vectors"], task)
-    given = {key: value for key, value in chosen["data"].items() if value is not None}
-    learnt = at_home(parts["config"]["data"], chosen["paths"])
-    settings = given if "_target_" in given else {**learnt, **given}
     photos = captions and task.schema is None
     own = {"encoder": task.net.encoder} if photos else {}  # its weights are in the checkpoint
     data = build({key: value for key, value in settings.items() if key not in own}, "data", **own)
     data.use(parts["description"])
+    if not data.test_names:
+        raise UserError("data.tests: there is no test set; give one as +data.tests.NAME=FILES")
     folder = Path(HydraConfig.get().runtime.output_dir)
     quieten()
     with processes(chosen["trainer"], script):
@@ -215,6 +281,7 @@ def evaluate(cfg: DictConfig, script: Path) -> None:
             chosen["trainer"], callbacks=[recorder], logger=False, enable_checkpointing=False
         )
         results = evaluate_task(trainer, task, data, folder, **of_scenes)
+        require_likelihoods(results)
         if captions and chosen["baselines"]:
             add_baselines(task, data, results)
         if trainer.is_global_zero:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 import torch
 from omegaconf import DictConfig, OmegaConf
@@ -16,10 +16,16 @@ from seq2scene.painting.figures import save_picture
 from seq2scene.running.alignment_report import require_shift
 from seq2scene.running.callbacks.alignments import soft_alignment_of
 from seq2scene.running.caption_generation import generate_captions
-from seq2scene.running.checkpoints import find_checkpoints, load_task, require_translation
-from seq2scene.running.output import open_output
+from seq2scene.running.checkpoints import (
+    find_checkpoints,
+    load_checkpoint,
+    load_task,
+    require_translation,
+)
+from seq2scene.running.choices import chosen_search, require_counts
+from seq2scene.running.output import open_output, require_folder, require_output, require_scores, tell_unknown
 from seq2scene.running.patch_sources import find_patches
-from seq2scene.running.scene_generation import generate_scenes
+from seq2scene.running.scene_generation import generate_scenes, require_sentences
 from seq2scene.search.beam import Beam
 from seq2scene.search.constraints import Constraints
 from seq2scene.search.hypotheses import Hypotheses
@@ -44,10 +50,13 @@ def generate(cfg: DictConfig) -> None:
     """
     require_shift(cfg.align_shift)
     dictionary = None if cfg.replace_unk is None else chosen_dictionary(cfg.replace_unk)
-    changes = {"search": OmegaConf.to_container(cfg.search, resolve=True)} if "search" in cfg else {}
+    require_counts(cfg, "batch_size", "n_best")
+    _require_readable(cfg)
+    require_output(cfg.out)
+    require_folder(cfg.pictures, "pictures")
     device = find_device(cfg.device)
     ckpts = find_checkpoints(cfg.ckpt, "best.ckpt")
-    task = load_task(ckpts, cfg.ensemble, cfg.paths, **changes).to(device)
+    task = load_task(ckpts, cfg.ensemble, cfg.paths, **_changes(cfg, ckpts)).to(device)
     if isinstance(task, InpaintingTask):
         raise UserError("ckpt: an inpainter writes nothing itself; give a checkpoint of a model that does")
     find_patches(task, cfg.patches, cfg.photos, cfg.edges, inpainter=cfg.inpainter)
@@ -60,6 +69,8 @@ def generate(cfg: DictConfig) -> None:
     if cfg.image is not None:
         raise UserError("image: this model reads text; give text=... or file=..., or a model that captions")
     if isinstance(task, SceneTask):
+        check = cfg.file is not None and Path(cfg.file).is_file()
+        require_sentences(task, _lines(cfg) if check else ())
         return generate_scenes(cfg, task, _chunks(_lines(cfg), cfg.batch_size))
     if isinstance(task, LM):
         return _go_on(cfg, task)
@@ -70,11 +81,15 @@ def generate(cfg: DictConfig) -> None:
             raise UserError(f"{key}: this model has no attention, so nobody knows where it looked")
     looked = pictures is not None or dictionary is not None
     number = 0
+    if cfg.prefix is not None:
+        tell_unknown("prefix", task.target, cfg.prefix)
     with open_output(cfg.out) as out:
         for lines in _chunks(_lines(cfg), cfg.batch_size):
-            _tell_unknown(task, lines, number)
+            for place, line in enumerate(lines, start=number + 1):
+                tell_unknown(f"line {place}", task.source, line)
             source, prefix = _read(task, lines, cfg.prefix)
             found = task.translate(source.to(device), prefix=prefix, keep_weights=looked).to("cpu")
+            require_scores(found.log_probs, number)
             if dictionary is None or found.weights is None:  # in a batch of empty lines nothing is looked at
                 words = _words(task.target, found)
             else:
@@ -86,6 +101,27 @@ def generate(cfg: DictConfig) -> None:
                 if pictures is not None:
                     _draw(pictures / f"line_{number}.png", task, source, found, hypotheses[0], row)
             out.flush()
+
+
+def _require_readable(cfg: DictConfig) -> None:
+    """Raises UserError unless it is clear what to read, and all of a file's lines can be read."""
+    given = [key for key in ("text", "file", "image") if cfg[key] is not None]
+    if len(given) > 1:
+        raise UserError(f"{' and '.join(given)}: give one of them")
+    if given == ["file"] and not Path(cfg.file).is_fifo():  # a pipe can be read only once
+        for _ in _lines(cfg):
+            pass
+
+
+def _changes(cfg: DictConfig, paths: Sequence[Path]) -> dict[str, Any]:
+    """What of the first checkpoint's config is to be otherwise."""
+    given = OmegaConf.to_container(cfg.search, resolve=True)
+    if all(value is None for value in given.values()):
+        return {}
+    for key in ("n_best", "num_samples"):
+        if cfg.n_best > 1 and given[key] not in (None, 1, cfg.n_best):
+            raise UserError(f"n_best={cfg.n_best} and search.{key}={given[key]}: give one of them")
+    return {"search": chosen_search(given, load_checkpoint(paths[0])["hyper_parameters"]["config"])}
 
 
 def _several(search: Constraints, n_best: int) -> Constraints:
@@ -133,16 +169,6 @@ def _read(task: NMT, lines: list[str], prefix: str | None) -> tuple[Sentences, t
     return source, forced.expand(len(lines), -1)
 
 
-def _tell_unknown(task: NMT, lines: list[str], before: int) -> None:
-    """Names on stderr the words of each line that the model does not know."""
-    for number, line in enumerate(lines, start=before + 1):
-        unknown = [
-            token for token in task.source.tokenizer.split(line) if token not in task.source.vocabulary
-        ]
-        if unknown:
-            print(f"line {number}: unknown to the model: {' '.join(unknown)}", file=sys.stderr)
-
-
 def _go_on(cfg: DictConfig, task: LM) -> None:
     """Writes what a language model says after each line."""
     for key, instead in (
@@ -155,7 +181,9 @@ def _go_on(cfg: DictConfig, task: LM) -> None:
     from_nothing = cfg.text is None and cfg.file is None
     with open_output(cfg.out) as out:
         for number, line in enumerate([""] if from_nothing else _lines(cfg), start=1):
+            tell_unknown(f"line {number}", task.language, line)
             found = task.generate(1, prefix=line or None).to("cpu")
+            require_scores(found.log_probs, number - 1)
             texts = [task.language.decode(ids) for ids in found.tokens[0]]
             _write(out, number, texts, found, 0, cfg.scores)
 

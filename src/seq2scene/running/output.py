@@ -1,13 +1,89 @@
-"""Where generated lines go."""
+"""Where generated lines go, and what is told of them. A file takes its name only once it is whole, and is
+checked before work starts.
+"""
 
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TextIO
 
+from torch import Tensor
 
-def open_output(path: str | None) -> TextIO:
-    """The file at ``path``, its folders made where they are missing, or stdout for None."""
+from seq2scene.caching import draft
+from seq2scene.errors import UserError
+from seq2scene.sequences.language import Language
+
+STDOUT = (None, "-", "/dev/stdout")
+
+
+def require_output(path: str | None, key: str = "out") -> None:
+    """Raises UserError, which names ``key``, unless a file can be written at ``path``, or lines be sent."""
+    if goes_through(path):
+        return
+    if Path(path).is_dir() or path.endswith("/"):
+        raise UserError(f"{key}={path} is a folder: name a file in it, as {key}={Path(path) / 'NAME'}")
+    if Path(path).exists() and not os.access(path, os.W_OK):
+        raise UserError(f"{key}={path} is write-protected: name another file")
+    require_folder(str(Path(path).resolve().parent), key)
+
+
+def require_folder(path: str | None, key: str) -> None:
+    """Raises UserError, which names ``key``, unless files can be written into the folder, or it be made."""
     if path is None:
-        return open(sys.stdout.fileno(), "w", encoding="utf-8", closefd=False)
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    return open(path, "w", encoding="utf-8")
+        return
+    folder = Path(path).absolute()
+    while not folder.exists():
+        folder = folder.parent
+    if not folder.is_dir():
+        raise UserError(f"{key}: {folder} is a file, not a folder")
+    try:
+        TemporaryFile(dir=folder).close()  # permissions alone do not tell
+    except OSError as error:
+        raise UserError(f"{key}: nothing can be written in {folder} ({error.strerror})") from error
+
+
+def goes_through(path: str | None) -> bool:
+    """Whether lines leave at once: to stdout, which None and ``-`` are too, a pipe or a device."""
+    if path in STDOUT:
+        return True
+    known = Path(path)
+    return known.exists() and not known.is_dir() and (not known.is_file() or known.is_relative_to("/dev"))
+
+
+@contextmanager
+def open_output(path: str | None) -> Iterator[TextIO]:
+    """Where to write lines: a file beside ``path`` that becomes it at the end, so that nothing is lost of
+    what stood there before where that is not reached; or straight to what ``goes_through``.
+    """
+    if path in STDOUT:
+        with open(sys.stdout.fileno(), "w", encoding="utf-8", closefd=False) as lines:
+            yield lines
+    elif goes_through(path):
+        with open(path, "w", encoding="utf-8") as lines:
+            yield lines
+    else:
+        with draft(Path(path)) as part, open(part, "w", encoding="utf-8") as lines:
+            yield lines
+
+
+def require_scores(log_probs: Tensor, before: int) -> None:
+    """Raises UserError, which names the line, unless the score of the best hypothesis of each is a number.
+
+    log_probs: (B, N) of the lines after ``before`` others.
+    """
+    bad = (~log_probs[:, 0].isfinite()).nonzero()
+    if len(bad):
+        raise UserError(
+            f"line {before + 1 + int(bad[0])}: what the model finds likely is no number, so its weights are "
+            "too large: give a checkpoint from before training diverged"
+        )
+
+
+def tell_unknown(what: str, language: Language, text: str) -> None:
+    """Names on stderr the words of a text that the model does not know."""
+    unknown = [token for token in language.tokenizer.split(text) if token not in language.vocabulary]
+    if unknown:
+        print(f"{what}: unknown to the model: {' '.join(unknown)}", file=sys.stderr)

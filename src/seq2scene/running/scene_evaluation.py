@@ -85,9 +85,14 @@ def in_order(found: list[Result], task: SceneTask, data: Any, name: str) -> list
                 "objects": plain[place],
                 "truth": truth[row],
                 "log_prob": round(float(result.log_probs[place]), 4),
-                "scores": {key: round(float(each[place]), 4) for key, each in result.scores.items()},
+                "scores": {key: counted(float(each[place])) for key, each in result.scores.items()},
             }
     return [rows[row] for row in sorted(rows)]
+
+
+def counted(score: float) -> float | None:
+    """A score, 0 to 1, as it stands in files; None where a scene does not count, which is -1 or nan."""
+    return round(score, 4) if score >= 0 else None
 
 
 def _write_scores(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -1,5 +1,6 @@
 """A gallery of a test set: generated scenes beside the true ones, each with its strip and its scores."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def draw_gallery(
     """
     place = folder / f"{name}.gallery"
     texts = SceneTexts.from_state(task.description["texts"])
-    merit = [np.mean([row["scores"][key] for key in task.scores["test_scores"].row]) for row in rows]
+    merit = [_mean(row["scores"][key] for key in task.scores["test_scores"].row) for row in rows]
     order = np.argsort(merit, kind="stable")[::-1]
     chosen = order[np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)].tolist()
     scored = from_plain([rows[row]["objects"] for row in chosen], task.schema).classes
@@ -84,3 +85,9 @@ def draw_gallery(
     )
     write_gallery(place / "index.html", f"{task.config['name']}: {name}", items, "mean", note)
     return place / "index.html"
+
+
+def _mean(scores: Iterable[float | None]) -> float:
+    """Of those that count."""
+    counted = [score for score in scores if score is not None]
+    return sum(counted) / max(len(counted), 1)

@@ -2,18 +2,19 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from omegaconf import DictConfig
 
+from seq2scene.caching import draft
 from seq2scene.data.scene_texts import SceneTexts, split_sentences
 from seq2scene.errors import UserError
 from seq2scene.painting.figures import save_picture
 from seq2scene.painting.scene_strip import save_animation
 from seq2scene.running.composite_drawing import as_pixels, empty_canvas
 from seq2scene.running.inpainters import load_inpainter, photos_of
-from seq2scene.running.output import open_output
+from seq2scene.running.output import goes_through, open_output, require_scores
 from seq2scene.running.patch_sources import PatchSource
 from seq2scene.running.scene_drawing import HEIGHT, scene_steps, strip_of, words_of
 from seq2scene.running.scene_records import scene_records
@@ -21,25 +22,32 @@ from seq2scene.sequences.lines import typed_lines
 from seq2scene.tasks.composites import CompositeTask
 from seq2scene.tasks.scenes import SceneTask, Written
 
-PICTURES = (".png", ".jpg", ".gif")
+PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm")
+LINES = ("", ".json", ".jsonl", ".txt")
 SCALE = 2.0  # pixels of a picture for each unit of the canvas
 
 
 def generate_scenes(cfg: DictConfig, task: SceneTask, chunks: Iterator[list[str]]) -> None:
-    """One text in, one scene out, or its n best. ``out=scene.png`` (or .jpg, or .gif, which moves) draws it,
-    with ``scene.strip.png`` (step by step, the words that were looked at) and ``scene.json`` beside it; a
-    number goes into the names where there are several. ``scene.inpainted.png`` is what the inpainter, where
-    the config names one, makes of a composite. Without ``out``, or with another name, a line of JSON for
-    each scene.
+    """One text in, one scene out, or its n best. ``out=scene.png`` (or another of ``PICTURES``; a .gif moves)
+    draws it, with ``scene.strip.png`` (step by step, the words that were looked at) and ``scene.json`` beside
+    it; a number goes into the names where there are several. ``scene.inpainted.png`` is what the inpainter,
+    where the config names one, makes of a composite. Without ``out``, or with a name in ``LINES``, a line of
+    JSON for each scene.
 
     chunks: the texts, so many at a time.
     """
     for key in ("prefix", "replace_unk"):
         if cfg.get(key) is not None:
             raise UserError(f"{key}: means nothing to a model of scenes")
-    out = None if cfg.out is None else Path(cfg.out)
+    if cfg.pictures is not None:
+        raise UserError("pictures: out=NAME.png draws a scene, and NAME.strip.png where the model looked")
     single = cfg.text is not None and len(typed_lines(str(cfg.text))) == 1
-    drawn = out is not None and out.suffix.lower() in PICTURES
+    out = Path(cfg.out or "-")
+    drawn = not goes_through(cfg.out) and out.suffix.lower() in PICTURES
+    if not drawn and not goes_through(cfg.out) and out.suffix.lower() not in LINES:
+        raise UserError(
+            f"out={out}: a picture is one of {', '.join(PICTURES)}; {', '.join(LINES[1:])} are lines of JSON"
+        )
     inpainter = None
     if cfg.inpainter is not None:
         if not drawn:
@@ -52,10 +60,12 @@ def generate_scenes(cfg: DictConfig, task: SceneTask, chunks: Iterator[list[str]
     number = 0
     with open_output(None if drawn else cfg.out) as lines:
         for chunk in chunks:
-            scenes = [split_sentences(text) for text in chunk]
+            require_sentences(task, chunk, number)
+            scenes = [sentences_of(task, text) for text in chunk]
             for place, sentences in enumerate(scenes, start=number + 1):
                 _tell_unknown(texts, sentences, place)
             written = task.write(texts.batch(scenes).to(task.device))
+            require_scores(written.log_probs, number)
             plain = scene_records(written.objects.to("cpu"), task.schema, store)
             copies = written.log_probs.shape[1]
             photos = None
@@ -75,10 +85,32 @@ def generate_scenes(cfg: DictConfig, task: SceneTask, chunks: Iterator[list[str]
                 if photos is not None:
                     save_picture(path.with_suffix(".inpainted.png"), as_pixels(next(photos)))
                 text = json.dumps(result, ensure_ascii=False, indent=1)
-                path.with_suffix(".json").write_text(text + "\n", encoding="utf-8")
+                with draft(path.with_suffix(".json")) as part:
+                    part.write_text(text + "\n", encoding="utf-8")
                 lines.write(f"{path}\n")
             number += len(chunk)
             lines.flush()
+
+
+def sentences_of(task: SceneTask, text: str) -> list[str]:
+    """A text as the model reads it: whole, as it has learnt captions, or cut into sentences."""
+    if task.schema.sentences == 1:
+        return [text.strip()] if text.strip() else []
+    return split_sentences(text)
+
+
+def require_sentences(task: SceneTask, texts: Iterable[str], before: int = 0) -> None:
+    """Raises UserError, which names the text by its number, for one of more sentences than a scene can have.
+
+    texts: those after ``before`` others.
+    """
+    for number, text in enumerate(texts, start=before + 1):
+        count = len(sentences_of(task, text))
+        if count > task.schema.sentences:
+            raise UserError(
+                f"text {number}: this model reads at most {task.schema.sentences} sentences of a scene, here "
+                f"are {count}: leave some out"
+            )
 
 
 def draw(

@@ -7,8 +7,9 @@ import torch
 from omegaconf import DictConfig
 
 from seq2scene.running.checkpoints import find_checkpoints, load_task, require_translation
+from seq2scene.running.choices import require_counts
 from seq2scene.running.generation import find_device
-from seq2scene.running.output import open_output
+from seq2scene.running.output import open_output, require_output, require_scores
 from seq2scene.sequences import corpus
 from seq2scene.sequences.batching import EvaluationBatches, collate_pairs
 from seq2scene.sequences.corpus import Corpus
@@ -21,6 +22,8 @@ def score(cfg: DictConfig) -> None:
 
     Perplexities over all pairs go to stderr.
     """
+    require_counts(cfg, "batch_size")
+    require_output(cfg.out)
     device = find_device(cfg.device)
     task = load_task(find_checkpoints(cfg.ckpt, "best.ckpt"), cfg.ensemble).to(device)
     require_translation(task, "score.py")
@@ -30,6 +33,7 @@ def score(cfg: DictConfig) -> None:
     languages = zip(texts, (task.source, task.target), strict=True)
     source, target = (corpus.encode(text, language, cache) for text, language in languages)
     log_probs = score_pairs(task, source, target, cfg.batch_size)
+    require_scores(torch.stack([line.sum() for line in log_probs]).unsqueeze(1), 0)
     with open_output(cfg.out) as out:
         for line, values in enumerate(log_probs):
             out.write(_line(task, target, line, values, cfg.words))
