@@ -11,11 +11,13 @@ import torch
 from omegaconf import OmegaConf
 
 from seq2scene.errors import UserError
-from seq2scene.running.checkpoints import build_task
+from seq2scene.running.averaging import average_checkpoints
+from seq2scene.running.checkpoints import build_task, load_checkpoint, load_task
 from seq2scene.running.generation import generate
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.tokenizers import Whitespace
 from seq2scene.sequences.vocabulary import Vocabulary
+from seq2scene.tasks.nmt import NMT
 
 LINES = ["a b c d e f", "c", "f e", "", "zebra d a"]
 PARTS = ("task", "model", "attention", "loss", "val_search", "search")
@@ -125,3 +127,152 @@ def test_a_bad_choice_is_refused_before_the_checkpoint_is_looked_for(written: Wr
         written("/nowhere.ckpt", "replace_unk=/nowhere.tsv")
     with pytest.raises(UserError, match="align_shift=2 is not a choice; choose one of 0, 1"):
         written("/nowhere.ckpt", "align_shift=2")
+
+
+CONTRADICTIONS = ("search.no_repeat_ngram=1", "search.min_length=8", "search.ban_unk=true")
+
+
+@pytest.mark.parametrize("search", ["search=greedy", "search=beam", "search=sample"])
+@pytest.mark.parametrize("n_best", [1, 3])
+def test_as_many_lines_come_out_as_go_in_whatever_is_asked_for(
+    saved: Save, written: Write, search: str, n_best: int
+) -> None:
+    if search == "search=greedy" and n_best > 1:
+        pytest.skip("greedy search finds one")
+    said = written(saved(), search, *CONTRADICTIONS, f"n_best={n_best}", "scores=true", "batch_size=2")
+    rows = [line.split("\t") for line in said]
+    assert [int(number) for number, *_ in rows if number] == sorted(int(number) for number, *_ in rows)
+    assert {int(number) for number, *_ in rows} == {1, 2, 3, 4, 5}
+    for _, log_prob, text in rows:
+        words = text.split()
+        assert float(log_prob) <= 0 and len(set(words)) == len(words) and set(words) <= {"A", "B"}
+    if n_best == 1:
+        assert [len(text.split()) for _, _, text in rows] == [2, 2, 2, 0, 2]  # both words, then the end
+
+
+def test_a_language_model_ends_too_where_nothing_may_follow(saved: Save, written: Write) -> None:
+    said = written(saved("task=lm", "search=beam"), *CONTRADICTIONS)
+    assert len(said) == 5 and all({"A", "B"} <= set(line.split()) for line in said)
+
+
+def test_a_file_can_be_translated_into_itself(saved: Save, composed, tmp_path: Path) -> None:
+    file = tmp_path / "lines"
+    file.write_text("a b\nc\n")
+    ckpt = saved(*WINDOW)
+    options = ["device=cpu", "search=greedy", "replace_unk=copy", *AS_LONG]
+    generate(composed("generate", f"ckpt={ckpt}", f"file={file}", f"out={file}", *options))
+    assert file.read_text() == "a a\nc\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["file=IN/gone.txt"], "there is no such file"),
+        (["file=IN/broken.txt"], r"broken\.txt, line 3: not UTF-8"),
+        (["out=IN"], "out=.* is a folder: name a file in it"),
+        (["out=/proc/out.txt"], "out: nothing can be written in /proc"),
+        (["pictures=IN/good.txt"], "pictures: .*good.txt is a file, not a folder"),
+        (["text=hello"], "text and file: give one of them"),
+        (["batch_size=0"], "batch_size=0: it must be a whole number of at least 1"),
+        (["n_best=0"], "n_best=0: it must be a whole number of at least 1"),
+        (["n_best=1.5"], r"n_best=1\.5: it must be a whole number"),
+    ],
+)
+def test_what_cannot_be_read_or_written_is_refused_before_the_model_is_loaded(
+    composed, tmp_path: Path, options: list[str], told: str
+) -> None:
+    (tmp_path / "good.txt").write_text("a\n")
+    (tmp_path / "broken.txt").write_bytes(b"a\nb\n\xff\nc\n")
+    out = tmp_path / "out.txt"
+    out.write_text("good\n")
+    options = [option.replace("IN", str(tmp_path)) for option in options]
+    given = {"file": f"{tmp_path}/good.txt", "out": out} | dict(o.split("=", 1) for o in options)
+    with pytest.raises(UserError, match=told):
+        generate(composed("generate", "ckpt=/nowhere", *(f"{key}={value}" for key, value in given.items())))
+    assert out.read_text() == "good\n"
+
+
+def test_an_interruption_leaves_what_was_there(saved: Save, composed, tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "in").write_text("a\nb\nc\n")
+    (tmp_path / "out").write_text("good\n")
+    ckpt, translate, calls = saved(), NMT.translate, []
+
+    def interrupted(task: NMT, *arguments, **options):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return translate(task, *arguments, **options)
+
+    monkeypatch.setattr(NMT, "translate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        files = (f"file={tmp_path}/in", f"out={tmp_path}/out")
+        generate(composed("generate", f"ckpt={ckpt}", *files, "batch_size=1", "device=cpu"))
+    assert (tmp_path / "out").read_text() == "good\n"
+    assert {path.name for path in tmp_path.iterdir()} == {"in", "out", "model.ckpt"}
+
+
+def test_the_search_of_a_checkpoint_is_changed_option_by_option(saved: Save, written: Write) -> None:
+    ckpt = saved("search=beam", "search.size=3", "search.max_extra=2")
+    plain = written(ckpt)
+    assert written(ckpt, "search.size=3") == plain
+    wide = written(ckpt, "search.n_best=2", "search.size=4")
+    assert [line.split("\t")[0] for line in wide] == ["1", "1", "2", "2", "3", "3", "4", "5", "5"]
+    assert written(ckpt, "search.max_length=1") == ["<unk>", "<unk>", "<unk>", "", "<unk>"]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (
+            ["search.temperature=0.5"],
+            r"search\.temperature=0\.5: beam search has no such option; say search=sample",
+        ),
+        (
+            ["search=greedy", "search.size=2"],
+            r"search\.size=2: greedy search has no such option; say search=beam",
+        ),
+        (["search.n_best=7"], r"search\.n_best=7: it must be at most search\.size=5"),
+        (["search.size=0"], r"search\.size=0: it must be a whole number of at least 1"),
+        (["search.size=99999999999999999999"], "at most 1000000"),
+        (["search.max_length=0"], r"search\.max_length=0: it must be"),
+        (["search.min_length=9", "search.max_length=8"], r"at most search\.max_length=8"),
+        (["search.alpha=40"], r"search\.alpha=40: it must be at most 13\.03 with search\.max_length=200"),
+        (["search=sample", "search.temperature=0"], "it must be above 0"),
+        (["search=sample", "search.top_p=0"], "above 0 and at most 1"),
+        (["search=sample", "search.top_p=1.5"], "at most 1"),
+        (["search.n_best=3", "n_best=2"], r"n_best=2 and search\.n_best=3: give one of them"),
+    ],
+)
+def test_an_option_without_a_meaning_is_refused(
+    saved: Save, written: Write, options: list[str], told: str
+) -> None:
+    with pytest.raises(UserError, match=told):
+        written(saved("search=beam", "search.size=5"), *options)
+
+
+@pytest.mark.parametrize("search", ["search=greedy", "search=beam", "search=sample"])
+def test_weights_and_scores_that_are_no_numbers_are_refused_by_name(
+    saved: Save, written: Write, tmp_path: Path, search: str
+) -> None:
+    ckpt = saved(search)
+    parts = load_checkpoint(ckpt)
+    parts["state_dict"]["net.decoder.output.weight"][2, :2] = torch.nan
+    torch.save(parts, ckpt)
+    name = r"model\.ckpt: 2 of \d+ values of net\.decoder\.output\.weight are not finite"
+    for load in (lambda: written(ckpt), lambda: load_task([ckpt]), lambda: average_checkpoints([ckpt])):
+        with pytest.raises(UserError, match=name):
+            load()
+    for key in (key for key in parts["state_dict"] if key.startswith("net.decoder.")):
+        parts["state_dict"][key].fill_(3e38)  # sums of these are infinite
+    torch.save(parts, ckpt)
+    with pytest.raises(UserError, match="line 1: what the model finds likely is no number"):
+        written(ckpt)
+    assert not (tmp_path / "out").exists()
+
+
+def test_unknown_words_that_are_to_be_written_are_told(saved: Save, written: Write, capsys) -> None:
+    written(saved(), "prefix='A zebra'")
+    assert "prefix: unknown to the model: zebra" in capsys.readouterr().err
+    written(saved("task=lm", "search=beam", "search.max_length=9"))
+    said = capsys.readouterr().err
+    assert "line 1: unknown to the model: a b c d e f" in said and "line 4" not in said

@@ -94,7 +94,7 @@ def _card(item: Item) -> str:
     else:
         figures = f'<div class="pair">{figures}</div>'
     known = {n: value if value is not None and isfinite(value) else None for n, value in item.scores.items()}
-    shown = {name: "–" if value is None else f"{value:.2f}" for name, value in known.items()}
+    shown = {name: "-" if value is None else f"{value:.2f}" for name, value in known.items()}
     scores = "".join(f"<span>{html.escape(name)} {value}</span>" for name, value in shown.items())
     data = html.escape(json.dumps(known))
     return (
