@@ -153,3 +153,30 @@ def test_a_model_that_reads_text_refuses_photos(composed, tmp_path: Path) -> Non
     torch.save({"state_dict": task.state_dict(), "hyper_parameters": dict(task.hparams)}, ckpt)
     with pytest.raises(UserError, match="image: this model reads text"):
         generate(composed("generate", f"ckpt={ckpt}", "image=photo.jpg", "device=cpu"))
+
+
+def test_a_broken_photo_is_found_before_any_caption_is_written(captioner, say, photos: Path, capsys) -> None:
+    ckpt, out = captioner(), photos.parent / "out.txt"
+    out.write_text("good\n")
+    (photos / "zzz.png").write_bytes(b"no picture")
+    with pytest.raises(UserError, match=r"zzz\.png is no picture"):
+        say(ckpt, f"image={photos}", "batch_size=1")
+    assert out.read_text() == "good\n"
+    (photos / "zzz.png").unlink()
+    say(ckpt, f"image={photos}", "prefix='red zebra'")
+    assert "prefix: unknown to the model: zebra" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("search", ["greedy", "beam", "sample"])
+def test_every_photo_has_a_caption_whatever_is_asked_for(captioner, say, photos: Path, search: str) -> None:
+    rules = (
+        "search.no_repeat_ngram=1",
+        "search.min_length=50",
+        "search.max_length=90",
+        "search.max_extra=99",
+    )
+    told = say(captioner(), f"image={photos}", f"search={search}", *rules)
+    assert len(told) == 4
+    for line in told:
+        words = line.split("\t")[1].split()
+        assert words and len(set(words)) == len(words)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,9 @@ from PIL import Image
 from seq2scene.building import build
 from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.errors import UserError
-from seq2scene.running.checkpoints import build_task
+from seq2scene.running.checkpoints import build_task, load_task
 from seq2scene.running.generation import generate
+from seq2scene.running.scene_generation import require_sentences, sentences_of
 from test_configs import compose_plain
 
 TEXTS = ["Mike is happy. Jenny is next to the tree.", "", "The dog is running.", "Jenny is sad. Mike is sad."]
@@ -122,9 +124,64 @@ def test_a_beam_of_one_writes_what_greedy_search_writes(scenes) -> None:
     assert scenes(TEXTS, "search=beam", "search.size=1") == scenes(TEXTS, "search=greedy") == scenes(TEXTS)
 
 
-def test_more_sentences_than_the_model_reads_are_refused_with_their_number(scenes) -> None:
-    with pytest.raises(UserError, match="at most 3 sentences of a scene, here are 4"):
-        scenes(["Mike is happy. Jenny is sad. The dog runs. The sun is in the sky."])
+def test_more_sentences_than_the_model_reads_are_refused_with_their_number(scenes, tmp_path: Path) -> None:
+    (tmp_path / "scenes.jsonl").write_text("good\n")
+    with pytest.raises(
+        UserError, match="text 3: this model reads at most 3 sentences of a scene, here are 4"
+    ):
+        scenes(
+            [*TEXTS[:2], "Mike is happy. Jenny is sad. The dog runs. The sun is up.", TEXTS[2]],
+            "batch_size=1",
+        )
+    assert (tmp_path / "scenes.jsonl").read_text() == "good\n"
+
+
+def test_a_model_of_captions_reads_a_text_of_two_sentences_as_one(saved: Path) -> None:
+    task = load_task([saved])
+    text = " A dog runs. It barks! "
+    assert sentences_of(task, text) == ["A dog runs.", "It barks!"]
+    task.schema = replace(task.schema, sentences=1)
+    assert sentences_of(task, text) == ["A dog runs. It barks!"] and sentences_of(task, " ") == []
+    require_sentences(task, [text])
+
+
+@pytest.mark.parametrize(
+    "suffix", [".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".JPEG"]
+)
+def test_a_picture_is_of_the_kind_that_its_name_says(told: Generate, tmp_path: Path, suffix: str) -> None:
+    told(f"text={TEXTS[2]}", f"out={tmp_path}/scene{suffix}", "search.max_length=2")
+    with Image.open(tmp_path / f"scene{suffix}") as picture:
+        assert suffix.lower() in Image.registered_extensions()
+        assert picture.format in (Image.registered_extensions()[suffix.lower()], "MPO")
+    assert {path.name for path in tmp_path.iterdir()} == {f"scene{suffix}", "scene.strip.png", "scene.json"}
+
+
+@pytest.mark.parametrize(
+    ("out", "told_of"),
+    [
+        (
+            "scene.svg",
+            r"out=.*scene\.svg: a picture is one of \.png, .*; \.json, \.jsonl, \.txt are lines of JSON",
+        ),
+        ("pictures/", "is a folder: name a file in it"),
+        ("", "is a folder: name a file in it"),
+    ],
+)
+def test_a_name_that_says_no_kind_of_file_is_refused(
+    told: Generate, tmp_path: Path, out: str, told_of: str
+) -> None:
+    with pytest.raises(UserError, match=told_of):
+        told(f"text={TEXTS[2]}", f"out={tmp_path}/{out}")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("search", ["greedy", "beam", "sample"])
+def test_a_scene_comes_of_every_text_whatever_is_asked_for(scenes, search: str) -> None:
+    found = scenes(TEXTS, f"search={search}", "search.no_repeat_ngram=1", "search.min_length=9")
+    assert [bool(one["objects"]) for one in found] == [True, False, True, True]
+    for one in found:
+        kinds = [placed["class"] for placed in one["objects"]]
+        assert len(set(kinds)) == len(kinds) and one["log_prob"] > -1e9
 
 
 def test_greedy_search_finds_one_scene_and_says_so(scenes) -> None:
@@ -132,9 +189,10 @@ def test_greedy_search_finds_one_scene_and_says_so(scenes) -> None:
         scenes(TEXTS, "n_best=2")
 
 
-@pytest.mark.parametrize("choice", ["prefix=Mike", "replace_unk=copy"])
+@pytest.mark.parametrize("choice", ["prefix=Mike", "replace_unk=copy", "pictures=maps"])
 def test_what_means_nothing_to_scenes_is_refused_by_name(scenes, choice: str) -> None:
-    with pytest.raises(UserError, match=f"{choice.split('=')[0]}: means nothing to a model of scenes"):
+    told = "out=NAME.png draws a scene" if "pictures" in choice else "means nothing to a model of scenes"
+    with pytest.raises(UserError, match=f"{choice.split('=')[0]}: {told}"):
         scenes(TEXTS, choice)
 
 
