@@ -117,6 +117,12 @@ def test_own_files_without_a_word_on_their_languages_are_of_the_model_s(composed
     assert (settings["source"], settings["target"]) == ("de", "en")
 
 
+def test_without_a_test_set_there_is_nothing_to_evaluate(composed) -> None:
+    for data in ("text_files", "plain_text"):
+        with pytest.raises(UserError, match=r"data\.tests: there is no test set; give one as"):
+            settings_of(composed, f"data={data}", description=NAMES)
+
+
 def test_data_of_another_direction_do_not_take_a_checkpoint_s_languages(composed) -> None:
     data = build(settings_of(composed, "data=multi30k"), "data")
     data.use(LANGUAGES)  # a checkpoint that is too old to name them

@@ -125,7 +125,9 @@ def test_words_add_up_to_their_line_and_unknown_ones_are_told(models, scored, tm
         values = [float(word.rpartition(":")[2]) for word in words.split()]
         assert words.startswith("<unk>:") and sum(values) == pytest.approx(float(total), abs=1e-3)
         assert sum(values[:-1]) == pytest.approx(float(without), abs=1e-3)
-    assert "11 of them unknown to the model" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert " target words, 11 of them unknown to the model" in said
+    assert " source words, 0 of them unknown to the model" in said
 
 
 def test_the_perplexities_reported_are_those_of_the_lines(models, scored, capsys) -> None:
@@ -142,6 +144,14 @@ def test_files_of_unequal_length_are_refused_by_the_line(models, scored, tmp_pat
     short = write(tmp_path / "short.y", lines(models.folder, "y")[:7])
     with pytest.raises(UserError, match=r"test\.x has 11 lines .* 7: line 8 of .*test\.x has no partner"):
         scored(models.folder / "test.x", short)
+
+
+def test_files_of_the_other_direction_are_refused(models, scored, tmp_path: Path) -> None:
+    texts = {code: write(tmp_path / f"test.{code}.txt", ["a b"]) for code in ("en", "de", "fr")}
+    with pytest.raises(UserError, match="the model reads en and writes de; turn them round"):
+        scored(texts["de"], texts["en"])
+    for pair in (("en", "de"), ("fr", "de"), ("en", "en")):
+        assert len(scored(*(texts[code] for code in pair))) == 1
 
 
 def test_the_command_writes_a_line_for_each_pair_and_its_help_says_what_each_key_is(

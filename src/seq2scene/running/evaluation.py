@@ -51,6 +51,7 @@ from seq2scene.tasks.task import Task
 TEXT_ROW = ("bleu_tok", "bleu", "chrf", "perplexity", "perplexity_words")
 PHOTO_ROW = ("error", "psnr", "label_accuracy")
 LANGUAGES = {"source": "source_language", "target": "target_language", "language": "language_code"}
+NO_TESTS = "data.tests: there is no test set; give one as +data.tests.NAME=FILES"
 GROUP = 200  # sentences in a group of Luong et al. 2015, Figure 6
 
 
@@ -200,8 +201,10 @@ def data_settings(cfg: DictConfig, parts: Mapping[str, Any], given: Iterable[str
         learnt = at_home(parts["config"]["data"], OmegaConf.to_container(cfg.paths, resolve=True))
         return {**learnt, **{key: value for key, value in changes.items() if value is not None}}
     follow_languages(cfg.data, parts["description"], {one.lstrip("+").split("=")[0] for one in given})
-    for split in ("train", "val"):  # which evaluation does not read
-        if OmegaConf.is_missing(cfg.data, split) and cfg.data.tests:
+    for split in ("train", "val"):  # which evaluation does not need
+        if OmegaConf.is_missing(cfg.data, split):
+            if not cfg.data.tests:
+                raise UserError(NO_TESTS)
             cfg.data[split] = next(iter(cfg.data.tests.values()))
     return OmegaConf.to_container(cfg.data, resolve=True)
 
@@ -273,7 +276,7 @@ def evaluate(cfg: DictConfig, script: Path) -> None:
     data = build({key: value for key, value in settings.items() if key not in own}, "data", **own)
     data.use(parts["description"])
     if not data.test_names:
-        raise UserError("data.tests: there is no test set; give one as +data.tests.NAME=FILES")
+        raise UserError(NO_TESTS)
     folder = Path(HydraConfig.get().runtime.output_dir)
     quieten()
     with processes(chosen["trainer"], script):

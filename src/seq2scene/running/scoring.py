@@ -2,10 +2,14 @@
 
 import math
 import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import torch
 from omegaconf import DictConfig
 
+from seq2scene.errors import UserError
 from seq2scene.running.checkpoints import find_checkpoints, load_task, require_translation
 from seq2scene.running.choices import require_counts
 from seq2scene.running.generation import find_device
@@ -27,6 +31,7 @@ def score(cfg: DictConfig) -> None:
     device = find_device(cfg.device)
     task = load_task(find_checkpoints(cfg.ckpt, "best.ckpt"), cfg.ensemble).to(device)
     require_translation(task, "score.py")
+    require_sides(cfg.source, cfg.target, task.description)
     cache = cfg.paths.cache
     texts = [corpus.read_text(path, cache, "check the name") for path in (cfg.source, cfg.target)]
     corpus.check_parallel(*texts)
@@ -37,7 +42,17 @@ def score(cfg: DictConfig) -> None:
     with open_output(cfg.out) as out:
         for line, values in enumerate(log_probs):
             out.write(_line(task, target, line, values, cfg.words))
-    _report(task, target, log_probs)
+    _report(task, source, target, log_probs)
+
+
+def require_sides(source: str, target: str, description: Mapping[str, Any]) -> None:
+    """Raises UserError where both files are named after the other side's language, as test.de and test.en."""
+    codes = [description.get(f"{side}_language") for side in ("source", "target")]
+    named = [[code in Path(str(path)).name.split(".") for code in codes] for path in (source, target)]
+    if named == [[False, True], [True, False]]:
+        raise UserError(
+            f"source={source} target={target}: the model reads {codes[0]} and writes {codes[1]}; turn them round"
+        )
 
 
 def score_pairs(task: NMT, source: Corpus, target: Corpus, batch_size: int = 128) -> list[torch.Tensor]:
@@ -66,12 +81,15 @@ def _line(task: NMT, target: Corpus, line: int, log_probs: torch.Tensor, words: 
     return "\t".join(fields) + "\n"
 
 
-def _report(task: NMT, target: Corpus, log_probs: list[torch.Tensor]) -> None:
+def _report(task: NMT, source: Corpus, target: Corpus, log_probs: list[torch.Tensor]) -> None:
     flat = torch.cat(log_probs)
     ends = torch.cat([values[-1:] for values in log_probs])
     words = len(flat) - len(ends)
-    unknown = int((target.ids == task.target.vocabulary.unk).sum())
-    said = f"{len(log_probs)} pairs; {words} target words, {unknown} of them unknown to the model; "
+    sides = (("source", source, task.source), ("target", target, task.target))
+    said = f"{len(log_probs)} pairs; "
+    for side, text, language in sides:
+        unknown = int((text.ids == language.vocabulary.unk).sum())
+        said += f"{int(text.lengths.sum())} {side} words, {unknown} of them unknown to the model; "
     said += f"perplexity {math.exp(-flat.mean()):.4f} with EOS"
     if words:
         said += f", {math.exp((ends.sum() - flat.sum()) / words):.4f} of words"
