@@ -279,6 +279,17 @@ def test_the_vocabulary_is_of_training_or_of_all_scenes(root) -> None:
 # What files can be wrong in
 
 
+def test_other_clip_art_than_a_checkpoint_has_learnt_is_told(root, caplog) -> None:
+    description = ready(root).description()
+    for share, told in ((1.0, False), (0.5, True)):
+        caplog.clear()
+        again, schema = AbstractScenes(str(root), cache=str(root / "cache")), description["schema"]
+        again.use({**description, "schema": {**schema, "sizes": share * schema["sizes"]}})
+        with caplog.at_level(logging.INFO):
+            again.read(["test"])
+        assert ("other clip art than the checkpoint has learnt" in caplog.text) == told
+
+
 def test_empty_long_and_unknown_sentences_are_read(root, caplog) -> None:
     lines = sentence_lines(1)
     lines[0] = "0\t0\t"

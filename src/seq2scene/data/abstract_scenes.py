@@ -119,8 +119,19 @@ class AbstractScenes(SceneModule):
         texts = {scene: [group[scene] for group in groups if scene in group] for scene in scenes}
         usable = sorted(scene for scene, objects in scenes.items() if objects and texts[scene])
         self._report("%d of %d scenes have objects and sentences", len(usable), len(scenes))
+        self._tell_of_other_pictures()
         texts = {scene: (texts[scene] * len(groups))[: len(groups)] for scene in usable}
         return scenes, texts, self._split(scenes, usable)
+
+    def _tell_of_other_pictures(self) -> None:
+        """The boxes of clip art follow from its pictures, and a checkpoint's are taken for all."""
+        if self.schema is None or not (self.folder / raw.PICTURES).is_dir():
+            return
+        if not torch.equal(raw.opaque_sizes(self.folder / raw.PICTURES), self.schema.sizes):
+            self._report(
+                "%s: other clip art than the checkpoint has learnt; scores of overlaps, b_..., are of its boxes",
+                self.folder,
+            )
 
     def _split(self, scenes: dict[int, list[raw.Placed]], usable: list[int]) -> dict[str, list[int]]:
         paths = {name: self.folder / "splits" / f"text2scene_{name}.txt" for name in self.files}

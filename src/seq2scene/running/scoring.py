@@ -51,7 +51,8 @@ def require_sides(source: str, target: str, description: Mapping[str, Any]) -> N
     named = [[code in Path(str(path)).name.split(".") for code in codes] for path in (source, target)]
     if named == [[False, True], [True, False]]:
         raise UserError(
-            f"source={source} target={target}: the model reads {codes[0]} and writes {codes[1]}; turn them round"
+            f"source={source} target={target}: the model reads {codes[0]} and writes {codes[1]}; turn them "
+            "round"
         )
 
 
