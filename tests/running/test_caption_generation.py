@@ -158,11 +158,12 @@ def test_a_model_that_reads_text_refuses_photos(composed, tmp_path: Path) -> Non
 def test_a_broken_photo_is_found_before_any_caption_is_written(captioner, say, photos: Path, capsys) -> None:
     ckpt, out = captioner(), photos.parent / "out.txt"
     out.write_text("good\n")
-    (photos / "zzz.png").write_bytes(b"no picture")
+    (photos.parent / "zzz.png").write_bytes(b"no picture")
+    listed = photos.parent / "list.txt"
+    listed.write_text("".join(f"{photo}\n" for photo in [*photos.glob("*.png"), photos.parent / "zzz.png"]))
     with pytest.raises(UserError, match=r"zzz\.png is no picture"):
-        say(ckpt, f"image={photos}", "batch_size=1")
+        say(ckpt, f"image={listed}", "batch_size=1")
     assert out.read_text() == "good\n"
-    (photos / "zzz.png").unlink()
     say(ckpt, f"image={photos}", "prefix='red zebra'")
     assert "prefix: unknown to the model: zebra" in capsys.readouterr().err
 

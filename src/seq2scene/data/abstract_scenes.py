@@ -129,7 +129,7 @@ class AbstractScenes(SceneModule):
             return
         if not torch.equal(raw.opaque_sizes(self.folder / raw.PICTURES), self.schema.sizes):
             self._report(
-                "%s: other clip art than the checkpoint has learnt; scores of overlaps, b_..., are of its boxes",
+                "%s: other clip art than the checkpoint has learnt; overlaps are those of its own",
                 self.folder,
             )
 
