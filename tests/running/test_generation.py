@@ -167,8 +167,8 @@ def test_a_file_can_be_translated_into_itself(saved: Save, composed, tmp_path: P
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["file=IN/gone.txt"], "there is no such file"),
-        (["file=IN/broken.txt"], r"broken\.txt, line 3: not UTF-8"),
+        (["file=IN/gone.txt"], r"gone\.txt does not exist: check file="),
+        (["file=IN/broken.txt"], r"broken\.txt, line 3, byte 1: not UTF-8"),
         (["out=IN"], "out=.* is a folder: name a file in it"),
         (["out=/proc/out.txt"], "out: nothing can be written in /proc"),
         (["pictures=IN/good.txt"], "pictures: .*good.txt is a file, not a folder"),

@@ -69,8 +69,7 @@ def generate(cfg: DictConfig) -> None:
     if cfg.image is not None:
         raise UserError("image: this model reads text; give text=... or file=..., or a model that captions")
     if isinstance(task, SceneTask):
-        check = cfg.file is not None and Path(cfg.file).is_file()
-        require_sentences(task, _lines(cfg) if check else ())
+        require_sentences(task, _lines(cfg) if _can_be_read_twice(cfg) else ())
         return generate_scenes(cfg, task, _chunks(_lines(cfg), cfg.batch_size))
     if isinstance(task, LM):
         return _go_on(cfg, task)
@@ -108,9 +107,14 @@ def _require_readable(cfg: DictConfig) -> None:
     given = [key for key in ("text", "file", "image") if cfg[key] is not None]
     if len(given) > 1:
         raise UserError(f"{' and '.join(given)}: give one of them")
-    if given == ["file"] and not Path(cfg.file).is_fifo():  # a pipe can be read only once
+    if _can_be_read_twice(cfg):
         for _ in _lines(cfg):
             pass
+
+
+def _can_be_read_twice(cfg: DictConfig) -> bool:
+    """Whether what is to be read is neither a pipe nor stdin, so that it can be checked first."""
+    return cfg.text is not None or (cfg.file is not None and not Path(cfg.file).is_fifo())
 
 
 def _changes(cfg: DictConfig, paths: Sequence[Path]) -> dict[str, Any]:
