@@ -91,6 +91,7 @@ def test_a_score_that_is_not_a_number_does_not_break_the_page(path):
 
     found = [json.loads(card["data-scores"], parse_constant=refuse) for card in Page(path).cards()]
     assert found == [{"f1": None}, {"f1": 0.5}]
+    assert "f1 -</span>" in path.read_text(encoding="utf-8")
 
 
 def test_light_and_dark_are_the_readers_choice(path):

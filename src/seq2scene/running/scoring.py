@@ -1,6 +1,5 @@
 """How likely a model finds given translations: forced decoding of sentence pairs."""
 
-import math
 import sys
 
 import torch
@@ -68,7 +67,7 @@ def _report(task: NMT, target: Corpus, log_probs: list[torch.Tensor]) -> None:
     words = len(flat) - len(ends)
     unknown = int((target.ids == task.target.vocabulary.unk).sum())
     said = f"{len(log_probs)} pairs; {words} target words, {unknown} of them unknown to the model; "
-    said += f"perplexity {math.exp(-flat.mean()):.4f} with EOS"
+    said += f"perplexity {(-flat.double().mean()).exp():.4f} with EOS"
     if words:
-        said += f", {math.exp((ends.sum() - flat.sum()) / words):.4f} of words"
+        said += f", {((ends.sum() - flat.sum()).double() / words).exp():.4f} of words"
     print(said, file=sys.stderr)
