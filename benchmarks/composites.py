@@ -32,6 +32,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
+from seq2scene.json_text import to_json  # noqa: E402
+
 COCO = 77_783  # photos of the paper's training split, before it filters them
 SECONDS = 5.0  # that a row is timed at least
 
@@ -250,7 +252,7 @@ def main() -> None:
     parser.add_argument("--row", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.row:
-        print(json.dumps(measure(options.row, options)))
+        print(to_json(measure(options.row, options)))
         return
     results = {}
     for row in [options.only] if options.only else ROWS:
@@ -260,7 +262,7 @@ def main() -> None:
         results[row] = json.loads(done.stdout.splitlines()[-1])
         print(f"{row:12}", "  ".join(f"{key} {value}" for key, value in results[row].items()), flush=True)
     report = {"overrides": options.overrides, "threads": options.threads, "rows": results}
-    Path(options.out).write_text(json.dumps(report, indent=2) + "\n")
+    Path(options.out).write_text(to_json(report, indent=2) + "\n")
 
 
 if __name__ == "__main__":

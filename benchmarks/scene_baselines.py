@@ -17,7 +17,6 @@ samples: each scene with each of its texts.
 """
 
 import argparse
-import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +34,7 @@ sys.path.insert(0, str(ROOT / "src"))
 from seq2scene.building import build  # noqa: E402
 from seq2scene.data.scene_module import SceneModule  # noqa: E402
 from seq2scene.errors import UserError  # noqa: E402
+from seq2scene.json_text import to_json  # noqa: E402
 from seq2scene.metrics.scene_scores import HEADINGS, SceneScores  # noqa: E402
 from seq2scene.running.choices import check_choices  # noqa: E402
 from seq2scene.running.entry import user_errors  # noqa: E402
@@ -173,7 +173,7 @@ def main(given: list[str] | None = None) -> None:
         results[row] = score(metric, prediction, truth)
         print(f"| {row} |", *(f"{results[row][name]:.4f} |" for name in columns), flush=True)
     report = {"config": config, "samples": len(truth), "seed": options.seed, "rows": results}
-    Path(options.out).write_text(json.dumps(report, indent=2) + "\n")
+    Path(options.out).write_text(to_json(report, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -33,6 +33,8 @@ START = time.perf_counter()
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
+from seq2scene.json_text import to_json  # noqa: E402
+
 SIDE = 224
 SIZES = {  # overrides, samples of a training batch and of one to generate from
     "small": (["model=text2scene_small", "model.decoder.hidden_size=64", "canvas=semantic"], 16, 128),
@@ -324,7 +326,7 @@ def main() -> None:
     parser.add_argument("--row", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.row:
-        print(json.dumps(measure(options.row, options)))
+        print(to_json(measure(options.row, options)))
         return
     devices = [options.device] if options.device else ["cpu", *has_cuda()]
     rows = [row for device in devices for row in row_names(device) if options.only in row]
@@ -341,7 +343,7 @@ def main() -> None:
         for operator, share in results[row].get("where the time goes", {}).items():
             print(f"{share:>12} % {operator}", flush=True)
     report = {"threads": options.threads, "steps": options.steps, "batch": options.batch, "rows": results}
-    Path(options.out).write_text(json.dumps(report, indent=2) + "\n")
+    Path(options.out).write_text(to_json(report, indent=2) + "\n")
 
 
 def has_cuda() -> list[str]:

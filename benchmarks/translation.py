@@ -21,6 +21,8 @@ START = time.perf_counter()
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
+from seq2scene.json_text import to_json  # noqa: E402
+
 TRAINING = {
     "train, input feeding": [],
     "train, no input feeding": ["model.decoder.input_feeding=false"],
@@ -154,7 +156,7 @@ def main() -> None:
     parser.add_argument("--row", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.row:
-        print(json.dumps(measure(options.row, options)))
+        print(to_json(measure(options.row, options)))
         return
     rows = [*TRAINING, *(SEARCHES if options.ckpt else [])]
     results = {}
@@ -164,7 +166,7 @@ def main() -> None:
         done = subprocess.run(again, stdout=subprocess.PIPE, text=True, check=True, env=environment)
         results[row] = json.loads(done.stdout.splitlines()[-1])
         print(f"{row:30}", "  ".join(f"{key} {value}" for key, value in results[row].items()), flush=True)
-    Path(options.out).write_text(json.dumps({"threads": options.threads, "rows": results}, indent=2) + "\n")
+    Path(options.out).write_text(to_json({"threads": options.threads, "rows": results}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

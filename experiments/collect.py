@@ -86,6 +86,11 @@ def digits(score: str) -> int:
     return 3 if score in SCENE or score in ("score", "loss", "cider") else 2
 
 
+def shown(value: float | None, score: str) -> str:
+    """A score as it stands in tables; nothing where there is none."""
+    return "" if value is None else f"{value:.{digits(score)}f}"
+
+
 def scores(runs: dict[str, Path]) -> str:
     """Test scores, a row for each run and test set, and for what stands there beside it."""
     measured = []
@@ -97,8 +102,7 @@ def scores(runs: dict[str, Path]) -> str:
     headings = {**CAPTION, **TEXT, **{name: SCORES[name] for name in SCENE}}
     columns = [key for key in headings if any(key in result for *_, result in measured)]
     rows = [
-        [name, test, *(f"{result[key]:.{digits(key)}f}" if key in result else "" for key in columns)]
-        for name, test, result in measured
+        [name, test, *(shown(result.get(key), key) for key in columns)] for name, test, result in measured
     ]
     return markdown(["run", "test set", *(headings[key] for key in columns)], rows)
 
@@ -140,8 +144,7 @@ def comparison(runs: dict[str, Path]) -> str | None:
         for entry in published_scores(run):
             test = entry.get("test", next(iter(measured)))
             for score in (score for score in SCORES if score in entry):
-                ours = measured.get(test, {}).get(score)
-                ours = "" if ours is None else f"{ours:.{digits(score)}f}"
+                ours = shown(measured.get(test, {}).get(score), score)
                 where = entry["system"], entry.get("source", "")
                 rows.append([name, test, SCORES[score], entry[score], ours, *where])
     header = ["run", "test set", "score", "published", "measured", "system", "source"]

@@ -17,7 +17,6 @@ from seq2scene.data.coco import ARCHIVE
 from seq2scene.errors import UserError
 from seq2scene.running.checkpoints import build_task
 from seq2scene.running.choices import check_choices
-from seq2scene.running.trainers import make_trainer
 from seq2scene.sequences.batch import ParallelBatch
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.text_batch import sentence_batch
@@ -140,14 +139,6 @@ def test_every_optimizer_steps(composed, optimizer: str) -> None:
     weight.sum().backward()
     made.step()
     assert (weight != 1).all()
-
-
-@pytest.mark.parametrize(("epochs", "every"), [(1, 1), (7, 5), (-1, 5)])
-def test_a_run_that_is_shorter_than_its_pause_is_validated_at_its_end(composed, epochs, every) -> None:
-    settings = composed("trainer=cpu", f"trainer.max_epochs={epochs}", "trainer.check_val_every_n_epoch=5")
-    quiet = {"enable_progress_bar": False, "enable_model_summary": False}
-    trainer = make_trainer({**settings["trainer"], **quiet}, logger=False, enable_checkpointing=False)
-    assert trainer.check_val_every_n_epoch == every
 
 
 @pytest.mark.parametrize("schedule", options("schedule"))

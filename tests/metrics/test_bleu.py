@@ -1,5 +1,6 @@
 import copy
 import gzip
+import math
 import random
 
 import pytest
@@ -80,6 +81,14 @@ def test_nothing_right_scores_zero_and_an_empty_batch_changes_nothing():
     bleu.update([], [])
     assert bleu.compute() == 0
     assert bleu.lengths.tolist() == [3, 3]
+
+
+def test_no_word_on_either_side_is_no_number():
+    bleu = CorpusBleu()
+    bleu.update([], [])
+    assert math.isnan(bleu.compute())
+    bleu.update([""], ["x"])
+    assert bleu.compute() == 0
 
 
 def test_the_signature_is_sacrebleus_and_leaves_the_counts_alone():

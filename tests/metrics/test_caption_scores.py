@@ -101,6 +101,11 @@ def test_cider_by_hand() -> None:
     assert second == pytest.approx(10 / 4 * math.exp(-1 / 72))
 
 
+@pytest.mark.parametrize("make", METRICS, ids=NAMES)
+def test_no_caption_is_no_number(make) -> None:
+    assert math.isnan(score(make, [], []))
+
+
 def test_a_word_said_again_and_again_gains_nothing_by_it() -> None:
     others = [("two children play",), ("a red hat",)]
     plain, loud = (

@@ -194,6 +194,21 @@ def test_the_metric_is_the_mean_over_layouts_however_they_are_batched() -> None:
     assert set(whole.row) <= set(expected)
 
 
+def test_the_score_leaves_out_what_no_layout_has_to_count() -> None:
+    """Boxes by themselves: there are no pairs to find, and the pairs that were invented do not count."""
+    truth, close = [("cat", 0.2, 0.2, 0.1, 0.1)], [("cat", 0.25, 0.2, 0.1, 0.1), ("dog", 0.25, 0.2, 0.1, 0.1)]
+    metric = LayoutScores(SCHEMA)
+    metric.update(objects(close, truth), objects(truth, truth))
+    each, computed = metric.each(objects(close, truth), objects(truth, truth)), metric.compute()
+    for name in ("b_precision", "b_recall", "b_f3"):
+        assert each[name].isnan().all() and computed[name].isnan()
+    row = [computed[name].item() for name in metric.row if not name.startswith("b_")]
+    assert len(row) == 6 and metric.score(computed).item() == pytest.approx(sum(row) / 6)
+    metric.update(objects(close), objects(close))  # one that has a pair
+    assert metric.compute()["b_precision"] == 1
+    assert metric.score(dict.fromkeys(computed, torch.tensor(torch.nan))).isnan()
+
+
 def said(schema: Schema, truth: Objects) -> Objects:
     """What a model could say at most of layouts: nine boxes, of classes of size and aspect, on the grid."""
     ended = schema.with_end(truth)

@@ -35,6 +35,13 @@ def test_a_value_that_is_not_finite_is_left_out(metrics):
     assert read_curves(metrics)["perplexity"]["val"][:, 0].tolist() == [90, 140, 190]
 
 
+def test_a_run_of_no_numbers_has_the_panels_of_the_others(tmp_path):
+    path = tmp_path / "metrics.csv"
+    path.write_text("step,epoch,val/perplexity,train/loss\n1,0,inf,2.5\n2,0,nan,2.4\n")
+    assert set(read_curves(path)) == {"loss"}
+    assert draw_curves(path).shape == draw_curves(path, ["loss"]).shape
+
+
 def test_the_picture_has_a_panel_for_each_quantity_that_was_logged(metrics):
     one, three = draw_curves(metrics, ["loss"]), draw_curves(metrics)
     assert one.dtype == np.uint8

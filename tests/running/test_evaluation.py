@@ -15,7 +15,6 @@ from seq2scene.errors import UserError
 from seq2scene.nets.image_encoder import ImageEncoder
 from seq2scene.running.choices import SEARCHES
 from seq2scene.running.evaluation import data_settings, find_changes, require_likelihoods
-from seq2scene.running.scene_evaluation import counted
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.tokenizers import Whitespace
 from seq2scene.sequences.vocabulary import Vocabulary
@@ -144,8 +143,3 @@ def test_the_values_of_searches_that_can_be_changed_are_all_there_are() -> None:
     assert set(values.values()) == {None}
     assert values.keys() == {field.name for kind in SEARCHES.values() for field in fields(kind)}
     assert {path.stem for path in (CONF / "search").glob("*.yaml")} == SEARCHES.keys()
-
-
-def test_a_score_of_a_scene_that_does_not_count_is_none() -> None:
-    """As JSON has null for it, and CSV nothing."""
-    assert [counted(score) for score in (-1.0, float("nan"), 0.0, 0.12346)] == [None, None, 0.0, 0.1235]

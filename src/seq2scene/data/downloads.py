@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 
 from seq2scene.errors import UserError
+from seq2scene.json_text import to_json
 
 log = logging.getLogger(__name__)
 
@@ -275,7 +276,7 @@ def _remember(file: DataFile, root: Path, size: int, sha256: str) -> None:
         return
     manifest[file.path] = {"url": file.url, "size": size, "sha256": sha256}
     new = root / f"{MANIFEST}.tmp"
-    new.write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    new.write_text(to_json(manifest, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     os.replace(new, root / MANIFEST)
 
 

@@ -6,7 +6,6 @@ of its photos' paths, sizes and times, so that whatever changes is made anew.
 """
 
 import hashlib
-import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from seq2scene.caching import alone_in, facts_of
 from seq2scene.data.images import read_photo
 from seq2scene.data.progress import progress_bar
 from seq2scene.errors import UserError
+from seq2scene.json_text import to_json
 from seq2scene.nets.image_encoder import ImageEncoder
 from seq2scene.sequences.batching import prefetched
 
@@ -116,7 +116,7 @@ def _load(file: Path) -> np.ndarray:
 
 def _key(encoder: str, photos: Sequence[Path]) -> str:
     facts = [VERSION, encoder, facts_of(photos)]
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+    return hashlib.sha256(to_json(facts).encode()).hexdigest()
 
 
 def _sweep(folder: Path) -> None:

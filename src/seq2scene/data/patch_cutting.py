@@ -29,6 +29,7 @@ from seq2scene.data.coco_masks import Pieces
 from seq2scene.data.images import open_photo
 from seq2scene.data.progress import progress_bar
 from seq2scene.errors import UserError
+from seq2scene.json_text import to_json
 from seq2scene.nets.image_encoder import ImageEncoder
 from seq2scene.scenes.objects import FIRST_CLASS
 from seq2scene.scenes.pasting import Patches
@@ -272,7 +273,7 @@ class _Job:
         settings = [VERSION, self.side, self.photo_side, encoder and encoder.fingerprint()]
         said = [told.names, told.things, told.ids, told.images.files, told.licenses.of_images]
         said += [told.licenses.terms, facts_of(self.paths)]
-        digest = hashlib.sha256(json.dumps([*settings, *said]).encode())
+        digest = hashlib.sha256(to_json([*settings, *said]).encode())
         for values in (told.images.ids, told.images.sizes, told.image, told.category, told.boxes):
             digest.update(np.ascontiguousarray(values).tobytes())
         for run in told.runs:
@@ -354,7 +355,7 @@ def _begin(job: _Job, draft: Path) -> tuple[int, dict[str, str]]:
 
 def _record(draft: Path, done: int, lacking: dict[str, str]) -> None:
     new = draft / "progress.new"
-    new.write_text(json.dumps({"done": done, "lacking": lacking}), encoding="utf-8")
+    new.write_text(to_json({"done": done, "lacking": lacking}), encoding="utf-8")
     os.replace(new, draft / RECORD)
 
 
@@ -410,7 +411,7 @@ def _finish(job: _Job, draft: Path, lacking: dict[str, str]) -> int:
         "terms": told.licenses.terms,
         "lacking": lacking,
     }
-    (draft / FACTS).write_text(json.dumps(facts), encoding="utf-8")
+    (draft / FACTS).write_text(to_json(facts), encoding="utf-8")
     return int(without.sum())
 
 

@@ -23,6 +23,7 @@ from seq2scene.caching import alone_in, facts_of
 from seq2scene.data.coco import ARCHIVE, OUTSIDE, Images, License, Licenses
 from seq2scene.data.coco_masks import Pieces, Tally, read_pieces
 from seq2scene.errors import UserError
+from seq2scene.json_text import to_json
 
 VERSION = 2  # raise it when pieces are read otherwise or the layout changes
 
@@ -51,7 +52,7 @@ def stored_pieces(
         "min_stuff": min_stuff,
         "max_objects": max_objects,
     }
-    known = json.dumps([VERSION, name, stuff, filters, crowded, _facts(Path(root), name, stuff)])
+    known = to_json([VERSION, name, stuff, filters, crowded, _facts(Path(root), name, stuff)])
     file = Path(cache) / "pieces" / f"{hashlib.sha256(known.encode()).hexdigest()}.npz"
     if file.is_file():
         return _load(file)
@@ -119,7 +120,7 @@ def _save(pieces: Pieces, file: Path) -> None:
             sizes=pieces.images.sizes,
             runs=np.frombuffer(b"".join(pieces.runs), dtype=np.uint8),
             run_ends=np.cumsum([0, *map(len, pieces.runs)]),
-            told=np.frombuffer(json.dumps(told).encode(), dtype=np.uint8),
+            told=np.frombuffer(to_json(told).encode(), dtype=np.uint8),
         )
     os.replace(draft, file)
 

@@ -13,6 +13,7 @@ class CorpusBleu(Metric):
 
     tokenize: sacrebleu's name of a tokenizer: "13a" for plain text, "none" for text that is tokenised already
     (then the score is what multi-bleu.perl gives), "intl", "char", "zh" ... One reference for each sentence.
+    NaN where there was no word on either side.
     """
 
     is_differentiable = False
@@ -41,6 +42,8 @@ class CorpusBleu(Metric):
         self.lengths += self.lengths.new_tensor([score.sys_len, score.ref_len])
 
     def compute(self) -> Tensor:
+        if not self.lengths.any():
+            return torch.tensor(torch.nan, dtype=torch.float64, device=self.counts.device)
         score = BLEU.compute_bleu(
             self.counts.tolist(), self.totals.tolist(), *self.lengths.tolist(), smooth_method="exp"
         )

@@ -18,7 +18,7 @@ class CaptionBleu(Metric):
 
     An n-gram counts as often as the reference that has it most. The length that brevity is measured by is,
     for each caption, that of the reference nearest to it, the shorter of two. Nothing is smoothed: without a
-    single match of an order the score is 0.
+    single match of an order the score is 0. NaN where there was no word on either side.
     """
 
     is_differentiable = False
@@ -45,7 +45,7 @@ class CaptionBleu(Metric):
 
     def compute(self) -> Tensor:
         counts, totals = self.counts[: self.order].tolist(), self.totals[: self.order].tolist()
-        score = 0.0
+        score = 0.0 if self.lengths.any() else math.nan
         if all(counts):
             mean = sum(math.log(c / t) for c, t in zip(counts, totals, strict=True)) / self.order
             written, wanted = self.lengths.tolist()

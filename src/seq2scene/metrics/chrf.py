@@ -12,7 +12,8 @@ class CorpusChrf(Metric):
     """sacrebleu's corpus chrF, 0 to 100, from counts that add up over batches and ranks.
 
     word_order: 0 is chrF, 2 is chrF++. The library opens no public door to its counts, so two of its inner
-    functions are called here; the tests hold the result against its public score.
+    functions are called here; the tests hold the result against its public score. NaN where there was nothing
+    on either side.
     """
 
     is_differentiable = False
@@ -36,7 +37,7 @@ class CorpusChrf(Metric):
             self.statistics += self.statistics.new_tensor(rows).sum(dim=0)
 
     def compute(self) -> Tensor:
-        score = self.chrf._compute_f_score(self.statistics.tolist())
+        score = self.chrf._compute_f_score(self.statistics.tolist()) if self.statistics.any() else torch.nan
         return torch.tensor(score, dtype=torch.float64, device=self.statistics.device)
 
     def signature(self) -> str:

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from seq2scene.json_text import to_json
 from seq2scene.metrics.caption_bleu import ORDERS, ngrams
 from seq2scene.metrics.caption_words import caption_words
 
@@ -27,7 +28,7 @@ class CiderD(Metric):
     """The mean over captions, 0 to 10; a good captioner has about 1, which others write as 100.
 
     How telling an n-gram is comes from the references of the scored set itself, so the score needs them all,
-    and one image alone has 0. Every rank's texts are gathered.
+    and one image alone has 0. Every rank's texts are gathered. NaN where nothing was counted.
     """
 
     is_differentiable = False
@@ -48,7 +49,7 @@ class CiderD(Metric):
 
     def update(self, captions: Sequence[str], references: Sequence[Sequence[str]]) -> None:
         """Adds captions, each with all references of its image, as plain text."""
-        lines = [json.dumps([c, list(r)]) + "\n" for c, r in zip(captions, references, strict=True)]
+        lines = [to_json([c, list(r)]) + "\n" for c, r in zip(captions, references, strict=True)]
         data = bytearray("".join(lines).encode())
         if data:
             self.texts.append(torch.frombuffer(data, dtype=torch.uint8).to(self.device))
@@ -57,7 +58,7 @@ class CiderD(Metric):
         texts = torch.cat(self.texts) if isinstance(self.texts, list) else self.texts
         pairs = [json.loads(line) for line in texts.cpu().numpy().tobytes().decode().splitlines()]
         scores = cider_d([c for c, _ in pairs], [r for _, r in pairs])
-        mean = math.fsum(scores) / max(len(scores), 1)
+        mean = math.fsum(scores) / len(scores) if scores else math.nan
         return torch.tensor(mean, dtype=torch.float64, device=texts.device)
 
 

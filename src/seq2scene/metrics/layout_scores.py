@@ -26,8 +26,8 @@ class LayoutScores(SceneScores):
     def row(self) -> tuple[str, ...]:
         return (*ROW, *SHAPES)
 
-    def each(self, prediction: Objects, truth: Objects) -> dict[str, Tensor]:
-        """The scores (B,) of every layout."""
+    def raw(self, prediction: Objects, truth: Objects) -> dict[str, Tensor]:
+        """The scores (B,) of every layout, as they are published."""
         return layout_scores(prediction, truth, self.schema)
 
 

@@ -14,7 +14,7 @@ BETA = 1.2  # recall counts for more than precision
 class RougeL(Metric):
     """The mean over captions, 0 to 100, of F = (1 + b^2) P R / (R + b^2 P), b = 1.2: P and R are the longest
     common subsequence with a reference / the words of the caption and of that reference, each the best over
-    the references.
+    the references. NaN where nothing was counted.
     """
 
     is_differentiable = False
@@ -35,7 +35,7 @@ class RougeL(Metric):
         self.count += len(captions)
 
     def compute(self) -> Tensor:
-        return 100 * self.total / self.count.clamp(min=1)
+        return 100 * self.total / self.count
 
 
 def common(a: Sequence[str], b: Sequence[str]) -> int:

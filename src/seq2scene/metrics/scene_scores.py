@@ -63,21 +63,30 @@ class SceneScores(Metric):
         """The scores of the paper's table, but for b_coord, which grows when fewer objects are matched."""
         return (*ROW, *(name for name in ("pose", "expression") if name in self.names))
 
-    def each(self, prediction: Objects, truth: Objects) -> dict[str, Tensor]:
-        """The scores (B,) of every scene."""
+    def raw(self, prediction: Objects, truth: Objects) -> dict[str, Tensor]:
+        """The scores (B,) of every scene, as they are published."""
         return scene_scores(prediction, truth, self.schema)
+
+    def each(self, prediction: Objects, truth: Objects) -> dict[str, Tensor]:
+        """The scores (B,) of every scene, NaN where the mean leaves it out."""
+        scores = self.raw(prediction, truth)
+        left_out = scores["b_recall"] < 0
+        return {n: v.masked_fill(left_out, torch.nan) if n in TOLD else v for n, v in scores.items()}
 
     def update(self, prediction: Objects, truth: Objects) -> None:
         """Adds scenes: what was generated and what is true, neither cut nor put on the grid."""
         each = self.each(prediction, truth)
-        scores = {**each, "b_coord_masked": each["b_coord"]}
-        told = each["b_recall"] >= 0
-        counted = {name: told if name in TOLD else torch.ones_like(told) for name in self.names}
-        self.sums += torch.stack([(scores[name].double() * counted[name]).sum() for name in self.names])
-        self.counts += torch.stack([counted[name].sum() for name in self.names])
+        masked = each["b_coord"].masked_fill(each["b_recall"].isnan(), torch.nan)
+        scores = torch.stack([{**each, "b_coord_masked": masked}[name].double() for name in self.names])
+        self.sums += scores.nansum(1)
+        self.counts += (~scores.isnan()).sum(1)
 
     def compute(self) -> dict[str, Tensor]:
         return dict(zip(self.names, self.sums / self.counts, strict=True))
+
+    def score(self, computed: dict[str, Tensor]) -> Tensor:
+        """The mean over the row, of those that had anything to count; NaN where none had."""
+        return torch.stack([computed[name] for name in self.row]).nanmean()
 
 
 def scene_scores(prediction: Objects, truth: Objects, schema: Schema) -> dict[str, Tensor]:

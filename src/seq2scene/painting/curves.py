@@ -40,7 +40,9 @@ def draw_curves(metrics: Path, quantities: Sequence[str] = tuple(TITLES)) -> np.
 
 
 def read_curves(metrics: Path) -> Curves:
-    """Every curve of a ``metrics.csv``; empty cells and values that are not finite are left out."""
+    """Every curve of a ``metrics.csv``; empty cells and values that are not finite are left out, and curves
+    that have no others.
+    """
     if not metrics.is_file():
         raise UserError(f"no metrics at {metrics}: the csv logger writes them (logger=csv)")
     points: dict[str, list[tuple[float, float]]] = defaultdict(list)
@@ -58,7 +60,9 @@ def arrange(points: dict[str, list[tuple[float, float]]]) -> Curves:
         stage, _, quantity = name.rpartition("/")
         values = np.array(points[name])
         quantity = quantity.removesuffix("_epoch").removesuffix("_step")
-        curves[quantity][stage] = values[np.isfinite(values).all(axis=1)]
+        finite = values[np.isfinite(values).all(axis=1)]
+        if len(finite):
+            curves[quantity][stage] = finite
     return dict(curves)
 
 

@@ -1,13 +1,14 @@
 """A page of pictures that opens from disk: what a model made beside what is true, sorted by any score."""
 
 import html
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import isnan
 from pathlib import Path
 from string import Template
 from urllib.parse import quote
+
+from seq2scene.json_text import to_json
 
 PAGE = Template("""<!doctype html>
 <html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
@@ -58,12 +59,12 @@ show();
 @dataclass(frozen=True)
 class Item:
     """What one card shows. text: what was asked for. pictures: by caption, file names beside the page.
-    scores: by name, None where the item does not count. link: a file to go to from the pictures, or None.
+    scores: by name, NaN where the item does not count. link: a file to go to from the pictures, or None.
     """
 
     text: str
     pictures: Mapping[str, str]
-    scores: Mapping[str, float | None]
+    scores: Mapping[str, float]
     link: str | None = None
 
 
@@ -83,6 +84,11 @@ def write_gallery(path: Path, title: str, items: Sequence[Item], first: str, not
     path.write_text(page, encoding="utf-8")
 
 
+def show_score(value: float, digits: int = 2) -> str:
+    """A score for people: a dash where it is NaN, of nothing to count."""
+    return "-" if isnan(value) else f"{value:.{digits}f}"
+
+
 def _card(item: Item) -> str:
     figures = "".join(
         f'<figure><img loading="lazy" src="{quote(file)}" alt=""><figcaption>{html.escape(caption)}'
@@ -93,10 +99,10 @@ def _card(item: Item) -> str:
         figures = f'<a class="pair" href="{quote(item.link)}">{figures}</a>'
     else:
         figures = f'<div class="pair">{figures}</div>'
-    known = {n: value if value is not None and isfinite(value) else None for n, value in item.scores.items()}
-    shown = {name: "-" if value is None else f"{value:.2f}" for name, value in known.items()}
-    scores = "".join(f"<span>{html.escape(name)} {value}</span>" for name, value in shown.items())
-    data = html.escape(json.dumps(known))
+    scores = "".join(
+        f"<span>{html.escape(name)} {show_score(value)}</span>" for name, value in item.scores.items()
+    )
+    data = html.escape(to_json(dict(item.scores)))
     return (
         f'<div class="card" data-scores="{data}" data-text="{html.escape(item.text.lower())}">'
         f'<p>{html.escape(item.text)}</p>{figures}<div class="scores">{scores}</div></div>'
@@ -105,4 +111,4 @@ def _card(item: Item) -> str:
 
 def _script(value: object) -> str:
     """JSON that may stand inside a script element."""
-    return json.dumps(value).replace("<", "\\u003c")
+    return to_json(value).replace("<", "\\u003c")

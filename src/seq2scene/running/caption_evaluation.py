@@ -2,7 +2,6 @@
 with: people, baselines that need no model, and its own captions of other images.
 """
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from torch.nn.functional import normalize, one_hot
 from seq2scene.data.caption_module import CaptionModule
 from seq2scene.data.features import stored_features
 from seq2scene.errors import UserError
+from seq2scene.json_text import to_json, write_json
 from seq2scene.metrics.caption_words import caption_words
 from seq2scene.metrics.human_line import human_line
 from seq2scene.painting.figures import save_picture
@@ -66,7 +66,7 @@ def evaluate_captions(
             folder.mkdir(parents=True, exist_ok=True)
             _write(folder / f"{name}.captions.jsonl", task.captions, references, data, name)
     if trainer.is_global_zero:
-        (folder / "metrics.json").write_text(json.dumps(results, indent=2) + "\n")
+        write_json(folder / "metrics.json", results)
     return results
 
 
@@ -120,7 +120,7 @@ def _write(
         }
         for caption, texts in zip(captions, references, strict=True)
     ]
-    lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
+    lines = [to_json(row, ensure_ascii=False) + "\n" for row in rows]
     path.write_text("".join(lines), encoding="utf-8")
 
 

@@ -2,7 +2,6 @@
 photo (Hong et al. 2018; Tan et al. 2019, who held layouts against captions so).
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,8 @@ import torch
 from rich.table import Table
 
 from seq2scene.errors import UserError
+from seq2scene.json_text import to_json
+from seq2scene.painting.gallery import show_score
 from seq2scene.running.caption_evaluation import another, caption_scores, human_scores
 from seq2scene.running.checkpoints import load_beside, require_same_classes
 from seq2scene.running.composite_drawing import photo_picture, render_composites
@@ -178,7 +179,7 @@ def score_captions(
             for row in rows
         ]
         folder.mkdir(parents=True, exist_ok=True)
-        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        text = "".join(to_json(line, ensure_ascii=False) + "\n" for line in lines)
         (folder / f"{split}.captions.jsonl").write_text(text, encoding="utf-8")
     return scores
 
@@ -197,6 +198,6 @@ def captions_table(results: dict[str, dict[str, Any]]) -> Table | None:
     for name, scores in results.items():
         for key in (key for key in scores if key.startswith(CAPTIONS)):
             kind, each = key.removeprefix(CAPTIONS), scores[key]
-            cells = [f"{each[score]:.{3 if score == 'cider' else 2}f}" for score in FREE_RUNNING]
+            cells = [show_score(each[score], 3 if score == "cider" else 2) for score in FREE_RUNNING]
             table.add_row(f"{name}, {'people' if kind == 'human_line' else kind}", *cells)
     return table if table.rows else None

@@ -1,6 +1,7 @@
 """Checkpoints: tensors and plain containers, loaded without executing anything they hold."""
 
 import pickle
+import struct
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -56,7 +57,15 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             f"{path} is no checkpoint of this project: it holds objects, and loading them could run foreign "
             "code; nothing of it was run"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (
+        RuntimeError,
+        EOFError,
+        OSError,
+        ValueError,
+        KeyError,
+        struct.error,
+        zipfile.BadZipFile,
+    ) as error:
         raise UserError(f"{path} is damaged or no checkpoint: {_first_line(error)}") from error
     parts = checkpoint.get("hyper_parameters", {}) if isinstance(checkpoint, dict) else {}
     if not all(isinstance(parts.get(key), dict) for key in ("config", "description")):

@@ -1,6 +1,5 @@
 """Scores of a model on its test sets, with the outputs they are scores of."""
 
-import json
 import sys
 from collections.abc import Container, Iterable, Iterator, Mapping
 from math import isnan
@@ -17,7 +16,9 @@ from torch import nn
 from seq2scene.building import build
 from seq2scene.data.parallel_text import ParallelText
 from seq2scene.errors import UserError
+from seq2scene.json_text import write_json
 from seq2scene.metrics.scene_scores import HEADINGS
+from seq2scene.painting.gallery import show_score
 from seq2scene.running.alignment_report import ALIGNMENT_CHOICES, AlignmentReport
 from seq2scene.running.caption_evaluation import (
     CAPTION_ROW,
@@ -39,6 +40,7 @@ from seq2scene.running.patch_sources import find_patches
 from seq2scene.running.realism import load_inception, show_realism
 from seq2scene.running.scene_evaluation import evaluate_scenes
 from seq2scene.running.sentence_vectors import read_sentences, write_sentence_vectors
+from seq2scene.running.telling import attempt
 from seq2scene.running.text_evaluation import evaluate_text
 from seq2scene.running.trainers import make_trainer, processes, quieten
 from seq2scene.tasks.captioning import Captioning
@@ -99,7 +101,7 @@ def evaluate_translation(trainer: pl.Trainer, task: NMT, data: ParallelText, fol
 
 
 def _write_metrics(folder: Path, results: dict[str, Any]) -> None:
-    (folder / "metrics.json").write_text(json.dumps(results, indent=2) + "\n")
+    write_json(folder / "metrics.json", results)
 
 
 def _write(name: str, translations: list[Translation], task: NMT, data: ParallelText, folder: Path) -> None:
@@ -111,9 +113,10 @@ def _write(name: str, translations: list[Translation], task: NMT, data: Parallel
     lines = data.references(name)
     references = [" ".join(split(lines[one.line])) for one in translations]
     for report, group in (("by_length", None), ("by_length_groups", GROUP)):
-        rows = {name: bleu_by_length(tokens, references, tokenize="none", group=group)}
-        write_csv(folder / f"{name}.{report}.csv", rows)
-        write_plot(folder / f"{name}.{report}.png", rows)
+        with attempt(f"{folder / name}.{report}"):
+            rows = {name: bleu_by_length(tokens, references, tokenize="none", group=group)}
+            write_csv(folder / f"{name}.{report}.csv", rows)
+            write_plot(folder / f"{name}.{report}.png", rows)
 
 
 def show_results(results: dict[str, dict[str, Any]]) -> None:
@@ -130,7 +133,7 @@ def show_results(results: dict[str, dict[str, Any]]) -> None:
         cells = []
         for column in columns:
             digits = 3 if "u_recall" in scores or column == "cider" else 2
-            cells.append(f"{scores[column]:.{digits}f}" if column in scores else "")
+            cells.append(show_score(scores[column], digits) if column in scores else "")
         table.add_row(name, *cells)
     Console().print(table)
     if told := captions_table(results):

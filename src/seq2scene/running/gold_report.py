@@ -1,7 +1,6 @@
 """Alignment error: pairs with gold alignments are force-decoded, and where the model looked is compared."""
 
 import csv
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,9 @@ import pytorch_lightning as pl
 import torch
 
 from seq2scene.errors import UserError
+from seq2scene.json_text import write_json
 from seq2scene.metrics.alignment_error import AlignmentError, count_links
+from seq2scene.painting.gallery import show_score
 from seq2scene.running.callbacks.alignments import forced_alignment
 from seq2scene.running.gathering import gather
 from seq2scene.sequences.alignments import GoldAlignment, Link, links, read_gold, write_pharaoh
@@ -99,7 +100,7 @@ def score_gold(
     alignments = [one for _, one in sorted(gather(found, trainer.world_size), key=lambda pair: pair[0])]
     if trainer.is_global_zero:
         write_pharaoh(folder / "gold.alignments.txt", alignments)
-        (folder / "alignment_error.json").write_text(json.dumps(scores, indent=2) + "\n")
+        write_json(folder / "alignment_error.json", scores)
         _write_csv(folder / "alignment_error.csv", alignments, pairs.gold)
     return scores
 
@@ -143,9 +144,10 @@ def _write_csv(path: Path, alignments: list[set[Link]], gold: list[GoldAlignment
 
 def show_gold(scores: dict[str, float]) -> None:
     """Prints the error of the alignments."""
+    aer, precision, recall = (show_score(scores[name], 3) for name in ("aer", "precision", "recall"))
     print(
-        f"alignment error rate {scores['aer']:.3f}, precision {scores['precision']:.3f}, "
-        f"recall {scores['recall']:.3f} of {scores['sentences']} sentences (align_shift="
+        f"alignment error rate {aer}, precision {precision}, recall {recall} of {scores['sentences']} "
+        "sentences (align_shift="
         f"{scores['align_shift']}; {scores['unknown_source']:.0%} of the source words and "
         f"{scores['unknown_target']:.0%} of the target words are unknown to the model)"
     )

@@ -1,6 +1,5 @@
 """Inpainters in training and in tests: their scores, and what they make, for the eye."""
 
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -8,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.utilities import rank_zero_only
 from torch import Tensor
 
 from seq2scene.data.simulated_scenes import SimulatedScenes
+from seq2scene.json_text import write_json
 from seq2scene.painting.figures import new_figure, to_pixels
 from seq2scene.running.callbacks.samples import Samples, Table
 from seq2scene.running.callbacks.speed import Speed
@@ -41,7 +40,7 @@ def evaluate_inpainting(
         }
     if trainer.is_global_zero:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "metrics.json").write_text(json.dumps(results, indent=2) + "\n")
+        write_json(folder / "metrics.json", results)
     return results
 
 
@@ -50,16 +49,7 @@ class InpaintingSamples(Samples):
     the first ``pictures`` of them the composite, what was made of it and the photo, side by side.
     """
 
-    @rank_zero_only
-    @torch.no_grad()
-    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        if trainer.sanity_checking:
-            return
-        table, pictures = self._mend(trainer.datamodule, module)
-        self._save(trainer, table, pictures)
-        self._show(trainer, "val/scenes", table, pictures)
-
-    def _mend(self, data: SimulatedScenes, task: InpaintingTask) -> tuple[Table, dict[int, np.ndarray]]:
+    def _make(self, data: SimulatedScenes, task: InpaintingTask) -> tuple[str, Table, dict[int, np.ndarray]]:
         ids = data.photo_ids("val")
         chosen = self._spread(len(ids))
         mending = task.mend(data.sample("val", np.asarray(chosen)).to(task.device))
@@ -73,7 +63,8 @@ class InpaintingSamples(Samples):
             error, accuracy, before, accuracy_before = (round(each[place], 3) for each in columns)
             rows.append([number + 1, ids[number], error, before, accuracy, accuracy_before])
         drawn = range(min(self.pictures, len(chosen)))
-        return [TABLE, *rows], {chosen[n] + 1: draw_mending(mending, made.pictures, n) for n in drawn}
+        pictures = {chosen[n] + 1: draw_mending(mending, made.pictures, n) for n in drawn}
+        return "val/scenes", [TABLE, *rows], pictures
 
 
 class InpaintingSpeed(Speed):

@@ -1,18 +1,20 @@
 """Scores of a scene model on its test sets, with the scenes they are scores of."""
 
 import csv
-import json
+from math import isnan
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from torch import nn
 
+from seq2scene.json_text import to_json, write_json
 from seq2scene.running.captioned_scenes import Teller, score_captions
 from seq2scene.running.gathering import gather
 from seq2scene.running.realism import score_realism
 from seq2scene.running.scene_gallery import draw_gallery
 from seq2scene.running.scene_records import scene_records
+from seq2scene.running.telling import attempt
 from seq2scene.tasks.captioning import Captioning
 from seq2scene.tasks.composites import CompositeTask
 from seq2scene.tasks.inpainting import InpaintingTask
@@ -31,10 +33,10 @@ def evaluate_scenes(
     """Writes and scores the scenes of every test set; the scores by name of the set and of the score.
 
     Into ``folder`` go metrics.json and, of each set, NAME.scenes.jsonl (a scene a line: its sentences, what
-    was generated, what is true), NAME.scores.csv (a scene a row, each of its scores) and NAME.gallery, where
-    the inpainter, if there is one, makes photos of composites. inception: an extractor by which these and
-    composites are scored as pictures too, see ``realism``. captioner: what it tells of the scenes is scored
-    too, see ``captioned_scenes``.
+    was generated, what is true), NAME.scores.csv (a scene a row, each of its scores, an empty cell
+    where the mean leaves it out) and NAME.gallery, where the inpainter, if there is one, makes photos of
+    composites. inception: an extractor by which these and composites are scored as pictures too, see
+    ``realism``. captioner: what it tells of the scenes is scored too, see ``captioned_scenes``.
     """
     for net in (inpainter, inception, captioner):
         if net is not None:
@@ -57,13 +59,14 @@ def evaluate_scenes(
             folder.mkdir(parents=True, exist_ok=True)
             rows = in_order(found, task, data, name)
             (folder / f"{name}.scenes.jsonl").write_text(
-                "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8"
+                "".join(to_json(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8"
             )
             _write_scores(folder / f"{name}.scores.csv", rows)
             if task.config["gallery"]:
-                draw_gallery(task, data, name, rows, folder, task.config["gallery"], inpainter)
+                with attempt(f"{folder / name}.gallery"):
+                    draw_gallery(task, data, name, rows, folder, task.config["gallery"], inpainter)
     if trainer.is_global_zero:
-        (folder / "metrics.json").write_text(json.dumps(results, indent=2) + "\n")
+        write_json(folder / "metrics.json", results)
     return results
 
 
@@ -85,14 +88,9 @@ def in_order(found: list[Result], task: SceneTask, data: Any, name: str) -> list
                 "objects": plain[place],
                 "truth": truth[row],
                 "log_prob": round(float(result.log_probs[place]), 4),
-                "scores": {key: counted(float(each[place])) for key, each in result.scores.items()},
+                "scores": {key: round(float(each[place]), 4) for key, each in result.scores.items()},
             }
     return [rows[row] for row in sorted(rows)]
-
-
-def counted(score: float) -> float | None:
-    """A score, 0 to 1, as it stands in files; None where a scene does not count, which is -1 or nan."""
-    return round(score, 4) if score >= 0 else None
 
 
 def _write_scores(path: Path, rows: list[dict[str, Any]]) -> None:
@@ -101,5 +99,5 @@ def _write_scores(path: Path, rows: list[dict[str, Any]]) -> None:
         writer = csv.writer(file)
         writer.writerow(["sample", "scene", "log_prob", *names])
         for row in rows:
-            scores = [row["scores"][name] for name in names]
+            scores = ["" if isnan(value := row["scores"][name]) else value for name in names]
             writer.writerow([row["sample"], row["scene"], row["log_prob"], *scores])

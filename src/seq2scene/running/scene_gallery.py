@@ -1,6 +1,6 @@
 """A gallery of a test set: generated scenes beside the true ones, each with its strip and its scores."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +40,8 @@ def draw_gallery(
     """
     place = folder / f"{name}.gallery"
     texts = SceneTexts.from_state(task.description["texts"])
-    merit = [_mean(row["scores"][key] for key in task.scores["test_scores"].row) for row in rows]
-    order = np.argsort(merit, kind="stable")[::-1]
+    merit = [mean_score(row["scores"], task.scores["test_scores"].row) for row in rows]
+    order = np.argsort(np.nan_to_num(merit, nan=-np.inf), kind="stable")[::-1]
     chosen = order[np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)].tolist()
     scored = from_plain([rows[row]["objects"] for row in chosen], task.schema).classes
     ended = F.pad(scored, (0, 1)).scatter(1, (scored != PAD).sum(1, keepdim=True), EOS)
@@ -87,7 +87,7 @@ def draw_gallery(
     return place / "index.html"
 
 
-def _mean(scores: Iterable[float | None]) -> float:
-    """Of those that count."""
-    counted = [score for score in scores if score is not None]
-    return sum(counted) / max(len(counted), 1)
+def mean_score(scores: dict[str, float], names: Sequence[str]) -> float:
+    """Of a scene, the mean of those of its scores that count; NaN where none does."""
+    counted = [scores[name] for name in names if not np.isnan(scores[name])]
+    return float(np.mean(counted)) if counted else float("nan")

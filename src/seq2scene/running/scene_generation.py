@@ -1,6 +1,5 @@
 """Scenes from a text, a file of texts or stdin: as pictures, as strips, as JSON."""
 
-import json
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from omegaconf import DictConfig
 from seq2scene.caching import draft
 from seq2scene.data.scene_texts import SceneTexts, split_sentences
 from seq2scene.errors import UserError
+from seq2scene.json_text import to_json
 from seq2scene.painting.figures import save_picture
 from seq2scene.painting.scene_strip import save_animation
 from seq2scene.running.composite_drawing import as_pixels, empty_canvas
@@ -77,14 +77,14 @@ def generate_scenes(cfg: DictConfig, task: SceneTask, chunks: Iterator[list[str]
                 log_prob = round(float(written.log_probs[row, n]), 4)
                 result = {"sentences": scenes[row], "objects": objects, "log_prob": log_prob}
                 if not drawn:
-                    lines.write(json.dumps(result, ensure_ascii=False) + "\n")
+                    lines.write(to_json(result, ensure_ascii=False) + "\n")
                     continue
                 marks = [f"_{number + row + 1}"] * (not single) + [f"_{n + 1}"] * (copies > 1)
                 path = out.with_name(out.stem + "".join(marks) + out.suffix)
                 draw(path, task, written, at, scenes[row], words_of(texts, scenes[row]), source)
                 if photos is not None:
                     save_picture(path.with_suffix(".inpainted.png"), as_pixels(next(photos)))
-                text = json.dumps(result, ensure_ascii=False, indent=1)
+                text = to_json(result, ensure_ascii=False, indent=1)
                 with draft(path.with_suffix(".json")) as part:
                     part.write_text(text + "\n", encoding="utf-8")
                 lines.write(f"{path}\n")

@@ -1,6 +1,5 @@
 """How likely a model finds given translations: forced decoding of sentence pairs."""
 
-import math
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -91,7 +90,7 @@ def _report(task: NMT, source: Corpus, target: Corpus, log_probs: list[torch.Ten
     for side, text, language in sides:
         unknown = int((text.ids == language.vocabulary.unk).sum())
         said += f"{int(text.lengths.sum())} {side} words, {unknown} of them unknown to the model; "
-    said += f"perplexity {math.exp(-flat.mean()):.4f} with EOS"
+    said += f"perplexity {(-flat.double().mean()).exp():.4f} with EOS"
     if words:
-        said += f", {math.exp((ends.sum() - flat.sum()) / words):.4f} of words"
+        said += f", {((ends.sum() - flat.sum()).double() / words).exp():.4f} of words"
     print(said, file=sys.stderr)

@@ -1,12 +1,12 @@
 """Perplexity of a language model on its test sets."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 
 from seq2scene.data.plain_text import PlainText
+from seq2scene.json_text import write_json
 from seq2scene.tasks.lm import LM
 
 
@@ -20,5 +20,5 @@ def evaluate_text(trainer: pl.Trainer, task: LM, data: PlainText, folder: Path) 
         results[name] = {key.removeprefix(f"test/{name}/"): value for key, value in scores.items()}
     if trainer.is_global_zero:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "metrics.json").write_text(json.dumps(results, indent=2) + "\n")
+        write_json(folder / "metrics.json", results)
     return results

@@ -40,9 +40,6 @@ def make_trainer(config: dict[str, Any], **arguments: Any) -> pl.Trainer:
     ):
         if value not in good:
             raise UserError(f"trainer.{key}={value} is not a choice; choose one of {', '.join(good)}")
-    every, epochs = settings.get("check_val_every_n_epoch"), settings.get("max_epochs")
-    if isinstance(every, int) and isinstance(epochs, int) and 0 < epochs < every:
-        settings["check_val_every_n_epoch"] = epochs  # a short run is validated too, at its end
     torch.set_float32_matmul_precision(matmul)
     if isinstance(settings["strategy"], dict):
         settings["strategy"] = build(settings["strategy"], "trainer.strategy")
@@ -54,6 +51,7 @@ def quieten() -> None:
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
     warnings.filterwarnings("ignore", ".*recommended to use .*sync_dist=True.*")  # metrics sync themselves
+    warnings.filterwarnings("ignore", ".*was called before the ``update`` method.*")  # of a rank without data
     warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)
     warnings.filterwarnings("ignore", "Found .* in eval mode at the start of training.*")  # frozen trunks are
     warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides.*")  # of 1 x 1 filters

@@ -13,15 +13,20 @@ from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from seq2scene.building import build
+from seq2scene.errors import UserError
 from seq2scene.painting.curves import draw_curves
 from seq2scene.painting.figures import save_picture
+from seq2scene.running.callbacks.checkpoints import Best, Last
+from seq2scene.running.callbacks.endings import Diverged, EarlyStopping, Watch, why_ended
 from seq2scene.running.callbacks.provenance import Provenance
 from seq2scene.running.checkpoints import build_task, load_checkpoint, task_of
 from seq2scene.running.choices import check_choices
 from seq2scene.running.entry import ROOT
 from seq2scene.running.evaluation import evaluate_task, show_results
 from seq2scene.running.resuming import given_overrides, resume
+from seq2scene.running.telling import attempt, say
 from seq2scene.running.trainers import make_trainer, processes, quieten
+from seq2scene.tasks.task import Task
 
 
 def train(cfg: DictConfig, script: Path) -> float:
@@ -61,28 +66,91 @@ def _train(
     task = build_task(config, data.description())
     loggers = [build(logger, f"logger.{name}") for name, logger in config["logger"].items()]
     callbacks = [build(callback, f"callbacks.{name}") for name, callback in config["callbacks"].items()]
-    callbacks += [Provenance(overrides, git_revision()), *more]
     if not config["trainer"]["enable_progress_bar"]:
         callbacks = [c for c in callbacks if not isinstance(c, pl.callbacks.ProgressBar)]
+    watch = Watch(_monitored(callbacks, config["schedule"]))
+    callbacks += [Provenance(overrides, git_revision()), watch, *more]
     trainer = make_trainer(config["trainer"], callbacks=callbacks, logger=loggers, default_root_dir=folder)
     torch.manual_seed(config["seed"] + trainer.global_rank)  # equal weights, but dropout of each rank's own
     for logger in loggers:
         logger.log_hyperparams({**config, "git": git_revision()})
     try:
-        trainer.fit(task, datamodule=data, ckpt_path=start, weights_only=None if start is None else True)
+        _fit(trainer, task, data, start)
         if trainer.is_global_zero and (folder / "metrics.csv").is_file():
-            save_picture(folder / "curves.png", draw_curves(folder / "metrics.csv", task.curves))
-        monitored = trainer.checkpoint_callback
-        best = monitored and monitored.best_model_score
+            with attempt(f"{folder / 'curves.png'}"):
+                save_picture(folder / "curves.png", draw_curves(folder / "metrics.csv", task.curves))
+        chosen = _chosen(trainer) if config["test"] else None
         results = {}
-        if config["test"] and monitored and monitored.best_model_path:
-            best_task = task_of(load_checkpoint(Path(monitored.best_model_path)), config["paths"])
-            results = evaluate_task(trainer, best_task, data, folder)
+        if chosen is not None:
+            results = evaluate_task(trainer, task_of(chosen, config["paths"]), data, folder)
         if trainer.is_global_zero:
             _report(config, folder, results)
     finally:
         finish(loggers)
-    return float("nan") if best is None else float(best)
+    best = _callback(trainer, Best)
+    return float("nan") if best is None or best.best_model_score is None else float(best.best_model_score)
+
+
+def _monitored(callbacks: list[pl.Callback], schedule: dict[str, Any]) -> list[str]:
+    """The metrics that something hangs on."""
+    names = [callback.monitor for callback in callbacks if isinstance(callback, Best | EarlyStopping)]
+    return list(dict.fromkeys([*names, *([schedule["monitor"]] if "monitor" in schedule else [])]))
+
+
+def _fit(trainer: pl.Trainer, task: Task, data: pl.LightningDataModule, start: Path | None) -> None:
+    """Trains, says why it ended unless by ``trainer.max_epochs``, and validates the last state where the
+    trainer's plan had not come to it: it may be the best one.
+
+    Raises:
+        UserError: training diverged before anything was kept, or the plan does not fit the data.
+    """
+    watch, best, last = (_callback(trainer, kind) for kind in (Watch, Best, Last))
+    try:
+        trainer.fit(task, datamodule=data, ckpt_path=start, weights_only=None if start is None else True)
+    except Diverged as error:
+        if not _saved(trainer):
+            raise UserError(f"{error}; no state before that was kept, so nothing is tested") from None
+        return say(f"training ended: {error}")
+    except ValueError as error:
+        if "`val_check_interval`" not in str(error):
+            raise
+        raise UserError(
+            f"trainer.val_check_interval={trainer.val_check_interval}: an epoch has "
+            f"{trainer.num_training_batches} batches; to count through epochs, "
+            "trainer.check_val_every_n_epoch=null"
+        ) from error
+    if reason := why_ended(trainer):
+        say(f"training ended at step {trainer.global_step}: {reason}")
+    if last is not None and start is not None and not last.best_model_path:
+        last.take(trainer, start)  # nothing was left to do
+    if watch.validated != trainer.global_step or (best is not None and not best.best_model_path):
+        scores = trainer.validate(task, datamodule=data, verbose=False)
+        if scores and best is not None and best.monitor in scores[0]:
+            best.consider(trainer, scores[0][best.monitor], last and Path(last.best_model_path))
+
+
+def _callback(trainer: pl.Trainer, kind: type[pl.Callback]) -> Any:
+    """The trainer's callback of a kind, or None."""
+    return next((callback for callback in trainer.callbacks if isinstance(callback, kind)), None)
+
+
+def _saved(trainer: pl.Trainer) -> list[Path]:
+    """The checkpoints of this run, the one to test first."""
+    kept = [_callback(trainer, kind) for kind in (Best, Last)]
+    return [Path(one.best_model_path) for one in kept if one is not None and one.best_model_path]
+
+
+def _chosen(trainer: pl.Trainer) -> dict[str, Any] | None:
+    """The best checkpoint, or else the last, which is said; None where there is none."""
+    if not (saved := _saved(trainer)):
+        say("no checkpoint was kept, so nothing is tested")
+        return None
+    checkpoint, best = load_checkpoint(saved[0]), _callback(trainer, Best)
+    why = "nothing was best by validation"
+    if best is not None and best.best_model_path:
+        why = f"{best.monitor} {float(best.best_model_score):.4g}"
+    say(f"testing {saved[0].name}, epoch {checkpoint['epoch']}, step {checkpoint['global_step']}: {why}")
+    return checkpoint
 
 
 def git_revision() -> str | None:

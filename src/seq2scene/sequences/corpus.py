@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from seq2scene.errors import UserError
+from seq2scene.json_text import to_json
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.lines import plain_text, read_bytes
 from seq2scene.sequences.tokenizers import Tokenizer, restore
@@ -221,12 +222,12 @@ def _encode(tokens: Tokens, vocabulary: Vocabulary) -> Arrays:
 
 
 def _json_array(value: object) -> np.ndarray:
-    return np.frombuffer(json.dumps(value).encode(), dtype=np.uint8)
+    return np.frombuffer(to_json(value).encode(), dtype=np.uint8)
 
 
 def _cached(cache: Path | str, content: list, make: Callable[[], Arrays]) -> Arrays:
     """The arrays kept for ``content`` (plain containers), made where there are none yet; mapped, not read."""
-    key = hashlib.sha256(json.dumps([CACHE_VERSION, *content], sort_keys=True).encode()).hexdigest()
+    key = hashlib.sha256(to_json([CACHE_VERSION, *content], sort_keys=True).encode()).hexdigest()
     entry = Path(cache) / key
     if not entry.is_dir():
         arrays = make()

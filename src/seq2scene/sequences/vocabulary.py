@@ -1,10 +1,10 @@
 """Vocabularies: which id stands for which token."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
+from seq2scene.json_text import to_json
 from seq2scene.sequences.lines import read_json
 
 SPECIAL_SYMBOLS = ["<pad>", "<unk>", "<bos>", "<eos>"]
@@ -67,7 +67,7 @@ class Vocabulary:
 
     def save(self, path: Path | str) -> None:
         """Writes JSON, which keeps tokens made of spaces or line breaks."""
-        Path(path).write_text(json.dumps(self.state(), ensure_ascii=False, indent=0), encoding="utf-8")
+        Path(path).write_text(to_json(self.state(), ensure_ascii=False, indent=0), encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path | str) -> "Vocabulary":

@@ -148,4 +148,5 @@ def build_distance(settings: dict[str, Any]) -> PerceptualDistance:
 
 def _build_scores() -> ModuleDict:
     names = ("error", "psnr", "label_accuracy")
-    return ModuleDict({before + name: MeanMetric() for before in ("", "composite_") for name in names})
+    each = (*names, *(f"composite_{name}" for name in names))
+    return ModuleDict({name: MeanMetric(nan_strategy="disable") for name in each})  # no NaN is passed over

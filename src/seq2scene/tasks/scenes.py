@@ -218,19 +218,19 @@ class SceneTask(Task):
 
     def _log_scores(self, stage: str) -> None:
         place = stage if stage == "val" else f"test/{self.test_name}"
-        names = sorted(self._nll)
-        sums = torch.stack([torch.stack(self._nll[name]).sum(0) for name in names])  # (fields, 2)
+        names = ("object", "place", *self.schema.heads)  # the same on a rank that saw no batch
+        nothing = [torch.zeros(2, device=self.device)]
+        rows = [torch.stack(self._nll.get(name, nothing)).sum(0) for name in names]
+        sums = torch.stack(rows)  # (fields, 2)
         self._nll.clear()
         if self.trainer.world_size > 1:
             torch.distributed.all_reduce(sums)
-        each = sums[:, 0] / sums[:, 1].clamp(min=1)
-        for name, value in zip(names, each, strict=True):
+        for name, value in zip(names, sums[:, 0] / sums[:, 1], strict=True):
             self.log(f"{place}/nll_{name}", value)
         self.log(f"{place}/loss", sums[:, 0].sum() / sums[:, 1].sum(), prog_bar=stage == "val")
         scores = self.scores[stage + "_scores"]
         computed = scores.compute()
         for name, value in computed.items():
             self.log(f"{place}/{name}", value, prog_bar=stage == "val" and name == "u_precision")
-        row = torch.stack([computed[name].float() for name in scores.row])
-        self.log(f"{place}/score", row.mean(), prog_bar=stage == "val")
+        self.log(f"{place}/score", scores.score(computed).float(), prog_bar=stage == "val")
         scores.reset()

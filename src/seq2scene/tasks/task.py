@@ -85,15 +85,23 @@ class Task(pl.LightningModule):
         self.log("train/gradient_norm", norm)
 
     def on_validation_epoch_end(self) -> None:
-        """Steps a plateau schedule; subclasses log first and then come here.
+        """Steps a plateau schedule, unless its metric had nothing to count (NaN); subclasses log first and
+        then come here.
 
-        Lightning would do it after the checkpoint of the epoch is written, and a resumed run would miss it.
+        Lightning would do it after the checkpoint of the epoch is written, and a resumed run would miss it;
+        and it would want a metric after each epoch, validated or not.
         """
         if self.trainer.sanity_checking or self.trainer.state.fn != TrainerFn.FITTING:
             return
         for schedule in self.trainer.lr_scheduler_configs:
             if isinstance(schedule.scheduler, ReduceLROnPlateau):
-                schedule.scheduler.step(self.trainer.callback_metrics[schedule.monitor])
+                metric = self.trainer.callback_metrics.get(schedule.monitor)
+                if metric is None:
+                    raise UserError(
+                        f"schedule.monitor={schedule.monitor}: neither training nor validation gives it"
+                    )
+                if not torch.isnan(metric):
+                    schedule.scheduler.step(metric)
 
     def lr_scheduler_step(self, scheduler: LRScheduler, metric: Any | None) -> None:
         if not isinstance(scheduler, ReduceLROnPlateau):
@@ -111,7 +119,11 @@ class Task(pl.LightningModule):
             schedule["steps_per_epoch"] = self._steps_per_epoch()
         return {
             "optimizer": optimizer,
-            "lr_scheduler": {"scheduler": build(schedule, "schedule", optimizer=optimizer), **how},
+            "lr_scheduler": {
+                "scheduler": build(schedule, "schedule", optimizer=optimizer),
+                "reduce_on_plateau": False,  # on_validation_epoch_end does
+                **how,
+            },
         }
 
     def _steps_per_epoch(self) -> int:

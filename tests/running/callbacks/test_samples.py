@@ -15,7 +15,7 @@ from seq2scene.tasks.lm import LM
 class Pretend:
     """Just enough of a trainer for a callback."""
 
-    sanity_checking, global_step, loggers = False, 0, ()
+    sanity_checking, global_step, loggers, datamodule = False, 0, (), None
 
 
 def model() -> LM:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from seq2scene.errors import UserError
+from seq2scene.json_text import to_json
 
 Facts = Mapping[str, int]
 
@@ -24,7 +25,7 @@ def write_folder(folder: Path, facts: Facts, write: Callable[[Path], None]) -> N
             draft = Path(temporary) / "park"
             draft.mkdir()
             write(draft)
-            (draft / "park.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+            (draft / "park.json").write_text(to_json(facts, indent=1) + "\n", encoding="utf-8")
             os.rename(draft, folder)
     except OSError as error:
         raise UserError(f"cannot write the park to {folder}: {error.strerror}") from error

@@ -6,7 +6,6 @@ things with boxes (left, top, width, height), areas in pixels and masks (compres
 ``captions_NAME.json``, five sentences of each photo. The 2017 is part of the published names.
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -25,6 +24,7 @@ from seq2scene.data.park.photographing import Photo, photograph
 from seq2scene.data.park.sampling import sample_scene
 from seq2scene.data.park.telling import TIMES, tell
 from seq2scene.data.park.world import THINGS, Scene
+from seq2scene.json_text import to_json
 
 VERSION = 2  # raise it whenever the same seed would give other files
 CAPTIONS = 5  # of a photo
@@ -111,7 +111,7 @@ def _write(folder: Path, seed: int, sizes: dict[str, int]) -> None:
             content = {"info": ABOUT, "licenses": LICENCES, "images": images, "annotations": annotations}
             content |= {"categories": categories[kind]} if categories[kind] else {}
             path = folder / "annotations" / f"{kind}_{name}.json"
-            path.write_text(json.dumps(content), encoding="utf-8")
+            path.write_text(to_json(content), encoding="utf-8")
 
 
 def distinct_photos(seed: int) -> Iterator[tuple[Photo, list[str]]]:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.trainer.states import TrainerFn
 
 
 class Provenance(pl.Callback):
@@ -16,6 +17,7 @@ class Provenance(pl.Callback):
 
     def __init__(self, overrides: list[str], revision: str | None) -> None:
         self.overrides, self.revision = overrides, revision
+        self._max_steps: int | None = None  # hidden from Lightning while it restores where training stood
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -36,6 +38,13 @@ class Provenance(pl.Callback):
             torch.set_rng_state(state["cpu"])
             if "cuda" in state and torch.cuda.is_available():
                 torch.cuda.set_rng_state(state["cuda"])
+        if trainer.state.fn == TrainerFn.FITTING:
+            # With a limit of steps Lightning takes a whole epoch for an interrupted one and counts it twice.
+            self._max_steps, trainer.fit_loop.epoch_loop.max_steps = trainer.max_steps, -1
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if self._max_steps is not None:
+            trainer.fit_loop.epoch_loop.max_steps, self._max_steps = self._max_steps, None
 
 
 def _random_state() -> dict[str, torch.Tensor]:

@@ -19,6 +19,7 @@ from seq2scene.painting.attention_map import draw_attention
 from seq2scene.painting.figures import save_picture
 from seq2scene.running.caption_drawing import draw_caption, split_batch
 from seq2scene.running.scene_drawing import strip_of, true_pictures, words_of
+from seq2scene.running.telling import attempt
 from seq2scene.scenes.plain import to_plain
 from seq2scene.sequences.batch import Sentences
 from seq2scene.tasks.captioning import Captioning
@@ -46,16 +47,20 @@ class Samples(pl.Callback):
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if trainer.sanity_checking:
             return
+        with attempt(f"samples of step {trainer.global_step}"):
+            name, table, pictures = self._make(trainer.datamodule, module)
+            self._save(trainer, table, pictures)
+            self._show(trainer, name, table, pictures)
+
+    def _make(self, data, module) -> tuple[str, Table, dict[int, np.ndarray]]:
+        """What they are called where they are logged, the table, and pictures by line."""
         if isinstance(module, SceneTask):
-            name, (table, pictures) = "val/scenes", self._write_scenes(trainer.datamodule, module)
-        elif isinstance(module, Captioning):
-            name, (table, pictures) = "val/captions", self._caption(trainer.datamodule, module)
-        elif isinstance(module, LM):
-            name, table, pictures = "val/texts", self._write_texts(module), {}
-        else:
-            name, (table, pictures) = "val/translations", self._translate(trainer.datamodule, module)
-        self._save(trainer, table, pictures)
-        self._show(trainer, name, table, pictures)
+            return "val/scenes", *self._write_scenes(data, module)
+        if isinstance(module, Captioning):
+            return "val/captions", *self._caption(data, module)
+        if isinstance(module, LM):
+            return "val/texts", self._write_texts(module), {}
+        return "val/translations", *self._translate(data, module)
 
     def _translate(self, data, module) -> tuple[Table, dict[int, np.ndarray]]:
         sources, references = data.sources("val"), data.references("val")
