@@ -12,7 +12,7 @@ from seq2scene.running.entry import user_errors
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train")
 def main(cfg: DictConfig) -> float:
-    with user_errors():
+    with user_errors(training=True):
         from seq2scene.running.training import train  # late, so that --help need not wait for PyTorch
 
         return train(cfg, Path(__file__).resolve())

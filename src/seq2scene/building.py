@@ -77,8 +77,12 @@ KINDS = {  # of each group; where a config stands in no group of these it descri
     ),
     "logger": Kind(
         "logger",
-        listed=_of(
-            "pytorch_lightning.loggers", "CSVLogger CometLogger MLFlowLogger TensorBoardLogger WandbLogger"
+        listed=(
+            "seq2scene.running.wandb_runs.wandb_logger",
+            *_of(
+                "pytorch_lightning.loggers",
+                "CSVLogger CometLogger MLFlowLogger TensorBoardLogger WandbLogger",
+            ),
         ),
     ),
     "trainer": Kind(

@@ -81,17 +81,42 @@ def test_a_rank_that_dies_ends_the_job_soon_and_says_where_to_look(tmp_path, whe
     assert time.monotonic() - started < 45
 
 
+def test_a_sweep_runs_the_jobs_beside_those_that_fail_and_lists_these(tmp_path):
+    status, _, err = run(tmp_path, "-m", "count=1", "die=false,refused,before", "seed=5,6")
+    assert status == 2
+    assert [path.read_text() for path in files(tmp_path, "sum0")] == ["5", "6"]
+    assert "error: job 2: no such data\n" in err
+    assert "    raise ValueError" in err  # the traceback of what is no user's mistake
+    listed = err.partition("error: 4 jobs of this sweep failed, the others are done:\n")[2].splitlines()
+    assert listed == [
+        "  job 2: no such data",
+        "    count=1 die=refused seed=5",
+        "  job 3: no such data",
+        "    count=1 die=refused seed=6",
+        "  job 4: ValueError: no such luck",
+        "    count=1 die=before seed=5",
+        "  job 5: ValueError: no such luck",
+        "    count=1 die=before seed=6",
+    ]
+
+
 @pytest.mark.parametrize(
-    "number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name
+    ("number", "ending", "told"),
+    [
+        (signal.SIGINT, 130, "interrupted\n"),
+        (signal.SIGTERM, 143, "stopped by SIGTERM\n"),
+        (signal.SIGKILL, -9, ""),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
 )
-def test_no_rank_outlives_the_first_however_it_is_stopped(tmp_path, number):
+def test_no_rank_outlives_the_first_however_it_is_stopped(tmp_path, number, ending, told):
     process = start(tmp_path, "die=never")
     assert process.stdout.readline() == "all here\n"
     child = int(files(tmp_path, "pid1")[0].read_text())
     assert not ended(child)
     process.send_signal(number)
-    process.communicate(timeout=20)
-    assert process.returncode != 0
+    _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (ending, told)
     deadline = time.monotonic() + 10
     while not ended(child) and time.monotonic() < deadline:
         time.sleep(0.05)

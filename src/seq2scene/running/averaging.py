@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
-from seq2scene.caching import draft
 from seq2scene.errors import UserError
 from seq2scene.running.checkpoints import (
     find_checkpoints,
@@ -16,6 +15,7 @@ from seq2scene.running.checkpoints import (
     require_same_languages,
 )
 from seq2scene.running.output import require_output
+from seq2scene.running.saving import save_whole
 
 KEPT = ("hyper_parameters", "overrides", "git", "pytorch-lightning_version", "epoch", "global_step")
 HARMLESS = ("dropout", "initial_range", "packing")  # settings that change no output of a trained model
@@ -29,8 +29,7 @@ def average(cfg: DictConfig) -> None:
         raise UserError(f"out={out} exists: name another file, or say overwrite=true")
     paths = find_checkpoints(cfg.ckpt, "best.ckpt")
     averaged = average_checkpoints(paths)
-    with draft(out) as part:  # never half a checkpoint under its name
-        torch.save(averaged, part)
+    save_whole(averaged, out)
     print(f"{out}: the mean of {len(paths)} checkpoints")
 
 

@@ -26,13 +26,6 @@ def check_choices(choices: Mapping[str, str | None], config: Mapping[str, Any]) 
             )
 
 
-def require_counts(cfg: Mapping[str, Any], *keys: str) -> None:
-    """Raises UserError, which names the key, unless each of them is a whole number above 0."""
-    for key in keys:
-        if not isinstance(cfg[key], int) or isinstance(cfg[key], bool) or cfg[key] < 1:
-            raise UserError(f"{key}={cfg[key]}: it must be a whole number of at least 1")
-
-
 def chosen_search(given: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any] | None:
     """The search that a checkpoint's own is replaced by: the one of the group ``search`` that was chosen, or
     its own with other values; None where nothing was chosen.

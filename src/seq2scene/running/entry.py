@@ -1,28 +1,29 @@
 """What every entry point needs before and around its work. Importing it prepares the configs' variables."""
 
+import errno
+import gc
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
-from omegaconf.errors import MissingMandatoryValue
+from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
 from seq2scene.errors import UserError
+from seq2scene.running.launchers import launched, run_stamp
+from seq2scene.running.run_folders import free_folder
+from seq2scene.running.stopping import Stopped, stoppable
+from seq2scene.running.sweeps import in_sweep, record_failure
 
 ROOT = Path(__file__).resolve().parents[3]
 os.environ.setdefault("SEQ2SCENE_ROOT", str(ROOT))
 
-
-def run_stamp() -> str:
-    """Names a run's folder: the launcher's job number, known to all of its processes, or date and time."""
-    for variable in ("TORCHELASTIC_RUN_ID", "SLURM_JOB_ID"):
-        if os.environ.get(variable, "none") != "none":
-            return os.environ[variable]
-    return datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")[:-3]
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 def run_name(task: str, resume: str | None) -> str:
@@ -35,25 +36,61 @@ def run_name(task: str, resume: str | None) -> str:
 
 OmegaConf.register_new_resolver("run_name", run_name, replace=True)
 OmegaConf.register_new_resolver("run_stamp", run_stamp, use_cache=True, replace=True)
+OmegaConf.register_new_resolver("free_folder", free_folder, use_cache=True, replace=True)
 
 
 @contextmanager
-def user_errors() -> Iterator[None]:
-    """Prints a UserError as ``error: ...`` and ends with status 2; ends quietly, with 141, where nobody reads
-    the output any more; other exceptions keep their traceback.
+def user_errors(training: bool = False) -> Iterator[None]:
+    """Prints a UserError as ``error: ...`` and ends with status 2; other exceptions keep their traceback.
+
+    A job of a sweep does not end, whatever it raises: it is told and recorded, and the next one may run. Only
+    the ranks of a launcher, which must stay in step, end together. Ctrl-C ends with status 130 and SIGTERM
+    with 143, in one line; ``training`` adds which checkpoint to go on from. Where nobody reads the output
+    any more it ends quietly, with 141.
     """
     try:
-        yield
-        sys.stdout.flush()  # while a closed pipe can still be told from a fault
+        with stoppable():
+            yield
+            sys.stdout.flush()  # while a closed pipe can still be told from a fault
     except BrokenPipeError:  # whoever read the output has seen enough, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python still has to flush
         sys.exit(128 + signal.SIGPIPE)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except MissingMandatoryValue as error:
-        print(f"error: {error.full_key} is required: set {error.full_key}=...", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
+    except Stopped as stopped:
+        print(f"{stopped}{_left() if training else ''}", file=sys.stderr)
+        sys.exit(stopped.status)
+    except Exception as error:
+        message = _told(error)
+        if in_sweep() and not launched():
+            if message is None:
+                traceback.print_exc()
+            record_failure(message or f"{type(error).__name__}: {error}")
+        elif message is None:
+            raise
+        else:
+            print(f"error: {message}", file=sys.stderr)
+            sys.exit(2)
+    gc.collect()  # what failed may still hold a GPU's memory
+
+
+def _told(error: Exception) -> str | None:
+    """What to tell the user of what they can mend; None for a fault of ours."""
+    match error:
+        case UserError():
+            return str(error)
+        case MissingMandatoryValue():
+            return f"{error.full_key} is required: set {error.full_key}=..."
+        case InterpolationResolutionError():
+            return f"{error.full_key}: {str(error).splitlines()[0]}"
+        case OSError() if error.errno in NO_ROOM:
+            return f"{error.filename or 'a file'} cannot be written: {error.strerror}"
+    return None
+
+
+def _left() -> str:
+    """Where a training run that was stopped may be resumed."""
+    last = Path(HydraConfig.get().runtime.output_dir) / "last.ckpt"
+    return (
+        f"; go on from its last checkpoint with resume={last.parent}"
+        if last.exists()
+        else "; it saved no checkpoint"
+    )

@@ -20,6 +20,8 @@ from seq2scene.json_text import write_json
 from seq2scene.metrics.scene_scores import HEADINGS
 from seq2scene.painting.gallery import show_score
 from seq2scene.running.alignment_report import ALIGNMENT_CHOICES, AlignmentReport
+from seq2scene.running.bounds import check_dropped, check_values
+from seq2scene.running.callbacks.progress import Progress
 from seq2scene.running.caption_evaluation import (
     CAPTION_ROW,
     COMPARISONS,
@@ -38,6 +40,7 @@ from seq2scene.running.length_report import bleu_by_length, write_csv, write_plo
 from seq2scene.running.output import require_output
 from seq2scene.running.patch_sources import find_patches
 from seq2scene.running.realism import load_inception, show_realism
+from seq2scene.running.run_folders import claim
 from seq2scene.running.scene_evaluation import evaluate_scenes
 from seq2scene.running.sentence_vectors import read_sentences, write_sentence_vectors
 from seq2scene.running.telling import attempt
@@ -260,8 +263,13 @@ def evaluate(cfg: DictConfig, script: Path) -> None:
     paths = find_checkpoints(cfg.ckpt, "best.ckpt")
     parts = load_checkpoint(paths[0])["hyper_parameters"]
     check_choices(HydraConfig.get().runtime.choices, parts["config"])
-    settings = data_settings(cfg, parts, HydraConfig.get().overrides.task)
+    told = HydraConfig.get().overrides.task
+    check_dropped(told)
+    settings = data_settings(cfg, parts, told)
     chosen = OmegaConf.to_container(cfg, resolve=True)
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    check_values(chosen)
+    claim(folder, chosen)
     if chosen["learn_dictionary"] is not None:
         require_output(chosen["learn_dictionary"], "learn_dictionary")
     task = load_task(paths, cfg.ensemble, chosen["paths"], **find_changes(chosen, parts["config"]))
@@ -280,15 +288,12 @@ def evaluate(cfg: DictConfig, script: Path) -> None:
     data.use(parts["description"])
     if not data.test_names:
         raise UserError(NO_TESTS)
-    folder = Path(HydraConfig.get().runtime.output_dir)
     quieten()
     with processes(chosen["trainer"], script):
         data.prepare_data()
         data.setup("test")
         recorder = report.recorder()
-        trainer = make_trainer(
-            chosen["trainer"], callbacks=[recorder], logger=False, enable_checkpointing=False
-        )
+        trainer = make_trainer(chosen["trainer"], callbacks=[recorder, Progress()], logger=False)
         results = evaluate_task(trainer, task, data, folder, **of_scenes)
         require_likelihoods(results)
         if captions and chosen["baselines"]:

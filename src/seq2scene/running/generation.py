@@ -14,6 +14,7 @@ from seq2scene.errors import UserError
 from seq2scene.painting.attention_map import draw_attention
 from seq2scene.painting.figures import save_picture
 from seq2scene.running.alignment_report import require_shift
+from seq2scene.running.bounds import check_values
 from seq2scene.running.callbacks.alignments import soft_alignment_of
 from seq2scene.running.caption_generation import generate_captions
 from seq2scene.running.checkpoints import (
@@ -22,7 +23,7 @@ from seq2scene.running.checkpoints import (
     load_task,
     require_translation,
 )
-from seq2scene.running.choices import chosen_search, require_counts
+from seq2scene.running.choices import chosen_search
 from seq2scene.running.output import open_output, require_folder, require_output, require_scores, tell_unknown
 from seq2scene.running.patch_sources import find_patches
 from seq2scene.running.scene_generation import generate_scenes, require_sentences
@@ -48,9 +49,9 @@ def generate(cfg: DictConfig) -> None:
     included. Several checkpoints translate together, as an ensemble. A language model goes on from each line,
     or begins from nothing where there is neither text nor file; a captioner tells what is on photos.
     """
+    check_values(OmegaConf.to_container(cfg, resolve=True))
     require_shift(cfg.align_shift)
     dictionary = None if cfg.replace_unk is None else chosen_dictionary(cfg.replace_unk)
-    require_counts(cfg, "batch_size", "n_best")
     _require_readable(cfg)
     require_output(cfg.out)
     require_folder(cfg.pictures, "pictures")

@@ -25,6 +25,8 @@ from omegaconf import DictConfig
 from torch import distributed
 
 from seq2scene.errors import UserError
+from seq2scene.running.launchers import launched
+from seq2scene.running.stopping import SIGNALS, Stopped
 
 CHILD = "SEQ2SCENE_CHILD_RANK"  # set in the children: they end when their standard input does
 PATIENCE = 5.0  # seconds that the main thread may stay in a native call after its job has become hopeless
@@ -64,20 +66,11 @@ def _count(devices: int | str | Sequence[int], every: int) -> int:
         devices = [index for index in devices.split(",") if index.strip()]
     try:
         count = int(devices) if isinstance(devices, int | str) else len(devices)
-    except ValueError:
+    except (ValueError, TypeError):
         count = 0
-    if count < 1:
+    if count < 1 or isinstance(devices, bool):
         raise UserError(f"trainer.devices={devices}: use a number from 1 on, a list of GPU indices or auto")
     return count
-
-
-def launched() -> bool:
-    """Whether torchrun, srun, another launcher or :func:`ranks` itself started this process as one of many.
-
-    The rule is Lightning's own, so that its Trainer and this module never disagree.
-    """
-    slurm = "SLURM_NTASKS" in os.environ and os.environ.get("SLURM_JOB_NAME") not in ("bash", "interactive")
-    return slurm or "LOCAL_RANK" in os.environ
 
 
 @contextmanager
@@ -307,12 +300,14 @@ def _watch(children: _Children) -> Iterator[None]:
     def watch() -> None:
         while not over.is_set():
             arrived = os.read(reader, 64) if select.select([reader], [], [], 0.1)[0] else b""
-            if children.check() or signal.SIGTERM in arrived or signal.SIGINT in arrived:
+            stopped = next((number for number in SIGNALS if number in arrived), None)
+            if children.check() or stopped:
                 children.kill()
                 signal.pthread_kill(main, signal.SIGUSR2)
                 if not (heard.wait(PATIENCE) and over.wait(FAREWELL)) and not over.is_set():
-                    print(f"error: {children.failure or 'stopped by a signal'}", file=sys.stderr, flush=True)
-                    os._exit(1)
+                    told = f"error: {children.failure}" if children.failure else str(Stopped(stopped))
+                    print(told, file=sys.stderr, flush=True)
+                    os._exit(1 if children.failure else Stopped(stopped).status)
                 return
 
     handler = signal.signal(signal.SIGUSR2, interrupt)

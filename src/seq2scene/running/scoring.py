@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from seq2scene.errors import UserError
+from seq2scene.running.bounds import check_values
 from seq2scene.running.checkpoints import find_checkpoints, load_task, require_translation
-from seq2scene.running.choices import require_counts
 from seq2scene.running.generation import find_device
 from seq2scene.running.output import open_output, require_output, require_scores
 from seq2scene.sequences import corpus
@@ -25,7 +25,7 @@ def score(cfg: DictConfig) -> None:
 
     Perplexities over all pairs go to stderr.
     """
-    require_counts(cfg, "batch_size")
+    check_values(OmegaConf.to_container(cfg, resolve=True))
     require_output(cfg.out)
     device = find_device(cfg.device)
     task = load_task(find_checkpoints(cfg.ckpt, "best.ckpt"), cfg.ensemble).to(device)

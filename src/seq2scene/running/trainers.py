@@ -1,8 +1,9 @@
 """The Lightning Trainer of a config, and the processes it needs."""
 
 import logging
+import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,38 +13,58 @@ import torch
 
 from seq2scene.building import build
 from seq2scene.errors import UserError
+from seq2scene.running.callbacks.stoppable import Stoppable
+from seq2scene.running.callbacks.summary import Summary
+from seq2scene.running.launchers import launched
 from seq2scene.running.ranks import local_devices, ranks
-
-MATMUL = ("highest", "high", "medium")
-PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
+from seq2scene.running.saving import WholeCheckpoints
 
 
 @contextmanager
 def processes(trainer: dict[str, Any], script: Path) -> Iterator[None]:
     """Runs the body in as many processes of this machine as the trainer's config asks for."""
-    if trainer["strategy"] in ("ddp_spawn", "ddp_fork", "ddp_notebook"):
+    if trainer.get("strategy") in ("ddp_spawn", "ddp_fork", "ddp_notebook"):
         raise UserError(
             f"trainer.strategy={trainer['strategy']} would start processes of its own; use ddp, which sweeps "
             "survive too"
         )
-    with ranks(script, local_devices(trainer["devices"], trainer["accelerator"])):
+    if trainer.get("num_nodes", 1) > 1 and not launched() and "NODE_RANK" not in os.environ:
+        raise UserError(
+            f"trainer.num_nodes={trainer['num_nodes']}: the processes of other nodes would be waited for in "
+            "vain; start all of them with srun or torchrun"
+        )
+    with ranks(script, local_devices(trainer.get("devices", 1), trainer.get("accelerator", "auto"))):
         yield
 
 
-def make_trainer(config: dict[str, Any], **arguments: Any) -> pl.Trainer:
-    """The Trainer of the config group ``trainer``; ``arguments`` are its callbacks, loggers and folder."""
+def make_trainer(
+    config: dict[str, Any], callbacks: Sequence[pl.Callback] = (), **arguments: Any
+) -> pl.Trainer:
+    """The Trainer of the config group ``trainer``; ``arguments`` are its loggers and folder."""
     settings = dict(config)
-    matmul = settings.pop("float32_matmul")
-    for key, value, good in (
-        ("float32_matmul", matmul, MATMUL),
-        ("precision", settings["precision"], PRECISIONS),
-    ):
-        if value not in good:
-            raise UserError(f"trainer.{key}={value} is not a choice; choose one of {', '.join(good)}")
+    matmul = settings.pop("float32_matmul", "highest")
     torch.set_float32_matmul_precision(matmul)
-    if isinstance(settings["strategy"], dict):
+    if isinstance(settings.get("strategy"), dict):
         settings["strategy"] = build(settings["strategy"], "trainer.strategy")
-    return build(settings, "trainer", **arguments)
+    shown = settings.get("enable_progress_bar", True)
+    idle = () if shown else (pl.callbacks.ProgressBar,)
+    if not arguments.get("logger"):
+        idle += (pl.callbacks.LearningRateMonitor,)
+    callbacks = [callback for callback in callbacks if not isinstance(callback, idle)]
+    settings["enable_progress_bar"] = any(isinstance(c, pl.callbacks.ProgressBar) for c in callbacks)
+    if settings.pop("enable_model_summary", True):
+        callbacks.append(Summary(max_depth=2))
+    callbacks.append(Stoppable())
+    own = {
+        "callbacks": callbacks,
+        "enable_checkpointing": any(isinstance(c, pl.callbacks.ModelCheckpoint) for c in callbacks),
+        "enable_model_summary": False,
+        "plugins": [WholeCheckpoints()],
+    }
+    own |= arguments
+    for key in settings.keys() & own.keys():
+        raise UserError(f"trainer.{key} is no option: the groups callbacks and logger say what there is")
+    return build(settings, "trainer", **own)
 
 
 def quieten() -> None:

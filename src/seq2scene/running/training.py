@@ -16,6 +16,7 @@ from seq2scene.building import build
 from seq2scene.errors import UserError
 from seq2scene.painting.curves import draw_curves
 from seq2scene.painting.figures import save_picture
+from seq2scene.running.bounds import check_dropped, check_values
 from seq2scene.running.callbacks.checkpoints import Best, Last
 from seq2scene.running.callbacks.endings import Diverged, EarlyStopping, Watch, why_ended
 from seq2scene.running.callbacks.provenance import Provenance
@@ -24,6 +25,7 @@ from seq2scene.running.choices import check_choices
 from seq2scene.running.entry import ROOT
 from seq2scene.running.evaluation import evaluate_task, show_results
 from seq2scene.running.resuming import given_overrides, resume
+from seq2scene.running.run_folders import claim
 from seq2scene.running.telling import attempt, say
 from seq2scene.running.trainers import make_trainer, processes, quieten
 from seq2scene.tasks.task import Task
@@ -43,8 +45,11 @@ def train(cfg: DictConfig, script: Path) -> float:
         cfg, overrides, choices = run.cfg, run.overrides, run.choices
         start, more = run.start, [run.callback]
     check_choices(choices, cfg)
+    check_dropped(overrides)
     config = OmegaConf.to_container(cfg, resolve=True)
+    check_values(config)
     folder = Path(HydraConfig.get().runtime.output_dir)
+    claim(folder, config, start)
     with processes(config["trainer"], script):
         return _train(config, overrides, folder, start, more)
 
@@ -64,10 +69,10 @@ def _train(
     data.prepare_data()
     data.setup()
     task = build_task(config, data.description())
-    loggers = [build(logger, f"logger.{name}") for name, logger in config["logger"].items()]
-    callbacks = [build(callback, f"callbacks.{name}") for name, callback in config["callbacks"].items()]
-    if not config["trainer"]["enable_progress_bar"]:
-        callbacks = [c for c in callbacks if not isinstance(c, pl.callbacks.ProgressBar)]
+    loggers, callbacks = (
+        [build(part, f"{group}.{name}") for name, part in (config.get(group) or {}).items()]
+        for group in ("logger", "callbacks")
+    )
     watch = Watch(_monitored(callbacks, config["schedule"]))
     callbacks += [Provenance(overrides, git_revision()), watch, *more]
     trainer = make_trainer(config["trainer"], callbacks=callbacks, logger=loggers, default_root_dir=folder)
@@ -172,6 +177,8 @@ def finish(loggers: list) -> None:
 
 def _report(config: dict[str, Any], folder: Path, results: dict[str, Any]) -> None:
     show_results(results)
+    if "csv" not in (config.get("logger") or {}):
+        print("no learning curves: they are drawn from what logger=csv writes")
     print(f"\nThis run is in {folder}")
     for name, what in (
         ("best.ckpt", f"best checkpoint by {config['monitor']['metric']}"),

@@ -1,0 +1,191 @@
+"""Which values have a meaning, of every option that holds a number or one of few words.
+
+What a data module, a search or a net can only know itself it checks itself; here stands what is true of a key
+wherever it occurs, so that nothing is loaded, and no training begun, for a value that cannot work.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from seq2scene.errors import UserError
+
+
+@dataclass(frozen=True)
+class Good:
+    """Which values are good, and that in words."""
+
+    fits: Callable[[Any], bool]
+    wanted: str
+
+    def __or__(self, other: "Good") -> "Good":
+        return Good(lambda value: self.fits(value) or other.fits(value), f"{self.wanted}, or {other.wanted}")
+
+
+def _text(value: Any) -> str:
+    """As it is written on the command line."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _is_number(value: Any, *types: type) -> bool:
+    return isinstance(value, types) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def whole(low: int, high: float = math.inf) -> Good:
+    upper = f" and at most {high}" if high < math.inf else ""
+    wanted = f"a whole number of at least {low}{upper}"
+    return Good(lambda value: _is_number(value, int) and low <= value <= high, wanted)
+
+
+def number(low: float, high: float = math.inf) -> Good:
+    """low <= value <= high"""
+    lower = f"at least {low}" if low > -math.inf else "a number"
+    upper = f" and at most {high}" if high < math.inf else ""
+    return Good(lambda value: _is_number(value, int, float) and low <= value <= high, lower + upper)
+
+
+def between(low: float, high: float = math.inf) -> Good:
+    """low < value < high"""
+    upper = f" and less than {high}" if high < math.inf else ""
+    return Good(lambda value: _is_number(value, int, float) and low < value < high, f"more than {low}{upper}")
+
+
+def exactly(value: Any, meaning: str) -> Good:
+    return Good(lambda given: type(given) is type(value) and given == value, f"{_text(value)} ({meaning})")
+
+
+def one_of(*values: Any) -> Good:
+    matches = [(type(value), value) for value in values]
+    return Good(lambda value: (type(value), value) in matches, f"one of {', '.join(map(_text, values))}")
+
+
+def text(pattern: str, wanted: str) -> Good:
+    return Good(lambda value: isinstance(value, str) and re.fullmatch(pattern, value) is not None, wanted)
+
+
+FLAG = one_of(True, False)
+SHARE = number(0, 1)
+CHANCE = Good(lambda value: _is_number(value, int, float) and 0 <= value < 1, "at least 0 and less than 1")
+SIZE = whole(1)
+LEFT_OUT = exactly(None, "none")
+SIZES = SIZE | Good(
+    lambda value: isinstance(value, list) and all(map((SIZE | LEFT_OUT).fits, value)), "a list"
+)
+BATCHES = whole(1) | Good(
+    lambda value: isinstance(value, float) and 0 < value <= 1, "a share above 0.0 and up to 1.0, which is all"
+)
+
+# By the whole key
+KEYS = {
+    "seed": whole(0, 2**32 - 1),
+    **dict.fromkeys(("test", "overwrite", "scores", "words", "bfloat16", "baselines"), FLAG),
+    "gallery": whole(0) | LEFT_OUT,
+    "batch_size": SIZE,
+    "n_best": SIZE,
+    "monitor.mode": one_of("min", "max"),
+    "trainer.accelerator": one_of("auto", "gpu", "cuda", "cpu"),
+    "trainer.devices": Good(
+        lambda value: isinstance(value, str | list) or _is_number(value, int),
+        "a number from 1 on, a list of GPU indices or auto",
+    ),
+    "trainer.num_nodes": SIZE,
+    "trainer.precision": one_of("32-true", "bf16-mixed", "16-mixed"),
+    "trainer.float32_matmul": one_of("highest", "high", "medium"),
+    "trainer.max_epochs": SIZE | exactly(-1, "no limit") | LEFT_OUT,
+    "trainer.max_steps": SIZE | exactly(-1, "no limit"),
+    "trainer.max_time": text(r"(?=.*[1-9])\d+:\d\d:\d\d:\d\d", "days:hours:minutes:seconds") | LEFT_OUT,
+    "trainer.accumulate_grad_batches": SIZE,
+    "trainer.gradient_clip_val": number(0) | LEFT_OUT,
+    "trainer.check_val_every_n_epoch": SIZE | LEFT_OUT,
+    "trainer.val_check_interval": BATCHES | LEFT_OUT,
+    "trainer.limit_train_batches": BATCHES,
+    "trainer.limit_val_batches": BATCHES | exactly(0, "no validation"),
+    "trainer.limit_test_batches": Good(BATCHES.fits, f"{BATCHES.wanted}; test=false tests nothing"),
+    "trainer.num_sanity_val_steps": whole(0) | exactly(-1, "all"),
+    "trainer.log_every_n_steps": SIZE,
+    "trainer.benchmark": FLAG | LEFT_OUT,
+    "trainer.deterministic": FLAG | one_of("warn") | LEFT_OUT,
+    "trainer.enable_model_summary": FLAG,
+    "trainer.enable_progress_bar": FLAG,
+    "trainer.use_distributed_sampler": exactly(False, "the data module deals batches to the ranks"),
+    "trainer.fast_dev_run": exactly(False, "debug=once runs everything once"),
+    "callbacks.last.every_n_train_steps": SIZE | LEFT_OUT,
+    "callbacks.early_stopping.patience": whole(0),
+    "callbacks.progress.refresh_rate": SIZE,
+    "callbacks.progress.seconds": number(0),
+    "callbacks.samples.lines": SIZE,
+    "callbacks.samples.pictures": whole(0),
+    "loss.smoothing": CHANCE,
+    "loss.hard": FLAG,
+    "retrieval.repeat": FLAG,
+    "loss.expectation": SHARE,
+    "loss.reinforce.decay": CHANCE,
+    "optimizer.momentum": CHANCE,
+    "schedule.factor": between(0, 1),
+    "schedule.patience": whole(0),
+    "schedule.gamma": between(0),
+    "schedule.every": between(0),
+    "schedule.start": number(0),
+    "schedule.floor": SHARE,
+    "heads.appearance.size": SIZE,
+    "image_encoder.size": SIZE,
+    "model.annotations.size": SIZE | LEFT_OUT,
+}
+
+# By the last part of the key, of these groups; null is left to the type that a parameter declares.
+GROUPS = (
+    *("data", "grid", "heads", "canvas", "image_encoder", "model", "patch_encoder"),
+    *("loss", "optimizer", "schedule"),
+)
+NAMES = {
+    **dict.fromkeys(("batch_size", "eval_batch_size", "pool_batches", "eval_streams", "max_objects"), SIZE),
+    **dict.fromkeys(("max_length", "max_words"), SIZE),
+    **dict.fromkeys(("min_count", "vocabulary_size", "max_size"), SIZES),
+    **dict.fromkeys(("side", "photo_side", "candidates", "stride", "rows", "columns", "classes"), SIZE),
+    **dict.fromkeys(("hidden_size", "embedding_size", "attention_size", "classifier_size"), SIZE),
+    **dict.fromkeys(("output_size", "layers", "hidden", "ink"), SIZE),
+    **dict.fromkeys(("steps", "step_size", "steps_per_epoch"), SIZE),
+    **dict.fromkeys(("weight_decay", "weight", "min_lr", "threshold"), number(0)),
+    **dict.fromkeys(("initial_range", "embedding_range", "class_weight_std"), number(0)),
+    **dict.fromkeys(("object", "place", "margin", "object_attention", "attribute_attention"), number(0)),
+    **dict.fromkeys(("picture", "perceptual", "label", "doubly_stochastic", "reward", "entropy"), number(0)),
+    **dict.fromkeys(("overlap", "transfer", "noise", "min_thing", "min_stuff", "min_area"), SHARE),
+    **dict.fromkeys(("lr", "scale"), between(0)),
+    "shift": number(-math.inf),
+    "dropout": CHANCE,
+}
+
+# What a run can do without; other keys of the top, and all of these groups, must be there.
+DROPPABLE = ("logger", "callbacks", "heads", "published", "takes", "debug", "experiment")
+WHOLE = ("loss", "monitor", "paths")
+
+
+def check_dropped(overrides: Iterable[str]) -> None:
+    """Raises UserError if one of what a command was told, ``~KEY``, drops what every run needs."""
+    for override in overrides:
+        key = override.removeprefix("~").split("=")[0]
+        needed = "." not in key or key.split(".")[0] in WHOLE
+        if override.startswith("~") and needed and key not in DROPPABLE:
+            raise UserError(f"~{key}: a run needs {key}; leave it in, or give it another value")
+
+
+def check_values(config: Mapping[str, Any]) -> None:
+    """Raises UserError for the first value of a resolved config that means nothing, naming the good ones."""
+    for key, value in sorted(
+        _leaves(config), key=lambda leaf: leaf[0].count(".")
+    ):  # not first what copies it
+        good = KEYS.get(key)
+        if good is None and value is not None and key.split(".")[0] in GROUPS:
+            good = NAMES.get(key.rpartition(".")[2])
+        if good is not None and value != "???" and not good.fits(value):
+            raise UserError(f"{key}={_text(value)}: it must be {good.wanted}")
+
+
+def _leaves(config: Mapping[str, Any], start: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{start}{name}.")
+        else:
+            yield f"{start}{name}", value

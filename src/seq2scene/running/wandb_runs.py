@@ -1,0 +1,30 @@
+"""Weights & Biases runs that need nothing but the folder of their run."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.loggers import WandbLogger
+from wandb import env
+
+
+def wandb_logger(save_dir: str, offline: bool = True, **arguments: Any) -> WandbLogger:
+    """Lightning's logger; ``arguments`` are its own and those of ``wandb.init``.
+
+    offline: where the variable WANDB_MODE does not say otherwise. What W&B keeps in the home directory goes
+    to ``save_dir`` where that cannot be written.
+    """
+    for variable, folder in ((env.DATA_DIR, env.get_data_dir()), (env.CACHE_DIR, env.get_cache_dir())):
+        if not _writable(Path(folder)):
+            os.environ[variable] = str(Path(save_dir) / "wandb")
+    if env.MODE not in os.environ:
+        arguments["mode"] = "offline" if offline else "online"
+    return WandbLogger(save_dir=save_dir, **arguments)
+
+
+def _writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
