@@ -144,6 +144,7 @@ def test_interpolations_are_text(monkeypatch) -> None:
 
 def test_every_target_of_the_configs_may_be_built_in_its_group() -> None:
     paths = [path for folder in CONFIGS for path in folder.rglob("*.yaml")]
+    paths = [path for path in paths if CONFIGS[0] / "hydra" not in path.parents]  # Hydra builds its own
     tried = set()
     for path in paths:
         for place, target in targets(yaml.safe_load(path.read_text(encoding="utf-8")), ()):

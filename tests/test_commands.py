@@ -243,11 +243,13 @@ def test_a_choice_that_is_none_fails_with_the_list_of_good_ones(work: Path) -> N
 
 
 def test_bad_values_and_files_are_refused_before_any_work(work: Path) -> None:
-    assert "optimizer.lr='abc' has the wrong type" in fails(work, *data(work), *SMALL, "optimizer.lr=abc")
+    assert "optimizer.lr=abc: it must be a number of more than 0" in fails(
+        work, *data(work), *SMALL, "optimizer.lr=abc"
+    )
     said = fails(work, "task=nmt", "data=multi30k", "data.root=/nowhere")
     assert "python src/prepare.py data=multi30k" in said
     said = fails(work, *data(work), *SMALL, "trainer.precision=64")
-    assert "choose one of 32-true, bf16-mixed, 16-mixed" in said
+    assert "it must be one of 32-true, bf16-mixed, 16-mixed" in said
     short = work / "short.y"
     short.write_text("".join((work / "train.y").read_text().splitlines(keepends=True)[:-1]))
     said = fails(work, *data(work), *SMALL, f"data.train=[{work}/train.x,{short}]")

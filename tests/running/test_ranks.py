@@ -11,6 +11,7 @@ import pytest
 
 from seq2scene.errors import UserError
 from seq2scene.running import ranks
+from seq2scene.running.trainers import processes
 
 JOB = Path(__file__).parent / "ranks_job" / "job.py"
 SOURCE = Path(__file__).resolve().parents[2] / "src"
@@ -173,3 +174,13 @@ def test_impossible_devices_are_refused_by_name(monkeypatch, devices, accelerato
     monkeypatch.setattr(ranks.torch.cuda, "device_count", lambda: gpus)
     with pytest.raises(UserError, match=r"trainer\.(devices|accelerator)="):
         ranks.local_devices(devices, accelerator)
+
+
+def test_nodes_that_nobody_starts_are_not_waited_for(monkeypatch):
+    for name in ("LOCAL_RANK", "SLURM_NTASKS", "NODE_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    with (
+        pytest.raises(UserError, match=r"trainer\.num_nodes=2: .* srun or torchrun"),
+        processes({"num_nodes": 2}, JOB),
+    ):
+        pass

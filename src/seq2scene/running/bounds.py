@@ -41,7 +41,7 @@ def whole(low: int, high: float = math.inf) -> Good:
 
 def number(low: float, high: float = math.inf) -> Good:
     """low <= value <= high"""
-    lower = f"at least {low}" if low > -math.inf else "a number"
+    lower = f"a number of at least {low}" if low > -math.inf else "a number"
     upper = f" and at most {high}" if high < math.inf else ""
     return Good(lambda value: _is_number(value, int, float) and low <= value <= high, lower + upper)
 
@@ -49,7 +49,10 @@ def number(low: float, high: float = math.inf) -> Good:
 def between(low: float, high: float = math.inf) -> Good:
     """low < value < high"""
     upper = f" and less than {high}" if high < math.inf else ""
-    return Good(lambda value: _is_number(value, int, float) and low < value < high, f"more than {low}{upper}")
+    return Good(
+        lambda value: _is_number(value, int, float) and low < value < high,
+        f"a number of more than {low}{upper}",
+    )
 
 
 def exactly(value: Any, meaning: str) -> Good:
@@ -67,7 +70,9 @@ def text(pattern: str, wanted: str) -> Good:
 
 FLAG = one_of(True, False)
 SHARE = number(0, 1)
-CHANCE = Good(lambda value: _is_number(value, int, float) and 0 <= value < 1, "at least 0 and less than 1")
+CHANCE = Good(
+    lambda value: _is_number(value, int, float) and 0 <= value < 1, "a number of at least 0 and less than 1"
+)
 SIZE = whole(1)
 LEFT_OUT = exactly(None, "none")
 SIZES = SIZE | Good(
