@@ -4,7 +4,6 @@ and the pieces of the photo, things and stuff, are what it is put together from.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +14,7 @@ from seq2scene.data.coco import OUTSIDE, read_captions
 from seq2scene.data.coco_entries import file_within
 from seq2scene.data.coco_layout import CLASSES, in_split, layout_heads
 from seq2scene.data.coco_masks import Pieces
+from seq2scene.data.park.choosing import made_by
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.data.patch_cutting import store_patches
 from seq2scene.data.pieces_cache import stored_pieces
@@ -260,12 +260,9 @@ class Others:
         return self.order[self.first[kind] + (own + step) % count]
 
 
+@made_by(ensure_photos)
 class ParkComposite(CocoComposite):
     """The park's photos, written under ``root`` on first use (see ``seq2scene.data.park``)."""
-
-    @cached_property
-    def folder(self) -> Path:
-        return ensure_photos(self.root)
 
 
 def lay_out(store: PatchStore, chosen: np.ndarray, classes: Mapping[str, int]) -> Objects:

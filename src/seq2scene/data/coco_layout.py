@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from seq2scene.data.coco import Captions, Instances, corners, left_out, read_captions, read_instances
+from seq2scene.data.park.choosing import made_by
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.data.scene_module import SceneModule, Split
 from seq2scene.errors import UserError
@@ -139,12 +140,9 @@ class CocoLayout(SceneModule):
         return Split(ids[chosen].tolist(), objects, [texts[image] for image in chosen])
 
 
+@made_by(ensure_photos)
 class ParkLayout(CocoLayout):
     """Layouts of the park's photos, written under ``root`` on first use (see ``seq2scene.data.park``)."""
-
-    @cached_property
-    def folder(self) -> Path:
-        return ensure_photos(self.root)
 
 
 def cache_of_files(folder: Path, hint: str):
