@@ -25,7 +25,7 @@ from seq2scene.scenes.batch import SceneBatch
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.patch_store import PatchStore
-from seq2scene.scenes.schema import LEAST, MOST, Appearance, Schema, aspect_classes, size_classes
+from seq2scene.scenes.schema import LEAST, MOST, Schema, aspect_classes, choose_appearance, size_classes
 from seq2scene.sequences.corpus import how_to_get
 
 SOURCES = {"train": "train2017", "val": "val2017", "test": "val2017"}
@@ -102,8 +102,7 @@ class CocoComposite(SceneModule):
         grid = grid or {"columns": 32, "rows": 32}
         self.grid = Grid(grid["columns"], grid["rows"], LEAST, LEAST, MOST, MOST)
         heads = {name: {"classes": CLASSES} for name in ("size", "aspect")} if heads is None else dict(heads)
-        looks = heads.pop("appearance", None)
-        self.appearance = None if looks is None else Appearance(**looks)
+        self.appearance = choose_appearance(heads.pop("appearance", None))
         self.heads = layout_heads(heads)
         self.stores: dict[str, PatchStore] = {}
 
@@ -187,13 +186,13 @@ class CocoComposite(SceneModule):
             hint=self._hint,
         )
         tally = pieces.tally
-        crowded = tally.crowded if self._crowded(split) == "leave_out" else 0
+        crowded = {"leave_out": "left out", "cut": "cut short"}[self._crowded(split)]
         self._report(
             "%s: %d things and parts of stuff in %d of %d photos; left out: %d crowds, %d %s, %d small "
-            "pieces, %d doubles, %d without a pixel, %d photos with more than %d; %d photos have no stuff",
+            "pieces, %d doubles, %d without a pixel; %d photos with more than %d are %s; %d photos have no stuff",
             *(split, len(pieces.ids), len(pieces.images.ids), tally.images, tally.crowds, tally.outside),
-            *(OUTSIDE, tally.small, tally.doubles, tally.empty, crowded, self.max_objects),
-            tally.without_stuff,
+            *(OUTSIDE, tally.small, tally.doubles, tally.empty, tally.crowded, self.max_objects),
+            *(crowded, tally.without_stuff),
         )
         return pieces
 
