@@ -205,7 +205,7 @@ def layout_heads(given: Mapping[str, Mapping[str, Any]] | None) -> dict[str, Hea
         raise UserError(f"heads.size.classes={classes['size']}: a box has one of at least 2 sizes")
     if classes["aspect"] < 3 or classes["aspect"] % 2 == 0:
         raise UserError(
-            f"heads.aspect.classes={classes['aspect']}: an odd number, for 1/n, ..., 1/2, 1, 2, ..., n"
+            f"heads.aspect.classes={classes['aspect']}: an odd number, from 3, for 1/n, ..., 1, ..., n"
         )
     return choose_heads(given, classes)
 

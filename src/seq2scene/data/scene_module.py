@@ -164,7 +164,7 @@ class SceneModule(TextModule):
         beyond = (counts - most).clamp(min=0)
         if beyond.any():
             self._report(
-                "%s: %d of %d scenes have more than data.max_objects=%d objects; %d objects are left out",
+                "%s: %d of %d scenes have more than data.max_objects=%d objects; the last %d go unseen",
                 *(split, int((beyond > 0).sum()), len(counts), most, int(beyond.sum())),
             )
 
