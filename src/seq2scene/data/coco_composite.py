@@ -189,7 +189,8 @@ class CocoComposite(SceneModule):
         crowded = {"leave_out": "left out", "cut": "cut short"}[self._crowded(split)]
         self._report(
             "%s: %d things and parts of stuff in %d of %d photos; left out: %d crowds, %d %s, %d small "
-            "pieces, %d doubles, %d without a pixel; %d photos with more than %d are %s; %d photos have no stuff",
+            "pieces, %d doubles, %d without a pixel; %d photos with more than %d are %s; %d photos have no "
+            "stuff",
             *(split, len(pieces.ids), len(pieces.images.ids), tally.images, tally.crowds, tally.outside),
             *(OUTSIDE, tally.small, tally.doubles, tally.empty, tally.crowded, self.max_objects),
             *(crowded, tally.without_stuff),
