@@ -130,7 +130,7 @@ class SceneTask(Task):
         loss = self.config["loss"]
         if loss["per"] not in ("field", "scene"):
             raise UserError(f"loss.per={loss['per']} is not a choice; choose one of field, scene")
-        if self.config["heads"] is None:
+        if self.config.get("heads") is None:
             raise UserError("heads=null: choose an option; one of its heads is dropped with '~heads.NAME'")
         for name, weight in loss.items():
             number = isinstance(weight, int | float) and not isinstance(weight, bool)
