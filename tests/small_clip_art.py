@@ -18,11 +18,12 @@ SIZES = {"s_0": (14, 9), "t_0": (7, 60), **{f"hb0_{k}": (11 + k, 16) for k in ra
 
 
 def schema_of(names=NAMES, canvas=CANVAS, poses=POSES, expressions=EXPRESSIONS) -> Schema:
+    children = tuple(name for name in names if name.startswith("hb"))
     heads = {
         "size": Head(len(SCALES)),
         "flip": Head(2),
-        "pose": Head(poses, only=("hb0", "hb1")),
-        "expression": Head(expressions, only=("hb0", "hb1")),
+        "pose": Head(poses, only=children),
+        "expression": Head(expressions, only=children),
     }
     width, height = canvas
     grid = Grid(28, 28, 1, 1, width - 1, height - 1)

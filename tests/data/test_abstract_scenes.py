@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from seq2scene.data import abstract_files, abstract_scenes
+from seq2scene.data import abstract_files
 from seq2scene.data.abstract_scenes import AbstractScenes, ParkScenes
 from seq2scene.errors import UserError
 from seq2scene.scenes.objects import EOS, PAD, Objects
@@ -236,6 +236,20 @@ def test_a_place_in_the_epoch_is_kept(root) -> None:
     again = ready(root, batch_size=1)
     again.load_state_dict(data.state_dict())
     assert [batch.rows.tolist() for batch in again.train_dataloader()] == whole[2:]
+
+
+def test_objects_that_no_net_will_see_are_counted(root, caplog) -> None:
+    with caplog.at_level(logging.INFO):
+        counts = ready(root, max_objects=2).splits["train"].objects.present.sum(1)
+    cut, lost = int((counts > 2).sum()), int((counts - 2).clamp(min=0).sum())
+    told = (
+        f"train: {cut} of {len(counts)} scenes have more than data.max_objects=2 objects; the last {lost} go"
+    )
+    assert cut and told in caplog.text
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        ready(root, max_objects=int(counts.max()))
+    assert "train: " not in caplog.text
 
 
 # Checkpoints
@@ -495,10 +509,8 @@ def test_published_batches_are_small_rectangles(real) -> None:
     assert real_steps / sum(batch.target.classes.numel() for batch in batches) > 0.9
 
 
-def test_the_park_s_scenes_are_read_from_where_they_are_written_on_first_use(root, monkeypatch) -> None:
-    monkeypatch.setattr(abstract_scenes, "ensure_scenes", lambda given: Path(given) / "scenes")
-    shutil.copytree(root, root.parent / "park/scenes")
-    data = ParkScenes(str(root.parent / "park"), cache=str(root / "cache"))
+def test_the_park_s_scenes_are_written_on_first_use_and_read(tmp_path) -> None:
+    data = ParkScenes(str(tmp_path / "park"), park={"seed": 7, "train": 5, "val": 2, "test": 1})
     data.prepare_data()
     data.setup()
-    assert data.scene_ids("val") == [11, 11]
+    assert data.scene_ids("val") == [5, 5, 6, 6] and data.scene_ids("test") == [7, 7]

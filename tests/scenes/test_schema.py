@@ -1,5 +1,7 @@
 """Grid, heads and boxes: places and sizes as classes and back."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -7,7 +9,14 @@ from seq2scene.errors import UserError
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.objects import EOS, Objects
 from seq2scene.scenes.plain import from_plain, to_plain
-from seq2scene.scenes.schema import Head, Schema, aspect_classes, choose_heads, size_classes
+from seq2scene.scenes.schema import (
+    Head,
+    Schema,
+    aspect_classes,
+    choose_appearance,
+    choose_heads,
+    size_classes,
+)
 
 ABSTRACT = Grid(28, 28, 1, 1, 499, 399)
 LAYOUT, COMPOSITE = (Grid(n, n, 0.001, 0.001, 0.999, 0.999) for n in (28, 32))
@@ -91,6 +100,62 @@ def test_heads_that_the_data_has_not_are_refused_by_name():
         choose_heads({"colour": {"classes": 3}}, {"size": 3, "flip": 2})
     with pytest.raises(UserError, match=r"heads\.size\.classes=5.*has 3"):
         choose_heads({"size": {"classes": 5}}, {"size": 3, "flip": 2})
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (None, r"heads\.size=None is no head; drop one with '~heads\.size'"),
+        (
+            {"classes": 3, "wieght": 1.0},
+            r"heads\.size\.wieght is not an option; options are classes, weight, only",
+        ),
+        ({"weight": 1.0}, r"heads\.size\.classes=None must be a whole number of 1 or more"),
+        ({"classes": "many"}, r"heads\.size\.classes=many must be a whole number"),
+        ({"classes": 3, "weight": -1.0}, r"heads\.size\.weight=-1\.0 must be a number of 0 or more"),
+        ({"classes": 3, "weight": float("nan")}, r"heads\.size\.weight=nan must be a number of 0 or more"),
+        ({"classes": 3, "weight": "2"}, r"heads\.size\.weight=2 must be a number of 0 or more"),
+        ({"classes": 3, "only": "cat"}, r"heads\.size\.only=cat must be a list of object classes"),
+        ({"classes": 3, "only": []}, r"heads\.size\.only=\[\] must be a list of object classes"),
+    ],
+)
+def test_what_is_no_head_is_refused_by_name(settings, message):
+    with pytest.raises(UserError, match=message):
+        choose_heads({"size": settings}, {"size": 3, "flip": 2})
+
+
+def test_a_weight_of_0_is_a_weight():
+    assert choose_heads({"size": {"classes": 3, "weight": 0}}, {"size": 3}) == {"size": Head(3, 0)}
+
+
+@pytest.mark.parametrize("settings", [{"size": 0}, {"size": 8, "weight": -1.0}, {"size": 8, "width": 3}, 8])
+def test_what_is_no_appearance_is_refused_by_name(settings):
+    with pytest.raises(UserError, match=r"heads\.appearance"):
+        choose_appearance(settings)
+
+
+def test_classes_that_the_data_has_not_cannot_have_a_head_of_their_own():
+    with pytest.raises(UserError, match=r"heads\.size\.only: this data has no object class whale"):
+        replace(BOXES, heads={"size": Head(17, only=("cat", "whale"))})
+
+
+@pytest.mark.parametrize("count", [1, 0, 2.5, "many", True])
+def test_a_grid_has_whole_numbers_of_columns_and_rows(count):
+    with pytest.raises(UserError, match=r"grid\.rows=.*a grid needs a whole number of 2 or more"):
+        Grid(28, count, 0, 0, 1, 1)
+
+
+def test_what_no_head_is_about_is_neither_taught_nor_drawn():
+    """A head for cats alone, one that is dropped."""
+    schema = replace(BOXES, heads={"size": Head(17, only=("cat",))})
+    classes = torch.tensor([[3, 4]])
+    attributes = {"size": torch.tensor([[16, 16]]), "aspect": torch.tensor([[16, 16]])}
+    whole = Objects(classes, torch.full((1, 2, 2), 0.5), attributes)
+    taught = schema.with_end(whole)
+    assert {name: values.tolist() for name, values in taught.attributes.items()} == {"size": [[16, 0, 0, 0]]}
+    for objects in (whole, taught):
+        sides = schema.boxes(objects)[0, :2, 2:]
+        torch.testing.assert_close(sides, torch.tensor([[0.999, 0.999], [0.5, 0.5]]))
 
 
 def test_boxes_of_a_schema_without_size_and_aspect_are_squares_of_the_middle_size() -> None:

@@ -393,3 +393,19 @@ def test_validation_is_a_sum_over_a_count_of_all_samples(validated) -> None:
     for name in nll:
         assert values[f"val/nll_{name}"] == pytest.approx(nll[name] / count[name], rel=1e-4)
     assert values["val/loss"] == pytest.approx(sum(nll.values()) / sum(count.values()), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"heads": None}, r"heads=null: choose an option; one of its heads is dropped with '~heads\.NAME'"),
+        ({"loss": {"object": -1.0}}, r"loss\.object=-1\.0 must be a number of 0 or more"),
+        ({"loss": {"place": "much"}}, r"loss\.place=much must be a number of 0 or more"),
+        ({"loss": {"object_attention": float("nan")}}, r"loss\.object_attention=nan must be a number"),
+    ],
+)
+def test_weights_without_a_meaning_are_refused_by_name(read, change, message) -> None:
+    config, data = read()
+    merged = {**config, **{key: value and {**config[key], **value} for key, value in change.items()}}
+    with pytest.raises(UserError, match=message):
+        build_task(merged, data.description())

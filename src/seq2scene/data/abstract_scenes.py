@@ -4,13 +4,13 @@ to 17 objects, each told twice in three sentences.
 
 from collections.abc import Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from seq2scene.data import abstract_files as raw
+from seq2scene.data.park.choosing import made_by
 from seq2scene.data.park.lexicon import NOUNS
 from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.data.scene_module import SceneModule, Split
@@ -152,14 +152,11 @@ class AbstractScenes(SceneModule):
         return Split(numbers, place([scenes[n] for n in numbers]), [texts[n] for n in numbers])
 
 
+@made_by(ensure_scenes)
 class ParkScenes(AbstractScenes):
     """The park's scenes, written under ``root`` on first use (see ``seq2scene.data.park``)."""
 
     titles = tuple(PARK_TITLES.get(name, NOUNS[name].english) for name in raw.NAMES)
-
-    @cached_property
-    def folder(self) -> Path:
-        return ensure_scenes(self.root)
 
 
 def place(scenes: list[list[raw.Placed]]) -> Objects:

@@ -1,7 +1,6 @@
 """Captions of photos: COCO (Chen et al. 2015), and the splits of Karpathy and Fei-Fei (2015)."""
 
 from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,6 +11,7 @@ from seq2scene.data.caption_files import Captioned, read_coco, read_karpathy
 from seq2scene.data.caption_module import CaptionModule
 from seq2scene.data.features import Features, stored_features
 from seq2scene.data.images import read_photo
+from seq2scene.data.park.choosing import made_by
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.data.text_module import named_splits, same_language
 from seq2scene.errors import UserError
@@ -150,9 +150,6 @@ class CocoCaptions(CaptionModule):
                 self._features[split] = stored_features(self.encoder, photos, self.cache, split)
 
 
+@made_by(ensure_photos, val=2)  # half of it is the test set
 class ParkCaptions(CocoCaptions):
     """The park's photos and captions, written under ``root`` on first use (see ``seq2scene.data.park``)."""
-
-    @cached_property
-    def folder(self) -> Path:
-        return ensure_photos(self.root)

@@ -4,7 +4,6 @@ and the pieces of the photo, things and stuff, are what it is put together from.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +14,7 @@ from seq2scene.data.coco import OUTSIDE, read_captions
 from seq2scene.data.coco_entries import file_within
 from seq2scene.data.coco_layout import CLASSES, in_split, layout_heads
 from seq2scene.data.coco_masks import Pieces
+from seq2scene.data.park.choosing import made_by
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.data.patch_cutting import store_patches
 from seq2scene.data.pieces_cache import stored_pieces
@@ -25,7 +25,7 @@ from seq2scene.scenes.batch import SceneBatch
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.patch_store import PatchStore
-from seq2scene.scenes.schema import LEAST, MOST, Appearance, Schema, aspect_classes, size_classes
+from seq2scene.scenes.schema import LEAST, MOST, Schema, aspect_classes, choose_appearance, size_classes
 from seq2scene.sequences.corpus import how_to_get
 
 SOURCES = {"train": "train2017", "val": "val2017", "test": "val2017"}
@@ -102,8 +102,7 @@ class CocoComposite(SceneModule):
         grid = grid or {"columns": 32, "rows": 32}
         self.grid = Grid(grid["columns"], grid["rows"], LEAST, LEAST, MOST, MOST)
         heads = {name: {"classes": CLASSES} for name in ("size", "aspect")} if heads is None else dict(heads)
-        looks = heads.pop("appearance", None)
-        self.appearance = None if looks is None else Appearance(**looks)
+        self.appearance = choose_appearance(heads.pop("appearance", None))
         self.heads = layout_heads(heads)
         self.stores: dict[str, PatchStore] = {}
 
@@ -187,13 +186,14 @@ class CocoComposite(SceneModule):
             hint=self._hint,
         )
         tally = pieces.tally
-        crowded = tally.crowded if self._crowded(split) == "leave_out" else 0
+        crowded = {"leave_out": "left out", "cut": "cut short"}[self._crowded(split)]
         self._report(
             "%s: %d things and parts of stuff in %d of %d photos; left out: %d crowds, %d %s, %d small "
-            "pieces, %d doubles, %d without a pixel, %d photos with more than %d; %d photos have no stuff",
+            "pieces, %d doubles, %d without a pixel; %d photos with more than %d are %s; %d photos have no "
+            "stuff",
             *(split, len(pieces.ids), len(pieces.images.ids), tally.images, tally.crowds, tally.outside),
-            *(OUTSIDE, tally.small, tally.doubles, tally.empty, crowded, self.max_objects),
-            tally.without_stuff,
+            *(OUTSIDE, tally.small, tally.doubles, tally.empty, tally.crowded, self.max_objects),
+            *(crowded, tally.without_stuff),
         )
         return pieces
 
@@ -260,12 +260,9 @@ class Others:
         return self.order[self.first[kind] + (own + step) % count]
 
 
+@made_by(ensure_photos)
 class ParkComposite(CocoComposite):
     """The park's photos, written under ``root`` on first use (see ``seq2scene.data.park``)."""
-
-    @cached_property
-    def folder(self) -> Path:
-        return ensure_photos(self.root)
 
 
 def lay_out(store: PatchStore, chosen: np.ndarray, classes: Mapping[str, int]) -> Objects:

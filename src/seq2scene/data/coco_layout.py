@@ -11,12 +11,22 @@ import numpy as np
 import torch
 
 from seq2scene.data.coco import Captions, Instances, corners, left_out, read_captions, read_instances
+from seq2scene.data.park.choosing import made_by
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.data.scene_module import SceneModule, Split
 from seq2scene.errors import UserError
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.objects import FIRST_CLASS, Objects
-from seq2scene.scenes.schema import LEAST, MOST, Head, Schema, aspect_classes, choose_heads, size_classes
+from seq2scene.scenes.schema import (
+    LEAST,
+    MOST,
+    Head,
+    Schema,
+    aspect_classes,
+    check_settings,
+    choose_heads,
+    size_classes,
+)
 from seq2scene.sequences.corpus import how_to_get
 from seq2scene.sequences.lines import read_lines
 
@@ -139,12 +149,9 @@ class CocoLayout(SceneModule):
         return Split(ids[chosen].tolist(), objects, [texts[image] for image in chosen])
 
 
+@made_by(ensure_photos)
 class ParkLayout(CocoLayout):
     """Layouts of the park's photos, written under ``root`` on first use (see ``seq2scene.data.park``)."""
-
-    @cached_property
-    def folder(self) -> Path:
-        return ensure_photos(self.root)
 
 
 def cache_of_files(folder: Path, hint: str):
@@ -190,12 +197,15 @@ def read_ids(path: Path, known: np.ndarray) -> list[int]:
 def layout_heads(given: Mapping[str, Mapping[str, Any]] | None) -> dict[str, Head]:
     """The heads of a config; raises UserError for those that boxes do not have."""
     given = {name: {"classes": CLASSES} for name in ATTRIBUTES} if given is None else given
-    classes = {name: given.get(name, {}).get("classes", CLASSES) for name in ATTRIBUTES}
+    classes = dict.fromkeys(ATTRIBUTES, CLASSES)
+    for name in classes.keys() & given.keys():
+        check_settings(name, given[name], ("classes", "weight", "only"))
+        classes[name] = given[name]["classes"]
     if classes["size"] < 2:
         raise UserError(f"heads.size.classes={classes['size']}: a box has one of at least 2 sizes")
     if classes["aspect"] < 3 or classes["aspect"] % 2 == 0:
         raise UserError(
-            f"heads.aspect.classes={classes['aspect']}: an odd number, for 1/n, ..., 1/2, 1, 2, ..., n"
+            f"heads.aspect.classes={classes['aspect']}: an odd number, from 3, for 1/n, ..., 1, ..., n"
         )
     return choose_heads(given, classes)
 

@@ -3,15 +3,15 @@ it.
 """
 
 from collections.abc import Mapping
-from functools import cached_property
-from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
 from seq2scene.data.caption_module import CaptionModule
 from seq2scene.data.coco_layout import CocoLayout, ParkLayout
+from seq2scene.data.park.choosing import made_by
+from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.data.text_module import same_language
 from seq2scene.scenes.layouts import layouts_of
 from seq2scene.scenes.objects import Objects
@@ -26,8 +26,6 @@ class CocoLayoutCaptions(CaptionModule):
     root, sources, val_images, filtered, min_area: see there. max_objects: of a layout, the first in canonical
     order. The rest as of ``CaptionModule``.
     """
-
-    reader: ClassVar[type[CocoLayout]] = CocoLayout
 
     def __init__(
         self,
@@ -70,7 +68,7 @@ class CocoLayoutCaptions(CaptionModule):
             pool_batches,
             seed,
         )
-        self.layouts = self.reader(
+        self.layouts = self._layouts(
             root,
             sources,
             val_images,
@@ -82,6 +80,9 @@ class CocoLayoutCaptions(CaptionModule):
             fetch=fetch,
         )
         self._lines: dict[str, list[tuple[str, ...]]] = {}
+
+    def _layouts(self, *settings: Any, **others: Any) -> CocoLayout:
+        return CocoLayout(*settings, **others)
 
     # What the model and generation must know
 
@@ -135,11 +136,9 @@ class CocoLayoutCaptions(CaptionModule):
         self.layouts.read(splits)
 
 
+@made_by(ensure_photos)
 class ParkLayoutCaptions(CocoLayoutCaptions):
     """Layouts and captions of the park's photos, written under ``root`` on first use."""
 
-    reader = ParkLayout
-
-    @cached_property
-    def folder(self) -> Path:
-        return self.layouts.folder
+    def _layouts(self, *settings: Any, **others: Any) -> ParkLayout:
+        return ParkLayout(*settings, park=self.park, **others)

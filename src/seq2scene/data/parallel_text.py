@@ -2,12 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import cached_property
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from seq2scene.data.park.choosing import made_by
 from seq2scene.data.park.writing import ensure_park
 from seq2scene.data.text_module import TextModule, named_splits, same_language
 from seq2scene.errors import UserError
@@ -245,12 +244,9 @@ class ParallelText(TextModule):
         self._require_positive("batch_size", "eval_batch_size", "pool_batches")
 
 
+@made_by(ensure_park)
 class ParkText(ParallelText):
     """The park's sentences, written under ``root`` on first use, in seconds (see ``seq2scene.data.park``)."""
-
-    @cached_property
-    def folder(self) -> Path:
-        return ensure_park(self.root)
 
 
 def _side(setting, side: int):

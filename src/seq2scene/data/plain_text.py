@@ -1,11 +1,10 @@
 """Plain text for language models: files of lines, each a sentence, or all of them one stream."""
 
-from functools import cached_property
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from seq2scene.data.park.choosing import made_by
 from seq2scene.data.park.writing import ensure_park
 from seq2scene.data.text_module import TextModule, named_splits, same_language
 from seq2scene.errors import UserError
@@ -175,9 +174,6 @@ class PlainText(TextModule):
         self._require_positive("batch_size", "window", "eval_batch_size", "eval_streams", "pool_batches")
 
 
+@made_by(ensure_park)
 class ParkPlainText(PlainText):
     """One language of the park, written under ``root`` on first use (see ``seq2scene.data.park``)."""
-
-    @cached_property
-    def folder(self) -> Path:
-        return ensure_park(self.root)

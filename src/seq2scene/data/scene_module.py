@@ -151,11 +151,22 @@ class SceneModule(TextModule):
 
     def read(self, splits: list[str]) -> None:
         """Reads scenes and their texts, and makes the schema if there is none; learns no words."""
-        for split in splits:
-            if split not in self.splits:
-                self.splits[split] = self._read(split)
+        new = [split for split in splits if split not in self.splits]
+        for split in new:
+            self.splits[split] = self._read(split)
         if self.schema is None:
             self.schema = self._make_schema()
+        for split in new:
+            self._report_cut(split)
+
+    def _report_cut(self, split: str) -> None:
+        counts, most = self.splits[split].objects.present.sum(1), self.schema.max_objects
+        beyond = (counts - most).clamp(min=0)
+        if beyond.any():
+            self._report(
+                "%s: %d of %d scenes have more than data.max_objects=%d objects; the last %d go unseen",
+                *(split, int((beyond > 0).sum()), len(counts), most, int(beyond.sum())),
+            )
 
     def _load(self, splits: list[str]) -> None:
         self.read(splits)

@@ -20,11 +20,11 @@ class LayoutScores(SceneScores):
     """The means of ``layout_scores`` over layouts, each 0 to 1, by the same names."""
 
     def attributes(self) -> tuple[str, ...]:
-        return SHAPES
+        return shapes(self.schema)
 
     @property
     def row(self) -> tuple[str, ...]:
-        return (*ROW, *SHAPES)
+        return (*ROW, *shapes(self.schema))
 
     def raw(self, prediction: Objects, truth: Objects) -> dict[str, Tensor]:
         """The scores (B,) of every layout, as they are published."""
@@ -37,9 +37,10 @@ def layout_scores(prediction: Objects, truth: Objects, schema: Schema) -> dict[s
     u_precision, u_recall: matched boxes over predicted and over true ones, that is how many of the classes
     are right. u_f3: their F measure, recall weighed 9. u_coord: the mean likeness of the centres of matched
     boxes. b_...: the same of overlapping pairs, their places the polar coordinates of one about the other.
-    size, aspect: the mean likeness of the square roots of the areas, and of width over height. iou: the mean
-    intersection of matched boxes over their union, on the canvas. What has nothing to count is 0; but
-    b_recall is -1 where the truth has no overlapping boxes and anything was predicted.
+    size, aspect, of which a dropped head's is not there: the mean likeness of the square roots of the areas,
+    and of width over height. iou: the mean intersection of matched boxes over their union, on the canvas.
+    What has nothing to count is 0; but b_recall is -1 where the truth has no overlapping boxes and anything
+    was predicted.
     """
     classes, boxes = _in_order(prediction, schema)
     true_classes, true_boxes = _in_order(truth, schema)
@@ -61,10 +62,17 @@ def layout_scores(prediction: Objects, truth: Objects, schema: Schema) -> dict[s
     scores |= {f"b_{name}": values for name, values in bigrams.items()}
 
     for name, measure in (("size", _size), ("aspect", _aspect)):
+        if name not in schema.heads:
+            continue
         difference = measure(boxes).unsqueeze(2) - measure(true_boxes).unsqueeze(1)
         scores[name] = _mean(likeness(difference), matched)
     scores["iou"] = _mean(overlap(seen.unsqueeze(2), true_seen.unsqueeze(1)), matched)
     return scores
+
+
+def shapes(schema: Schema) -> tuple[str, ...]:
+    """Which of SHAPES are scored: not those whose head was dropped."""
+    return tuple(name for name in SHAPES if name == "iou" or name in schema.heads)
 
 
 def on_canvas(boxes: Tensor) -> Tensor:

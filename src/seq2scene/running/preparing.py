@@ -36,8 +36,9 @@ def prepare(config: Mapping[str, Any], name: str, known: Sequence[str]) -> None:
             data.prepare_data()
             print(f"{name}: {build(recipe['counts'], 'prepare.counts', data=data)}")
     else:
-        build(config["data"], "data").prepare_data()
-        print(f"{name}: generated in {root}")
+        data = build(config["data"], "data")
+        data.prepare_data()
+        print(f"{name}: generated in {data.folder}")
 
 
 def catalogue(recipe: Mapping[str, Any], mirror: str | None = None) -> list[DataFile]:

@@ -57,8 +57,8 @@ CHANGE = _words(
 # ... of the data what is read and in which order, as long as it is read in the same way, ...
 DATA = _words(
     "batch_by batch_size cache candidates eval_batch_size eval_streams fetch filtered max_length min_area "
-    "min_stuff min_thing mix_texts noise overlap photos pool_batches root seed sources store tests train "
-    "transfer val val_images window"
+    "min_stuff min_thing mix_texts noise overlap park photos pool_batches root seed sources store tests "
+    "train transfer val val_images window"
 )
 ANYWHERE = _words("dropout implementation output_dropout packing")  # ... and these of a model.
 FIXED = {"loss.hard", "schedule.interval", "schedule.mode"}

@@ -23,8 +23,9 @@ class Grid:
 
     def __post_init__(self) -> None:
         for name in ("columns", "rows"):
-            if getattr(self, name) < 2:
-                raise UserError(f"grid.{name}={getattr(self, name)}: a grid needs 2 or more")
+            count = getattr(self, name)
+            if type(count) is not int or count < 2:
+                raise UserError(f"grid.{name}={count}: a grid needs a whole number of 2 or more")
 
     @property
     def cells(self) -> int:

@@ -1,6 +1,6 @@
 """What the scenes of a data set are made of: the schema that data, nets, painters and metrics share."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -58,6 +58,12 @@ class Schema:
     things: int | None = None
     appearance: Appearance | None = None
 
+    def __post_init__(self) -> None:
+        for name, head in self.heads.items():
+            for one in head.only or ():
+                if one not in self.names:
+                    raise UserError(f"heads.{name}.only: this data has no object class {one}")
+
     @property
     def classes(self) -> int:
         """Outputs of the object decoder: PAD, SOS, EOS and the object classes."""
@@ -85,7 +91,9 @@ class Schema:
         return self.grid.cell(objects.places) * objects.present
 
     def with_end(self, objects: Objects) -> Objects:
-        """The objects, at most ``max_objects`` of a scene, with EOS after the last of each."""
+        """The objects as a net can say them: at most ``max_objects`` of a scene, EOS after the last of each,
+        and of attributes those that a head is about.
+        """
         steps = self.max_objects + 1
         width = max(steps - objects.classes.shape[1], 0)
         pad = torch.nn.functional.pad
@@ -96,7 +104,9 @@ class Schema:
         present = classes >= FIRST_CLASS
         places = pad(objects.places, (0, 0, 0, width))[:, :steps] * present.unsqueeze(2)
         attributes = {
-            name: pad(values, (0, width))[:, :steps] * present for name, values in objects.attributes.items()
+            name: pad(values, (0, width))[:, :steps] * self.has(name).to(classes.device)[classes]
+            for name, values in objects.attributes.items()
+            if name in self.heads
         }
         extents = objects.extents
         if extents is not None:
@@ -110,13 +120,14 @@ class Schema:
         """(B, T, 4) centre x, y, width and height of each object in canvas units, 0 where there is none.
 
         The exact extents where the objects have them; else those of the clip art, by class, pose, expression
-        and size, or of the box that size and aspect stand for. An attribute without a head counts as 0.
+        and size, where an attribute that is not given counts as 0; or of the box, cut off at the canvas, that
+        size and aspect stand for. Of a box that a head is not about the size is the middle one, the aspect 1.
         """
         if objects.extents is not None:
             return torch.cat([objects.places, objects.extents], dim=2)
         if self.sizes is None:
-            extents = box_extents(objects.classes, objects.attributes, self.heads)
-            return torch.cat([objects.places, extents * objects.present.unsqueeze(2)], dim=2)
+            extents = self._box_extents(objects) * objects.present.unsqueeze(2)
+            return torch.cat([objects.places, extents], dim=2)
         none = torch.zeros_like(objects.classes)
         pose, expression, size = (
             objects.attributes.get(name, none) for name in ("pose", "expression", "size")
@@ -126,6 +137,26 @@ class Schema:
         scale = torch.tensor(self.scales, device=which.device)[size]
         extents = sizes[which, pose, expression] * scale.unsqueeze(2) * objects.present.unsqueeze(2)
         return torch.cat([objects.places, extents], dim=2)
+
+    def _box_extents(self, objects: Objects) -> Tensor:
+        """(B, T, 2) width and height, at most 1."""
+        size = self._value("size", objects, sizes, (LEAST + MOST) / 2)
+        aspect = self._value("aspect", objects, aspects, 1.0)
+        area = size**2
+        width = (area * aspect + 1e-10).sqrt()
+        return torch.stack([width, area / (width + 1e-10)], dim=-1).clamp(0, 1)
+
+    def _value(self, head: str, objects: Objects, table: Callable[[int], Tensor], other: float) -> Tensor:
+        """(B, T) what the attribute of each object stands for by the ``table`` of so many classes; ``other``
+        where the head is not about it.
+        """
+        if head not in self.heads or head not in objects.attributes:
+            return torch.full_like(objects.places[..., 0], other)
+        device = objects.classes.device
+        values = table(self.heads[head].classes).to(device)[objects.attributes[head]]
+        if self.heads[head].only is None:
+            return values
+        return values.where(self.has(head).to(device)[objects.classes], other)
 
     def state(self) -> dict[str, Any]:
         """Plain containers and tensors, for checkpoints."""
@@ -155,11 +186,16 @@ class Schema:
 LEAST, MOST = 0.001, 0.999  # of the places and sizes of boxes, as shares of a square canvas
 
 
+def sizes(classes: int) -> Tensor:
+    """(classes,) square roots of areas, evenly spaced from LEAST to MOST."""
+    return LEAST + torch.arange(classes) * ((MOST - LEAST) / (classes - 1))
+
+
 def size_classes(widths: Tensor, heights: Tensor, classes: int) -> Tensor:
-    """Boxes by the square root of their area: the nearest of ``classes`` values from LEAST to MOST."""
+    """Boxes by the square root of their area: the nearest of ``sizes``."""
     step = (MOST - LEAST) / (classes - 1)
-    sizes = (widths * heights + 1e-10).sqrt()
-    return ((sizes - LEAST) / step + 0.5).floor().clamp(0, classes - 1).to(torch.int64)
+    roots = (widths * heights + 1e-10).sqrt()
+    return ((roots - LEAST) / step + 0.5).floor().clamp(0, classes - 1).to(torch.int64)
 
 
 def aspects(classes: int) -> Tensor:
@@ -174,37 +210,49 @@ def aspect_classes(widths: Tensor, heights: Tensor, classes: int) -> Tensor:
     return (ratios - aspects(classes).to(ratios.device)).abs().argmin(-1)
 
 
-def box_extents(like: Tensor, attributes: Mapping[str, Tensor], heads: Mapping[str, Head]) -> Tensor:
-    """(..., 2) width and height of the boxes that classes of ``size`` and ``aspect`` stand for, at most 1;
-    like: whole numbers (...).
-
-    Without a head for one of them boxes have the middle size, or are square.
-    """
-    sizes = heads["size"].classes if "size" in heads else 3
-    ratios = heads["aspect"].classes if "aspect" in heads else 1
-    size = attributes.get("size", torch.full_like(like, 1))
-    aspect = aspects(ratios).to(like.device)[attributes.get("aspect", torch.zeros_like(like))]
-    area = (LEAST + size * ((MOST - LEAST) / (sizes - 1))) ** 2
-    width = (area * aspect + 1e-10).sqrt()
-    height = area / (width + 1e-10)
-    return torch.stack([width, height], dim=-1).clamp(0, 1)
-
-
 def choose_heads(given: Mapping[str, Mapping[str, Any]], possible: Mapping[str, int]) -> dict[str, Head]:
     """The heads of a config, each checked against how many classes the data can supply of it.
 
     Raises:
-        UserError: a head that the data has not, or with other classes than it has.
+        UserError: a head that the data has not, or with other classes than it has, or no head's settings.
     """
     heads = {}
     for name, settings in given.items():
         if name not in possible:
             raise UserError(f"heads.{name}: this data has no such attribute; it has {', '.join(possible)}")
-        head = Head(**{**settings, "only": tuple(settings["only"]) if settings.get("only") else None})
+        check_settings(name, settings, ("classes", "weight", "only"))
+        only = settings.get("only")
+        if only is not None and (not isinstance(only, list | tuple) or not only):
+            raise UserError(f"heads.{name}.only={only} must be a list of object classes, or null for all")
+        head = Head(settings["classes"], settings.get("weight", 1.0), None if only is None else tuple(only))
         if head.classes != possible[name]:
             raise UserError(f"heads.{name}.classes={head.classes}: this data has {possible[name]} of them")
         heads[name] = head
     return heads
+
+
+def choose_appearance(settings: Mapping[str, Any] | None) -> Appearance | None:
+    """The head ``appearance`` of a config; raises UserError for what is none."""
+    if settings is None:
+        return None
+    check_settings("appearance", settings, ("size", "weight"))
+    return Appearance(**settings)
+
+
+def check_settings(head: str, settings: Mapping[str, Any], known: tuple[str, ...]) -> None:
+    """Raises UserError unless ``settings`` are those ``known`` of a head, the first a whole number above 0,
+    the weight a number that is not negative.
+    """
+    if not isinstance(settings, Mapping):
+        raise UserError(f"heads.{head}={settings} is no head; drop one with '~heads.{head}'")
+    for name in settings:
+        if name not in known:
+            raise UserError(f"heads.{head}.{name} is not an option; options are {', '.join(known)}")
+    count, weight = settings.get(known[0]), settings.get("weight", 1.0)
+    if type(count) is not int or count < 1:
+        raise UserError(f"heads.{head}.{known[0]}={count} must be a whole number of 1 or more")
+    if type(weight) not in (int, float) or not 0 <= weight < float("inf"):
+        raise UserError(f"heads.{head}.weight={weight} must be a number of 0 or more")
 
 
 def _no_such(name: str) -> int:

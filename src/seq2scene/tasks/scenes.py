@@ -130,6 +130,12 @@ class SceneTask(Task):
         loss = self.config["loss"]
         if loss["per"] not in ("field", "scene"):
             raise UserError(f"loss.per={loss['per']} is not a choice; choose one of field, scene")
+        if self.config.get("heads") is None:
+            raise UserError("heads=null: choose an option; one of its heads is dropped with '~heads.NAME'")
+        for name, weight in loss.items():
+            number = isinstance(weight, int | float) and not isinstance(weight, bool)
+            if name != "per" and not (number and 0 <= weight < float("inf")):
+                raise UserError(f"loss.{name}={weight} must be a number of 0 or more")
         heads = {name: head.weight for name, head in self.schema.heads.items()}
         return {"object": loss["object"], "place": loss["place"], **heads}
 

@@ -1,5 +1,6 @@
 """The three sentences of a scene: true, different, and together they tell most of it."""
 
+from itertools import product
 from random import Random
 
 import pytest
@@ -7,8 +8,10 @@ import pytest
 from seq2scene.data.park.describing import describe
 from seq2scene.data.park.grammar import LANGUAGES, text, words_of
 from seq2scene.data.park.meaning import Mention, Message
+from seq2scene.data.park.relations import relations_of
 from seq2scene.data.park.sampling import sample_scene
-from seq2scene.data.park.world import EXPRESSIONS, POSES, Scene
+from seq2scene.data.park.telling import tell
+from seq2scene.data.park.world import CHILDREN, EXPRESSIONS, POSES, Placed, Scene
 
 MOODS = {"angry": ("angry",), "happy": ("laugh", "smile"), "sad": ("sad",), "surprised": ("surprised",)}
 
@@ -84,3 +87,22 @@ def test_sentences_are_short(described):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_they_can_be_said_in_every_language(described, language):
     assert all(text(message, language).endswith(".") for _, told in described for message in told)
+
+
+def test_a_child_alone_has_its_sentences_too():
+    rng = Random(1)
+    for name, pose, expression in product(CHILDREN, range(len(POSES)), range(len(EXPRESSIONS))):
+        scene = Scene((Placed(name, 250, 300, 0, 0, pose, expression),), ())
+        for messages in (describe(scene, rng), tell(scene, rng, 16)):
+            for language in LANGUAGES:
+                assert len({text(message, language) for message in messages}) == len(messages) in (3, 16)
+
+
+def test_whatever_a_seed_puts_in_a_scene_or_hides_in_it_is_told():
+    for seed in range(300):
+        rng = Random(seed)
+        scene = sample_scene(rng)
+        shown = [thing for thing in scene.things if thing.kind == "child" or rng.random() < 0.4]
+        for told in (scene, Scene(tuple(shown), relations_of(shown))):
+            assert len({text(message, "en") for message in describe(told, rng)}) == 3
+            assert all(text(m, language) for m in tell(told, rng, 3) for language in LANGUAGES)

@@ -2,10 +2,12 @@
 
 A saying is what one sentence could tell: a relation, what can be said of a child alone, or two of these of
 one child. Sayings are taken one after another, each time one that tells much of what is still untold: the
-things of the scene, and of each child the mood and the pose.
+things of the scene, and of each child the mood and the pose. Every scene with a child has three: where there
+is less to tell, a mood is told in more ways than one.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import permutations, product
 from random import Random
@@ -32,6 +34,8 @@ def describe(scene: Scene, rng: Random) -> list[Message]:
     """Three different messages, all true of the scene."""
     facts = Facts(scene, rng)
     sayings = list(_sayings(facts.begin()))
+    if len(sayings) < SENTENCES:
+        sayings += _moods_again(facts)
     told: set[str] = set()
     found: list[Message] = []
     while len(found) < SENTENCES:
@@ -76,6 +80,15 @@ def _sayings_of(facts: Facts, child: Placed, own: list[Relation]) -> Iterator[Sa
         if one.kind in ("hold", "wear", "raise") and two.kind in ("hold", "wear", "raise", "look", "kick"):
             tells = _told(facts, one) | _told(facts, two)
             yield Saying(tells, partial(_both, facts, facts.clause(one, subject), two))
+
+
+def _moods_again(facts: Facts) -> Iterator[Saying]:
+    """The mood of each child in two other ways, for scenes in which little goes on."""
+    for child in facts.children:
+        mood = Clause("be", facts.mention(child.name), adjective=MOODS[EXPRESSIONS[child.expression]])
+        tells = frozenset({child.name, f"{child.name} mood"})
+        yield Saying(tells, partial(Message, "seen", (mood,)))
+        yield Saying(tells, partial(Message, "plain", (replace(mood, front="picture"),)))
 
 
 def _plain(facts: Facts, fact: Relation) -> Message:

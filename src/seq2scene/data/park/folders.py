@@ -1,13 +1,17 @@
 """Folders that a generator writes on first use: all their files at once, and recognised by ``park.json``."""
 
 import json
+import logging
 import os
 import tempfile
 from collections.abc import Callable, Mapping
+from errno import ENOTEMPTY
 from pathlib import Path
 
 from seq2scene.errors import UserError
 from seq2scene.json_text import to_json
+
+log = logging.getLogger(__name__)
 
 Facts = Mapping[str, int]
 
@@ -20,10 +24,13 @@ def write_folder(folder: Path, facts: Facts, write: Callable[[Path], None]) -> N
     """
     folder = Path(folder)
     try:
+        if folder.is_dir() and any(folder.iterdir()):
+            raise OSError(ENOTEMPTY, "it holds something else; move that away, or choose another data.root")
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
             draft = Path(temporary) / "park"
             draft.mkdir()
+            log.info("writing the park %s", folder)
             write(draft)
             (draft / "park.json").write_text(to_json(facts, indent=1) + "\n", encoding="utf-8")
             os.rename(draft, folder)

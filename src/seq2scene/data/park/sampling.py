@@ -27,7 +27,7 @@ SEATS = ("p_0", "p_1", "p_2", "p_4")
 
 
 def sample_scene(rng: Random) -> Scene:
-    """A scene of 3 to 13 things, mostly 6 to 9, and its relations; the state of ``rng`` decides it all."""
+    """A scene of up to 15 things, mostly 6 to 9, and its relations; the state of ``rng`` decides it all."""
     things: list[Placed] = []
     children: list[Placed] = []
     while not children:  # a crowded park may have no room for a child: start again

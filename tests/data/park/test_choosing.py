@@ -1,0 +1,118 @@
+"""Which park is read: seed and sizes of every data set of the park, each choice in a folder of its own."""
+
+import re
+from inspect import signature
+from pathlib import Path
+
+import pytest
+import yaml
+
+from seq2scene.data.abstract_scenes import ParkScenes
+from seq2scene.data.coco_captions import ParkCaptions
+from seq2scene.data.coco_composite import ParkComposite
+from seq2scene.data.coco_layout import ParkLayout
+from seq2scene.data.layout_captions import ParkLayoutCaptions
+from seq2scene.data.parallel_text import ParkText
+from seq2scene.data.park.photos_writing import ensure_photos
+from seq2scene.data.park.scenes_writing import ensure_scenes
+from seq2scene.data.park.writing import ensure_park
+from seq2scene.data.plain_text import ParkPlainText
+from seq2scene.errors import UserError
+from seq2scene.nets.image_encoder import ImageEncoder
+
+CONFIGS = Path(__file__).resolve().parents[3] / "conf" / "data"
+SENTENCES, SCENES = {"seed": 7, "train": 6, "val": 2, "test": 2}, {"seed": 7, "train": 4, "val": 1, "test": 1}
+PHOTOS = {"seed": 7, "train": 3, "val": 2}
+
+
+def text(root, park):
+    pairs = [["train.en", "train.de"], ["val.en", "val.de"], {"test": ["test.en", "test.de"]}]
+    return ParkText(*pairs, "en", "de", root=root, park=park)
+
+
+def plain_text(root, park):
+    return ParkPlainText("train.en", "val.en", {"test": "test.en"}, "en", root=root, park=park)
+
+
+def scenes(root, park):
+    return ParkScenes(root, park=park)
+
+
+def layout(root, park):
+    return ParkLayout(root, park=park, min_area=0.0)
+
+
+def layout_captions(root, park):
+    return ParkLayoutCaptions(root, park=park, min_area=0.0)
+
+
+def composite(root, park):
+    return ParkComposite(root, park=park)
+
+
+def captions(root, park):
+    encoder = ImageEncoder("efficientnet_lite0", "_blocks.15", "none")
+    splits = [[f"annotations/captions_{name}2017.json", f"{name}2017"] for name in ("train", "val")]
+    return ParkCaptions(*splits, encoder, root=root, park=park)
+
+
+SETS = {
+    "park": (text, SENTENCES, ensure_park),
+    "park_text": (plain_text, SENTENCES, ensure_park),
+    "park_scenes": (scenes, SCENES, ensure_scenes),
+    "park_layout": (layout, PHOTOS, ensure_photos),
+    "park_layout_captions": (layout_captions, PHOTOS, ensure_photos),
+    "park_composite": (composite, PHOTOS, ensure_photos),
+    "park_captions": (captions, PHOTOS, ensure_photos),
+}
+
+
+def usual(ensure) -> dict[str, int]:
+    return {name: p.default for name, p in signature(ensure).parameters.items() if name != "root"}
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_a_set_is_written_as_it_was_chosen_and_each_choice_lies_apart(tmp_path, name):
+    module, sizes, ensure = SETS[name]
+    one, other = (module(str(tmp_path), {**sizes, "seed": seed}).folder for seed in (7, 8))
+    assert one == ensure(tmp_path, **sizes) and other == ensure(tmp_path, **{**sizes, "seed": 8})
+    assert set(tmp_path.iterdir()) == {one, other}
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_without_a_choice_it_is_the_one_of_the_config(tmp_path, name):
+    module, _, ensure = SETS[name]
+    told = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())["park"]
+    assert (
+        told == usual(ensure) == module(str(tmp_path), None).park == module(str(tmp_path), {"seed": 0}).park
+    )
+
+
+@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"seed": -1}, "park.seed=-1 must be a whole number from 0 to 4294967295"),
+        ({"seed": 2**32}, "from 0 to 4294967295"),
+        ({"train": 0}, "park.train=0 must be a whole number of 1 or more"),
+        ({"val": 1.5}, "park.val=1.5 must be a whole number"),
+        ({"train": True}, "park.train=True must be a whole number"),
+        ({"scenes": 5}, "park.scenes is not an option; options are seed, train, val"),
+    ],
+)
+def test_what_means_nothing_is_refused_before_anything_is_written(tmp_path, name, wrong, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        SETS[name][0](str(tmp_path), wrong)
+    assert not list(tmp_path.iterdir())
+
+
+def test_photos_to_halve_are_two_or_more(tmp_path):
+    with pytest.raises(UserError, match=r"park\.val=1 must be a whole number of 2 or more"):
+        captions(str(tmp_path), {**PHOTOS, "val": 1})
+
+
+def test_captions_of_layouts_are_of_the_photos_that_were_chosen(tmp_path):
+    data = layout_captions(str(tmp_path), PHOTOS)
+    data.layouts.read(["train"])
+    assert len(data.layouts.splits["train"].numbers) == PHOTOS["train"]
+    assert data.layouts.folder == data.folder
