@@ -21,6 +21,7 @@ from pathlib import Path
 
 import torch
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig
 from torch import distributed
 
@@ -195,7 +196,7 @@ def _command(script: Path, hydra: DictConfig) -> list[str]:
 
 def _quote(text: str) -> str:
     """As a quoted string of Hydra's override grammar: sweep folders are full of ``=`` and ``,``."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return QuotedString(text, Quote.single).with_quotes()
 
 
 @dataclass
