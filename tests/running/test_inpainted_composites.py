@@ -18,7 +18,7 @@ from torch import nn
 from seq2scene.building import build
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.errors import UserError
-from seq2scene.running.checkpoints import build_task
+from seq2scene.running.checkpoints import at_home, build_task
 from seq2scene.running.composite_drawing import empty_canvas, render_composites
 from seq2scene.running.evaluation import evaluate_task, load_others
 from seq2scene.running.generation import generate
@@ -155,7 +155,8 @@ def test_each_scene_of_each_text_has_its_own(told, work: Path, tmp_path: Path) -
 
 def test_scenes_are_given_as_they_were_in_training(work: Path, inpainter) -> None:
     """A photo's own pieces, pasted where they were, are what is learnt from where nothing is cut away."""
-    data = build(inpainter.config["data"], "data")
+    places = {"cache": str(work / "cache"), "data": str(work)}
+    data = build(at_home(inpainter.config["data"], places), "data")
     data.setup()
     stencils = data.sample("val", np.arange(2))
     stencils = replace(stencils, paired=torch.zeros_like(stencils.paired), colours=identity(stencils.colours))

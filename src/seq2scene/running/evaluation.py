@@ -37,13 +37,13 @@ from seq2scene.running.gathering import gather
 from seq2scene.running.inpainters import load_inpainter
 from seq2scene.running.inpainting import UNCHANGED, evaluate_inpainting
 from seq2scene.running.length_report import bleu_by_length, write_csv, write_plot
+from seq2scene.running.messages import attempt
 from seq2scene.running.output import require_output
 from seq2scene.running.patch_sources import find_patches
 from seq2scene.running.realism import load_inception, show_realism
 from seq2scene.running.run_folders import claim
 from seq2scene.running.scene_evaluation import evaluate_scenes
 from seq2scene.running.sentence_vectors import read_sentences, write_sentence_vectors
-from seq2scene.running.telling import attempt
 from seq2scene.running.text_evaluation import evaluate_text
 from seq2scene.running.trainers import make_trainer, processes, quieten
 from seq2scene.tasks.captioning import Captioning

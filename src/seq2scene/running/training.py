@@ -24,9 +24,9 @@ from seq2scene.running.checkpoints import build_task, load_checkpoint, task_of
 from seq2scene.running.choices import check_choices
 from seq2scene.running.entry import ROOT
 from seq2scene.running.evaluation import evaluate_task, show_results
+from seq2scene.running.messages import attempt, say
 from seq2scene.running.resuming import given_overrides, resume
 from seq2scene.running.run_folders import claim
-from seq2scene.running.telling import attempt, say
 from seq2scene.running.trainers import make_trainer, processes, quieten
 from seq2scene.tasks.task import Task
 

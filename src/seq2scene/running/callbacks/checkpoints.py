@@ -15,7 +15,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from seq2scene.errors import UserError
 from seq2scene.running.callbacks.endings import require_finite
 from seq2scene.running.checkpoints import load_checkpoint
-from seq2scene.running.telling import say
+from seq2scene.running.messages import say
 
 
 class Kept(ModelCheckpoint):

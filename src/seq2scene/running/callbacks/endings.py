@@ -11,8 +11,8 @@ from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor
 
 from seq2scene.errors import UserError
+from seq2scene.running.messages import say
 from seq2scene.running.resuming import Restoring
-from seq2scene.running.telling import say
 
 
 class Diverged(Exception):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from seq2scene.running.telling import attempt
+from seq2scene.running.messages import attempt
 
 
 def test_a_report_may_fail_and_says_in_one_line_what_and_why(capsys) -> None:
