@@ -8,7 +8,8 @@ from pytorch_lightning.utilities import rank_zero_only
 
 @rank_zero_only
 def say(line: str) -> None:
-    print(line, flush=True)
+    """Prints on one line, whatever it quotes from a checkpoint."""
+    print("".join(sign if sign.isprintable() else "?" for sign in line), flush=True)
 
 
 @contextmanager

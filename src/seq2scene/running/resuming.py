@@ -20,11 +20,11 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
-from pytorch_lightning.utilities import rank_zero_only
 
 from seq2scene.errors import UserError
 from seq2scene.running.checkpoints import at_home, find_checkpoint, load_checkpoint
 from seq2scene.running.entry import run_name
+from seq2scene.running.messages import say
 
 
 def _words(text: str) -> frozenset[str]:
@@ -123,17 +123,17 @@ def resume(cfg: DictConfig) -> Resumed:
     taken = [one for one in stored if is_taken(one, before, cfg)]
     told = {_key(one) for one in given}
     if left := [str(one) for one in stored if one not in taken and _key(str(one)) not in told]:
-        _say(f"resume: not taken from the checkpoint: {' '.join(left)}; say it again if you want it")
+        say(f"resume: not taken from the checkpoint: {' '.join(left)}; say it again if you want it")
     overrides = merge_overrides(taken, given)
     (_, base, _), (new_cfg, new, choices) = _compose(taken), _compose(overrides)
     changed = find_changes(before, base, new, told)
     retune(saved, changed)
     if changed:
-        _say(f"resume: changed: {', '.join(_in_words(changed))}")
+        say(f"resume: changed: {', '.join(_in_words(changed))}")
     over, epochs = nothing_left(saved, new), _epochs(saved)
     if over:
         tested = "; the best checkpoint is tested" if new["test"] else ""
-        _say(f"resume: nothing left to do: {over}{tested}")
+        say(f"resume: nothing left to do: {over}{tested}")
     if 0 <= (new["trainer"].get("max_epochs") or 0) < epochs:
         new_cfg.trainer.max_epochs = epochs  # Lightning restores no fewer than are done
     return Resumed(start, new_cfg, choices, overrides, Restoring(changed, over))
@@ -429,9 +429,3 @@ def _epochs(saved: Mapping[str, Any]) -> int:
     within = loop["epoch_loop.batch_progress"]
     ended = within["is_last_batch"] and within["current"]["completed"] == within["current"]["ready"]
     return done + int(ended and loop["epoch_progress"]["current"]["started"] > done)
-
-
-@rank_zero_only
-def _say(line: str) -> None:
-    """On one line, whatever a checkpoint had it say."""
-    print("".join(sign if sign.isprintable() else "?" for sign in line), flush=True)
