@@ -71,6 +71,7 @@ def quieten() -> None:
     """Silences what Lightning tells everybody and nobody here can act on."""
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
+    warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
     warnings.filterwarnings("ignore", ".*recommended to use .*sync_dist=True.*")  # metrics sync themselves
     warnings.filterwarnings("ignore", ".*was called before the ``update`` method.*")  # of a rank without data
     warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)

@@ -138,7 +138,7 @@ def _named(metrics: Mapping[str, float], stage: str) -> list[str]:
 
 
 def _value(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 def _sum(batches: Any) -> float:
