@@ -167,7 +167,7 @@ def measure_queries(kind: str) -> dict:
     import torch
     import torch.nn.functional as F
 
-    from seq2scene.search.patch_finder import PatchFinder
+    from seq2scene.compositing.patch_finder import PatchFinder
 
     generator = torch.Generator().manual_seed(0)
     share = 1 / torch.arange(1, 96).float()
@@ -204,7 +204,7 @@ def measure_writing(config: dict) -> dict:
 
 
 def measure_rendering(config: dict) -> dict:
-    from seq2scene.scenes.pasting import render
+    from seq2scene.compositing.pasting import render
 
     module = module_of(config)
     module.setup()

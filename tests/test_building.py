@@ -123,9 +123,9 @@ def test_no_chain_of_attributes_leads_to_more_than_is_listed() -> None:
 
 def test_what_is_built_was_defined_under_the_name_that_a_config_gives() -> None:
     """No other module's door: a class is not found where it is merely imported."""
-    here = "seq2scene.nets.encoders.RecurrentEncoder"
+    here = "seq2scene.nets.text.encoders.RecurrentEncoder"
     assert find(here, "model.encoder").__name__ == "RecurrentEncoder"
-    for elsewhere in ("seq2scene.tasks.captioning.Captioner", "seq2scene.nets.encoders.nn.LSTM"):
+    for elsewhere in ("seq2scene.tasks.captioning.Captioner", "seq2scene.nets.text.encoders.nn.LSTM"):
         with pytest.raises(UserError, match=REFUSED):
             find(elsewhere, "model.encoder")
 
@@ -170,7 +170,7 @@ def test_a_part_of_ones_own_package_is_told_how_parts_are_added() -> None:
 
 def test_missing_settings_are_told() -> None:
     with pytest.raises(UserError, match=r"model\.encoder: .*missing 2 required positional arguments"):
-        build({"_target_": "seq2scene.nets.encoders.RecurrentEncoder"}, "model.encoder")
+        build({"_target_": "seq2scene.nets.text.encoders.RecurrentEncoder"}, "model.encoder")
     with pytest.raises(UserError, match=r"model\.encoder has no _target_"):
         build({"hidden_size": 3}, "model.encoder")
 

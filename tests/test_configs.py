@@ -16,7 +16,7 @@ from seq2scene.building import build
 from seq2scene.data.coco import ARCHIVE
 from seq2scene.errors import UserError
 from seq2scene.running.checkpoints import build_task
-from seq2scene.running.choices import check_choices
+from seq2scene.running.task_compatibility import check_choices
 from seq2scene.sequences.batch import ParallelBatch
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.text_batch import sentence_batch

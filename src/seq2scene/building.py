@@ -43,7 +43,7 @@ KINDS = {  # of each group; where a config stands in no group of these it descri
     "data": Kind(
         "data module",
         "pytorch_lightning.core.datamodule.LightningDataModule",
-        ("seq2scene.nets.image_encoder.ImageEncoder",),
+        ("seq2scene.nets.vision.image_encoder.ImageEncoder",),
     ),
     "search": SEARCH,
     "val_search": SEARCH,

@@ -18,7 +18,7 @@ from seq2scene.data.coco_composite import CocoComposite, Others
 from seq2scene.data.coco_layout import CocoLayout
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.errors import UserError
-from seq2scene.nets.image_encoder import ImageEncoder
+from seq2scene.nets.vision.image_encoder import ImageEncoder
 from seq2scene.scenes.batch import SceneBatch
 from seq2scene.scenes.objects import EOS, FIRST_CLASS, PAD, Objects
 

@@ -13,7 +13,7 @@ from seq2scene.data import features
 from seq2scene.data.features import stored_features
 from seq2scene.data.images import read_photo
 from seq2scene.errors import UserError
-from seq2scene.nets.image_encoder import ImageEncoder
+from seq2scene.nets.vision.image_encoder import ImageEncoder
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from PIL import Image
 
 from seq2scene.data.images import is_photo, open_photo, read_photo, square
 from seq2scene.errors import UserError
-from seq2scene.nets.image_encoder import Resize
+from seq2scene.nets.vision.image_encoder import Resize
 
 RED = (250, 0, 0)
 RESIZE = get_args(Resize)

@@ -13,6 +13,8 @@ import torch
 from PIL import Image
 from pycocotools import mask as run_lengths
 
+from seq2scene.compositing.pasting import covered, paste
+from seq2scene.compositing.patch_store import PatchStore
 from seq2scene.data import patch_cutting
 from seq2scene.data.coco import Images, License, Licenses
 from seq2scene.data.coco_layout import on_square
@@ -20,10 +22,8 @@ from seq2scene.data.coco_masks import Pieces, Tally, mask_of, read_pieces
 from seq2scene.data.images import open_photo
 from seq2scene.data.patch_cutting import full_patches, store_patches
 from seq2scene.errors import UserError
-from seq2scene.nets.image_encoder import ImageEncoder
+from seq2scene.nets.vision.image_encoder import ImageEncoder
 from seq2scene.scenes.objects import FIRST_CLASS
-from seq2scene.scenes.pasting import covered, paste
-from seq2scene.scenes.patch_store import PatchStore
 
 SIDE, PHOTO_SIDE = 16, 20
 NAMES, THINGS = ("dog", "cat", "sky", "grass"), 2

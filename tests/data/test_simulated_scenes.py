@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from seq2scene.compositing.patch_store import PatchStore
+from seq2scene.compositing.simulated_composites import Stencils, mend
 from seq2scene.data.coco_composite import CocoComposite
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.data.simulated_scenes import NONE, SimulatedScenes, best_fits, stored_fits
 from seq2scene.errors import UserError
-from seq2scene.scenes.mending import Stencils, mend
-from seq2scene.scenes.patch_store import PatchStore
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import torch.distributed
 from seq2scene.metrics.caption_bleu import CaptionBleu
 from seq2scene.metrics.caption_words import caption_words
 from seq2scene.metrics.cider import CiderD, cider_d
-from seq2scene.metrics.human_line import human_line
+from seq2scene.metrics.human_agreement import human_line
 from seq2scene.metrics.rouge import RougeL, common
 
 REFERENCES = [

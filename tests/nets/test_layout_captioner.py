@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from seq2scene.errors import UserError
-from seq2scene.nets.captioner import LayoutCaptioner
-from seq2scene.nets.decoders import LuongDecoder
-from seq2scene.nets.losses import linear_cross_entropy
-from seq2scene.nets.object_annotations import ObjectAnnotations
-from seq2scene.nets.translator import initialise_uniform
+from seq2scene.nets.losses.linear_cross_entropy import linear_cross_entropy
+from seq2scene.nets.scene.object_annotations import ObjectAnnotations
+from seq2scene.nets.text.captioner import LayoutCaptioner
+from seq2scene.nets.text.decoders import LuongDecoder
+from seq2scene.nets.text.translator import initialise_uniform
 from seq2scene.search.greedy import Greedy
 from seq2scene.sequences.caption_batch import CaptionBatch, Layouts
 from seq2scene.sequences.padding import shift_right

@@ -13,7 +13,7 @@ from seq2scene.building import build
 from seq2scene.errors import UserError
 from seq2scene.metrics.caption_words import caption_words
 from seq2scene.metrics.cider import CiderD
-from seq2scene.metrics.human_line import human_line
+from seq2scene.metrics.human_agreement import human_line
 from seq2scene.running.callbacks.samples import Samples
 from seq2scene.running.caption_evaluation import (
     add_baselines,

@@ -9,6 +9,8 @@ import torch
 from PIL import Image
 from pycocotools import mask as run_lengths
 
+from seq2scene.compositing.pasting import render
+from seq2scene.compositing.patch_store import PatchStore
 from seq2scene.data.coco import Images, License, Licenses
 from seq2scene.data.coco_composite import lay_out
 from seq2scene.data.coco_masks import Pieces, Tally
@@ -23,9 +25,7 @@ from seq2scene.running.composite_drawing import (
 from seq2scene.running.scene_records import credit, scene_records
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.objects import Objects
-from seq2scene.scenes.pasting import render
-from seq2scene.scenes.patch_store import PatchStore
-from seq2scene.scenes.plain import from_plain
+from seq2scene.scenes.scene_json import from_plain
 from seq2scene.scenes.schema import LEAST, MOST, Head, Schema
 
 NAMES, THINGS = ("dog", "ball", "sky", "grass"), 2

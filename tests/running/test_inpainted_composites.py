@@ -16,6 +16,7 @@ from PIL import Image
 from torch import nn
 
 from seq2scene.building import build
+from seq2scene.compositing.pasting import Rendering, occupied
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.errors import UserError
 from seq2scene.running.checkpoints import at_home, build_task
@@ -27,7 +28,6 @@ from seq2scene.running.patch_sources import PatchSource
 from seq2scene.running.realism import score_realism
 from seq2scene.running.trainers import make_trainer, quieten
 from seq2scene.scenes.objects import PAD
-from seq2scene.scenes.pasting import Rendering, occupied
 from seq2scene.tasks.composites import CompositeTask
 from seq2scene.tasks.scenes import Result
 from test_configs import compose_plain

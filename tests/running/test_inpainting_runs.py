@@ -11,13 +11,13 @@ from PIL import Image
 
 from entry_points import run as run_entry_point
 from seq2scene.building import build
+from seq2scene.compositing.pasting import Rendering, stretched
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.errors import UserError
 from seq2scene.running.checkpoints import load_checkpoint
 from seq2scene.running.inpainters import inpaint, load_inpainter
 from seq2scene.running.inpainting import TABLE, draw_mending, evaluate_inpainting
 from seq2scene.running.trainers import make_trainer, quieten
-from seq2scene.scenes.pasting import Rendering, stretched
 
 SMALL = [
     "task=inpainting",

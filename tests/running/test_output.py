@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from seq2scene.errors import UserError
-from seq2scene.painting.figures import save_picture
+from seq2scene.plotting.figures import save_picture
 from seq2scene.running.output import open_output, require_folder, require_output
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"

@@ -12,7 +12,7 @@ import torch.distributed
 from torch import Tensor, nn
 
 from seq2scene.errors import UserError
-from seq2scene.running.gathering import samples
+from seq2scene.running.distributed import samples
 from seq2scene.running.realism import MODULE, compare, load_inception, show_realism
 from seq2scene.scenes.objects import Objects
 from seq2scene.tasks.scenes import Result

@@ -13,7 +13,7 @@ from seq2scene.running.checkpoints import build_task
 from seq2scene.running.evaluation import evaluate_task
 from seq2scene.running.scene_drawing import scene_steps
 from seq2scene.running.trainers import make_trainer, quieten
-from seq2scene.scenes.plain import from_plain
+from seq2scene.scenes.scene_json import from_plain
 from test_configs import compose_plain
 
 

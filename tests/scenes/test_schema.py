@@ -8,7 +8,7 @@ import torch
 from seq2scene.errors import UserError
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.objects import EOS, Objects
-from seq2scene.scenes.plain import from_plain, to_plain
+from seq2scene.scenes.scene_json import from_plain, to_plain
 from seq2scene.scenes.schema import (
     Head,
     Schema,

@@ -7,7 +7,7 @@ import torch
 from toy_decoders import BOS, IDS, HistoryDecoder, force, markov, one, toy_memory
 
 from seq2scene.errors import UserError
-from seq2scene.nets.decoders import LuongDecoder
+from seq2scene.nets.text.decoders import LuongDecoder
 from seq2scene.search.beam import Beam
 from seq2scene.search.ensemble import AVERAGES, Ensemble, EnsembleDecoder, Memories, combine
 from seq2scene.search.greedy import Greedy

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from seq2scene.errors import UserError
-from seq2scene.nets.scene_losses import doubly_stochastic
+from seq2scene.nets.losses.scene_losses import doubly_stochastic
 from seq2scene.sequences.caption_batch import CaptionBatch
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.padding import shift_right
@@ -17,16 +17,16 @@ from seq2scene.tasks.captioning import Captioning
 LANGUAGE = Language(choose("whitespace", "en"), Vocabulary.count([list("abcdef")]))
 CAPTIONS = ["a b", "a b c d e f", "d d f", "c"]
 IMAGE_ENCODER = {
-    "_target_": "seq2scene.nets.image_encoder.ImageEncoder",
+    "_target_": "seq2scene.nets.vision.image_encoder.ImageEncoder",
     "trunk": "squeezenet1_1",
     "layer": "features.3",
     "weights": "none",
     "size": 64,
 }
 DECODERS = {
-    "luong": {"_target_": "seq2scene.nets.decoders.LuongDecoder", "hidden_size": 8, "embedding_size": 6},
+    "luong": {"_target_": "seq2scene.nets.text.decoders.LuongDecoder", "hidden_size": 8, "embedding_size": 6},
     "xu": {
-        "_target_": "seq2scene.nets.xu_decoder.XuDecoder",
+        "_target_": "seq2scene.nets.text.xu_decoder.XuDecoder",
         "hidden_size": 8,
         "embedding_size": 6,
         "dropout": 0.0,
@@ -39,7 +39,7 @@ def task(decoder: str = "xu", **loss: Any) -> Captioning:
     config = {
         "image_encoder": IMAGE_ENCODER,
         "model": {
-            "annotations": {"_target_": "seq2scene.nets.captioner.Annotations", "size": 5},
+            "annotations": {"_target_": "seq2scene.nets.text.captioner.Annotations", "size": 5},
             "decoder": DECODERS[decoder],
             "initial_range": 0.5,
         },
@@ -52,7 +52,7 @@ def task(decoder: str = "xu", **loss: Any) -> Captioning:
             "doubly_stochastic": 0.0,
             "hard": False,
             "expectation": 0.5,
-            "reinforce": {"_target_": "seq2scene.nets.hard_attention.Reinforce"},
+            "reinforce": {"_target_": "seq2scene.nets.losses.hard_attention.Reinforce"},
             **loss,
         },
     }
@@ -115,7 +115,7 @@ def test_hard_attention_samples_in_training_alone_and_moves_its_baseline() -> No
 
 
 def test_hard_attention_by_expectation_alone_differs_from_soft_in_its_wish_for_entropy_only() -> None:
-    reinforce = {"_target_": "seq2scene.nets.hard_attention.Reinforce", "entropy": 0.0}
+    reinforce = {"_target_": "seq2scene.nets.losses.hard_attention.Reinforce", "entropy": 0.0}
     soft, hard = task().train(), task(hard=True, expectation=1.0, reinforce=reinforce).train()
     torch.testing.assert_close(hard.loss(batch(hard)).total, soft.loss(batch(soft)).total)
 

@@ -11,16 +11,16 @@ import torch
 from torch import Tensor
 
 from seq2scene.building import build
+from seq2scene.compositing.patch_store import PatchStore
 from seq2scene.data.coco_composite import CocoComposite
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.errors import UserError
-from seq2scene.nets.scene_losses import fields
+from seq2scene.nets.losses.scene_losses import fields
 from seq2scene.running.checkpoints import build_task, load_checkpoint, task_of
 from seq2scene.running.trainers import make_trainer, quieten
 from seq2scene.scenes.batch import SceneBatch
 from seq2scene.scenes.objects import FIRST_CLASS, PAD, Objects
-from seq2scene.scenes.pasting import Patches
-from seq2scene.scenes.patch_store import PatchStore
+from seq2scene.scenes.photos import Patches
 from seq2scene.scenes.schema import Schema
 from seq2scene.tasks.composites import CompositeTask
 from test_configs import compose_plain
@@ -125,7 +125,7 @@ def test_a_canvas_of_another_size_than_the_photos_is_refused_with_both_keys(made
 
 
 def test_features_of_a_classifier_reach_the_patch_encoder(made) -> None:
-    classifier = "{_target_: seq2scene.nets.image_encoder.ImageEncoder, trunk: squeezenet1_1, "
+    classifier = "{_target_: seq2scene.nets.vision.image_encoder.ImageEncoder, trunk: squeezenet1_1, "
     classifier += "layer: features, weights: none, size: 64}"
     task, batch = made(f"data.encoder={classifier}")
     assert task.patch_encoder.output[0].in_features == 8 + 512

@@ -17,7 +17,7 @@ from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.data.scene_module import SceneModule
 from seq2scene.running.checkpoints import build_task
 from seq2scene.scenes.objects import FIRST_CLASS, Objects
-from seq2scene.scenes.plain import from_plain, to_plain
+from seq2scene.scenes.scene_json import from_plain, to_plain
 from seq2scene.scenes.schema import Schema
 from test_configs import compose_plain
 

@@ -8,10 +8,10 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
+from seq2scene.compositing.simulated_composites import Stencils
 from seq2scene.errors import UserError
-from seq2scene.nets.inpainter import fields
-from seq2scene.scenes.mending import Stencils
-from seq2scene.scenes.pasting import Photos
+from seq2scene.nets.vision.inpainter import fields
+from seq2scene.scenes.photos import Photos
 from seq2scene.tasks.inpainting import LAYERS, InpaintingTask, build_distance
 
 SIDE, NAMES = 16, ["dog", "cat", "sky"]
@@ -23,7 +23,7 @@ def make_task(**changes: Any) -> InpaintingTask:
     torch.manual_seed(0)
     config = {
         "model": {
-            "_target_": "seq2scene.nets.inpainter.Inpainter",
+            "_target_": "seq2scene.nets.vision.inpainter.Inpainter",
             "widths": [8, 12],
             "depths": [1, 1],
             "decoder_widths": [12, 12, 8],

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 
 from seq2scene.errors import UserError
 from seq2scene.running.checkpoints import build_task
-from seq2scene.running.choices import check_choices
+from seq2scene.running.task_compatibility import check_choices
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.schema import LEAST, MOST, Schema
 from seq2scene.sequences.caption_batch import CaptionBatch, Layouts

@@ -22,7 +22,7 @@ def task(**config: Any) -> LM:
     config = {
         "model": {
             "decoder": {
-                "_target_": "seq2scene.nets.language_model.LanguageModel",
+                "_target_": "seq2scene.nets.text.language_model.LanguageModel",
                 "hidden_size": 6,
                 "layers": 2,
                 **config.pop("decoder", {}),

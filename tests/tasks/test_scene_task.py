@@ -13,7 +13,7 @@ from seq2scene.building import build
 from seq2scene.data.abstract_scenes import AbstractScenes
 from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.errors import UserError
-from seq2scene.nets.scene_losses import doubly_stochastic, fields
+from seq2scene.nets.losses.scene_losses import doubly_stochastic, fields
 from seq2scene.running.checkpoints import build_task, load_checkpoint, task_of
 from seq2scene.running.trainers import make_trainer, quieten
 from seq2scene.scenes.batch import SceneBatch

@@ -23,8 +23,8 @@ PAIRS = [("a b", "b"), ("c", "a b c d e f"), ("f e d", "a"), ("d", "d d"), ("e f
 def task(per: str = "token", **optimizer: Any) -> NMT:
     config = {
         "model": {
-            "encoder": {"_target_": "seq2scene.nets.encoders.RecurrentEncoder", "hidden_size": 4},
-            "decoder": {"_target_": "seq2scene.nets.decoders.LuongDecoder", "hidden_size": 6},
+            "encoder": {"_target_": "seq2scene.nets.text.encoders.RecurrentEncoder", "hidden_size": 4},
+            "decoder": {"_target_": "seq2scene.nets.text.decoders.LuongDecoder", "hidden_size": 6},
             "initial_range": 0.5,
         },
         "attention": {"_target_": "seq2scene.attention.GlobalAttention"},

@@ -15,7 +15,7 @@ from seq2scene.data.park.choosing import made_by
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.data.text_module import named_splits, same_language
 from seq2scene.errors import UserError
-from seq2scene.nets.image_encoder import ImageEncoder
+from seq2scene.nets.vision.image_encoder import ImageEncoder
 from seq2scene.sequences import corpus
 from seq2scene.sequences.language import Language
 

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from seq2scene.compositing.patch_store import PatchStore
 from seq2scene.data.coco import OUTSIDE, read_captions
 from seq2scene.data.coco_entries import file_within
 from seq2scene.data.coco_layout import CLASSES, in_split, layout_heads
@@ -20,11 +21,10 @@ from seq2scene.data.patch_cutting import store_patches
 from seq2scene.data.pieces_cache import stored_pieces
 from seq2scene.data.scene_module import SceneModule, Split
 from seq2scene.errors import UserError
-from seq2scene.nets.image_encoder import ImageEncoder
+from seq2scene.nets.vision.image_encoder import ImageEncoder
 from seq2scene.scenes.batch import SceneBatch
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.objects import Objects
-from seq2scene.scenes.patch_store import PatchStore
 from seq2scene.scenes.schema import LEAST, MOST, Schema, aspect_classes, choose_appearance, size_classes
 from seq2scene.sequences.corpus import how_to_get
 

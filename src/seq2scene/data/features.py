@@ -19,7 +19,7 @@ from seq2scene.data.images import read_photo
 from seq2scene.data.progress import progress_bar
 from seq2scene.errors import UserError
 from seq2scene.json_text import to_json
-from seq2scene.nets.image_encoder import ImageEncoder
+from seq2scene.nets.vision.image_encoder import ImageEncoder
 from seq2scene.sequences.batching import prefetched
 
 VERSION = 2  # raise it when photos are opened otherwise or the layout changes

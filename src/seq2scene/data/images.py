@@ -11,7 +11,7 @@ from PIL import ExifTags, Image, ImageFile, ImageOps
 from torch import Tensor
 
 from seq2scene.errors import UserError
-from seq2scene.nets.image_encoder import Resize
+from seq2scene.nets.vision.image_encoder import Resize
 
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # twice as large is an error
 

@@ -24,16 +24,16 @@ from PIL import Image
 from pycocotools import mask as run_lengths
 
 from seq2scene.caching import alone_in, facts_of
+from seq2scene.compositing.patch_store import FACTS, PatchStore, packed
 from seq2scene.data.coco_layout import on_square
 from seq2scene.data.coco_masks import Pieces
 from seq2scene.data.images import open_photo
 from seq2scene.data.progress import progress_bar
 from seq2scene.errors import UserError
 from seq2scene.json_text import to_json
-from seq2scene.nets.image_encoder import ImageEncoder
+from seq2scene.nets.vision.image_encoder import ImageEncoder
 from seq2scene.scenes.objects import FIRST_CLASS
-from seq2scene.scenes.pasting import Patches
-from seq2scene.scenes.patch_store import FACTS, PatchStore, packed
+from seq2scene.scenes.photos import Patches
 from seq2scene.sequences.batching import prefetched
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ def store_patches(
     """The store of all ``pieces`` and their photos, whose files are ``photo_paths``, one for each of
     ``pieces.images``; made under ``folder`` with a progress bar where it is not there yet.
 
-    The label map of a photo shows the class of each pixel as ``scenes.pasting.covered`` does: later things
+    The label map of a photo shows the class of each pixel as ``pasting.covered`` does: later things
     over earlier ones, these over stuff, earlier stuff over later. encoder: its map of each window, averaged
     over the cells, is kept as ``features``; it sees the mean colour beyond the photo. side, photo_side:
     pixels of cuts and of photos, which lie on their squares at the bottom on the left. what: of messages.
@@ -198,7 +198,7 @@ def _nearest(flat: np.ndarray, windows: np.ndarray, size: tuple[int, int]) -> np
 
 
 def _class_map(masks: np.ndarray, classes: np.ndarray, first_stuff: int) -> np.ndarray:
-    """(y, x) uint8: the class that is seen of masks (y, x, P), as ``scenes.pasting.covered`` says."""
+    """(y, x) uint8: the class that is seen of masks (y, x, P), as ``compositing.pasting.covered`` says."""
     steps = np.arange(len(classes))
     height = np.where(classes < first_stuff, len(steps) + steps, -steps)
     table = np.concatenate([[0], classes[height.argsort()]]).astype(np.uint8)

@@ -13,12 +13,12 @@ import torch
 from scipy.spatial import KDTree
 
 from seq2scene.caching import alone_in
+from seq2scene.compositing.patch_finder import box_vectors
+from seq2scene.compositing.patch_store import PatchStore
+from seq2scene.compositing.simulated_composites import Stencils, colour_maps
 from seq2scene.data.coco_composite import CocoComposite
 from seq2scene.data.text_module import TextModule
 from seq2scene.errors import UserError
-from seq2scene.scenes.mending import Stencils, colour_maps
-from seq2scene.scenes.patch_store import PatchStore
-from seq2scene.search.patch_finder import box_vectors
 from seq2scene.sequences.batching import EvaluationBatches, LengthBatches, Loader
 
 VERSION = 1  # raise it when fits are chosen otherwise

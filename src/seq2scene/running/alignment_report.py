@@ -8,12 +8,18 @@ import pytorch_lightning as pl
 
 from seq2scene.data.parallel_text import ParallelText
 from seq2scene.errors import UserError
-from seq2scene.painting.attention_map import draw_attention
-from seq2scene.painting.figures import save_picture
+from seq2scene.plotting.attention_map import draw_attention
+from seq2scene.plotting.figures import save_picture
+from seq2scene.running.alignment_error_report import (
+    GoldPairs,
+    read_gold_pairs,
+    score_gold,
+    show_gold,
+    word_language,
+)
 from seq2scene.running.callbacks.alignments import KINDS, AlignedLine, RecordAlignments
 from seq2scene.running.checkpoints import require_translation
-from seq2scene.running.gathering import gather
-from seq2scene.running.gold_report import GoldPairs, read_gold_pairs, score_gold, show_gold, word_language
+from seq2scene.running.distributed import gather
 from seq2scene.running.unknown_word_report import learn_dictionary, score_replaced, show_replaced
 from seq2scene.sequences.alignments import SHIFTS, links, write_pharaoh
 from seq2scene.sequences.unknown_words import chosen_dictionary, save_dictionary

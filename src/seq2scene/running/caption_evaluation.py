@@ -18,10 +18,10 @@ from seq2scene.data.features import stored_features
 from seq2scene.errors import UserError
 from seq2scene.json_text import to_json, write_json
 from seq2scene.metrics.caption_words import caption_words
-from seq2scene.metrics.human_line import human_line
-from seq2scene.painting.figures import save_picture
+from seq2scene.metrics.human_agreement import human_line
+from seq2scene.plotting.figures import save_picture
 from seq2scene.running.caption_drawing import draw_caption, split_batch
-from seq2scene.running.gathering import gather
+from seq2scene.running.distributed import gather
 from seq2scene.scenes.objects import FIRST_CLASS
 from seq2scene.tasks.captioning import FREE_RUNNING, Caption, Captioning
 
@@ -40,9 +40,9 @@ def evaluate_captions(
     trainer: pl.Trainer, task: Captioning, data: CaptionModule, folder: Path
 ) -> dict[str, Any]:
     """Captions and scores every test set; the scores by name of the set and of the score, under
-    ``human_line`` how people score by the same metrics (``metrics.human_line``), and under ``another_image``
-    how the model's own captions do where each is of another image: of what they tell about an image nothing
-    is left. (``another_image`` is missing where there is one image alone.)
+    ``human_line`` how people score by the same metrics (``metrics.human_agreement``), and under
+    ``another_image`` how the model's own captions do where each is of another image: of what they tell about
+    an image nothing is left. (``another_image`` is missing where there is one image alone.)
 
     Into ``folder`` go metrics.json and, of each set, NAME.captions.jsonl: of each image its file, the
     caption, its log-probability and the references.

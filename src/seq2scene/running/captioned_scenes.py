@@ -13,11 +13,11 @@ from rich.table import Table
 
 from seq2scene.errors import UserError
 from seq2scene.json_text import to_json
-from seq2scene.painting.gallery import show_score
+from seq2scene.plotting.gallery import show_score
 from seq2scene.running.caption_evaluation import another, caption_scores, human_scores
 from seq2scene.running.checkpoints import load_beside, require_same_classes
 from seq2scene.running.composite_drawing import photo_picture, render_composites
-from seq2scene.running.gathering import gather, samples
+from seq2scene.running.distributed import gather, samples
 from seq2scene.running.inpainters import photos_of
 from seq2scene.running.patch_sources import PatchSource
 from seq2scene.scenes.layouts import layouts_of

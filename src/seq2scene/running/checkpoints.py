@@ -16,6 +16,19 @@ from seq2scene.search.ensemble import Ensemble, require_average
 from seq2scene.tasks.nmt import NMT
 from seq2scene.tasks.task import Task
 
+# Modules that checkpoints of older versions call seq2scene.nets.NAME, by the room where they are now
+ROOMS = {
+    "text": "captioner decoders encoders gnmt_decoder language_model xu_decoder",
+    "scene": "class_planes_canvas colour_canvas object_annotations patch_encoder picture_canvas "
+    "scene_decoder semantic_canvas",
+    "vision": "image_encoder inpainter",
+    "losses": "hard_attention",
+}
+RENAMED = {"seq2scene.nets.scene_text": "seq2scene.nets.scene.text_encoder"} | {
+    f"seq2scene.nets.{name}": f"seq2scene.nets.{room}.{name}"
+    for room, names in ROOMS.items()
+    for name in names.split()
+}
 NOWHERE = {"cache": "/dev/null/no-cache", "data": "/dev/null/no-data"}  # where nothing can be written
 
 
@@ -75,7 +88,21 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise UserError(
             f"{path}: its config holds {open_ended}, to be looked up: no config that was saved here does"
         )
+    parts["config"] = renamed(parts["config"])
     return checkpoint
+
+
+def renamed(config: Any) -> Any:
+    """Plain containers with the parts that ``_target_`` names called as they are today."""
+    if isinstance(config, list):
+        return [renamed(value) for value in config]
+    if not isinstance(config, Mapping):
+        return config
+    config = {key: renamed(value) for key, value in config.items()}
+    if isinstance(target := config.get("_target_"), str):
+        module, _, name = target.rpartition(".")
+        config["_target_"] = f"{RENAMED.get(module, module)}.{name}"
+    return config
 
 
 def _words(config: Any) -> Iterator[str]:

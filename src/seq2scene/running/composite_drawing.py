@@ -11,11 +11,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from seq2scene.compositing.pasting import Aspect, Edges, Rendering, paste, render
+from seq2scene.compositing.patch_store import PatchStore
 from seq2scene.data.images import open_photo
 from seq2scene.data.patch_cutting import MARGIN, full_patches
 from seq2scene.scenes.objects import Objects
-from seq2scene.scenes.pasting import Aspect, Edges, Patches, Rendering, paste, render
-from seq2scene.scenes.patch_store import PatchStore
+from seq2scene.scenes.photos import Patches
 from seq2scene.scenes.schema import Schema
 
 SQUARES = 32  # of the checker, along a side
@@ -36,7 +37,7 @@ def composite_steps(
 
     store: what the patches of ``objects`` are numbers in; an object without one shows nothing. photo_folder:
     the photos that they were cut out of, each read at the resolution it is shown at; None: the small patches
-    of the store. aspect, edges: see ``scenes.pasting``.
+    of the store. aspect, edges: see ``compositing.pasting``.
 
     Raises:
         UserError: a photo is missing, damaged, or not of the size that the store says.

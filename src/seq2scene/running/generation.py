@@ -11,8 +11,8 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from seq2scene.errors import UserError
-from seq2scene.painting.attention_map import draw_attention
-from seq2scene.painting.figures import save_picture
+from seq2scene.plotting.attention_map import draw_attention
+from seq2scene.plotting.figures import save_picture
 from seq2scene.running.alignment_report import require_shift
 from seq2scene.running.bounds import check_values
 from seq2scene.running.callbacks.alignments import soft_alignment_of
@@ -23,10 +23,10 @@ from seq2scene.running.checkpoints import (
     load_task,
     require_translation,
 )
-from seq2scene.running.choices import chosen_search
 from seq2scene.running.output import open_output, require_folder, require_output, require_scores, tell_unknown
 from seq2scene.running.patch_sources import find_patches
 from seq2scene.running.scene_generation import generate_scenes, require_sentences
+from seq2scene.running.task_compatibility import chosen_search
 from seq2scene.search.beam import Beam
 from seq2scene.search.constraints import Constraints
 from seq2scene.search.hypotheses import Hypotheses

@@ -9,12 +9,12 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from seq2scene.compositing.simulated_composites import Mending, Stencils
 from seq2scene.data.simulated_scenes import SimulatedScenes
 from seq2scene.json_text import write_json
-from seq2scene.painting.figures import new_figure, to_pixels
+from seq2scene.plotting.figures import new_figure, to_pixels
 from seq2scene.running.callbacks.samples import Samples, Table
-from seq2scene.running.callbacks.speed import Speed
-from seq2scene.scenes.mending import Mending, Stencils
+from seq2scene.running.callbacks.throughput import Throughput
 from seq2scene.tasks.inpainting import InpaintingTask
 
 TABLE = ["number", "photo", "error", "composite_error", "label_accuracy", "composite_label_accuracy"]
@@ -67,7 +67,7 @@ class InpaintingSamples(Samples):
         return "val/scenes", [TABLE, *rows], pictures
 
 
-class InpaintingSpeed(Speed):
+class InpaintingThroughput(Throughput):
     """Logs ``train/photos_per_second`` over the last ``every_n_steps`` batches, of all ranks."""
 
     def on_train_batch_end(

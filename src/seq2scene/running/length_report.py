@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from sacrebleu.metrics import BLEU
 
-from seq2scene.painting.figures import save_picture
-from seq2scene.painting.length_plot import draw_bleu_by_length
+from seq2scene.plotting.figures import save_picture
+from seq2scene.plotting.length_plot import draw_bleu_by_length
 
 
 @dataclass(frozen=True)

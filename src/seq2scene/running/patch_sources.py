@@ -8,9 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Self, get_args
 
+from seq2scene.compositing.pasting import Aspect, Edges
+from seq2scene.compositing.patch_store import FACTS, PatchStore
 from seq2scene.errors import UserError
-from seq2scene.scenes.pasting import Aspect, Edges
-from seq2scene.scenes.patch_store import FACTS, PatchStore
 from seq2scene.tasks.composites import CompositeTask
 from seq2scene.tasks.task import Task
 
@@ -18,7 +18,7 @@ from seq2scene.tasks.task import Task
 @dataclass(frozen=True)
 class PatchSource:
     """What composites are drawn from. photos: the folder of those that the patches were cut out of, None
-    where they are not at hand. aspect, edges: how patches are pasted, see ``scenes.pasting``.
+    where they are not at hand. aspect, edges: how patches are pasted, see ``compositing.pasting``.
     """
 
     store: PatchStore

@@ -19,7 +19,7 @@ from torchmetrics.image.inception import InceptionScore
 
 from seq2scene.errors import UserError
 from seq2scene.running.composite_drawing import photo_picture, render_composites
-from seq2scene.running.gathering import samples
+from seq2scene.running.distributed import samples
 from seq2scene.running.inpainters import photos_of
 from seq2scene.running.patch_sources import PatchSource
 from seq2scene.scenes.objects import Objects

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from sacrebleu.metrics import BLEU
 
-from seq2scene.painting.figures import save_picture
-from seq2scene.painting.replacement_plot import draw_replacement_gain
+from seq2scene.plotting.figures import save_picture
+from seq2scene.plotting.replacement_plot import draw_replacement_gain
 
 MOST = 4  # unknown words; sentences with more are counted with those
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from seq2scene.data.scene_texts import SceneTexts
-from seq2scene.painting.layout_picture import draw_layout_steps
-from seq2scene.painting.scene_picture import draw_steps
-from seq2scene.painting.scene_strip import Step, draw_strip
+from seq2scene.plotting.layout_picture import draw_layout_steps
+from seq2scene.plotting.scene_picture import draw_steps
+from seq2scene.plotting.scene_strip import Step, draw_strip
 from seq2scene.running.composite_drawing import composite_steps, photo_picture
 from seq2scene.running.patch_sources import PatchSource
 from seq2scene.scenes.objects import Objects

@@ -10,7 +10,7 @@ from torch import nn
 
 from seq2scene.json_text import to_json, write_json
 from seq2scene.running.captioned_scenes import Teller, score_captions
-from seq2scene.running.gathering import gather
+from seq2scene.running.distributed import gather
 from seq2scene.running.messages import attempt
 from seq2scene.running.realism import score_realism
 from seq2scene.running.scene_gallery import draw_gallery

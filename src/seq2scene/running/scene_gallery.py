@@ -9,15 +9,15 @@ import torch
 import torch.nn.functional as F
 
 from seq2scene.data.scene_texts import SceneTexts
-from seq2scene.painting.figures import save_picture
-from seq2scene.painting.gallery import Item, write_gallery
-from seq2scene.painting.scene_strip import Step, draw_strip
+from seq2scene.plotting.figures import save_picture
+from seq2scene.plotting.gallery import Item, write_gallery
+from seq2scene.plotting.scene_strip import Step, draw_strip
 from seq2scene.running.composite_drawing import as_pixels, empty_canvas
 from seq2scene.running.inpainters import photos_of
 from seq2scene.running.patch_sources import PatchSource
 from seq2scene.running.scene_drawing import HEIGHT, scene_steps, strip_of, true_pictures, words_of
 from seq2scene.scenes.objects import EOS, PAD
-from seq2scene.scenes.plain import from_plain
+from seq2scene.scenes.scene_json import from_plain
 from seq2scene.tasks.inpainting import InpaintingTask
 from seq2scene.tasks.scenes import SceneTask
 

@@ -10,8 +10,8 @@ from seq2scene.caching import draft
 from seq2scene.data.scene_texts import SceneTexts, split_sentences
 from seq2scene.errors import UserError
 from seq2scene.json_text import to_json
-from seq2scene.painting.figures import save_picture
-from seq2scene.painting.scene_strip import save_animation
+from seq2scene.plotting.figures import save_picture
+from seq2scene.plotting.scene_strip import save_animation
 from seq2scene.running.composite_drawing import as_pixels, empty_canvas
 from seq2scene.running.inpainters import load_inpainter, photos_of
 from seq2scene.running.output import goes_through, open_output, require_scores

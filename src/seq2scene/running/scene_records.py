@@ -2,16 +2,16 @@
 
 from typing import Any
 
+from seq2scene.compositing.patch_store import PatchStore
 from seq2scene.scenes.objects import Objects
-from seq2scene.scenes.patch_store import PatchStore
-from seq2scene.scenes.plain import PlainObject, to_plain
+from seq2scene.scenes.scene_json import PlainObject, to_plain
 from seq2scene.scenes.schema import Schema
 
 
 def scene_records(
     objects: Objects, schema: Schema, store: PatchStore | None = None
 ) -> list[list[PlainObject]]:
-    """As ``scenes.plain.to_plain``, which ``from_plain`` reads back, and more where objects are boxes:
+    """As ``scenes.scene_json.to_plain``, which ``from_plain`` reads back, and more where objects are boxes:
     ``width`` and ``height``, in canvas units as the centre ``x`` and ``y``; and of one cut out of a photo
     ``patch``, see ``credit``.
 

@@ -8,7 +8,7 @@ import pytorch_lightning as pl
 
 from seq2scene.data.parallel_text import ParallelText
 from seq2scene.running.callbacks.alignments import AlignedLine, forced_alignment
-from seq2scene.running.gathering import gather
+from seq2scene.running.distributed import gather
 from seq2scene.running.replacement_gain import gain_by_unknown, write_gains
 from seq2scene.sequences.alignments import NO_LINK
 from seq2scene.sequences.corpus import tokenise

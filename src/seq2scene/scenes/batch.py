@@ -7,9 +7,9 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from seq2scene.scenes.cuts import Cuts
 from seq2scene.scenes.objects import Objects
-from seq2scene.scenes.pasting import Photos
+from seq2scene.scenes.patch_crops import Cuts
+from seq2scene.scenes.photos import Photos
 from seq2scene.sequences.batch import Sentences
 
 

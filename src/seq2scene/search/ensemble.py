@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from seq2scene.errors import UserError
-from seq2scene.nets.translator import Translator
+from seq2scene.nets.text.translator import Translator
 from seq2scene.search.frontier import Decoder
 from seq2scene.sequences.batch import Sentences
 from seq2scene.sequences.memory import Memory

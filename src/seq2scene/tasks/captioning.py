@@ -15,11 +15,11 @@ from seq2scene.metrics.caption_bleu import CaptionBleu
 from seq2scene.metrics.cider import CiderD
 from seq2scene.metrics.perplexity import Perplexity
 from seq2scene.metrics.rouge import RougeL
-from seq2scene.nets.captioner import Captioner, LayoutCaptioner
-from seq2scene.nets.losses import linear_cross_entropy
-from seq2scene.nets.scene_losses import doubly_stochastic
-from seq2scene.nets.translator import initialise_uniform
-from seq2scene.nets.xu_decoder import XuDecoder
+from seq2scene.nets.losses.linear_cross_entropy import linear_cross_entropy
+from seq2scene.nets.losses.scene_losses import doubly_stochastic
+from seq2scene.nets.text.captioner import Captioner, LayoutCaptioner
+from seq2scene.nets.text.translator import initialise_uniform
+from seq2scene.nets.text.xu_decoder import XuDecoder
 from seq2scene.scenes.schema import Schema
 from seq2scene.search.hypotheses import Hypotheses
 from seq2scene.sequences.caption_batch import CaptionBatch

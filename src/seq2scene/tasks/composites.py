@@ -7,18 +7,18 @@ import torch
 from torch import Tensor
 
 from seq2scene.building import build
+from seq2scene.compositing.patch_finder import PatchFinder, box_vectors, stored_finder
+from seq2scene.compositing.patch_store import PatchStore
 from seq2scene.errors import UserError
-from seq2scene.nets.colour_canvas import ColourCanvas
-from seq2scene.nets.patch_encoder import PatchEncoder
-from seq2scene.nets.scene_decoder import SceneNet, Taught
-from seq2scene.nets.triplet import triplet
+from seq2scene.nets.losses.triplet import triplet
+from seq2scene.nets.scene.colour_canvas import ColourCanvas
+from seq2scene.nets.scene.patch_encoder import PatchEncoder
+from seq2scene.nets.scene.scene_decoder import SceneNet, Taught
 from seq2scene.scenes.batch import SceneBatch
-from seq2scene.scenes.cuts import Cuts
 from seq2scene.scenes.objects import Objects
-from seq2scene.scenes.pasting import Patches
-from seq2scene.scenes.patch_store import PatchStore
+from seq2scene.scenes.patch_crops import Cuts
+from seq2scene.scenes.photos import Patches
 from seq2scene.scenes.schema import Schema
-from seq2scene.search.patch_finder import PatchFinder, box_vectors, stored_finder
 from seq2scene.tasks.scenes import SceneTask
 
 AT_ONCE = 256  # patches that are embedded together
@@ -26,7 +26,7 @@ AT_ONCE = 256  # patches that are embedded together
 
 @dataclass(frozen=True)
 class Retrieval:
-    """What the decoder asks for patches: ``nets.scene_decoder.Retrieval``. Where the schema has no appearance
+    """What the decoder asks for patches: ``scene_decoder.Retrieval``. Where the schema has no appearance
     a patch is chosen by its class and the size and shape of its box.
     """
 

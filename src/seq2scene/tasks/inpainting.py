@@ -9,13 +9,13 @@ from torch.nn import ModuleDict
 from torchmetrics import MeanMetric
 
 from seq2scene.building import build
+from seq2scene.compositing.pasting import Rendering
+from seq2scene.compositing.simulated_composites import Mending, Stencils, mend
 from seq2scene.errors import UserError
-from seq2scene.nets.inpainter import Inpainted, Inpainter, fields
-from seq2scene.nets.perceptual import VGG19_LAYERS, PerceptualDistance
-from seq2scene.nets.trunks import LITE
-from seq2scene.scenes.mending import Mending, Stencils, mend
+from seq2scene.nets.losses.perceptual import VGG19_LAYERS, PerceptualDistance
+from seq2scene.nets.vision.inpainter import Inpainted, Inpainter, fields
+from seq2scene.nets.vision.trunks import LITE
 from seq2scene.scenes.objects import FIRST_CLASS
-from seq2scene.scenes.pasting import Rendering
 from seq2scene.tasks.task import Loss, Task
 
 # What is compared where the config names no layers. Of the small trunk: one of each resolution down to a
@@ -39,10 +39,10 @@ class Mended:
 
 
 class InpaintingTask(Task):
-    """Learns to make photos of their own simulated composites (``scenes.mending``), and is scored by how far
-    what it makes is from them: the mean absolute ``error`` of colours, from 0 to 255, and their ``psnr`` in
-    decibels, that of the mean squared error over all photos; ``label_accuracy``, the share of pixels whose
-    class is right. ``composite_error`` and so on are of the composites as they were.
+    """Learns to make photos of their own simulated composites, and is scored by how far what it makes is from
+    them: the mean absolute ``error`` of colours, from 0 to 255, and their ``psnr`` in decibels, that of the
+    mean squared error over all photos; ``label_accuracy``, the share of pixels whose class is right.
+    ``composite_error`` and so on are of the composites as they were.
 
     The trunk of the perceptual loss is only there while something is learnt, and in no checkpoint.
     """
@@ -76,7 +76,7 @@ class InpaintingTask(Task):
         return self.net(composite.labels, composite.masks, composite.pictures)
 
     def loss(self, batch: Stencils) -> Loss:
-        """The weighted sum of the fields of ``nets.inpainter.fields``, a mean over photos."""
+        """The weighted sum of the fields of ``nets.vision.inpainter.fields``, a mean over photos."""
         assert self._distance, "only while it is being fitted"
         mending = self.mend(batch)
         found = fields(self(mending.composite), mending.pictures, mending.labels, self._distance[0])

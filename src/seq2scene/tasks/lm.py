@@ -10,9 +10,9 @@ from torch.nn import ModuleDict
 
 from seq2scene.building import build
 from seq2scene.metrics.perplexity import Perplexity
-from seq2scene.nets.language_model import LanguageModel, State, no_source
-from seq2scene.nets.losses import linear_cross_entropy
-from seq2scene.nets.translator import initialise_uniform
+from seq2scene.nets.losses.linear_cross_entropy import linear_cross_entropy
+from seq2scene.nets.text.language_model import LanguageModel, State, no_source
+from seq2scene.nets.text.translator import initialise_uniform
 from seq2scene.search.hypotheses import Hypotheses
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.text_batch import TextBatch, sentence_batch

@@ -10,8 +10,8 @@ from seq2scene.building import build
 from seq2scene.metrics.bleu import CorpusBleu
 from seq2scene.metrics.chrf import CorpusChrf
 from seq2scene.metrics.perplexity import Perplexity
-from seq2scene.nets.losses import linear_cross_entropy
-from seq2scene.nets.translator import Translator, initialise_uniform
+from seq2scene.nets.losses.linear_cross_entropy import linear_cross_entropy
+from seq2scene.nets.text.translator import Translator, initialise_uniform
 from seq2scene.search.hypotheses import Hypotheses
 from seq2scene.sequences.batch import ParallelBatch, Sentences
 from seq2scene.sequences.language import Language

@@ -9,10 +9,10 @@ from torch.nn import ModuleDict
 
 from seq2scene.building import build
 from seq2scene.errors import UserError
-from seq2scene.nets.scene_decoder import SceneDecoder, SceneNet, Taught, map_size
-from seq2scene.nets.scene_losses import doubly_stochastic, fields
-from seq2scene.nets.what import ObjectDecoder
-from seq2scene.nets.where import AttributeDecoder
+from seq2scene.nets.losses.scene_losses import doubly_stochastic, fields
+from seq2scene.nets.scene.attribute_decoder import AttributeDecoder
+from seq2scene.nets.scene.object_decoder import ObjectDecoder
+from seq2scene.nets.scene.scene_decoder import SceneDecoder, SceneNet, Taught, map_size
 from seq2scene.scenes.batch import SceneBatch
 from seq2scene.scenes.objects import EOS, PAD, SOS, Objects
 from seq2scene.scenes.schema import Schema

@@ -18,7 +18,7 @@ from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.data.park.writing import ensure_park
 from seq2scene.data.plain_text import ParkPlainText
 from seq2scene.errors import UserError
-from seq2scene.nets.image_encoder import ImageEncoder
+from seq2scene.nets.vision.image_encoder import ImageEncoder
 
 CONFIGS = Path(__file__).resolve().parents[3] / "conf" / "data"
 SENTENCES, SCENES = {"seed": 7, "train": 6, "val": 2, "test": 2}, {"seed": 7, "train": 4, "val": 1, "test": 1}

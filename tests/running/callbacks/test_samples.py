@@ -23,7 +23,7 @@ def model() -> LM:
     sample = {"_target_": "seq2scene.search.sample.Sample", "max_length": 9}
     config = {
         "model": {
-            "decoder": {"_target_": "seq2scene.nets.language_model.LanguageModel", "hidden_size": 6},
+            "decoder": {"_target_": "seq2scene.nets.text.language_model.LanguageModel", "hidden_size": 6},
             "initial_range": 0.5,
         },
         "search": sample,

@@ -1,0 +1,39 @@
+"""Objects of layouts as annotations, for a decoder of words to look at (cf. Yin and Ordonez 2017)."""
+
+import torch
+from torch import Tensor, nn
+
+from seq2scene.nets.text.dropout import Dropout
+from seq2scene.sequences.caption_batch import Layouts
+
+
+class ObjectAnnotations(nn.Module):
+    """Objects as annotations (B, S, output_size), one each: what it is, an embedding of ``classes``, plus
+    where it is, a linear map of its box, through ReLU and a linear layer.
+
+    Of a box it is told centre x, y, width and height as shares of the canvas, the area, and the logarithm of
+    how many of its class there are, as means over objects cannot count.
+
+    classes: their numbers are below. size: of the embedding. output_size: features of an annotation.
+    """
+
+    TOLD = 6  # numbers about a box
+
+    def __init__(self, classes: int, size: int = 256, output_size: int = 256, dropout: float = 0.0) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(classes, size, padding_idx=0)
+        self.box = nn.Linear(self.TOLD, size)
+        self.dropout = Dropout(dropout)
+        self.projection = nn.Linear(size, output_size)
+        self.output_size = output_size
+
+    def forward(self, layouts: Layouts) -> Tensor:
+        objects = self.embedding(layouts.classes) + self.box(self._facts(layouts))
+        states = self.projection(self.dropout(objects.relu()))
+        return states * layouts.mask.unsqueeze(2)
+
+    def _facts(self, layouts: Layouts) -> Tensor:
+        boxes, classes = layouts.boxes.to(self.box.weight.dtype), layouts.classes
+        areas = boxes[..., 2:].prod(dim=2, keepdim=True)
+        alike = (classes.unsqueeze(2) == classes.unsqueeze(1)).sum(dim=2, keepdim=True)
+        return torch.cat([boxes, areas, alike.to(boxes.dtype).log()], dim=2)

@@ -1,0 +1,328 @@
+"""The decoder of Text2Scene (Tan, Feng and Ordonez, CVPR 2019): objects one by one, each after a look at the
+canvas and at the words.
+
+B scenes, N rows (scenes, or beams of scenes), T steps, W words, H features of the state, which is a map.
+
+    h_t = ConvGRU(canvas features of what stands there, h_{t-1})    h_0 the text's last state at every cell
+    what:  p(o_t | h_t, o_{t-1}, words)                              ``nets.scene.object_decoder``
+    where: p(place, attributes | h_t, o_t, words)                    ``nets.scene.attribute_decoder``
+
+It obeys the decoder contract, so that every search of ``seq2scene.search`` writes scenes as it writes
+sentences: a step first places the object before, then scores the next.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seq2scene.errors import UserError
+from seq2scene.nets.scene.attribute_decoder import AttributeDecoder
+from seq2scene.nets.scene.conv_gru import ConvGRU
+from seq2scene.nets.scene.object_decoder import ObjectDecoder
+from seq2scene.scenes.objects import FIRST_CLASS, PAD, Objects
+from seq2scene.scenes.photos import Patches, Photos
+from seq2scene.scenes.schema import Schema
+from seq2scene.sequences.batch import Sentences
+from seq2scene.sequences.memory import Memory
+
+# h (N, H, y, x), canvas (N, ...), context c (N, D) or None, standing (N, classes), patches used (N, steps)
+State = tuple
+# Objects (N, 1), the appearances (N, D) wished for, D = 0 without, and the patches used (N, steps) -> the
+# numbers (N,) of the patches found, -1 for none, and the patches.
+Retrieval = Callable[[Objects, Tensor, Tensor], tuple[Tensor, Patches]]
+
+
+@dataclass(frozen=True)
+class SceneMemory:
+    """The words of B scenes as the two attentions read them; they share states and differ in keys."""
+
+    what: Memory
+    where: Memory
+
+    @property
+    def lengths(self) -> Tensor:
+        return self.what.lengths
+
+    @property
+    def mask(self) -> Tensor:
+        return self.what.mask
+
+    def __len__(self) -> int:
+        return len(self.what)
+
+    def __getitem__(self, index: Tensor) -> Self:
+        what = self.what[index]
+        keys = what.keys if self.where.keys is self.what.keys else self.where.keys[index]
+        return SceneMemory(what, replace(what, keys=keys))
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What the decoder says under teacher forcing, of the F steps that are real (not PAD) and of the P of
+    these that place an object, scene by scene.
+
+    objects: (F, classes) logits. places: (P, cells) logits. attributes: of each head (P, its classes) logits,
+    at the true cell. appearances: (P, D) there, of unit length, D = 0 without. what, where: the attentions
+    (B, T, W), None where there is none.
+    """
+
+    objects: Tensor
+    places: Tensor
+    attributes: dict[str, Tensor]
+    appearances: Tensor
+    what: Tensor | None
+    where: Tensor | None
+
+
+class SceneDecoder(nn.Module):
+    """canvas: ``blank``, ``place``, ``prefixes`` and a call that encodes canvases at the size of h.
+
+    stride: h has so many times fewer columns and rows than the grid; 1 in the paper. text_size: features of
+    the text's last state, projected where it is not hidden_size. attention, attribute_attention: as
+    ``seq2scene.attention`` builds them, or None. attention_size, classifier_size, widths: of the inner layers
+    (``ObjectDecoder``, ``AttributeDecoder``). spatial: whether the attribute decoder reweights h_t; rescale:
+    with a map of mean 1 instead of sum 1. class_weight_std: of the first weights of what reads the one-hot
+    classes; None leaves PyTorch's. inventory: the object decoder is told what stands there
+    (``ObjectDecoder``).
+
+    retrieval: where objects are patches of photos, what finds them; set it before a search.
+
+    Raises UserError where the grid is not divisible by the stride.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        canvas: nn.Module,
+        text_size: int,
+        memory_size: int,
+        attention: nn.Module | None,
+        attribute_attention: nn.Module | None,
+        hidden_size: int = 512,
+        stride: int = 1,
+        attention_size: int = 256,
+        classifier_size: int = 512,
+        widths: tuple[int, ...] = (512, 256, 256),
+        batch_norm: bool = True,
+        spatial: bool = True,
+        rescale: bool = False,
+        dropout: float = 0.0,
+        class_weight_std: float | None = None,
+        inventory: bool = False,
+    ) -> None:
+        super().__init__()
+        self.schema = schema
+        self.size = map_size(schema, stride)
+        self.canvas = canvas
+        for name in schema.heads:
+            self.register_buffer(f"has_{name}", schema.has(name), persistent=False)
+        same = text_size == hidden_size
+        self.start_of_text = nn.Identity() if same else nn.Linear(text_size, hidden_size)
+        self.recurrence = ConvGRU(canvas.output_size, hidden_size)
+        self.what = ObjectDecoder(
+            schema.classes,
+            hidden_size,
+            memory_size,
+            attention,
+            attention_size,
+            classifier_size,
+            batch_norm,
+            dropout,
+            inventory,
+        )
+        self.where = AttributeDecoder(
+            schema.classes,
+            sum(head.classes for head in schema.heads.values()),
+            hidden_size,
+            memory_size,
+            0 if attention is None else memory_size,
+            attribute_attention,
+            attention_size,
+            tuple(widths),
+            0 if schema.appearance is None else schema.appearance.size,
+            stride,
+            batch_norm,
+            spatial,
+            rescale,
+        )
+
+        self.retrieval: Retrieval | None = None
+        if class_weight_std is not None:
+            self._start_classes(class_weight_std)
+
+    def _start_classes(self, deviation: float) -> None:
+        """Draws the weights of what reads the one-hot classes, which drown among hundreds of other inputs."""
+        hidden, classes = self.recurrence.candidate_bias.numel(), self.schema.classes
+        columns = slice(hidden, self.what.query_size(classes, hidden, self.what.inventory))
+        nn.init.normal_(self.what.classifier[0].weight.data[:, columns], std=deviation)
+        columns = slice(hidden, hidden + classes)
+        nn.init.normal_(self.where.first.weight.data[:, columns], std=deviation / 3)  # the sum of nine taps
+
+    def memory(self, words: Tensor, mask: Tensor, last: Tensor) -> SceneMemory:
+        """The encoder's words (B, W, D), their mask and last state (B, text_size), keys projected once."""
+        made = [
+            words if decoder.attention is None else decoder.attention.keys(words)
+            for decoder in (self.what, self.where)
+        ]
+        what, where = (Memory(words, keys, mask, mask.sum(1), (last,)) for keys in made)
+        return SceneMemory(what, where)
+
+    def _first(self, memory: SceneMemory) -> Tensor:
+        text = self.start_of_text(memory.what.final[0])
+        return text[:, :, None, None].expand(-1, -1, self.size[1], self.size[0])
+
+    # Teacher forcing
+
+    def forward(self, memory: SceneMemory, objects: Objects, photos: Photos | None = None) -> Taught:
+        """All steps of the true scenes at once; only the recurrence loops. objects: ended by EOS. photos:
+        what they were cut out of, for a canvas that shows it.
+        """
+        real, present = objects.classes != PAD, objects.present
+        canvases = self.canvas.prefixes(objects, photos)
+        frames = self.canvas(canvases.flatten(0, 1)).unflatten(0, real.shape)
+        h = self.recurrence(frames, self._first(memory))  # (B, T, H, y, x)
+        looked = self.what.pool(h[real])
+        pooled = looked.new_zeros(*real.shape, h.shape[2])
+        pooled[real] = looked
+        previous = objects.previous()
+        standing = F.one_hot(previous, self.schema.classes).cumsum(dim=1)
+        features, context, what = self.what(
+            pooled.flatten(0, 1), previous.flatten(), standing.flatten(0, 1), memory.what
+        )
+        read, where = self.where.read(objects.classes.flatten(), context, memory.where)
+        places, *at_cells = self.where(
+            h[present], objects.classes[present], read.unflatten(0, real.shape)[present]
+        )
+        attributes, appearances = self._at(self.schema.cells(objects)[present], *at_cells)
+        return Taught(
+            objects=self.what.output(features.unflatten(0, real.shape)[real]),
+            places=places,
+            attributes=attributes,
+            appearances=appearances,
+            what=None if what is None else what.unflatten(0, real.shape),
+            where=None if where is None else where.unflatten(0, real.shape),
+        )
+
+    def _at(self, cells: Tensor, attributes: Tensor, appearances: Tensor) -> tuple[dict[str, Tensor], Tensor]:
+        """What the maps (N, K, y, x) and (N, D, y, x) say at cells (N,) of the grid: the logits of each head
+        (N, its classes), appearances (N, D) of unit length.
+        """
+        grid, (columns, _) = self.schema.grid, self.size
+        stride = grid.columns // columns
+        around = cells // grid.columns // stride * columns + cells % grid.columns // stride
+        logits, vectors = (
+            maps.flatten(2).gather(2, around.view(-1, 1, 1).expand(-1, maps.shape[1], 1)).squeeze(2)
+            for maps in (attributes, appearances)
+        )
+        sizes = [head.classes for head in self.schema.heads.values()]
+        by_head = dict(zip(self.schema.heads, logits.split(sizes, dim=1), strict=True))
+        return by_head, F.normalize(vectors.float(), dim=1)
+
+    # The decoder contract
+
+    def start(self, memory: SceneMemory) -> State:
+        """The state before the first step, one row per scene."""
+        h, canvas = self._first(memory), self.canvas.blank(memory.what.states)
+        used = torch.zeros(len(h), 0, dtype=torch.int64, device=h.device)
+        return h, canvas, None, h.new_zeros(len(h), self.schema.classes), used
+
+    def step(self, previous: Tensor, state: State, memory: SceneMemory) -> tuple[Tensor, State, Tensor]:
+        """Places ``previous`` (N,), which is SOS in the first step, and looks again: features, the new state,
+        and notes of both (N, 2 W + 3 + heads), which ``read_notes`` reads.
+        """
+        h, canvas, context, standing, used = state
+        begun = bool(used.shape[1])
+        standing = standing + F.one_hot(previous, self.schema.classes)
+        patch = torch.full_like(previous, -1)
+        if begun:
+            placed, appearances, where = self._place(previous, h, context, memory.where)
+            patches = None
+            if self.retrieval is not None:
+                patch, patches = self.retrieval(placed, appearances, used)
+            canvas = self.canvas.place(canvas, placed, patches)
+        else:
+            placed, where = self._nothing(previous), None
+        used = torch.cat([used, patch.unsqueeze(1)], dim=1)
+        inputs = self.recurrence.inputs(self.canvas(canvas))
+        h = self.recurrence.step(inputs, h)
+        features, context, what = self.what(self.what.pool(h), previous, standing, memory.what)
+        blank = features.new_zeros(len(previous), memory.what.mask.shape[1])
+        attended = [blank if weights is None else weights for weights in (what, where)]
+        values = [*placed.places.unbind(2), patch.unsqueeze(1), *placed.attributes.values()]  # each (N, 1)
+        notes = torch.cat([part.float() for part in (*attended, *values)], dim=1)
+        return features, (h, canvas, context, standing, used), notes
+
+    def output(self, features: Tensor) -> Tensor:
+        return self.what.output(features)
+
+    def _place(
+        self, chosen: Tensor, h: Tensor, context: Tensor | None, memory: Memory
+    ) -> tuple[Objects, Tensor, Tensor | None]:
+        """The likeliest place of each chosen object (N,), the likeliest attributes there, T = 1, and the
+        appearance (N, D); and what of the words was looked at.
+        """
+        read, weights = self.where.read(chosen, context, memory)
+        places, *at_cells = self.where(h, chosen, read)
+        cells = places.argmax(dim=1)
+        logits, appearances = self._at(cells, *at_cells)
+        likeliest = {name: one.argmax(dim=1) for name, one in logits.items()}
+        return self._objects(chosen, cells, likeliest), appearances, weights
+
+    def _nothing(self, chosen: Tensor) -> Objects:
+        return self._objects(chosen, torch.zeros_like(chosen), dict.fromkeys(self.schema.heads, 0 * chosen))
+
+    def _objects(self, chosen: Tensor, cells: Tensor, attributes: dict[str, Tensor]) -> Objects:
+        """Objects with T = 1; an attribute is 0 where the class has none."""
+        found = Objects(chosen.unsqueeze(1), self.schema.grid.point(cells).unsqueeze(1), {})
+        present = found.present
+        kept = {
+            name: values.unsqueeze(1) * getattr(self, f"has_{name}")[found.classes]
+            for name, values in attributes.items()
+        }
+        return replace(found, places=found.places * present.unsqueeze(2), attributes=kept)
+
+    def read_notes(self, classes: Tensor, notes: Tensor) -> tuple[Objects, Tensor, Tensor]:
+        """Scenes as a search wrote them: classes (B, T), ended by EOS, and notes (B, T, ...) -> the objects
+        (B, T) and the attentions over words while each was chosen and placed, (B, T, W) each.
+        """
+        heads = len(self.schema.heads)
+        width = (notes.shape[2] - 3 - heads) // 2
+        later = torch.cat([notes[:, 1:], torch.zeros_like(notes[:, :1])], dim=1)  # placed a step later
+        what, (where, values) = notes[:, :, :width], later[:, :, width:].tensor_split([width], dim=2)
+        present = classes >= FIRST_CLASS
+        patches, *attributes = values[:, :, 2:].round().long().unbind(2)
+        attributes = dict(zip(self.schema.heads, (one * present for one in attributes), strict=True))
+        places = values[:, :, :2] * present.unsqueeze(2)
+        patches = None if self.retrieval is None else patches.where(present, -1)
+        return Objects(classes, places, attributes, patches=patches), what, where
+
+
+def map_size(schema: Schema, stride: int) -> tuple[int, int]:
+    """(columns, rows) of the state; raises UserError where the grid does not divide."""
+    grid = schema.grid
+    if grid.columns % stride or grid.rows % stride:
+        raise UserError(
+            f"model.decoder.stride={stride} does not divide grid={grid.columns}x{grid.rows}; choose one that "
+            "does"
+        )
+    return grid.columns // stride, grid.rows // stride
+
+
+class SceneNet(nn.Module):
+    """A text encoder and a scene decoder."""
+
+    def __init__(self, encoder: nn.Module, decoder: SceneDecoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+
+    def encode(self, texts: Sentences) -> SceneMemory:
+        """All the decoder will ever ask of the text, made once."""
+        return self.decoder.memory(*self.encoder(texts))
+
+    def forward(self, texts: Sentences, objects: Objects, photos: Photos | None = None) -> Taught:
+        return self.decoder(self.encode(texts), objects, photos)

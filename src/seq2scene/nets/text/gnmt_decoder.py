@@ -1,0 +1,94 @@
+"""A decoder after Google's NMT (Wu et al. 2016, section 3) in its faster second form ("GNMT v2"): the first
+layer alone asks the attention, so that no step waits for the attention of the step before.
+
+N rows (sentences, or beams of sentences), T steps, E embedding features, H cells, L layers, D memory
+features.
+
+    h1_t = RNN_1(embed(y_{t-1}), h1_{t-1})
+    c_t  = attention(h1_t)
+    x2_t = RNN_2([h1_t; c_t])
+    xl_t = RNN_l([x(l-1)_t; c_t]) + x(l-1)_t             layers 3 to L, residual
+    h~_t = tanh(W_c [c_t; xL_t])                         as Luong et al. (2015), eq. 5
+    p    = softmax(W_s h~_t)
+
+Under teacher forcing that is one RNN call a layer and one attention call, over all steps. Google's decoder
+asks with h1_{t-1} and hands xL_t alone to the softmax; W_c brings c_t there too without widening W_s.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from seq2scene.errors import UserError
+from seq2scene.nets.text.bridge import Bridge
+from seq2scene.nets.text.dropout import Dropout
+from seq2scene.nets.text.encoders import recurrent
+from seq2scene.nets.text.projection import vocabulary_projection
+from seq2scene.nets.text.recurrent_decoder import Recurrent, RecurrentDecoder, State
+from seq2scene.sequences.memory import Memory
+
+
+class GNMTDecoder(RecurrentDecoder):
+    """Recurrent decoder whose first layer asks the attention for all of them.
+
+    bridge, tied, output_bias and bias as in ``LuongDecoder``. dropout acts on the input of every layer,
+    context included, and on h~_t before it is projected. attention is what ``seq2scene.attention`` builds,
+    or None: then layers see no context and h~_t is xL_t.
+    """
+
+    def __init__(
+        self,
+        vocabulary_size: int,
+        padding: int,
+        memory_size: int,
+        memory_layers: int,
+        attention: nn.Module | None,
+        embedding_size: int = 1024,
+        hidden_size: int = 1024,
+        layers: int = 4,
+        cell: str = "lstm",
+        dropout: float = 0.0,
+        bridge: str = "zero",
+        tied: bool = False,
+        output_bias: bool = True,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        if layers < 1:
+            raise UserError(f"decoder.layers={layers} is too few; give 1 or more")
+        self.embedding = nn.Embedding(vocabulary_size, embedding_size, padding_idx=padding)
+        self.dropout = Dropout(dropout)
+        above = hidden_size + (0 if attention is None else memory_size)
+        inputs = [embedding_size] + [above] * (layers - 1)
+        self.layers = nn.ModuleList(
+            recurrent(cell)(size, hidden_size, bias=bias, batch_first=True) for size in inputs
+        )
+        self.attention = attention
+        if attention is not None:
+            self.combine = nn.Linear(memory_size + hidden_size, hidden_size, bias=False)
+        self.output = vocabulary_projection(self.embedding, hidden_size, tied, output_bias)
+        self.bridge = Bridge(bridge, cell, memory_layers, memory_size, layers, hidden_size)
+
+    def run(self, previous: Tensor, state: State, memory: Memory) -> tuple[Tensor, Tensor | None, State]:
+        recurrent, step = state
+        steps = step.unsqueeze(1) + torch.arange(previous.shape[1], device=step.device)  # (N, T)
+        hidden, context, weights, last = self.embedding(previous), None, None, []
+        for number, rnn in enumerate(self.layers):
+            inputs = hidden if context is None else torch.cat([hidden, context], dim=2)
+            before = tuple(s[:, number] for s in recurrent)
+            outputs, after = run_layer(rnn, self.dropout(inputs), before)
+            hidden = outputs if number < 2 else outputs + hidden
+            last.append(after)
+            if number == 0:
+                context, weights = self.attend(hidden, memory, steps)
+        recurrent = tuple(torch.stack(s, dim=1) for s in zip(*last, strict=True))
+        return self.dropout(self.attentional(context, hidden)), weights, (recurrent, step + previous.shape[1])
+
+
+def run_layer(rnn: nn.RNNBase, inputs: Tensor, state: Recurrent) -> tuple[Tensor, Recurrent]:
+    """All T steps of one layer: inputs (N, T, any) from state (h,) or (h, c), each (N, H), to outputs
+    (N, T, H) and the last state.
+    """
+    first = tuple(s.unsqueeze(0).contiguous() for s in state)  # nn.RNN wants (1, N, H)
+    lstm = isinstance(rnn, nn.LSTM)
+    outputs, last = rnn(inputs, first if lstm else first[0])
+    return outputs, tuple(s.squeeze(0) for s in (last if lstm else (last,)))

@@ -1,0 +1,102 @@
+"""Learning curves from the CSV file that a run's logger writes."""
+
+import csv
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullLocator
+
+from seq2scene.errors import UserError
+from seq2scene.plotting.figures import COLOURS, INK, new_figure, tidy, to_pixels
+
+# quantity -> stage -> (points, 2): step and value
+Curves = dict[str, dict[str, np.ndarray]]
+
+TITLES = {"loss": "Loss", "perplexity": "Perplexity", "bleu": "BLEU", "chrf": "chrF"}
+STAGE_COLOURS = {"train": COLOURS[0], "val": COLOURS[1], "test": COLOURS[2], "": COLOURS[6]}
+
+
+def draw_curves(metrics: Path, quantities: Sequence[str] = tuple(TITLES)) -> np.ndarray:
+    """Learning curves of a run as (H, W, 3) uint8: one panel for each of ``quantities`` that the run logged.
+
+    metrics: Lightning's ``metrics.csv``, whose columns are named ``stage/quantity``, with ``_step`` or
+    ``_epoch`` behind where both were logged. A missing file, or one with none of them, is a UserError.
+    """
+    curves = read_curves(metrics)
+    shown = [quantity for quantity in quantities if quantity in curves]
+    if not shown:
+        raise UserError(
+            f"{metrics}: has none of {', '.join(quantities)}; it has {', '.join(curves) or 'nothing'}"
+        )
+    columns = min(len(shown), 2)
+    rows = -(-len(shown) // columns)
+    figure = new_figure(4.4 * columns, 2.9 * rows)
+    for place, quantity in enumerate(shown, start=1):
+        draw_panel(figure.add_subplot(rows, columns, place), quantity, curves[quantity])
+    return to_pixels(figure)
+
+
+def read_curves(metrics: Path) -> Curves:
+    """Every curve of a ``metrics.csv``; empty cells and values that are not finite are left out, and curves
+    that have no others.
+    """
+    if not metrics.is_file():
+        raise UserError(f"no metrics at {metrics}: the csv logger writes them (logger=csv)")
+    points: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    with metrics.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            for name in row.keys() - {"step", "epoch"}:
+                if row[name] and row["step"]:
+                    points[name].append((float(row["step"]), float(row[name])))
+    return arrange(points)
+
+
+def arrange(points: dict[str, list[tuple[float, float]]]) -> Curves:
+    curves: Curves = defaultdict(dict)
+    for name in sorted(points):  # x_epoch comes before x_step, so the finer of the two stays
+        stage, _, quantity = name.rpartition("/")
+        values = np.array(points[name])
+        quantity = quantity.removesuffix("_epoch").removesuffix("_step")
+        finite = values[np.isfinite(values).all(axis=1)]
+        if len(finite):
+            curves[quantity][stage] = finite
+    return dict(curves)
+
+
+def draw_panel(axes: Axes, quantity: str, curves: dict[str, np.ndarray]) -> None:
+    tidy(axes, TITLES.get(quantity, quantity), "optimizer steps", "")
+    for stage, points in curves.items():
+        colour = STAGE_COLOURS.get(stage, COLOURS[3])
+        draw_curve(axes, points, stage, colour)
+    axes.set_xlim(left=0)
+    if quantity == "perplexity":
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_locator(NullLocator())
+    axes.legend(frameon=False, fontsize=8, labelcolor=INK)
+
+
+def draw_curve(axes: Axes, points: np.ndarray, label: str, colour: str) -> None:
+    """A line; markers where points are few; where they are many, faint, with its running mean on top."""
+    steps, values = points.T
+    if len(points) <= 40:
+        axes.plot(steps, values, color=colour, linewidth=1.6, marker="o", markersize=3.5, label=label)
+        return
+    axes.plot(steps, values, color=colour, linewidth=0.6, alpha=0.25)
+    axes.plot(steps, running_mean(values, len(values) // 40), color=colour, linewidth=1.6, label=label)
+
+
+def running_mean(values: np.ndarray, width: int) -> np.ndarray:
+    """Mean of each value, of up to ``width`` before it and as many after it, while there are any: (points,).
+
+    As many on both sides at the start, where curves are steep and a lopsided mean would lie beside them.
+    """
+    sums = np.concatenate([[0.0], values.cumsum()])
+    places = np.arange(len(values))
+    before = np.minimum(places, width)
+    after = np.minimum(before, places[::-1])
+    return (sums[places + after + 1] - sums[places - before]) / (before + after + 1)
