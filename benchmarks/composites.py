@@ -65,7 +65,7 @@ def prepared(config: dict):
     module = module_of(config)
     module.setup()
     task = build_task(config, module.description()).eval()
-    task.stock()
+    task.build_retrieval_index()
     return module, task
 
 
@@ -233,9 +233,9 @@ ROWS = {
 def measure(row: str, options: argparse.Namespace) -> dict:
     import torch
 
-    from seq2scene.running.trainers import quieten
+    from seq2scene.running.trainers import filter_warnings
 
-    quieten()
+    filter_warnings()
     torch.set_num_threads(options.threads)
     result = ROWS[row](configuration(options.overrides))
     return result | {"peak MiB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)}

@@ -43,7 +43,7 @@ from seq2scene.scenes.schema import Schema, aspect_classes, size_classes  # noqa
 
 TASKS = {"abstract": "scene", "layout": "layout"}  # and what one of its samples shows
 PER_SET = 10  # of Abstract Scenes
-AT_ONCE = 250  # samples held against all texts, or scored: what bounds the memory
+CHUNK = 250  # samples held against all texts, or scored: what bounds the memory
 TITLES = {**HEADINGS, "b_coord_masked": "masked"}
 WORDS = {
     "": {},
@@ -94,8 +94,8 @@ def nearest(documents: list[str], queries: list[str], add: float = 0.0, **settin
     vectorizer = TfidfVectorizer(smooth_idf=False, token_pattern=r"\S+", **settings).fit(documents)
     vectorizer.idf_ = vectorizer.idf_ - 1 + add
     known, asked = vectorizer.transform(documents).T, vectorizer.transform(queries)
-    starts = range(0, len(queries), AT_ONCE)
-    found = [(asked[start : start + AT_ONCE] @ known).toarray().argmax(axis=1) for start in starts]
+    starts = range(0, len(queries), CHUNK)
+    found = [(asked[start : start + CHUNK] @ known).toarray().argmax(axis=1) for start in starts]
     return torch.cat([torch.from_numpy(places) for places in found])
 
 
@@ -146,8 +146,8 @@ def predictions(data: SceneModule, task: str, seed: int) -> dict[str, Objects]:
 def score(metric: SceneScores, prediction: Objects, truth: Objects) -> dict[str, float]:
     """The means over all samples, by name."""
     metric.reset()
-    for start in range(0, len(truth), AT_ONCE):
-        some = slice(start, start + AT_ONCE)
+    for start in range(0, len(truth), CHUNK):
+        some = slice(start, start + CHUNK)
         metric.update(prediction[some], truth[some])
     return {name: value.item() for name, value in metric.compute().items()}
 

@@ -71,9 +71,9 @@ def prepared(config: dict):
 
     from seq2scene.building import build
     from seq2scene.running.checkpoints import build_task
-    from seq2scene.running.trainers import quieten
+    from seq2scene.running.trainers import filter_warnings
 
-    quieten()
+    filter_warnings()
     pl.seed_everything(1, verbose=False)
     torch.set_float32_matmul_precision(config["trainer"]["float32_matmul"])
     module = build(config["data"], "data")

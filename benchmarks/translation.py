@@ -59,7 +59,7 @@ def measure_training(overrides: list[str], data: str, steps: int) -> dict:
 
     from seq2scene.building import build
     from seq2scene.running.checkpoints import build_task
-    from seq2scene.running.trainers import make_trainer, quieten
+    from seq2scene.running.trainers import filter_warnings, make_trainer
 
     class Watch(pl.Callback):
         first = 0.0
@@ -78,7 +78,7 @@ def measure_training(overrides: list[str], data: str, steps: int) -> dict:
         "train", [*SIZE, f"trainer.max_steps={2 * steps}", "trainer.max_epochs=-1", *overrides], data
     )
     config["trainer"] |= {"limit_val_batches": 0, "enable_progress_bar": False, "enable_model_summary": False}
-    quieten()
+    filter_warnings()
     pl.seed_everything(1, verbose=False)
     module = build(config["data"], "data")
     module.prepare_data()

@@ -22,7 +22,7 @@ from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.data.scene_texts import SceneTexts
 from seq2scene.running.checkpoints import build_task
 from seq2scene.running.evaluation import evaluate_task
-from seq2scene.running.trainers import make_trainer, quieten
+from seq2scene.running.trainers import filter_warnings, make_trainer
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.schema import LEAST, MOST, Appearance, Head, Schema
 from seq2scene.sequences.language import Language
@@ -190,7 +190,7 @@ def test_every_experiment_trains_validates_and_tests_on_a_few_lines(name: str, t
     places = [f"paths.data={tmp_path}", f"paths.cache={tmp_path}/cache"]
     config = compose_plain(tmp_path, f"experiment={name}", *small, *places)
     write_data(config["data"])
-    quieten()
+    filter_warnings()
     torch.manual_seed(1)
     data = build(config["data"], "data")
     data.prepare_data()
@@ -233,7 +233,7 @@ def test_every_experiment_of_abstract_scenes_trains_and_writes_scenes(
             "canvas.side=64",
         ]
     config = compose_plain(tmp_path, f"experiment={name}", *small)
-    quieten()
+    filter_warnings()
     data = build(config["data"], "data")
     data.prepare_data()
     data.setup()
@@ -273,7 +273,7 @@ def test_every_experiment_of_composites_trains_and_writes_composites(
         tiny = {"trunk": "squeezenet1_1", "layer": "features", "weights": "none", "size": 64}
         small += [f"++data.encoder.{key}={value}" for key, value in tiny.items()]
     config = compose_plain(tmp_path, f"experiment={name}", *small)
-    quieten()
+    filter_warnings()
     data = build(config["data"], "data")
     data.prepare_data()
     data.setup()

@@ -90,7 +90,7 @@ def test_the_nearest_text_shares_the_rarest_words() -> None:
 
 
 def test_the_nearest_of_many_texts_is_found_part_by_part() -> None:
-    texts = [f"photo {number}" for number in range(2 * baselines.AT_ONCE + 1)]
+    texts = [f"photo {number}" for number in range(2 * baselines.CHUNK + 1)]
     assert torch.equal(baselines.nearest(texts, texts), torch.arange(len(texts)))
 
 

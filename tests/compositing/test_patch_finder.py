@@ -122,7 +122,7 @@ def test_a_class_without_patches_gives_none():
 
 
 def test_of_equal_patches_the_lowest_number_comes(monkeypatch):
-    monkeypatch.setattr(patch_finder, "AT_ONCE", 1000)
+    monkeypatch.setattr(patch_finder, "CHUNK", 1000)
     classes, vectors, photos = some_patches()
     classes[:] = 3
     vectors[100:] = vectors[100:101]  # more than are asked for at once

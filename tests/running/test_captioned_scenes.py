@@ -20,7 +20,7 @@ from seq2scene.running.caption_generation import generate_captions
 from seq2scene.running.captioned_scenes import Teller, load_captioner, score_captions
 from seq2scene.running.checkpoints import build_task
 from seq2scene.running.evaluation import evaluate_task, show_results
-from seq2scene.running.trainers import make_trainer, quieten
+from seq2scene.running.trainers import filter_warnings, make_trainer
 from seq2scene.scenes.objects import Objects
 from seq2scene.tasks.captioning import FREE_RUNNING, Captioning
 from seq2scene.tasks.scenes import Result
@@ -50,7 +50,7 @@ def work(tmp_path_factory) -> Path:
     """A folder with a few photos of the park."""
     folder = tmp_path_factory.mktemp("work")
     shutil.move(ensure_photos(folder, train=12, val=6), folder / "photos")
-    quieten()
+    filter_warnings()
     return folder
 
 
@@ -246,7 +246,7 @@ def test_composites_are_told_as_pictures_and_so_are_their_photos(work: Path) -> 
     data = prepared(config)
     torch.manual_seed(0)
     task = build_task(config, data.description()).eval()
-    task.stock()
+    task.build_retrieval_index()
     path = save(small_captioner(composed(work, *SMALL)), work / "photos.ckpt")
     with pytest.raises(UserError, match="give one of task=captioning"):
         load_captioner(save_as_layouts(work, path), task)

@@ -26,7 +26,7 @@ from seq2scene.running.generation import generate
 from seq2scene.running.inpainters import inpaint, load_inpainter, photos_of
 from seq2scene.running.patch_sources import PatchSource
 from seq2scene.running.realism import score_realism
-from seq2scene.running.trainers import make_trainer, quieten
+from seq2scene.running.trainers import filter_warnings, make_trainer
 from seq2scene.scenes.objects import PAD
 from seq2scene.tasks.composites import CompositeTask
 from seq2scene.tasks.scenes import Result
@@ -98,7 +98,7 @@ def composites(work: Path) -> tuple[CompositeTask, Any]:
     parts = torch.load(work / "composite.ckpt")["hyper_parameters"]
     task = build_task(parts["config"], parts["description"]).eval()
     task.load_state_dict(torch.load(work / "composite.ckpt")["state_dict"])
-    task.stock()
+    task.build_retrieval_index()
     data = build(parts["config"]["data"], "data")
     data.use(parts["description"])
     data.setup("test")
@@ -241,7 +241,7 @@ def test_a_gallery_and_the_scores_hold_composites_and_what_was_made_of_them(
 ) -> None:
     task, data = composites
     task.config["gallery"] = 2
-    quieten()
+    filter_warnings()
     trainer = make_trainer(task.config["trainer"], logger=False, enable_checkpointing=False)
     results = evaluate_task(trainer, task, data, tmp_path, inpainter=inpainter, inception=Tiny())["test"]
     gallery = tmp_path / "test.gallery"
@@ -262,7 +262,7 @@ def test_a_gallery_and_the_scores_hold_composites_and_what_was_made_of_them(
 def test_without_an_inpainter_the_gallery_is_as_it_was(composites, tmp_path: Path) -> None:
     task, data = composites
     task.config["gallery"] = 1
-    quieten()
+    filter_warnings()
     trainer = make_trainer(task.config["trainer"], logger=False, enable_checkpointing=False)
     results = evaluate_task(trainer, task, data, tmp_path)["test"]
     assert not {"fid", "inception_score", "inpainted"} & results.keys()

@@ -17,7 +17,7 @@ from seq2scene.errors import UserError
 from seq2scene.running.checkpoints import load_checkpoint
 from seq2scene.running.inpainters import inpaint, load_inpainter
 from seq2scene.running.inpainting import TABLE, draw_mending, evaluate_inpainting
-from seq2scene.running.trainers import make_trainer, quieten
+from seq2scene.running.trainers import filter_warnings, make_trainer
 
 SMALL = [
     "task=inpainting",
@@ -99,7 +99,7 @@ def test_photos_are_made_inside_the_box_of_a_composite(run: Path) -> None:
 
 def test_a_scene_is_mended_as_it_would_be_alone(run: Path, monkeypatch) -> None:
     task, given = load_inpainter(run), scenes(5)
-    monkeypatch.setattr("seq2scene.running.inpainters.AT_ONCE", 2)
+    monkeypatch.setattr("seq2scene.running.inpainters.CHUNK", 2)
     alone = [
         inpaint(task, Rendering(*(part[n : n + 1] for part in (given.pictures, given.labels, given.masks))))
         for n in range(5)
@@ -122,7 +122,7 @@ def test_test_sets_are_scored_beside_the_composites_as_they_were(work: Path, run
     data.use(parts["description"])
     data.prepare_data()
     data.setup("test")
-    quieten()
+    filter_warnings()
     settings = {**parts["config"]["trainer"], "limit_test_batches": 1.0}
     trainer = make_trainer(settings, callbacks=[], logger=False, enable_checkpointing=False)
     results = evaluate_inpainting(trainer, load_inpainter(run), data, tmp_path)

@@ -12,7 +12,7 @@ from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.running.checkpoints import build_task
 from seq2scene.running.evaluation import evaluate_task
 from seq2scene.running.scene_drawing import scene_steps
-from seq2scene.running.trainers import make_trainer, quieten
+from seq2scene.running.trainers import filter_warnings, make_trainer
 from seq2scene.scenes.scene_json import from_plain
 from test_configs import compose_plain
 
@@ -23,7 +23,7 @@ def test_what_was_sampled_and_scored_is_what_is_shown(tmp_path: Path) -> None:
     options += ["search=sample", "search.max_ratio=0", "search.max_extra=9", "search.temperature=3"]
     config = compose_plain(tmp_path, *options, "trainer=cpu", "trainer.limit_test_batches=1.0")
     config["trainer"] |= {"enable_progress_bar": False, "enable_model_summary": False}
-    quieten()
+    filter_warnings()
     data = build(config["data"], "data")
     data.prepare_data()
     data.setup()

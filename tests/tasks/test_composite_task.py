@@ -17,7 +17,7 @@ from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.errors import UserError
 from seq2scene.nets.losses.scene_losses import fields
 from seq2scene.running.checkpoints import build_task, load_checkpoint, task_of
-from seq2scene.running.trainers import make_trainer, quieten
+from seq2scene.running.trainers import filter_warnings, make_trainer
 from seq2scene.scenes.batch import SceneBatch
 from seq2scene.scenes.objects import FIRST_CLASS, PAD, Objects
 from seq2scene.scenes.photos import Patches
@@ -89,7 +89,7 @@ CHOICES = {
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_choice_trains_and_writes_scenes_of_patches(read, tmp_path, choice: str) -> None:
     config, data = read(*CHOICES[choice])
-    quieten()
+    filter_warnings()
     torch.manual_seed(1)
     task = build_task(config, data.description())
     before = torch.nn.utils.parameters_to_vector(task.parameters()).detach().clone()
@@ -136,9 +136,9 @@ def test_features_of_a_classifier_reach_the_patch_encoder(made) -> None:
     blind = replace(batch.own, features=torch.zeros_like(features))
     assert not torch.allclose(task.embed(batch.own), task.embed(blind))
     plain, _ = made()
-    task.stock()
+    task.build_retrieval_index()
     with pytest.raises(UserError, match="a store of other classes or other features"):
-        plain.stock(str(task.store.folder))
+        plain.build_retrieval_index(str(task.store.folder))
 
 
 # The loss
@@ -210,7 +210,7 @@ def test_without_appearance_there_is_no_patch_encoder(made) -> None:
 
 def test_without_appearance_the_patch_nearest_in_size_and_shape_comes(made) -> None:
     task, batch = made("heads=layout")
-    task.eval().stock()
+    task.eval().build_retrieval_index()
     store, objects = task.store, task.write(batch.texts).objects
     boxes, checked = task.schema.boxes(objects), 0
     for row, step in (objects.patches >= 0).nonzero().tolist():
@@ -225,7 +225,7 @@ def test_without_appearance_the_patch_nearest_in_size_and_shape_comes(made) -> N
 
 def test_the_patch_nearest_in_appearance_comes(made) -> None:
     task, batch = made()
-    task.eval().stock()
+    task.eval().build_retrieval_index()
     decoder, seen = task.net.decoder, []
     nearest = decoder.retrieval
 
@@ -252,7 +252,7 @@ def test_the_patch_nearest_in_appearance_comes(made) -> None:
 def test_no_patch_comes_twice_if_none_may(made) -> None:
     """Nor any where a class has no more of them."""
     task, batch = made("retrieval.repeat=false", val_search=LONG, search=LONG)
-    task.eval().stock()
+    task.eval().build_retrieval_index()
     classes, patches = (getattr(task.write(batch.texts).objects, name) for name in ("classes", "patches"))
     counts = torch.from_numpy(task.store.classes).bincount(minlength=task.schema.classes)
     for own, kinds in zip(patches, classes, strict=True):
@@ -265,7 +265,7 @@ def test_no_patch_comes_twice_if_none_may(made) -> None:
 
 def test_embedding_all_patches_leaves_the_encoder_in_training(made) -> None:
     task, _ = made()
-    task.train().stock()
+    task.train().build_retrieval_index()
     assert task.patch_encoder.training
 
 
@@ -278,8 +278,8 @@ def test_a_checkpoint_alone_writes_the_same_scene(made, tmp_path: Path) -> None:
     path = tmp_path / "model.ckpt"
     torch.save({"state_dict": task.state_dict(), "hyper_parameters": dict(task.hparams)}, path)
     again = task_of(load_checkpoint(path))
-    task.eval().stock()
-    again.stock()
+    task.eval().build_retrieval_index()
+    again.build_retrieval_index()
     ours, theirs = (one.write(batch.texts) for one in (task, again))
     assert ours.objects.present.any()
     assert_patches_of_their_class(theirs.objects, again.store)
@@ -288,10 +288,10 @@ def test_a_checkpoint_alone_writes_the_same_scene(made, tmp_path: Path) -> None:
     assert torch.equal(ours.log_probs, theirs.log_probs)
     moved = tmp_path / "moved"
     moved.symlink_to(again.store.folder)
-    again.stock(str(moved))
+    again.build_retrieval_index(str(moved))
     assert torch.equal(again.write(batch.texts).objects.patches, ours.objects.patches)
     with pytest.raises(UserError, match="is no store of patches"):
-        again.stock(str(tmp_path / "nowhere"))
+        again.build_retrieval_index(str(tmp_path / "nowhere"))
 
 
 # Teacher forcing against stepping
@@ -339,7 +339,7 @@ def stepped(task: CompositeTask, batch: SceneBatch) -> tuple[Tensor, list[Tensor
 def test_teacher_forcing_equals_stepping_where_the_canvas_shows_no_photo(made) -> None:
     """Of scenes as the model writes them, since it places what it is given where it likes."""
     task, batch = made("canvas=semantic")
-    task.eval().stock()
+    task.eval().build_retrieval_index()
     written = task.write(batch.texts)
     taught = task.net(batch.texts, written.objects)
     classes = written.objects.classes

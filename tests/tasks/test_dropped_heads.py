@@ -86,7 +86,7 @@ def test_whatever_is_dropped_the_others_are_taught_written_and_scored(roots, cas
         torch.testing.assert_close(extents, expected(batch.target, task.schema), atol=1e-4, rtol=0)
         assert_sayable(batch.target, task.schema)
 
-        task.eval().stock()
+        task.eval().build_retrieval_index()
         batch = next(iter(data.test_dataloader()[0]))
         written = task.write(batch.texts).objects
         assert written.attributes.keys() == learnt and written.present.sum(1).min() >= 3

@@ -15,7 +15,7 @@ from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.errors import UserError
 from seq2scene.nets.losses.scene_losses import doubly_stochastic, fields
 from seq2scene.running.checkpoints import build_task, load_checkpoint, task_of
-from seq2scene.running.trainers import make_trainer, quieten
+from seq2scene.running.trainers import filter_warnings, make_trainer
 from seq2scene.scenes.batch import SceneBatch
 from seq2scene.scenes.objects import PAD, Objects
 from seq2scene.sequences.batch import Sentences
@@ -354,7 +354,7 @@ def validated(read, made, tmp_path_factory) -> tuple[dict[str, float], SceneTask
     """What is logged of the four scenes of the validation set, each told twice, by an untrained task."""
     config, data = read()
     settings = {**config["trainer"], "limit_val_batches": 1.0, "float32_matmul": "highest"}
-    quieten()
+    filter_warnings()
     trainer = make_trainer(
         {**settings, "enable_model_summary": False},
         callbacks=[],

@@ -27,7 +27,7 @@ PATCHES = "patches.pt"
 SMALL = 4096  # patches; a smaller class is searched exactly at once
 PROBED = 32  # cells of an approximate index that a query looks into at first
 NEIGHBOURS = 16  # asked for at first, beside those that are used already
-AT_ONCE = 2**17  # vectors that are compared in double precision: what memory bears
+CHUNK = 2**17  # vectors that are compared in double precision: what memory bears
 
 
 def library() -> Any:
@@ -94,7 +94,7 @@ class Shelf:
 
     def _distances(self, vectors: Tensor, places: Tensor) -> Tensor:
         """Squared distances (n, k), in double precision: equal vectors are equally far."""
-        rows = max(AT_ONCE // places.shape[1], 1)
+        rows = max(CHUNK // places.shape[1], 1)
         parts = []
         for wanted, near in zip(vectors.double().split(rows), places.clamp(min=0).split(rows), strict=True):
             there = torch.from_numpy(self.index.reconstruct_batch(near.flatten().numpy()))

@@ -22,7 +22,7 @@ from seq2scene.errors import UserError
 from seq2scene.sequences.batching import EvaluationBatches, LengthBatches, Loader
 
 VERSION = 1  # raise it when fits are chosen otherwise
-AT_ONCE = 256  # objects whose candidates are compared together
+CHUNK = 256  # objects whose candidates are compared together
 NONE = -1
 
 
@@ -222,7 +222,7 @@ def best_fits(store: PatchStore, patches: PatchStore, candidates: int) -> np.nda
             continue
         tree = KDTree(known[shelf])
         nearest = 1 + np.arange(min(candidates + itself, len(shelf)))
-        for some in np.split(wanted, range(AT_ONCE, len(wanted), AT_ONCE)):
+        for some in np.split(wanted, range(CHUNK, len(wanted), CHUNK)):
             near = shelf[tree.query(vectors[some], nearest)[1]]  # (objects, candidates)
             overlap = _overlaps(masks[some], others[near])
             if itself:

@@ -29,7 +29,7 @@ from seq2scene.tasks.inpainting import InpaintingTask
 from seq2scene.tasks.scenes import Result, SceneTask
 from seq2scene.tasks.task import Task
 
-AT_ONCE = 64  # scenes that are told together
+CHUNK = 64  # scenes that are told together
 CAPTIONS = "captions_"  # before each kind of what was told, its key in metrics.json
 Told = dict[int, str]  # of samples, by their numbers in the split
 
@@ -100,7 +100,7 @@ class Teller:
         """What is told of the samples ``rows`` as they were written."""
         told: dict[str, Told] = {}
         source = PatchSource.of_training(self.task)
-        for numbers, objects in samples(found, rows, AT_ONCE):
+        for numbers, objects in samples(found, rows, CHUNK):
             if source is None:
                 shown = {"generated": self.layouts(objects)}
             else:
@@ -115,8 +115,8 @@ class Teller:
         told: dict[str, Told] = {}
         source = PatchSource.of_split(self.task, self.data, self.split)
         truth = self.data.truth(self.split)
-        for first in range(0, len(rows), AT_ONCE):
-            some = rows[first : first + AT_ONCE]
+        for first in range(0, len(rows), CHUNK):
+            some = rows[first : first + CHUNK]
             objects = truth[torch.tensor(some)]
             if source is None:
                 shown = {"true": self.layouts(objects)}

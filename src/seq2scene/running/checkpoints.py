@@ -123,7 +123,7 @@ def task_of(checkpoint: dict[str, Any], places: Mapping[str, str] | None = None,
     places: where the caller keeps data and cache, see ``at_home``; None where nothing is kept.
     """
     parts = checkpoint["hyper_parameters"]
-    config = _from_chance(parts["config"])
+    config = _without_pretrained(parts["config"])
     if "data" in config:
         config = {**config, "data": at_home(config["data"], places or NOWHERE)}
     task = build_task({**config, **changes}, parts["description"])
@@ -186,7 +186,7 @@ def require_same_classes(learnt: Sequence[str], names: Sequence[str], what: str)
         )
 
 
-def _from_chance(config: dict[str, Any]) -> dict[str, Any]:
+def _without_pretrained(config: dict[str, Any]) -> dict[str, Any]:
     """The config without weights to start from: the checkpoint has its own."""
     trunks = {key: config[key] for key in ("canvas", "image_encoder") if "weights" in config.get(key, {})}
     return {**config, **{key: {**trunk, "weights": "none"} for key, trunk in trunks.items()}}

@@ -45,7 +45,7 @@ from seq2scene.running.run_folders import claim
 from seq2scene.running.scene_evaluation import evaluate_scenes
 from seq2scene.running.sentence_vectors import read_sentences, write_sentence_vectors
 from seq2scene.running.task_compatibility import check_choices, chosen_search
-from seq2scene.running.trainers import make_trainer, processes, quieten
+from seq2scene.running.trainers import filter_warnings, make_trainer, processes
 from seq2scene.tasks.captioning import Captioning
 from seq2scene.tasks.inpainting import InpaintingTask
 from seq2scene.tasks.lm import LM
@@ -288,7 +288,7 @@ def evaluate(cfg: DictConfig, script: Path) -> None:
     data.use(parts["description"])
     if not data.test_names:
         raise UserError(NO_TESTS)
-    quieten()
+    filter_warnings()
     with processes(chosen["trainer"], script):
         data.prepare_data()
         data.setup("test")

@@ -16,7 +16,7 @@ from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.schema import Schema
 from seq2scene.tasks.inpainting import InpaintingTask
 
-AT_ONCE = 16  # composites that the net is given together
+CHUNK = 16  # composites that the net is given together
 
 
 def load_inpainter(path: str | Path, names: Sequence[str] | None = None) -> InpaintingTask:
@@ -46,8 +46,8 @@ def inpaint(
     (3, y, x), what is shown outside that box; None: black.
     """
     made = []
-    for first in range(0, len(scenes.pictures), AT_ONCE):
-        some = slice(first, first + AT_ONCE)
+    for first in range(0, len(scenes.pictures), CHUNK):
+        some = slice(first, first + CHUNK)
         scene = Rendering(scenes.pictures[some].float(), scenes.labels[some], scenes.masks[some].float())
         seen = stretched(scene, task.side)
         seen = Rendering(*(part.to(task.device) for part in (seen.pictures, seen.labels, seen.masks)))
@@ -75,11 +75,11 @@ def photos_of(
     hard edges. source: where the patches of ``objects`` are. ground: see ``inpaint``.
     """
     learnt = task.config["data"]["composites"]["photo_side"]
-    for first in range(0, len(objects), AT_ONCE):
+    for first in range(0, len(objects), CHUNK):
         scenes = render_composites(
             source.store,
             source.photos,
-            objects[first : first + AT_ONCE],
+            objects[first : first + CHUNK],
             schema,
             learnt,
             source.aspect,

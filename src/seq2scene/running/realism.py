@@ -27,7 +27,7 @@ from seq2scene.tasks.inpainting import InpaintingTask
 from seq2scene.tasks.scenes import Result, SceneTask
 
 SIDE = 299  # pixels of pictures, as Inception sees them
-AT_ONCE = 32  # pictures that it sees together
+CHUNK = 32  # pictures that it sees together
 FEATURES = ["2048", "logits_unbiased"]  # of torch-fidelity's Inception: for the distance and for the score
 MODULE = "torch_fidelity.feature_extractor_inceptionv3"
 WEIGHTS = (
@@ -103,12 +103,12 @@ def score_realism(
         for row in rows[rank::world].tolist()
     )
     own = written[rank::world]
-    scenes = samples(found, own, AT_ONCE)
+    scenes = samples(found, own, CHUNK)
     made = {"": _pasted((objects for _, objects in scenes), task, source, device)}
     if inpainter is not None:
         made[INPAINTED] = (
             photo
-            for _, objects in samples(found, own, AT_ONCE)
+            for _, objects in samples(found, own, CHUNK)
             for photo in photos_of(inpainter, objects, task.schema, source, SIDE)
         )
     scores = compare(extractor, photos, made)
@@ -173,7 +173,7 @@ def _seen(
     extractor: nn.Module, pictures: Iterable[Tensor], device: torch.device
 ) -> Iterator[tuple[Tensor, Tensor]]:
     pictures = iter(pictures)
-    while some := list(islice(pictures, AT_ONCE)):
+    while some := list(islice(pictures, CHUNK)):
         batch = torch.stack(some).to(device)
         yield extractor(batch.round().clamp(0, 255).to(torch.uint8) if batch.is_floating_point() else batch)
 

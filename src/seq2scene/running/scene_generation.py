@@ -54,7 +54,7 @@ def generate_scenes(cfg: DictConfig, task: SceneTask, chunks: Iterator[list[str]
             raise UserError(f"inpainter: makes pictures; say where as out=NAME with {', '.join(PICTURES)}")
         inpainter = load_inpainter(cfg.inpainter, task.schema.names).to(task.device)
     texts = SceneTexts.from_state(task.description["texts"])
-    task.stock()
+    task.build_retrieval_index()
     store = task.store if isinstance(task, CompositeTask) else None
     source = PatchSource.of_training(task, cfg.edges or "hard") if drawn else None
     number = 0

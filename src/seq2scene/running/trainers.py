@@ -67,7 +67,7 @@ def make_trainer(
     return build(settings, "trainer", **own)
 
 
-def quieten() -> None:
+def filter_warnings() -> None:
     """Silences what Lightning tells everybody and nobody here can act on."""
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", ".*does not have many workers.*")

@@ -27,7 +27,7 @@ from seq2scene.running.messages import attempt, say
 from seq2scene.running.resuming import given_overrides, resume
 from seq2scene.running.run_folders import claim
 from seq2scene.running.task_compatibility import check_choices
-from seq2scene.running.trainers import make_trainer, processes, quieten
+from seq2scene.running.trainers import filter_warnings, make_trainer, processes
 from seq2scene.tasks.task import Task
 
 
@@ -62,7 +62,7 @@ def _train(
     more: Sequence[pl.Callback] = (),
 ) -> float:
     pl.seed_everything(config["seed"], workers=True, verbose=False)
-    quieten()
+    filter_warnings()
     data = build(config["data"], "data")
     if start is not None:
         data.use(load_checkpoint(start)["hyper_parameters"]["description"])

@@ -27,7 +27,7 @@ from seq2scene.sequences.language import Language
 from seq2scene.sequences.memory import Memory
 from seq2scene.sequences.padding import shift_right
 from seq2scene.tasks.task import Loss, Task
-from seq2scene.tasks.words import gold_log_probs, per_sentence
+from seq2scene.tasks.words import gold_log_probs, loss_of_words, per_sentence, special_ids
 
 FREE_RUNNING = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider")
 
@@ -49,7 +49,7 @@ class Captioning(Task):
     never includes label smoothing. BLEU, ROUGE-L and CIDEr-D are of free-running output.
     """
 
-    curves = ("perplexity", "bleu_4", "cider")
+    curves = shown = ("perplexity", "bleu_4", "cider")
 
     def __init__(self, config: dict[str, Any], description: dict[str, Any]) -> None:
         super().__init__(config, description)
@@ -66,11 +66,7 @@ class Captioning(Task):
             raise UserError(
                 "loss.hard=true: this decoder cannot look at one place at a time; take model=xu2015"
             )
-        self.searches = {
-            stage: build(config[key], key) for stage, key in (("val", "val_search"), ("test", "search"))
-        }
-        self.scores = ModuleDict({stage + "_scores": self._build_scores() for stage in self.searches})
-        self.test_name = "test"  # of the set being scored, for the names of its scores
+        self.build_evaluation()
         self.captions: list[Caption] = []
 
     def _build_scores(self) -> ModuleDict:
@@ -136,9 +132,7 @@ class Captioning(Task):
         if self.config["loss"]["doubly_stochastic"] and weights is not None:
             each = doubly_stochastic(weights, gold.mask, memory.mask)  # (B,)
             total = total + self.config["loss"]["doubly_stochastic"] * each.sum()
-        count = gold.mask.sum()
-        normaliser = count.new_tensor(len(batch)) if self.per_sentence else count
-        return Loss(total, nll, count, normaliser.to(nll.dtype))
+        return loss_of_words(total, nll, gold.mask, self.per_sentence)
 
     def log_probs(self, batch: CaptionBatch, memory: Memory | None = None) -> Tensor:
         """log p (B, T) of each target word and EOS after those before it, 0 on padding; never smoothed."""
@@ -153,17 +147,8 @@ class Captioning(Task):
         return self._search(self.net.encode(batch), stage, **options)
 
     def _search(self, memory: Memory, stage: str, **options: Any) -> Hypotheses:
-        v = self.language.vocabulary
-        return self.searches[stage](
-            self.net.decoder, memory, bos=v.bos, eos=v.eos, pad=v.pad, unk=v.unk, **options
-        )
-
-    def validation_step(self, batch: CaptionBatch, index: int) -> None:
-        self._evaluate(batch, "val")
-
-    def test_step(self, batch: CaptionBatch, index: int) -> Hypotheses:
-        """Returns what the search found, for callbacks."""
-        return self._evaluate(batch, "test")
+        ids = special_ids(self.language.vocabulary)
+        return self.searches[stage](self.net.decoder, memory, **ids, **options)
 
     def _evaluate(self, batch: CaptionBatch, stage: str) -> Hypotheses:
         scores, gold = self.scores[stage + "_scores"], batch.target
@@ -180,17 +165,3 @@ class Captioning(Task):
             rows = zip(batch.rows.tolist(), texts, found.log_probs[:, 0].tolist(), strict=True)
             self.captions += [Caption(*row) for row in rows]
         return found
-
-    def on_validation_epoch_end(self) -> None:
-        self._log_scores("val")
-        super().on_validation_epoch_end()
-
-    def on_test_epoch_end(self) -> None:
-        self._log_scores("test")
-
-    def _log_scores(self, stage: str) -> None:
-        place = stage if stage == "val" else f"test/{self.test_name}"
-        for name, score in self.scores[stage + "_scores"].items():
-            shown = stage == "val" and name in ("perplexity", "bleu_4", "cider")
-            self.log(f"{place}/{name}", score.compute().float(), prog_bar=shown)
-            score.reset()

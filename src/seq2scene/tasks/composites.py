@@ -21,7 +21,7 @@ from seq2scene.scenes.photos import Patches
 from seq2scene.scenes.schema import Schema
 from seq2scene.tasks.scenes import SceneTask
 
-AT_ONCE = 256  # patches that are embedded together
+CHUNK = 256  # patches that are embedded together
 
 
 @dataclass(frozen=True)
@@ -71,10 +71,10 @@ class CompositeTask(SceneTask):
 
     # Teacher forcing
 
-    def _besides(self, taught: Taught, batch: SceneBatch) -> Tensor:
+    def _extra_loss(self, taught: Taught, batch: SceneBatch) -> Tensor:
         look = self.schema.appearance
         if look is None:
-            return super()._besides(taught, batch)
+            return super()._extra_loss(taught, batch)
         margin, paired = self.config["loss"]["margin"], batch.paired
         own, others = (self.embed(cuts) for cuts in (batch.own, batch.others))
         field = triplet(taught.appearances[paired], own[paired], others[paired], margin)
@@ -89,18 +89,18 @@ class CompositeTask(SceneTask):
     # Free running
 
     def on_validation_start(self) -> None:
-        self.stock()
+        self.build_retrieval_index()
 
     def on_test_start(self) -> None:
-        self.stock()
+        self.build_retrieval_index()
 
     @property
     def store(self) -> PatchStore:
-        """The patches that scenes are made of; known after ``stock``."""
-        assert self.net.decoder.retrieval is not None, "stock first"
+        """The patches that scenes are made of; known after ``build_retrieval_index``."""
+        assert self.net.decoder.retrieval is not None, "call build_retrieval_index first"
         return self.net.decoder.retrieval.store
 
-    def stock(self, folder: str | None = None) -> None:
+    def build_retrieval_index(self, folder: str | None = None) -> None:
         """Embeds the patches of a store, that of the training photos or another in ``folder``. Raises
         UserError where there is none, or it is of other classes.
         """
@@ -127,7 +127,7 @@ class CompositeTask(SceneTask):
     def _embed_all(self, store: PatchStore) -> Tensor:
         training, numbers = self.patch_encoder.training, np.arange(len(store))
         self.patch_encoder.eval()
-        slices = np.split(numbers, range(AT_ONCE, len(numbers), AT_ONCE))
+        slices = np.split(numbers, range(CHUNK, len(numbers), CHUNK))
         vectors = [self.embed(store.cuts(some).to(self.device)).cpu() for some in slices]
         self.patch_encoder.train(training)
         return torch.cat(vectors)

@@ -26,6 +26,7 @@ LAYERS = {
     LITE: {"_blocks.0": 6.0, "_blocks.2": 6.0, "_blocks.4": 8.0, "_blocks.10": 10.0},
 }
 WHITE = 255.0
+SCORES = ("error", "psnr", "label_accuracy")
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,9 @@ class InpaintingTask(Task):
     The trunk of the perceptual loss is only there while something is learnt, and in no checkpoint.
     """
 
-    says_perplexity = False
+    logs_perplexity = False
     curves = ("loss", "error", "psnr", "label_accuracy")
+    shown = SCORES
 
     def __init__(self, config: dict[str, Any], description: dict[str, Any]) -> None:
         super().__init__(config, description)
@@ -58,8 +60,7 @@ class InpaintingTask(Task):
         self.net = build(config["model"], "model", classes=FIRST_CLASS + len(self.names))
         assert isinstance(self.net, Inpainter)
         initialise(self.net)
-        self.scores = ModuleDict({f"{stage}_scores": _build_scores() for stage in ("val", "test")})
-        self.test_name = "test"  # of the set being scored, for the names of its scores
+        self.build_evaluation()
         self._distance: list[PerceptualDistance] = []  # hidden from parameters and checkpoints
 
     def on_fit_start(self) -> None:
@@ -91,11 +92,11 @@ class InpaintingTask(Task):
 
     # Scores
 
-    def validation_step(self, batch: Stencils, index: int) -> None:
-        self._evaluate(batch, "val")
-
-    def test_step(self, batch: Stencils, index: int) -> None:
-        self._evaluate(batch, "test")
+    def _build_scores(self) -> ModuleDict:
+        each = (*SCORES, *(f"composite_{name}" for name in SCORES))
+        return ModuleDict(
+            {name: MeanMetric(nan_strategy="disable") for name in each}
+        )  # no NaN is passed over
 
     def _evaluate(self, batch: Stencils, stage: str) -> None:
         metrics, true = self.scores[f"{stage}_scores"], self.mend(batch)
@@ -105,21 +106,12 @@ class InpaintingTask(Task):
             metrics[f"{before}psnr"].update(apart.square().mean((1, 2, 3)))
             metrics[f"{before}label_accuracy"].update((found.labels == true.labels).float().mean((1, 2)))
 
-    def on_validation_epoch_end(self) -> None:
-        self._log_scores("val")
-        super().on_validation_epoch_end()
-
-    def on_test_epoch_end(self) -> None:
-        self._log_scores("test")
-
-    def _log_scores(self, stage: str) -> None:
-        place = stage if stage == "val" else f"test/{self.test_name}"
-        for name, metric in self.scores[f"{stage}_scores"].items():
-            value = metric.compute()
-            if name.endswith("psnr"):
-                value = 10 * torch.log10(WHITE**2 / value)
-            self.log(f"{place}/{name}", value, prog_bar=stage == "val" and not name.startswith("composite"))
-            metric.reset()
+    def _computed(self, stage: str) -> dict[str, Tensor]:
+        """psnr is of the mean squared error over all photos."""
+        values = super()._computed(stage)
+        for name in ("psnr", "composite_psnr"):
+            values[name] = 10 * torch.log10(WHITE**2 / values[name])
+        return values
 
 
 def initialise(net: Inpainter) -> None:
@@ -144,9 +136,3 @@ def build_distance(settings: dict[str, Any]) -> PerceptualDistance:
             f"choose one of {good}"
         )
     return PerceptualDistance(settings["trunk"], layers, settings["weights"])
-
-
-def _build_scores() -> ModuleDict:
-    names = ("error", "psnr", "label_accuracy")
-    each = (*names, *(f"composite_{name}" for name in names))
-    return ModuleDict({name: MeanMetric(nan_strategy="disable") for name in each})  # no NaN is passed over

@@ -17,7 +17,7 @@ from seq2scene.search.hypotheses import Hypotheses
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.text_batch import TextBatch, sentence_batch
 from seq2scene.tasks.task import Loss, Task
-from seq2scene.tasks.words import per_sentence
+from seq2scene.tasks.words import loss_of_words, per_sentence, special_ids
 
 SCORES = ("perplexity", "perplexity_words")
 
@@ -41,17 +41,11 @@ class LM(Task):
             initialise_uniform(self.net, model["initial_range"])
         self.smoothing = config["loss"]["smoothing"]
         self.per_sentence = per_sentence(config["loss"])
-        self.searches = {
-            stage: build(config[key], key) for stage, key in (("val", "val_search"), ("test", "search"))
-        }
-        self.scores = ModuleDict(
-            {
-                f"{stage}_scores": ModuleDict({name: Perplexity() for name in SCORES})
-                for stage in self.searches
-            }
-        )
-        self.test_name = "test"  # of the set being scored, for the names of its scores
+        self.build_evaluation()
         self._states: dict[str, State] = {}  # where the streams of a stage stand
+
+    def _build_scores(self) -> ModuleDict:
+        return ModuleDict({name: Perplexity() for name in SCORES})
 
     # Teacher forcing
 
@@ -60,9 +54,7 @@ class LM(Task):
         gold = batch.target
         features = self._read(batch, "train")
         total, nll = self._cross_entropy(features, gold.ids, gold.mask, self.smoothing)
-        count = gold.mask.sum()
-        normaliser = count.new_tensor(len(batch)) if self.per_sentence else count
-        return Loss(total, nll, count, normaliser.to(nll.dtype))
+        return loss_of_words(total, nll, gold.mask, self.per_sentence)
 
     def _read(self, batch: TextBatch, stage: str) -> Tensor:
         """Features (B, T, H) of a batch, from the state where the batch before ended or from zeros."""
@@ -80,12 +72,6 @@ class LM(Task):
         output = self.net.output
         return linear_cross_entropy(features[mask], output.weight, output.bias, gold[mask], smoothing)
 
-    def validation_step(self, batch: TextBatch, index: int) -> None:
-        self._evaluate(batch, "val")
-
-    def test_step(self, batch: TextBatch, index: int) -> None:
-        self._evaluate(batch, "test")
-
     def _evaluate(self, batch: TextBatch, stage: str) -> None:
         scores, gold = self.scores[stage + "_scores"], batch.target
         features = self._read(batch, stage)
@@ -96,19 +82,6 @@ class LM(Task):
         scores["perplexity_words"].update(nll_words, words.sum())
         scores["perplexity"].update(nll_words + nll_ends, gold.mask.sum())
 
-    def on_validation_epoch_end(self) -> None:
-        self._log_scores("val", "val")
-        super().on_validation_epoch_end()
-
-    def on_test_epoch_end(self) -> None:
-        self._log_scores("test", f"test/{self.test_name}")
-
-    def _log_scores(self, stage: str, place: str) -> None:
-        for name, score in self.scores[stage + "_scores"].items():
-            shown = stage == "val" and name == "perplexity"
-            self.log(f"{place}/{name}", score.compute().float(), prog_bar=shown)
-            score.reset()
-
     # Writing and judging text
 
     def generate(
@@ -118,12 +91,11 @@ class LM(Task):
 
         A search without chance writes the same text ``count`` times.
         """
-        v = self.language.vocabulary
         if prefix is not None:
             forced = torch.tensor(self.language.encode(prefix), dtype=torch.int64, device=self.device)
             options["prefix"] = forced.expand(count, -1)
         memory = no_source(count, self.device)
-        return self.searches[stage](self.net, memory, bos=v.bos, eos=v.eos, pad=v.pad, unk=v.unk, **options)
+        return self.searches[stage](self.net, memory, **special_ids(self.language.vocabulary), **options)
 
     def sample(self, count: int, **options: Any) -> list[str]:
         """The texts that ``generate`` writes, all hypotheses of each of ``count`` one after another."""

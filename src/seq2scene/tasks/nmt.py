@@ -17,7 +17,7 @@ from seq2scene.sequences.batch import ParallelBatch, Sentences
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.padding import shift_right
 from seq2scene.tasks.task import Loss, Task
-from seq2scene.tasks.words import gold_log_probs, per_sentence
+from seq2scene.tasks.words import gold_log_probs, loss_of_words, per_sentence, special_ids
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class NMT(Task):
     ``bleu_tok`` that of the model's own tokens, unknown words included in both.
     """
 
+    shown = ("perplexity", "bleu_tok")
+
     def __init__(self, config: dict[str, Any], description: dict[str, Any]) -> None:
         super().__init__(config, description)
         self.source = Language.from_state(description["source"])
@@ -44,11 +46,7 @@ class NMT(Task):
         self.net = self._build_net()
         self.smoothing = config["loss"]["smoothing"]
         self.per_sentence = per_sentence(config["loss"])
-        self.searches = {
-            stage: build(config[key], key) for stage, key in (("val", "val_search"), ("test", "search"))
-        }
-        self.scores = ModuleDict({stage + "_scores": self._build_scores() for stage in self.searches})
-        self.test_name = "test"  # of the set being scored, for the names of its scores
+        self.build_evaluation()
         self.translations: list[Translation] = []
         self.keep_weights = False  # of the attention while test sets are translated
 
@@ -71,6 +69,7 @@ class NMT(Task):
         return net
 
     def _build_scores(self) -> ModuleDict:
+        """chrF is of test sets alone."""
         lowercase = getattr(self.target.tokenizer, "lowercase", False)
         return ModuleDict(
             {
@@ -88,9 +87,7 @@ class NMT(Task):
         gold = batch.target
         features, _ = self.net(batch.source, shift_right(gold.ids, self.target.vocabulary.bos))
         total, nll = self._cross_entropy(features[gold.mask], gold.ids[gold.mask], self.smoothing)
-        count = gold.mask.sum()
-        normaliser = count.new_tensor(len(batch)) if self.per_sentence else count
-        return Loss(total, nll, count, normaliser.to(nll.dtype))
+        return loss_of_words(total, nll, gold.mask, self.per_sentence)
 
     def _cross_entropy(self, features: Tensor, gold: Tensor, smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
         output = self.net.decoder.output
@@ -112,18 +109,8 @@ class NMT(Task):
 
     def translate(self, source: Sentences, stage: str = "test", **options: Any) -> Hypotheses:
         """Searches for translations of ``source``; options go to the search (prefix, keep_weights)."""
-        v = self.target.vocabulary
-        memory = self.net.encode(source)
-        return self.searches[stage](
-            self.net.decoder, memory, bos=v.bos, eos=v.eos, pad=v.pad, unk=v.unk, **options
-        )
-
-    def validation_step(self, batch: ParallelBatch, index: int) -> None:
-        self._evaluate(batch, "val")
-
-    def test_step(self, batch: ParallelBatch, index: int) -> Hypotheses:
-        """Returns what the search found, for callbacks."""
-        return self._evaluate(batch, "test")
+        ids = special_ids(self.target.vocabulary)
+        return self.searches[stage](self.net.decoder, self.net.encode(source), **ids, **options)
 
     def _evaluate(self, batch: ParallelBatch, stage: str) -> Hypotheses:
         scores, gold = self.scores[stage + "_scores"], batch.target
@@ -145,17 +132,6 @@ class NMT(Task):
             self.translations += [Translation(*row) for row in rows]
         return found
 
-    def on_validation_epoch_end(self) -> None:
-        self._log_scores("val", ("perplexity", "perplexity_words", "bleu", "bleu_tok"))
-        super().on_validation_epoch_end()
-
-    def on_test_epoch_end(self) -> None:
-        self._log_scores("test", ("perplexity", "perplexity_words", "bleu", "bleu_tok", "chrf"))
-
-    def _log_scores(self, stage: str, names: tuple[str, ...]) -> None:
-        place = stage if stage == "val" else f"test/{self.test_name}"
-        for name in names:
-            score = self.scores[stage + "_scores"][name]
-            shown = stage == "val" and name in ("perplexity", "bleu_tok")
-            self.log(f"{place}/{name}", score.compute().float(), prog_bar=shown)
-            score.reset()
+    def _computed(self, stage: str) -> dict[str, Tensor]:
+        values = super()._computed(stage)
+        return values if stage == "test" else {name: values[name] for name in values if name != "chrf"}

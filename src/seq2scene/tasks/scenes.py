@@ -5,10 +5,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import ModuleDict
 
 from seq2scene.building import build
 from seq2scene.errors import UserError
+from seq2scene.metrics.scene_scores import SceneScores
 from seq2scene.nets.losses.scene_losses import doubly_stochastic, fields
 from seq2scene.nets.scene.attribute_decoder import AttributeDecoder
 from seq2scene.nets.scene.object_decoder import ObjectDecoder
@@ -56,8 +56,9 @@ class SceneTask(Task):
     ``score`` is the mean over the row of the paper's table, one number to choose a checkpoint by.
     """
 
-    says_perplexity = False
+    logs_perplexity = False
     curves = ("loss", "score", "u_recall", "pose")
+    shown = ("loss", "u_precision", "score")
 
     def __init__(self, config: dict[str, Any], description: dict[str, Any]) -> None:
         super().__init__(config, description)
@@ -69,16 +70,7 @@ class SceneTask(Task):
         self._ddp_params_and_buffers_to_ignore = [
             name for name, _ in self.named_buffers() if ".painter." in name
         ]
-        self.searches = {
-            stage: self._search(key) for stage, key in (("val", "val_search"), ("test", "search"))
-        }
-        self.scores = ModuleDict(
-            {
-                stage + "_scores": build(config["scores"], "scores", schema=self.schema)
-                for stage in self.searches
-            }
-        )
-        self.test_name = "test"
+        self.build_evaluation()
         self.results: list[Result] = []
         self._nll: dict[str, list[Tensor]] = {}
 
@@ -139,9 +131,12 @@ class SceneTask(Task):
         heads = {name: head.weight for name, head in self.schema.heads.items()}
         return {"object": loss["object"], "place": loss["place"], **heads}
 
-    def _search(self, key: str) -> Constraints:
-        """The search of the config; no scene gets more objects than scenes had that were learnt from."""
-        found = build(self.config[key], key)
+    def _build_scores(self) -> SceneScores:
+        return build(self.config["scores"], "scores", schema=self.schema)
+
+    def _build_search(self, key: str) -> Constraints:
+        """No scene gets more objects than scenes had that were learnt from."""
+        found = super()._build_search(key)
         return replace(found, max_length=min(found.max_length, self.schema.max_objects))
 
     # Teacher forcing
@@ -163,17 +158,17 @@ class SceneTask(Task):
             if weight and weights is not None:
                 each = doubly_stochastic(weights, steps[name], memory.what.mask)  # (B,), a mean over scenes
                 total = total + weight * each.mean() * normaliser
-        total = total + self._besides(taught, batch) * normaliser
+        total = total + self._extra_loss(taught, batch) * normaliser
         nll = sum(field.nll.detach() for field in found.values())
         return Loss(total, nll, count, normaliser.to(nll.dtype))
 
-    def _besides(self, taught: Taught, batch: SceneBatch) -> Tensor:
+    def _extra_loss(self, taught: Taught, batch: SceneBatch) -> Tensor:
         """What is minimised beside the fields: a mean."""
         return taught.places.new_zeros(())
 
     # Free running
 
-    def stock(self, folder: str | None = None) -> None:
+    def build_retrieval_index(self, folder: str | None = None) -> None:
         """Gets ready what is needed to write scenes, where that is not in the net; here it is nothing.
 
         folder: of what was learnt from, if it is no longer where it was then.
@@ -195,12 +190,6 @@ class SceneTask(Task):
         objects, what, where = self.net.decoder.read_notes(classes, notes.flatten(0, 1))
         return Written(objects, what, where, found.log_probs)
 
-    def validation_step(self, batch: SceneBatch, index: int) -> None:
-        self._evaluate(batch, "val")
-
-    def test_step(self, batch: SceneBatch, index: int) -> None:
-        self._evaluate(batch, "test")
-
     def _evaluate(self, batch: SceneBatch, stage: str) -> None:
         taught = self.net(batch.texts, batch.target, batch.photos)
         for name, field in fields(taught, batch.target, self.schema).items():
@@ -215,15 +204,10 @@ class SceneTask(Task):
             scores = {name: values.cpu() for name, values in scores.items()}
             self.results.append(Result(batch.rows, objects.to("cpu"), written.log_probs[:, 0].cpu(), scores))
 
-    def on_validation_epoch_end(self) -> None:
-        self._log_scores("val")
-        super().on_validation_epoch_end()
-
-    def on_test_epoch_end(self) -> None:
-        self._log_scores("test")
-
-    def _log_scores(self, stage: str) -> None:
-        place = stage if stage == "val" else f"test/{self.test_name}"
+    def _computed(self, stage: str) -> dict[str, Tensor]:
+        """-log p of each field, ``nll_NAME``, and of all, ``loss``; the scores of what was written, and the
+        ``score`` that chooses checkpoints.
+        """
         names = ("object", "place", *self.schema.heads)  # the same on a rank that saw no batch
         nothing = [torch.zeros(2, device=self.device)]
         rows = [torch.stack(self._nll.get(name, nothing)).sum(0) for name in names]
@@ -231,12 +215,9 @@ class SceneTask(Task):
         self._nll.clear()
         if self.trainer.world_size > 1:
             torch.distributed.all_reduce(sums)
-        for name, value in zip(names, sums[:, 0] / sums[:, 1], strict=True):
-            self.log(f"{place}/nll_{name}", value)
-        self.log(f"{place}/loss", sums[:, 0].sum() / sums[:, 1].sum(), prog_bar=stage == "val")
-        scores = self.scores[stage + "_scores"]
-        computed = scores.compute()
-        for name, value in computed.items():
-            self.log(f"{place}/{name}", value, prog_bar=stage == "val" and name == "u_precision")
-        self.log(f"{place}/score", scores.score(computed).float(), prog_bar=stage == "val")
-        scores.reset()
+        values = {f"nll_{name}": value for name, value in zip(names, sums[:, 0] / sums[:, 1], strict=True)}
+        metric = self.scores[f"{stage}_scores"]
+        scores = metric.compute()
+        metric.reset()
+        loss = sums[:, 0].sum() / sums[:, 1].sum()
+        return {**values, "loss": loss, **scores, "score": metric.score(scores).float()}

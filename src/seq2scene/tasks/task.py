@@ -1,4 +1,6 @@
-"""What all tasks share: optimisation, with gradients that do not depend on how a batch was divided."""
+"""What all tasks share: optimisation, with gradients that do not depend on how a batch was divided, and the
+scores of validation and tests.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,11 +8,14 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.trainer.states import TrainerFn
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from seq2scene.building import build
 from seq2scene.errors import UserError
+from seq2scene.search.constraints import Constraints
+
+SEARCHES = {"val": "val_search", "test": "search"}  # of each stage the group of its search
 
 
 @dataclass(frozen=True)
@@ -38,8 +43,10 @@ class Task(pl.LightningModule):
     once before the step, puts that right.
     """
 
-    says_perplexity = True  # whether e to the loss means something
+    logs_perplexity = True  # whether exp(loss) is the perplexity of anything
     curves = ("perplexity", "bleu")  # of what learning curves are drawn
+    shown: tuple[str, ...] = ("perplexity",)  # the validation scores that the progress line shows
+    net: nn.Module
 
     def __init__(self, config: dict[str, Any], description: dict[str, Any]) -> None:
         super().__init__()
@@ -47,6 +54,21 @@ class Task(pl.LightningModule):
         self.config = config
         self.description = description
         self._normaliser: Tensor | None = None
+        self.test_name = "test"  # of the set being scored, for the names of its scores
+        self.searches: dict[str, Constraints] = {}  # by stage, of tasks that write
+
+    def build_evaluation(self) -> None:
+        """Makes the searches and the scores of both stages, once a subclass knows what they need."""
+        keys = {stage: key for stage, key in SEARCHES.items() if key in self.config}
+        self.searches = {stage: self._build_search(key) for stage, key in keys.items()}
+        self.scores = nn.ModuleDict({f"{stage}_scores": self._build_scores() for stage in SEARCHES})
+
+    def _build_search(self, key: str) -> Constraints:
+        return build(self.config[key], key)
+
+    def _build_scores(self) -> nn.Module:
+        """The metrics of a stage: a ModuleDict of them by name, where ``_computed`` is as it is here."""
+        raise NotImplementedError
 
     def loss(self, batch: Any) -> Loss:
         raise NotImplementedError
@@ -56,7 +78,7 @@ class Task(pl.LightningModule):
         self._normaliser = loss.normaliser if self._normaliser is None else self._normaliser + loss.normaliser
         per_position = loss.nll / loss.count
         self.log("train/loss", per_position, prog_bar=True, batch_size=len(batch))
-        if self.says_perplexity:
+        if self.logs_perplexity:
             self.log("train/perplexity", per_position.exp(), prog_bar=True, batch_size=len(batch))
         return loss.total
 
@@ -84,13 +106,41 @@ class Task(pl.LightningModule):
         torch._foreach_mul_(gradients, scale)
         self.log("train/gradient_norm", norm)
 
-    def on_validation_epoch_end(self) -> None:
-        """Steps a plateau schedule, unless its metric had nothing to count (NaN); subclasses log first and
-        then come here.
+    # Validation and tests
 
-        Lightning would do it after the checkpoint of the epoch is written, and a resumed run would miss it;
+    def _evaluate(self, batch: Any, stage: str) -> Any:
+        """Updates the scores of a stage; what it returns for a batch of a test set, callbacks see."""
+        raise NotImplementedError
+
+    def validation_step(self, batch: Any, index: int) -> None:
+        self._evaluate(batch, "val")
+
+    def test_step(self, batch: Any, index: int) -> Any:
+        return self._evaluate(batch, "test")
+
+    def _computed(self, stage: str) -> dict[str, Tensor]:
+        """The scores of a stage by name; what they were computed from is forgotten."""
+        metrics = self.scores[f"{stage}_scores"]
+        values = {name: metric.compute().float() for name, metric in metrics.items()}
+        for metric in metrics.values():
+            metric.reset()
+        return values
+
+    def _log_scores(self, stage: str) -> None:
+        place = stage if stage == "val" else f"test/{self.test_name}"
+        for name, value in self._computed(stage).items():
+            self.log(f"{place}/{name}", value, prog_bar=stage == "val" and name in self.shown)
+
+    def on_test_epoch_end(self) -> None:
+        self._log_scores("test")
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs the scores, and steps a plateau schedule, unless its metric had nothing to count (NaN).
+
+        Lightning would step after the checkpoint of the epoch is written, and a resumed run would miss it;
         and it would want a metric after each epoch, validated or not.
         """
+        self._log_scores("val")
         if self.trainer.sanity_checking or self.trainer.state.fn != TrainerFn.FITTING:
             return
         for schedule in self.trainer.lr_scheduler_configs:

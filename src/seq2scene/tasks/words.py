@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from seq2scene.errors import UserError
 from seq2scene.sequences.batch import Sentences
+from seq2scene.sequences.vocabulary import Vocabulary
+from seq2scene.tasks.task import Loss
 
 ROWS = 1024  # of logits (rows, V) that exist at a time while targets are scored
 
@@ -16,6 +18,18 @@ def per_sentence(loss: dict[str, Any]) -> bool:
     if loss["per"] not in ("token", "sentence"):
         raise UserError(f"loss.per={loss['per']} is not a choice; choose one of token, sentence")
     return loss["per"] == "sentence"
+
+
+def loss_of_words(total: Tensor, nll: Tensor, mask: Tensor, per_sentence: bool) -> Loss:
+    """The loss of the real positions of ``mask`` (B, T), divided by their number, or by that of sentences."""
+    count = mask.sum()
+    normaliser = count.new_tensor(len(mask)) if per_sentence else count
+    return Loss(total, nll, count, normaliser.to(nll.dtype))
+
+
+def special_ids(vocabulary: Vocabulary) -> dict[str, int]:
+    """The ids that a search must know."""
+    return {"bos": vocabulary.bos, "eos": vocabulary.eos, "pad": vocabulary.pad, "unk": vocabulary.unk}
 
 
 def gold_log_probs(features: Tensor, gold: Sentences, output: nn.Linear) -> Tensor:
