@@ -91,7 +91,7 @@ def test_all_steps_at_once_equal_one_by_one(decoder: str, attention: str, cell: 
     memory = net.encode(given)
     state = net.decoder.start(memory)
     for t in range(previous.shape[1]):
-        stepped, state, looked = net.decoder.step(previous[:, t], state, memory)
+        stepped, state, looked, _ = net.decoder.step(previous[:, t], state, memory)
         torch.testing.assert_close(stepped, features[:, t])
         if attention != "none":
             torch.testing.assert_close(looked, weights[:, t])

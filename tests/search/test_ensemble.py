@@ -105,7 +105,7 @@ def distributions(decoder: object, memory: object, tokens: torch.Tensor) -> torc
     """log p (T, V) of every word before each of ``tokens``, of a batch of one."""
     state, previous, rows = decoder.start(memory), torch.tensor([BOS]), []
     for token in tokens:
-        features, state, _ = decoder.step(previous, state, memory)
+        features, state, *_ = decoder.step(previous, state, memory)
         rows.append(decoder.output(features).log_softmax(1))
         previous = token.unsqueeze(0)
     return torch.cat(rows)
@@ -154,7 +154,7 @@ def test_teacher_forcing_equals_stepping_whatever_the_members_are(average: str) 
     memory = net.encode(source)
     state = net.decoder.start(memory)
     for t in range(previous.shape[1]):
-        stepped, state, looked = net.decoder.step(previous[:, t], state, memory)
+        stepped, state, looked, _ = net.decoder.step(previous[:, t], state, memory)
         torch.testing.assert_close(stepped, features[:, t])
         torch.testing.assert_close(looked, weights[:, t])
     assert len(net.decoder.attention) == 1

@@ -16,7 +16,7 @@ def test_greedy_is_the_argmax_at_every_step(dtype):
         alone, previous = one(memory, number), BOS
         state = decoder.start(alone)
         for token in found.tokens[number, 0, : found.lengths[number, 0]].tolist():
-            features, state, _ = decoder.step(torch.tensor([previous]), state, alone)
+            features, state, *_ = decoder.step(torch.tensor([previous]), state, alone)
             logits = decoder.output(features)
             logits[:, [PAD, BOS]] = -torch.inf
             assert logits[0, token] == logits.max()

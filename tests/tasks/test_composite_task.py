@@ -329,7 +329,7 @@ def stepped(task: CompositeTask, batch: SceneBatch) -> tuple[Tensor, list[Tensor
     memory = task.net.encode(batch.texts)
     state, logits, canvases = decoder.start(memory), [], []
     for previous in batch.target.previous().unbind(1):
-        features, state, _ = decoder.step(previous, state, memory)
+        features, state, *_ = decoder.step(previous, state, memory)
         logits.append(decoder.output(features))
         canvases.append(state[1])
     return torch.stack(logits, dim=1), canvases

@@ -10,8 +10,8 @@ from torch import Tensor
 
 from seq2scene.errors import UserError
 from seq2scene.search.constraints import NEVER, Constraints, Rules, require, require_number, require_whole
-from seq2scene.search.frontier import Decoder, Frontier, unfinished
-from seq2scene.search.hypotheses import Hypotheses, say_nothing
+from seq2scene.search.decoder import ActiveSentences, Decoder, unfinished
+from seq2scene.search.hypotheses import Hypotheses, force_empty
 from seq2scene.search.scoring import NORMALISATIONS, coverage_penalty, length_penalty
 from seq2scene.search.top import top
 from seq2scene.search.trail import Step, best_endings, follow
@@ -120,37 +120,38 @@ class Beam(Constraints):
     ) -> Hypotheses:
         """Searches for the B sentences of ``memory``. ``prefix``: (B, P) forced beginnings, right-padded."""
         rules = self.rules(memory, bos, eos, pad, unk, prefix)
-        frontier = Frontier(decoder, memory)
-        live = Live.start(rules[frontier.sentences], bos, self.n_best)
+        active = ActiveSentences(decoder, memory)
+        live = Live.start(rules[active.sentences], bos, self.n_best)
         trail: list[Step] = []
-        while len(frontier):
-            step, live = self._step(frontier, live, len(trail))
+        while len(active):
+            step, live = self._step(active, live, len(trail))
             trail.append(step if keep_weights else replace(step, weights=None))
         return self._read(trail, memory, rules, pad)
 
-    def _step(self, frontier: Frontier, live: Live, number: int) -> tuple[Step, Live]:
+    def _step(self, active: ActiveSentences, live: Live, number: int) -> tuple[Step, Live]:
         """Gives every beam its next word, after ``number`` others, and drops the sentences that are done."""
         rows = (live.totals > NEVER).flatten().nonzero().squeeze(1)
-        log_probs, weights = frontier.step(live.previous, rows)
+        log_probs, weights, trace = active.step(live.previous, rows)
         live = self._cover(live, weights)
         values, words = self._propose(live, log_probs, number, rows)
-        totals = (live.totals.view(-1, 1) + values).view(len(frontier), -1)  # (b, w * k)
+        totals = (live.totals.view(-1, 1) + values).view(len(active), -1)  # (b, w * k)
         totals, order = totals.sort(dim=1, descending=True, stable=True)
         totals, order = totals[:, : 2 * self.size], order[:, : 2 * self.size]
         parents = order // words.shape[1]
-        tokens = words.view(len(frontier), -1).gather(1, order)
+        tokens = words.view(len(active), -1).gather(1, order)
         ends = tokens == live.rules.eos
-        scores = self._score(totals, number + 1, parents, live.coverage, frontier.memory.mask)
+        scores = self._score(totals, number + 1, parents, live.coverage, active.memory.mask)
         step = Step(
-            sentences=frontier.sentences,
+            sentences=active.sentences,
             tokens=tokens,
-            log_probs=values.view(len(frontier), -1).gather(1, order),
+            log_probs=values.view(len(active), -1).gather(1, order),
             parents=parents,
             kept=ends.byte().sort(dim=1, stable=True).indices[:, : self.size],
             ended=scores.masked_fill(~ends, NEVER)[:, : self.size],
             weights=weights,
+            trace=trace,
         )
-        return step, self._go_on(frontier, live, step, totals.masked_fill(ends, NEVER))
+        return step, self._go_on(active, live, step, totals.masked_fill(ends, NEVER))
 
     def _propose(self, live: Live, log_probs: Tensor, number: int, rows: Tensor) -> tuple[Tensor, Tensor]:
         """The best words after each beam, and their log-probabilities, (b * w, k); -inf after dead beams.
@@ -184,7 +185,7 @@ class Beam(Constraints):
             return scores
         return scores + coverage_penalty(coverage, mask.unsqueeze(1), self.coverage).gather(1, parents)
 
-    def _go_on(self, frontier: Frontier, live: Live, step: Step, totals: Tensor) -> Live:
+    def _go_on(self, active: ActiveSentences, live: Live, step: Step, totals: Tensor) -> Live:
         """The kept candidates as beams; ``totals`` (b, C) are -inf for those that ended."""
         beams = live.totals.shape[1]
         parents, previous = step.parents.gather(1, step.kept), step.tokens.gather(1, step.kept)
@@ -206,7 +207,7 @@ class Beam(Constraints):
         )
         done = self._done(live, best_ended=step.ended[:, 0] > NEVER)
         going = unfinished(done)
-        frontier.follow(parents, beams, going)
+        active.follow(parents, beams, going)
         live = replace(live, totals=live.totals.masked_fill(done.unsqueeze(1), NEVER))
         return live if going is None else live[going]
 
@@ -228,14 +229,14 @@ class Beam(Constraints):
 
     def _read(self, trail: list[Step], memory: Memory, rules: Rules, pad: int) -> Hypotheses:
         endings = best_endings(trail, len(memory), self.n_best, memory.lengths.device)
-        tokens, log_probs, weights = follow(trail, endings, pad)
+        tokens, log_probs, weights, trace = follow(trail, endings, pad)
         empty = (memory.lengths == 0).nonzero().squeeze(1)
-        say_nothing(tokens[:, :1], endings.scores[:, :1], empty, rules.eos)
+        force_empty(tokens[:, :1], endings.scores[:, :1], empty, rules.eos)
         lost = (endings.steps[:, 0] < 0) & (memory.lengths > 0)  # what the model said was no number
         tokens[:, 0, 0].masked_fill_(lost, rules.eos)
         for values in (endings.scores, log_probs[:, :, 0]):
             values[:, 0].masked_fill_(lost, torch.nan)
-        return Hypotheses.of(tokens, endings.scores, log_probs, rules.limits, pad, weights)
+        return Hypotheses.of(tokens, endings.scores, log_probs, rules.limits, pad, weights, trace)
 
 
 def take(values: Tensor, beams: Tensor) -> Tensor:

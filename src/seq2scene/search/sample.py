@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from seq2scene.search.constraints import Constraints, require, require_number, require_whole
-from seq2scene.search.frontier import Decoder
+from seq2scene.search.decoder import Decoder
 from seq2scene.search.hypotheses import Hypotheses
 from seq2scene.search.top import top
 from seq2scene.search.walk import walk
