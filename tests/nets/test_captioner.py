@@ -12,7 +12,7 @@ from seq2scene.nets.scene_losses import doubly_stochastic
 from seq2scene.nets.translator import initialise_uniform
 from seq2scene.nets.xu_decoder import XuDecoder
 from seq2scene.search.beam import Beam
-from seq2scene.search.greedy import Greedy
+from seq2scene.search.stepwise import Greedy
 from seq2scene.sequences.caption_batch import CaptionBatch
 from seq2scene.sequences.padding import shift_right
 from small_translators import ATTENTIONS, TARGETS, gradients, sentences

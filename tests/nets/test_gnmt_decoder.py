@@ -11,7 +11,7 @@ from seq2scene.attention import GlobalAttention
 from seq2scene.errors import UserError
 from seq2scene.nets.gnmt_decoder import GNMTDecoder
 from seq2scene.search.beam import Beam
-from seq2scene.search.greedy import Greedy
+from seq2scene.search.stepwise import Greedy
 from seq2scene.sequences.padding import shift_right
 from small_translators import ATTENTIONS, SOURCES, TARGETS, gradients, loss, sentences, translator
 

@@ -14,8 +14,7 @@ from seq2scene.nets.language_model import LanguageModel, no_source
 from seq2scene.nets.losses import linear_cross_entropy
 from seq2scene.nets.translator import initialise_uniform
 from seq2scene.search.beam import Beam
-from seq2scene.search.greedy import Greedy
-from seq2scene.search.sample import Sample
+from seq2scene.search.stepwise import Greedy, Sample
 from seq2scene.sequences.batch import Sentences
 from seq2scene.sequences.padding import pad, shift_right
 

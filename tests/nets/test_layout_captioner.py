@@ -9,7 +9,7 @@ from seq2scene.nets.decoders import LuongDecoder
 from seq2scene.nets.losses import linear_cross_entropy
 from seq2scene.nets.object_annotations import ObjectAnnotations
 from seq2scene.nets.translator import initialise_uniform
-from seq2scene.search.greedy import Greedy
+from seq2scene.search.stepwise import Greedy
 from seq2scene.sequences.caption_batch import CaptionBatch, Layouts
 from seq2scene.sequences.padding import shift_right
 from small_translators import ATTENTIONS, TARGETS, gradients, sentences

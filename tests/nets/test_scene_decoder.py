@@ -15,10 +15,8 @@ from seq2scene.nets.what import ObjectDecoder
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.objects import EOS, PAD, SOS, Objects
 from seq2scene.scenes.schema import Head, Schema
-from seq2scene.search.beam import Beam
-from seq2scene.search.greedy import Greedy
-from seq2scene.search.sample import Sample
-from seq2scene.search.scoring import coverage_penalty
+from seq2scene.search.beam import Beam, coverage_penalty
+from seq2scene.search.stepwise import Greedy, Sample
 from seq2scene.sequences.batch import Sentences
 
 NAMES = ("s_0", "s_1", "hb0", "hb1", "t_0", "t_1")

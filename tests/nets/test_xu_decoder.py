@@ -11,7 +11,7 @@ from seq2scene.nets.hard_attention import Reinforce
 from seq2scene.nets.translator import initialise_uniform
 from seq2scene.nets.xu_decoder import Sampled, XuDecoder
 from seq2scene.search.beam import Beam
-from seq2scene.search.greedy import Greedy
+from seq2scene.search.stepwise import Greedy
 from seq2scene.sequences.memory import Memory
 from seq2scene.sequences.padding import shift_right
 from small_translators import ATTENTIONS, TARGETS, sentences

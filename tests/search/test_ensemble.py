@@ -10,8 +10,7 @@ from seq2scene.errors import UserError
 from seq2scene.nets.decoders import LuongDecoder
 from seq2scene.search.beam import Beam
 from seq2scene.search.ensemble import AVERAGES, Ensemble, EnsembleDecoder, Memories, combine
-from seq2scene.search.greedy import Greedy
-from seq2scene.search.sample import Sample
+from seq2scene.search.stepwise import Greedy, Sample
 from small_translators import sentences, translator
 
 SEARCHES = {

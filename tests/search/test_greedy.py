@@ -4,8 +4,8 @@ import pytest
 import torch
 from toy_decoders import BOS, EOS, IDS, PAD, HistoryDecoder, force, one, toy_memory
 
-from seq2scene.search.greedy import Greedy
-from seq2scene.search.top import BLOCK, top
+from seq2scene.search.constraints import BLOCK, top
+from seq2scene.search.stepwise import Greedy
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -8,8 +8,7 @@ from toy_decoders import BOS, IDS, LARGE, HistoryDecoder, markov, one, toy_memor
 
 from seq2scene.search.beam import Beam
 from seq2scene.search.ensemble import EnsembleDecoder, Memories
-from seq2scene.search.greedy import Greedy
-from seq2scene.search.sample import Sample
+from seq2scene.search.stepwise import Greedy, Sample
 
 LENGTHS = [3, 0, 9, 1, 5, 2, 8]  # so that sentences end, and leave the batch, at different steps
 SEARCHES = {

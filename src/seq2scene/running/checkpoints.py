@@ -16,6 +16,11 @@ from seq2scene.search.ensemble import Ensemble, require_average
 from seq2scene.tasks.nmt import NMT
 from seq2scene.tasks.task import Task
 
+# Modules as checkpoints of older versions call them, and where their classes are now
+RENAMED = {
+    "seq2scene.search.greedy": "seq2scene.search.stepwise",
+    "seq2scene.search.sample": "seq2scene.search.stepwise",
+}
 NOWHERE = {"cache": "/dev/null/no-cache", "data": "/dev/null/no-data"}  # where nothing can be written
 
 
@@ -75,7 +80,21 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise UserError(
             f"{path}: its config holds {open_ended}, to be looked up: no config that was saved here does"
         )
+    parts["config"] = renamed(parts["config"])
     return checkpoint
+
+
+def renamed(config: Any) -> Any:
+    """Plain containers with the parts that ``_target_`` names called as they are today."""
+    if isinstance(config, list):
+        return [renamed(value) for value in config]
+    if not isinstance(config, Mapping):
+        return config
+    config = {key: renamed(value) for key, value in config.items()}
+    if isinstance(target := config.get("_target_"), str):
+        module, _, name = target.rpartition(".")
+        config["_target_"] = f"{RENAMED.get(module, module)}.{name}"
+    return config
 
 
 def _words(config: Any) -> Iterator[str]:

@@ -1,4 +1,8 @@
-"""Beam search, for all sentences of a batch at once."""
+"""Beam search, for all sentences of a batch at once.
+
+Hypotheses of unequal length are ranked by log P(Y|X) / lp(Y) + cp(X; Y) (Wu et al. 2016, "Google's Neural
+Machine Translation System", equation 14).
+"""
 
 import math
 from dataclasses import dataclass, replace
@@ -9,14 +13,21 @@ import torch
 from torch import Tensor
 
 from seq2scene.errors import UserError
-from seq2scene.search.constraints import NEVER, Constraints, Rules, require, require_number, require_whole
+from seq2scene.search.backpointers import Step, best_endings, follow
+from seq2scene.search.constraints import (
+    NEVER,
+    Constraints,
+    Rules,
+    require,
+    require_number,
+    require_whole,
+    top,
+)
 from seq2scene.search.decoder import ActiveSentences, Decoder, unfinished
 from seq2scene.search.hypotheses import Hypotheses, force_empty
-from seq2scene.search.scoring import NORMALISATIONS, coverage_penalty, length_penalty
-from seq2scene.search.top import top
-from seq2scene.search.trail import Step, best_endings, follow
 from seq2scene.sequences.memory import Memory
 
+NORMALISATIONS = ("none", "average", "gnmt")
 STOPS = ("exact", "size", "best")
 LARGEST = 1e30  # length penalty: quotients of log-probabilities are still normal numbers of float32
 
@@ -61,7 +72,7 @@ class Beam(Constraints):
     A hypothesis ends when EOS is among the ``size`` best continuations of its sentence, and ``size``
     others go on.
     Score: log-probability / lp + coverage penalty, computed once, when the hypothesis ends, with EOS counted
-    in its length (``scoring.length_penalty``, ``scoring.coverage_penalty``).
+    in its length (``length_penalty``, ``coverage_penalty``).
 
     normalisation, alpha: the kind of lp (none, average or gnmt) and its exponent.
     coverage: the weight beta of the coverage penalty; 0 for none.
@@ -122,11 +133,11 @@ class Beam(Constraints):
         rules = self.rules(memory, bos, eos, pad, unk, prefix)
         active = ActiveSentences(decoder, memory)
         live = Live.start(rules[active.sentences], bos, self.n_best)
-        trail: list[Step] = []
+        backpointers: list[Step] = []
         while len(active):
-            step, live = self._step(active, live, len(trail))
-            trail.append(step if keep_weights else replace(step, weights=None))
-        return self._read(trail, memory, rules, pad)
+            step, live = self._step(active, live, len(backpointers))
+            backpointers.append(step if keep_weights else replace(step, weights=None))
+        return self._read(backpointers, memory, rules, pad)
 
     def _step(self, active: ActiveSentences, live: Live, number: int) -> tuple[Step, Live]:
         """Gives every beam its next word, after ``number`` others, and drops the sentences that are done."""
@@ -227,9 +238,9 @@ class Beam(Constraints):
                 return done | (best_ended & (live.ended >= self.n_best))
         return done
 
-    def _read(self, trail: list[Step], memory: Memory, rules: Rules, pad: int) -> Hypotheses:
-        endings = best_endings(trail, len(memory), self.n_best, memory.lengths.device)
-        tokens, log_probs, weights, trace = follow(trail, endings, pad)
+    def _read(self, backpointers: list[Step], memory: Memory, rules: Rules, pad: int) -> Hypotheses:
+        endings = best_endings(backpointers, len(memory), self.n_best, memory.lengths.device)
+        tokens, log_probs, weights, trace = follow(backpointers, endings, pad)
         empty = (memory.lengths == 0).nonzero().squeeze(1)
         force_empty(tokens[:, :1], endings.scores[:, :1], empty, rules.eos)
         lost = (endings.steps[:, 0] < 0) & (memory.lengths > 0)  # what the model said was no number
@@ -242,3 +253,27 @@ class Beam(Constraints):
 def take(values: Tensor, beams: Tensor) -> Tensor:
     """Of values (b, w, ...) those of ``beams`` (b, any): (b, any, ...)."""
     return values[torch.arange(len(values), device=values.device).unsqueeze(1), beams]
+
+
+def length_penalty(lengths: Tensor | int, normalisation: str, alpha: float) -> Tensor | float:
+    """lp of hypotheses that are ``lengths`` (any shape) long, EOS included.
+
+    none: 1. average: length^alpha, so that alpha 1 ranks by the mean log-probability. gnmt: ((5 + length) /
+    6)^alpha.
+    """
+    if normalisation == "none":
+        return 1.0
+    if normalisation == "average":
+        return lengths ** float(alpha)  # an integer power would overflow
+    assert normalisation == "gnmt"
+    return ((5 + lengths) / 6) ** float(alpha)
+
+
+def coverage_penalty(coverage: Tensor, mask: Tensor, beta: float) -> Tensor:
+    """cp = beta * sum_i log(min(coverage_i, 1)) over real source positions: (..., S) -> (...), at most 0.
+
+    ``coverage`` is the attention that each source position received over all steps, that of EOS included. A
+    position that received none counts as the smallest normal number, so that the score stays finite.
+    """
+    received = coverage.clamp(torch.finfo(coverage.dtype).tiny, 1.0).log()
+    return beta * received.masked_fill(~mask, 0.0).sum(-1)

@@ -61,14 +61,14 @@ class Endings:
     candidates: Tensor
 
 
-def best_endings(trail: list[Step], batch: int, count: int, device: torch.device) -> Endings:
+def best_endings(backpointers: list[Step], batch: int, count: int, device: torch.device) -> Endings:
     """The ``count`` best of each of ``batch`` sentences, the one found first where scores are equal."""
     blanks = torch.zeros(
         count, dtype=torch.int64, device=device
     )  # come first, so they beat all others at -inf
     scores = [torch.full((batch, count), -torch.inf, device=device)]
     steps, candidates = [blanks - 1], [blanks]
-    for number, step in enumerate(trail):
+    for number, step in enumerate(backpointers):
         everyone = step.ended.new_full((batch, step.ended.shape[1]), -torch.inf)
         scores.append(everyone.index_copy_(0, step.sentences, step.ended))
         candidates.append(torch.arange(everyone.shape[1], device=device))
@@ -78,19 +78,19 @@ def best_endings(trail: list[Step], batch: int, count: int, device: torch.device
     return Endings(ranked[:, :count], torch.cat(steps)[order], torch.cat(candidates)[order])
 
 
-def follow(trail: list[Step], endings: Endings, pad: int) -> tuple[Tensor, Tensor, Tensor | None, Any]:
-    """Back along the trail: padded tokens and log-probabilities (B, N, T), weights (B, N, T, S) or None, and
+def follow(backpointers: list[Step], endings: Endings, pad: int) -> tuple[Tensor, Tensor, Tensor | None, Any]:
+    """Back along the steps: padded tokens and log-probabilities (B, N, T), weights (B, N, T, S) or None, and
     the trace, its tensors (B, N, T, ...).
     """
     last = int(endings.steps.max())
     shape = *endings.steps.shape, max(1, last + 1)
     tokens = endings.steps.new_full(shape, pad)
     log_probs = endings.scores.new_zeros(shape)
-    beside = (trail[0].weights, trail[0].trace) if trail else (None, None)
+    beside = (backpointers[0].weights, backpointers[0].trace) if backpointers else (None, None)
     beside = map_tensors(lambda leaf: leaf.new_zeros(*shape, *leaf.shape[1:]), beside)
     beams = torch.zeros_like(endings.steps)  # (B, N) where each hypothesis stands after the step
     for number in range(last, -1, -1):
-        step = trail[number]
+        step = backpointers[number]
         rows = step.rows(len(beams))
         written = endings.steps >= number  # (B, N)
         chosen = torch.where(endings.steps == number, endings.candidates, step.kept[rows].gather(1, beams))
