@@ -290,8 +290,8 @@ class SceneDecoder(nn.Module):
         return Placed(cells, attributes, patches, weights), self.canvas.place(canvas, objects, found)
 
     def _nowhere(self, chosen: Tensor, words: Tensor | None) -> Placed:
-        """Of ``chosen`` (any shape), none of which is an object; ``words`` (any, W): what their attention is
-        as wide as, None for none.
+        """The trace where nothing of ``chosen`` (any shape) is an object. words: (any, W), as wide as its
+        attention; None for no attention.
         """
         zeros = torch.zeros_like(chosen)
         weights = None
@@ -315,7 +315,6 @@ class SceneDecoder(nn.Module):
         if trace is None:  # no text had a word
             trace = self._nowhere(tokens, None)
         trace = tree_map_only(Tensor, next_step, trace)  # an object is placed by the step that reads it
-
         classes = tokens.flatten(0, 1)
         objects = self._objects(classes, trace.cells, trace.attributes)
         if self.retrieval is not None:
