@@ -11,6 +11,7 @@ import torch
 from entry_points import command, run
 from seq2scene.errors import UserError
 from seq2scene.running.checkpoints import at_home, find_checkpoint, load_checkpoint, load_task
+from seq2scene.search.stepwise import Greedy, Sample
 
 
 class Bomb:
@@ -97,6 +98,13 @@ def test_a_checkpoint_runs_no_code_of_its_own(doctored, tmp_path: Path) -> None:
         with pytest.raises(UserError, match=r"model\.encoder.*may not be built here"):
             load_task([doctored(model={"encoder": encoder, "decoder": {}, "initial_range": None})])
     assert hub.exists() and not mark.exists()
+
+
+def test_a_checkpoint_that_says_what_parts_were_called_before_is_read(doctored) -> None:
+    search = {"_target_": "seq2scene.search.sample.Sample", "num_samples": 3}
+    task = load_task([doctored(search=search, val_search={"_target_": "seq2scene.search.greedy.Greedy"})])
+    assert task.config["search"] == {"_target_": "seq2scene.search.stepwise.Sample", "num_samples": 3}
+    assert task.searches == {"test": Sample(num_samples=3), "val": Greedy()}
 
 
 def test_an_interpolation_of_a_checkpoint_is_never_resolved(doctored, monkeypatch) -> None:

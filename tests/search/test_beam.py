@@ -19,9 +19,8 @@ from toy_decoders import (
 )
 
 from seq2scene.errors import UserError
-from seq2scene.search.beam import Beam
-from seq2scene.search.greedy import Greedy
-from seq2scene.search.scoring import coverage_penalty, length_penalty
+from seq2scene.search.beam import Beam, coverage_penalty, length_penalty
+from seq2scene.search.stepwise import Greedy
 
 SCORES = [("none", 1.0), ("average", 1.0), ("average", 0.5), ("gnmt", 0.6)]
 

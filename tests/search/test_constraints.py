@@ -7,8 +7,7 @@ import torch
 from toy_decoders import BOS, EOS, IDS, PAD, UNK, HistoryDecoder, force, markov, one, toy_memory
 
 from seq2scene.search.beam import Beam
-from seq2scene.search.greedy import Greedy
-from seq2scene.search.sample import Sample
+from seq2scene.search.stepwise import Greedy, Sample
 
 SEARCHES = [
     lambda **options: Greedy(**options),

@@ -22,8 +22,7 @@ from toy_decoders import (
 
 from seq2scene.search.beam import Beam
 from seq2scene.search.ensemble import EnsembleDecoder, Memories
-from seq2scene.search.greedy import Greedy
-from seq2scene.search.sample import Sample
+from seq2scene.search.stepwise import Greedy, Sample
 
 VOCABULARY = 7
 CONTRADICTIONS = {

@@ -10,8 +10,7 @@ from seq2scene.errors import UserError
 from seq2scene.nets.text.decoders import LuongDecoder
 from seq2scene.search.beam import Beam
 from seq2scene.search.ensemble import AVERAGES, Ensemble, EnsembleDecoder, Memories, combine
-from seq2scene.search.greedy import Greedy
-from seq2scene.search.sample import Sample
+from seq2scene.search.stepwise import Greedy, Sample
 from small_translators import sentences, translator
 
 SEARCHES = {
@@ -105,7 +104,7 @@ def distributions(decoder: object, memory: object, tokens: torch.Tensor) -> torc
     """log p (T, V) of every word before each of ``tokens``, of a batch of one."""
     state, previous, rows = decoder.start(memory), torch.tensor([BOS]), []
     for token in tokens:
-        features, state, _ = decoder.step(previous, state, memory)
+        features, state, *_ = decoder.step(previous, state, memory)
         rows.append(decoder.output(features).log_softmax(1))
         previous = token.unsqueeze(0)
     return torch.cat(rows)
@@ -154,7 +153,7 @@ def test_teacher_forcing_equals_stepping_whatever_the_members_are(average: str) 
     memory = net.encode(source)
     state = net.decoder.start(memory)
     for t in range(previous.shape[1]):
-        stepped, state, looked = net.decoder.step(previous[:, t], state, memory)
+        stepped, state, looked, _ = net.decoder.step(previous[:, t], state, memory)
         torch.testing.assert_close(stepped, features[:, t])
         torch.testing.assert_close(looked, weights[:, t])
     assert len(net.decoder.attention) == 1

@@ -4,8 +4,8 @@ import pytest
 import torch
 from toy_decoders import BOS, EOS, IDS, PAD, HistoryDecoder, force, one, toy_memory
 
-from seq2scene.search.greedy import Greedy
-from seq2scene.search.top import BLOCK, top
+from seq2scene.search.constraints import BLOCK, top
+from seq2scene.search.stepwise import Greedy
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
@@ -16,7 +16,7 @@ def test_greedy_is_the_argmax_at_every_step(dtype):
         alone, previous = one(memory, number), BOS
         state = decoder.start(alone)
         for token in found.tokens[number, 0, : found.lengths[number, 0]].tolist():
-            features, state, _ = decoder.step(torch.tensor([previous]), state, alone)
+            features, state, *_ = decoder.step(torch.tensor([previous]), state, alone)
             logits = decoder.output(features)
             logits[:, [PAD, BOS]] = -torch.inf
             assert logits[0, token] == logits.max()

@@ -5,8 +5,7 @@ import torch
 from toy_decoders import BOS, EOS, IDS, PAD, HistoryDecoder, force, markov, one, toy_memory
 
 from seq2scene.errors import UserError
-from seq2scene.search.greedy import Greedy
-from seq2scene.search.sample import Sample
+from seq2scene.search.stepwise import Greedy, Sample
 
 MANY = 20_000
 

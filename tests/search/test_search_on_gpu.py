@@ -7,8 +7,7 @@ import torch
 from toy_decoders import IDS, PAD, HistoryDecoder, toy_memory
 
 from seq2scene.search.beam import Beam
-from seq2scene.search.greedy import Greedy
-from seq2scene.search.sample import Sample
+from seq2scene.search.stepwise import Greedy, Sample
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 OPTIONS = {"no_repeat_ngram": 2, "min_length": 2, "ban_unk": True}

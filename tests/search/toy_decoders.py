@@ -6,6 +6,7 @@ from torch import Tensor
 from seq2scene.sequences.memory import Memory
 from seq2scene.sequences.padding import lengths_to_mask
 
+LARGE = 2**60
 PAD, UNK, BOS, EOS = SPECIAL = 0, 1, 2, 3
 IDS = {"pad": PAD, "unk": UNK, "bos": BOS, "eos": EOS}
 
@@ -28,8 +29,8 @@ class MarkovDecoder:
     def start(self, memory: Memory) -> Tensor:
         return memory.final[0][:, 0, 0].long()
 
-    def step(self, previous: Tensor, state: Tensor, memory: Memory) -> tuple[Tensor, Tensor, None]:
-        return self.table[state, previous], state, None
+    def step(self, previous: Tensor, state: Tensor, memory: Memory) -> tuple[Tensor, Tensor, None, None]:
+        return self.table[state, previous], state, None, None
 
     def output(self, features: Tensor) -> Tensor:
         return features
@@ -51,7 +52,8 @@ class HistoryDecoder:
 
     The state holds the sum of the hidden states so far, the hidden state and the step, one of them twice over
     in deeper nests, and the logits need them all: a leaf that is not reordered with the beams spoils the
-    scores.
+    scores. Its trace is the id that it read, made so large that a float would not hold it, and the sum of
+    the hidden states (N, 3).
     """
 
     def __init__(self, vocabulary: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> None:
@@ -65,7 +67,7 @@ class HistoryDecoder:
         zeros = torch.zeros_like(memory.states[:, 0])
         return zeros, ((zeros + 1, (zeros.unsqueeze(1),)), zeros[:, 0].long())
 
-    def step(self, previous: Tensor, state: tuple, memory: Memory) -> tuple[Tensor, tuple, Tensor]:
+    def step(self, previous: Tensor, state: tuple, memory: Memory) -> tuple[Tensor, tuple, Tensor, dict]:
         hidden, ((total, (deep,)), steps) = state
         self.rows_asked += len(previous)
         hidden = torch.tanh(hidden @ self.recurrent + self.embedding[previous] + 0.1 * steps.unsqueeze(1))
@@ -76,7 +78,12 @@ class HistoryDecoder:
         deep = torch.sin(deep + 3 * hidden.unsqueeze(1))
         features = torch.cat([hidden + context, torch.cos(total), deep.squeeze(1)], dim=1)
         state = hidden, ((total + hidden, (deep,)), steps + 1)
-        return features, state, weights.flatten(0, 1)
+        return (
+            features,
+            state,
+            weights.flatten(0, 1),
+            {"read": previous + LARGE, "sums": (total + hidden, None)},
+        )
 
 
 def markov(vocabulary: int, sentences: int = 1, seed: int = 0, spread: float = 1.0) -> MarkovDecoder:
@@ -88,7 +95,7 @@ def force(decoder: object, memory: Memory, tokens: Tensor) -> tuple[Tensor, Tens
     """Steps through ``tokens`` (T,) of a batch of one: log-probabilities (T,) and weights (T, S) or None."""
     state, previous, log_probs, attention = decoder.start(memory), BOS, [], []
     for token in tokens.tolist():
-        features, state, weights = decoder.step(torch.tensor([previous]), state, memory)
+        features, state, weights, _ = decoder.step(torch.tensor([previous]), state, memory)
         log_probs.append(decoder.output(features).float().log_softmax(1)[0, token])
         attention.append(weights)
         previous = token

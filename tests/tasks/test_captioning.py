@@ -45,7 +45,7 @@ def task(decoder: str = "xu", **loss: Any) -> Captioning:
         },
         "attention": {"_target_": "seq2scene.attention.GlobalAttention", "score": "concat"},
         "search": {"_target_": "seq2scene.search.beam.Beam", **SEARCH},
-        "val_search": {"_target_": "seq2scene.search.greedy.Greedy", **SEARCH},
+        "val_search": {"_target_": "seq2scene.search.stepwise.Greedy", **SEARCH},
         "loss": {
             "smoothing": 0.0,
             "per": "token",

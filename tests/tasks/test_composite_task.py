@@ -26,7 +26,7 @@ from seq2scene.tasks.composites import CompositeTask
 from test_configs import compose_plain
 
 BLIND = ("score.3.bias", "look.2.bias")  # a softmax does not see what is added to all of its scores
-LONG = {"_target_": "seq2scene.search.greedy.Greedy", "max_ratio": 0.0, "max_extra": 11, "min_length": 11}
+LONG = {"_target_": "seq2scene.search.stepwise.Greedy", "max_ratio": 0.0, "max_extra": 11, "min_length": 11}
 TINY_CANVAS = ["canvas.side=32", "canvas.stride=2", "canvas.widths=[4,4,8]"]
 
 
@@ -329,7 +329,7 @@ def stepped(task: CompositeTask, batch: SceneBatch) -> tuple[Tensor, list[Tensor
     memory = task.net.encode(batch.texts)
     state, logits, canvases = decoder.start(memory), [], []
     for previous in batch.target.previous().unbind(1):
-        features, state, _ = decoder.step(previous, state, memory)
+        features, state, *_ = decoder.step(previous, state, memory)
         logits.append(decoder.output(features))
         canvases.append(state[1])
     return torch.stack(logits, dim=1), canvases

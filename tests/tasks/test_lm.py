@@ -30,7 +30,7 @@ def task(**config: Any) -> LM:
             "initial_range": 0.5,
         },
         "search": {"_target_": "seq2scene.search.beam.Beam", "n_best": 3, "max_length": 6},
-        "val_search": {"_target_": "seq2scene.search.sample.Sample"},
+        "val_search": {"_target_": "seq2scene.search.stepwise.Sample"},
         "loss": {"smoothing": 0.0, "per": "token"},
         **config,
     }

@@ -29,7 +29,7 @@ def task(per: str = "token", **optimizer: Any) -> NMT:
         },
         "attention": {"_target_": "seq2scene.attention.GlobalAttention"},
         "search": {"_target_": "seq2scene.search.beam.Beam"},
-        "val_search": {"_target_": "seq2scene.search.greedy.Greedy"},
+        "val_search": {"_target_": "seq2scene.search.stepwise.Greedy"},
         "loss": {"smoothing": 0.1, "per": per},
         "optimizer": {"_target_": "torch.optim.SGD", "lr": 1.0, **optimizer},
         "schedule": {"_target_": "seq2scene.tasks.schedules.constant", "interval": "epoch"},

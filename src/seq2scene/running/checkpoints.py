@@ -24,7 +24,11 @@ ROOMS = {
     "vision": "image_encoder inpainter",
     "losses": "hard_attention",
 }
-RENAMED = {"seq2scene.nets.scene_text": "seq2scene.nets.scene.text_encoder"} | {
+RENAMED = {
+    "seq2scene.nets.scene_text": "seq2scene.nets.scene.text_encoder",
+    "seq2scene.search.greedy": "seq2scene.search.stepwise",
+    "seq2scene.search.sample": "seq2scene.search.stepwise",
+} | {
     f"seq2scene.nets.{name}": f"seq2scene.nets.{room}.{name}"
     for room, names in ROOMS.items()
     for name in names.split()

@@ -30,7 +30,7 @@ from seq2scene.running.task_compatibility import chosen_search
 from seq2scene.search.beam import Beam
 from seq2scene.search.constraints import Constraints
 from seq2scene.search.hypotheses import Hypotheses
-from seq2scene.search.sample import Sample
+from seq2scene.search.stepwise import Sample
 from seq2scene.sequences.alignments import hard_alignment
 from seq2scene.sequences.batch import Sentences
 from seq2scene.sequences.language import Language

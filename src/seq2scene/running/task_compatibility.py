@@ -6,8 +6,7 @@ from typing import Any
 
 from seq2scene.errors import UserError
 from seq2scene.search.beam import Beam
-from seq2scene.search.greedy import Greedy
-from seq2scene.search.sample import Sample
+from seq2scene.search.stepwise import Greedy, Sample
 
 SEARCHES = {"greedy": Greedy, "beam": Beam, "sample": Sample}  # the options of the group search
 

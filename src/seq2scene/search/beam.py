@@ -1,4 +1,8 @@
-"""Beam search, for all sentences of a batch at once."""
+"""Beam search, for all sentences of a batch at once.
+
+Hypotheses of unequal length are ranked by log P(Y|X) / lp(Y) + cp(X; Y) (Wu et al. 2016, "Google's Neural
+Machine Translation System", equation 14).
+"""
 
 import math
 from dataclasses import dataclass, replace
@@ -9,14 +13,21 @@ import torch
 from torch import Tensor
 
 from seq2scene.errors import UserError
-from seq2scene.search.constraints import NEVER, Constraints, Rules, require, require_number, require_whole
-from seq2scene.search.frontier import Decoder, Frontier, unfinished
-from seq2scene.search.hypotheses import Hypotheses, say_nothing
-from seq2scene.search.scoring import NORMALISATIONS, coverage_penalty, length_penalty
-from seq2scene.search.top import top
-from seq2scene.search.trail import Step, best_endings, follow
+from seq2scene.search.backpointers import Step, best_endings, follow
+from seq2scene.search.constraints import (
+    NEVER,
+    Constraints,
+    Rules,
+    require,
+    require_number,
+    require_whole,
+    top,
+)
+from seq2scene.search.decoder import ActiveSentences, Decoder, unfinished
+from seq2scene.search.hypotheses import Hypotheses, force_empty
 from seq2scene.sequences.memory import Memory
 
+NORMALISATIONS = ("none", "average", "gnmt")
 STOPS = ("exact", "size", "best")
 LARGEST = 1e30  # length penalty: quotients of log-probabilities are still normal numbers of float32
 
@@ -61,7 +72,7 @@ class Beam(Constraints):
     A hypothesis ends when EOS is among the ``size`` best continuations of its sentence, and ``size``
     others go on.
     Score: log-probability / lp + coverage penalty, computed once, when the hypothesis ends, with EOS counted
-    in its length (``scoring.length_penalty``, ``scoring.coverage_penalty``).
+    in its length (``length_penalty``, ``coverage_penalty``).
 
     normalisation, alpha: the kind of lp (none, average or gnmt) and its exponent.
     coverage: the weight beta of the coverage penalty; 0 for none.
@@ -120,37 +131,38 @@ class Beam(Constraints):
     ) -> Hypotheses:
         """Searches for the B sentences of ``memory``. ``prefix``: (B, P) forced beginnings, right-padded."""
         rules = self.rules(memory, bos, eos, pad, unk, prefix)
-        frontier = Frontier(decoder, memory)
-        live = Live.start(rules[frontier.sentences], bos, self.n_best)
-        trail: list[Step] = []
-        while len(frontier):
-            step, live = self._step(frontier, live, len(trail))
-            trail.append(step if keep_weights else replace(step, weights=None))
-        return self._read(trail, memory, rules, pad)
+        active = ActiveSentences(decoder, memory)
+        live = Live.start(rules[active.sentences], bos, self.n_best)
+        backpointers: list[Step] = []
+        while len(active):
+            step, live = self._step(active, live, len(backpointers))
+            backpointers.append(step if keep_weights else replace(step, weights=None))
+        return self._read(backpointers, memory, rules, pad)
 
-    def _step(self, frontier: Frontier, live: Live, number: int) -> tuple[Step, Live]:
+    def _step(self, active: ActiveSentences, live: Live, number: int) -> tuple[Step, Live]:
         """Gives every beam its next word, after ``number`` others, and drops the sentences that are done."""
         rows = (live.totals > NEVER).flatten().nonzero().squeeze(1)
-        log_probs, weights = frontier.step(live.previous, rows)
+        log_probs, weights, trace = active.step(live.previous, rows)
         live = self._cover(live, weights)
         values, words = self._propose(live, log_probs, number, rows)
-        totals = (live.totals.view(-1, 1) + values).view(len(frontier), -1)  # (b, w * k)
+        totals = (live.totals.view(-1, 1) + values).view(len(active), -1)  # (b, w * k)
         totals, order = totals.sort(dim=1, descending=True, stable=True)
         totals, order = totals[:, : 2 * self.size], order[:, : 2 * self.size]
         parents = order // words.shape[1]
-        tokens = words.view(len(frontier), -1).gather(1, order)
+        tokens = words.view(len(active), -1).gather(1, order)
         ends = tokens == live.rules.eos
-        scores = self._score(totals, number + 1, parents, live.coverage, frontier.memory.mask)
+        scores = self._score(totals, number + 1, parents, live.coverage, active.memory.mask)
         step = Step(
-            sentences=frontier.sentences,
+            sentences=active.sentences,
             tokens=tokens,
-            log_probs=values.view(len(frontier), -1).gather(1, order),
+            log_probs=values.view(len(active), -1).gather(1, order),
             parents=parents,
             kept=ends.byte().sort(dim=1, stable=True).indices[:, : self.size],
             ended=scores.masked_fill(~ends, NEVER)[:, : self.size],
             weights=weights,
+            trace=trace,
         )
-        return step, self._go_on(frontier, live, step, totals.masked_fill(ends, NEVER))
+        return step, self._go_on(active, live, step, totals.masked_fill(ends, NEVER))
 
     def _propose(self, live: Live, log_probs: Tensor, number: int, rows: Tensor) -> tuple[Tensor, Tensor]:
         """The best words after each beam, and their log-probabilities, (b * w, k); -inf after dead beams.
@@ -184,7 +196,7 @@ class Beam(Constraints):
             return scores
         return scores + coverage_penalty(coverage, mask.unsqueeze(1), self.coverage).gather(1, parents)
 
-    def _go_on(self, frontier: Frontier, live: Live, step: Step, totals: Tensor) -> Live:
+    def _go_on(self, active: ActiveSentences, live: Live, step: Step, totals: Tensor) -> Live:
         """The kept candidates as beams; ``totals`` (b, C) are -inf for those that ended."""
         beams = live.totals.shape[1]
         parents, previous = step.parents.gather(1, step.kept), step.tokens.gather(1, step.kept)
@@ -206,7 +218,7 @@ class Beam(Constraints):
         )
         done = self._done(live, best_ended=step.ended[:, 0] > NEVER)
         going = unfinished(done)
-        frontier.follow(parents, beams, going)
+        active.follow(parents, beams, going)
         live = replace(live, totals=live.totals.masked_fill(done.unsqueeze(1), NEVER))
         return live if going is None else live[going]
 
@@ -226,18 +238,42 @@ class Beam(Constraints):
                 return done | (best_ended & (live.ended >= self.n_best))
         return done
 
-    def _read(self, trail: list[Step], memory: Memory, rules: Rules, pad: int) -> Hypotheses:
-        endings = best_endings(trail, len(memory), self.n_best, memory.lengths.device)
-        tokens, log_probs, weights = follow(trail, endings, pad)
+    def _read(self, backpointers: list[Step], memory: Memory, rules: Rules, pad: int) -> Hypotheses:
+        endings = best_endings(backpointers, len(memory), self.n_best, memory.lengths.device)
+        tokens, log_probs, weights, trace = follow(backpointers, endings, pad)
         empty = (memory.lengths == 0).nonzero().squeeze(1)
-        say_nothing(tokens[:, :1], endings.scores[:, :1], empty, rules.eos)
+        force_empty(tokens[:, :1], endings.scores[:, :1], empty, rules.eos)
         lost = (endings.steps[:, 0] < 0) & (memory.lengths > 0)  # what the model said was no number
         tokens[:, 0, 0].masked_fill_(lost, rules.eos)
         for values in (endings.scores, log_probs[:, :, 0]):
             values[:, 0].masked_fill_(lost, torch.nan)
-        return Hypotheses.of(tokens, endings.scores, log_probs, rules.limits, pad, weights)
+        return Hypotheses.of(tokens, endings.scores, log_probs, rules.limits, pad, weights, trace)
 
 
 def take(values: Tensor, beams: Tensor) -> Tensor:
     """Of values (b, w, ...) those of ``beams`` (b, any): (b, any, ...)."""
     return values[torch.arange(len(values), device=values.device).unsqueeze(1), beams]
+
+
+def length_penalty(lengths: Tensor | int, normalisation: str, alpha: float) -> Tensor | float:
+    """lp of hypotheses that are ``lengths`` (any shape) long, EOS included.
+
+    none: 1. average: length^alpha, so that alpha 1 ranks by the mean log-probability. gnmt: ((5 + length) /
+    6)^alpha.
+    """
+    if normalisation == "none":
+        return 1.0
+    if normalisation == "average":
+        return lengths ** float(alpha)  # an integer power would overflow
+    assert normalisation == "gnmt"
+    return ((5 + lengths) / 6) ** float(alpha)
+
+
+def coverage_penalty(coverage: Tensor, mask: Tensor, beta: float) -> Tensor:
+    """cp = beta * sum_i log(min(coverage_i, 1)) over real source positions: (..., S) -> (...), at most 0.
+
+    ``coverage`` is the attention that each source position received over all steps, that of EOS included. A
+    position that received none counts as the smallest normal number, so that the score stays finite.
+    """
+    received = coverage.clamp(torch.finfo(coverage.dtype).tiny, 1.0).log()
+    return beta * received.masked_fill(~mask, 0.0).sum(-1)

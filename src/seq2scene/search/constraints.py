@@ -1,4 +1,6 @@
-"""What a search may write: lengths, banned words, repeated n-grams, a forced beginning."""
+"""What a search may write: lengths, banned words, repeated n-grams, a forced beginning; and the likeliest of
+that.
+"""
 
 import math
 from collections.abc import Callable
@@ -14,6 +16,7 @@ from seq2scene.sequences.memory import Memory
 NEVER = -math.inf
 FREE = -1  # in a prefix: the search chooses
 MOST = 1_000_000  # of whatever is counted; more is a slip of the pen
+BLOCK = 64  # columns that ``top`` compares together
 
 
 def require(name: str, value: object, good: bool, wanted: str) -> None:
@@ -150,3 +153,22 @@ class Constraints:
             min_length=self.min_length,
             no_repeat_ngram=self.no_repeat_ngram,
         )
+
+
+def top(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k largest values of each row of (R, V) and their columns, each (R, min(k, V)), largest first.
+
+    ``torch.topk``, but at half the time on a CPU when V is thousands: the k blocks of columns with the
+    largest maxima hold k largest values, and finding the maxima is one vectorised pass.
+    """
+    width = values.shape[1]
+    blocks = width // BLOCK
+    if blocks < 2 * k:
+        return values.topk(min(k, width))
+    maxima = values[:, : blocks * BLOCK].unflatten(1, (blocks, BLOCK)).amax(2)  # (R, blocks)
+    chosen = maxima.topk(k).indices.unsqueeze(2)  # (R, k, 1)
+    columns = (chosen * BLOCK + torch.arange(BLOCK, device=values.device)).flatten(1)
+    rest = torch.arange(blocks * BLOCK, width, device=values.device).expand(len(values), -1)
+    columns = torch.cat([columns, rest], dim=1)
+    largest, places = values.gather(1, columns).topk(k)
+    return largest, columns.gather(1, places)

@@ -12,13 +12,14 @@ A word needs all models' consent under the geometric mean, and one model's under
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from seq2scene.errors import UserError
 from seq2scene.nets.text.translator import Translator
-from seq2scene.search.frontier import Decoder
+from seq2scene.search.decoder import Decoder
 from seq2scene.sequences.batch import Sentences
 from seq2scene.sequences.memory import Memory
 
@@ -68,7 +69,8 @@ class Memories:
 
 
 class EnsembleDecoder:
-    """Decoders of one vocabulary as one decoder: its state is a tuple of theirs, its attention their mean.
+    """Decoders of one vocabulary as one decoder: its state is a tuple of theirs, its attention their mean,
+    and its trace a tuple of theirs, None where no member has one.
 
     Raises UserError if ``average`` is none of ``AVERAGES``.
     """
@@ -86,13 +88,17 @@ class EnsembleDecoder:
     def start(self, memory: Memories) -> tuple:
         return tuple(one.start(part) for one, part in zip(self.members, memory.members, strict=True))
 
-    def step(self, previous: Tensor, state: tuple, memory: Memories) -> tuple[Tensor, tuple, Tensor | None]:
+    def step(
+        self, previous: Tensor, state: tuple, memory: Memories
+    ) -> tuple[Tensor, tuple, Tensor | None, tuple[Any, ...] | None]:
         """One step of every row: previous (N,) ids -> the members' features side by side (N, sum of H),
-        state, weights (N, S) or None.
+        state, weights (N, S) or None, trace or None.
         """
         parts = zip(self.members, state, memory.members, strict=True)
-        features, states, weights = zip(*(one.step(previous, *part) for one, *part in parts), strict=True)
-        return torch.cat(features, dim=-1), states, mean_weights(weights)
+        steps = [one.step(previous, *part) for one, *part in parts]
+        features, states, weights, traces = zip(*steps, strict=True)
+        trace = None if all(one is None for one in traces) else traces
+        return torch.cat(features, dim=-1), states, mean_weights(weights), trace
 
     def __call__(self, memory: Memories, previous: Tensor) -> tuple[Tensor, Tensor | None]:
         """The teacher-forced pass: previous (B, T) ids -> the members' features side by side (B, T, sum of

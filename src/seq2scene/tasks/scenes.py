@@ -17,7 +17,6 @@ from seq2scene.scenes.batch import SceneBatch
 from seq2scene.scenes.objects import EOS, PAD, SOS, Objects
 from seq2scene.scenes.schema import Schema
 from seq2scene.search.constraints import Constraints
-from seq2scene.search.hypotheses import Hypotheses
 from seq2scene.sequences.batch import Sentences
 from seq2scene.sequences.language import Language
 from seq2scene.tasks.task import Loss, Task
@@ -28,8 +27,8 @@ class Written:
     """Scenes that a search wrote for B texts, N of each, best first.
 
     objects: those of all B * N scenes, the N of a text adjacent. what, where: (B * N, T, W), the attention
-    over words while each object was chosen and while it was placed. log_probs: (B, N) of the objects, END
-    included.
+    over words while each object was chosen and while it was placed, 0 where there is none. log_probs: (B, N)
+    of the objects, END included.
     """
 
     objects: Objects
@@ -180,14 +179,10 @@ class SceneTask(Task):
         found = self.searches[stage](
             self.net.decoder, memory, bos=SOS, eos=EOS, pad=PAD, unk=PAD, keep_weights=True, **options
         )
-        return self._read(found, memory.what.mask.shape[1])
-
-    def _read(self, found: Hypotheses, words: int) -> Written:
-        classes = found.tokens.flatten(0, 1)
-        notes = found.weights
-        if notes is None:  # no text had a word
-            notes = found.log_probs.new_zeros(*found.tokens.shape, 2 * words + 3 + len(self.schema.heads))
-        objects, what, where = self.net.decoder.read_notes(classes, notes.flatten(0, 1))
+        objects, where = self.net.decoder.read_trace(found.tokens, found.trace)
+        what = None if found.weights is None else found.weights.flatten(0, 1).float()
+        nowhere = found.log_probs.new_zeros(*objects.classes.shape, memory.mask.shape[1])
+        what, where = (nowhere if weights is None else weights for weights in (what, where))
         return Written(objects, what, where, found.log_probs)
 
     def _evaluate(self, batch: SceneBatch, stage: str) -> None:

@@ -15,9 +15,8 @@ from seq2scene.nets.scene.text_encoder import SceneTextEncoder
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.objects import EOS, PAD, SOS, Objects
 from seq2scene.scenes.schema import Head, Schema
-from seq2scene.search.beam import Beam
-from seq2scene.search.greedy import Greedy
-from seq2scene.search.sample import Sample
+from seq2scene.search.beam import Beam, coverage_penalty
+from seq2scene.search.stepwise import Greedy, Sample
 from seq2scene.sequences.batch import Sentences
 
 NAMES = ("s_0", "s_1", "hb0", "hb1", "t_0", "t_1")
@@ -96,7 +95,10 @@ def make_objects(counts=(4, 2, 3), seed=2) -> Objects:
 def write(net, texts, search, keep=0):
     memory = net.encode(texts)
     found = search(net.decoder, memory, bos=SOS, eos=EOS, pad=PAD, unk=PAD, keep_weights=True)
-    return found, *net.decoder.read_notes(found.tokens[:, keep], found.weights[:, keep])
+    objects, where = net.decoder.read_trace(found.tokens, found.trace)
+    mine = slice(keep, None, found.tokens.shape[1])  # of the n of each text
+    what = None if found.weights is None else found.weights[:, keep].float()
+    return found, objects[mine], what, None if where is None else where[mine]
 
 
 SEARCH = {"max_ratio": 0.0, "max_extra": 4}
@@ -187,6 +189,21 @@ def test_a_beam_keeps_the_places_of_its_own_objects():
         which = (rows.unsqueeze(1) * 3 + torch.arange(3)).flatten()
         taught = net(Sentences.of(texts.ids[which], texts.lengths[which]), objects[rows])
         assert torch.equal(taught.places.argmax(1), SCHEMA.cells(objects[rows])[objects[rows].present])
+
+
+def test_coverage_is_of_the_words_that_the_object_decoder_looked_at():
+    net, texts = make_net(), make_texts()
+    found, _, what, _ = write(net, texts, Beam(size=4, coverage=0.3, normalisation="none", **SEARCH))
+    memory = net.encode(texts)
+    real = (found.tokens[:, 0] != PAD).unsqueeze(2)
+    penalty = coverage_penalty((what * real).sum(1), memory.mask, 0.3)
+    assert (penalty < -0.1).all()
+    torch.testing.assert_close(found.scores[:, 0], found.log_probs[:, 0] + penalty, atol=1e-5, rtol=0)
+
+
+def test_coverage_without_an_attention_of_the_object_decoder_is_refused():
+    with pytest.raises(UserError, match=r"search\.coverage=0\.3: the model has no attention"):
+        write(make_net(None, "general"), make_texts(), Beam(coverage=0.3, **SEARCH))
 
 
 def test_no_repeats_and_no_empty_scenes_on_request():

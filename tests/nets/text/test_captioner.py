@@ -12,7 +12,7 @@ from seq2scene.nets.text.decoders import LuongDecoder
 from seq2scene.nets.text.translator import initialise_uniform
 from seq2scene.nets.text.xu_decoder import XuDecoder
 from seq2scene.search.beam import Beam
-from seq2scene.search.greedy import Greedy
+from seq2scene.search.stepwise import Greedy
 from seq2scene.sequences.caption_batch import CaptionBatch
 from seq2scene.sequences.padding import shift_right
 from small_translators import ATTENTIONS, TARGETS, gradients, sentences
@@ -91,7 +91,7 @@ def test_all_steps_at_once_equal_one_by_one(decoder: str, attention: str, cell: 
     memory = net.encode(given)
     state = net.decoder.start(memory)
     for t in range(previous.shape[1]):
-        stepped, state, looked = net.decoder.step(previous[:, t], state, memory)
+        stepped, state, looked, _ = net.decoder.step(previous[:, t], state, memory)
         torch.testing.assert_close(stepped, features[:, t])
         if attention != "none":
             torch.testing.assert_close(looked, weights[:, t])

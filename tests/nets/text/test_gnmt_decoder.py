@@ -11,7 +11,7 @@ from seq2scene.attention import GlobalAttention
 from seq2scene.errors import UserError
 from seq2scene.nets.text.gnmt_decoder import GNMTDecoder
 from seq2scene.search.beam import Beam
-from seq2scene.search.greedy import Greedy
+from seq2scene.search.stepwise import Greedy
 from seq2scene.sequences.padding import shift_right
 from small_translators import ATTENTIONS, SOURCES, TARGETS, gradients, loss, sentences, translator
 
@@ -53,7 +53,7 @@ def test_all_steps_at_once_equal_one_by_one(attention: str, layers: int, cell: s
     features, weights = net.decoder(memory, previous)
     state = net.decoder.start(memory)
     for t in range(previous.shape[1]):
-        stepped, state, looked = net.decoder.step(previous[:, t], state, memory)
+        stepped, state, looked, _ = net.decoder.step(previous[:, t], state, memory)
         torch.testing.assert_close(stepped, features[:, t], atol=1e-10, rtol=0)
         if attention != "none":
             torch.testing.assert_close(looked, weights[:, t], atol=1e-10, rtol=0)
@@ -99,8 +99,8 @@ def test_beams_of_a_sentence_share_its_memory(attention: str) -> None:
     twice = net.encode(sentences([source for source in SOURCES for _ in range(2)]))
     shared = copied = net.decoder.start(twice)
     for previous in (torch.arange(2, 10), torch.arange(2, 10).flip(0)):
-        ours, shared, looked = net.decoder.step(previous, shared, memory)
-        theirs, copied, seen = net.decoder.step(previous, copied, twice)
+        ours, shared, looked, _ = net.decoder.step(previous, shared, memory)
+        theirs, copied, seen, _ = net.decoder.step(previous, copied, twice)
         torch.testing.assert_close((ours, looked), (theirs, seen))
 
 

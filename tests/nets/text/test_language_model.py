@@ -14,8 +14,7 @@ from seq2scene.nets.losses.linear_cross_entropy import linear_cross_entropy
 from seq2scene.nets.text.language_model import LanguageModel, no_source
 from seq2scene.nets.text.translator import initialise_uniform
 from seq2scene.search.beam import Beam
-from seq2scene.search.greedy import Greedy
-from seq2scene.search.sample import Sample
+from seq2scene.search.stepwise import Greedy, Sample
 from seq2scene.sequences.batch import Sentences
 from seq2scene.sequences.padding import pad, shift_right
 
@@ -65,9 +64,9 @@ def test_all_steps_at_once_equal_one_by_one(cell: str, layers: int) -> None:
     features, _ = net(memory, previous)
     state = net.start(memory)
     for t in range(previous.shape[1]):
-        stepped, state, weights = net.step(previous[:, t], state, memory)
+        stepped, state, weights, trace = net.step(previous[:, t], state, memory)
         torch.testing.assert_close(stepped, features[:, t], atol=1e-12, rtol=0)
-        assert weights is None
+        assert weights is None and trace is None
 
 
 @pytest.mark.parametrize(("cell", "layers"), KINDS)
@@ -130,7 +129,7 @@ def test_words_are_drawn_as_often_as_the_model_finds_them_likely() -> None:
     net = model()
     torch.manual_seed(1)
     found = Sample(num_samples=20000, max_length=1)(net, no_source(1, "cpu"), **IDS)
-    features, _, _ = net.step(torch.tensor([BOS]), net.start(no_source(1, "cpu")), no_source(1, "cpu"))
+    features, *_ = net.step(torch.tensor([BOS]), net.start(no_source(1, "cpu")), no_source(1, "cpu"))
     logits = net.output(features)
     logits[0, [PAD, BOS]] = -torch.inf
     share = found.tokens[0, :, 0].bincount(minlength=10) / 20000

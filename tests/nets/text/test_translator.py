@@ -62,7 +62,7 @@ def test_all_steps_at_once_equal_one_by_one(attention: str, feed: bool, cell: st
     features, weights = net.decoder(memory, previous)
     state = net.decoder.start(memory)
     for t in range(previous.shape[1]):
-        stepped, state, looked = net.decoder.step(previous[:, t], state, memory)
+        stepped, state, looked, _ = net.decoder.step(previous[:, t], state, memory)
         torch.testing.assert_close(stepped, features[:, t], atol=1e-10, rtol=0)
         if attention != "none":
             torch.testing.assert_close(looked, weights[:, t], atol=1e-10, rtol=0)
@@ -116,8 +116,8 @@ def test_beams_of_a_sentence_share_its_memory(attention: str) -> None:
     )
     shared = copied = net.decoder.start(twice)
     for previous in (torch.arange(2, 10), torch.arange(2, 10).flip(0)):
-        *ours, looked = net.decoder.step(previous, shared, memory)
-        *theirs, seen = net.decoder.step(previous, copied, twice)
+        *ours, looked, _ = net.decoder.step(previous, shared, memory)
+        *theirs, seen, _ = net.decoder.step(previous, copied, twice)
         torch.testing.assert_close((ours, looked), (theirs, seen))
         shared, copied = ours[1], theirs[1]
 

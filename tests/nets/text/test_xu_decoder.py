@@ -11,7 +11,7 @@ from seq2scene.nets.losses.hard_attention import Reinforce
 from seq2scene.nets.text.translator import initialise_uniform
 from seq2scene.nets.text.xu_decoder import Sampled, XuDecoder
 from seq2scene.search.beam import Beam
-from seq2scene.search.greedy import Greedy
+from seq2scene.search.stepwise import Greedy
 from seq2scene.sequences.memory import Memory
 from seq2scene.sequences.padding import shift_right
 from small_translators import ATTENTIONS, TARGETS, sentences
@@ -86,7 +86,7 @@ def test_all_steps_at_once_equal_one_by_one(score: str, cell: str, gate: bool) -
     features, weights = net(memory, previous)
     state = net.start(memory)
     for t in range(previous.shape[1]):
-        stepped, state, looked = net.step(previous[:, t], state, memory)
+        stepped, state, looked, _ = net.step(previous[:, t], state, memory)
         torch.testing.assert_close(stepped, features[:, t])
         torch.testing.assert_close(looked, weights[:, t])
 
@@ -124,8 +124,8 @@ def test_beams_of_an_image_share_its_memory() -> None:
     twice = memory[torch.arange(count).repeat_interleave(2)]
     shared = copied = net.start(twice)
     for previous in (torch.arange(2, 2 + 2 * count), torch.arange(2, 2 + 2 * count).flip(0)):
-        *ours, looked = net.step(previous % 10, shared, memory)
-        *theirs, seen = net.step(previous % 10, copied, twice)
+        *ours, looked, _ = net.step(previous % 10, shared, memory)
+        *theirs, seen, _ = net.step(previous % 10, copied, twice)
         torch.testing.assert_close((ours, looked), (theirs, seen))
         shared, copied = ours[1], theirs[1]
 

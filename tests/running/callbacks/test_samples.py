@@ -20,7 +20,7 @@ class Pretend:
 
 def model() -> LM:
     language = Language(choose("whitespace", "en"), Vocabulary.count([list("abcdef")]))
-    sample = {"_target_": "seq2scene.search.sample.Sample", "max_length": 9}
+    sample = {"_target_": "seq2scene.search.stepwise.Sample", "max_length": 9}
     config = {
         "model": {
             "decoder": {"_target_": "seq2scene.nets.text.language_model.LanguageModel", "hidden_size": 6},

@@ -7,23 +7,26 @@ B scenes, N rows (scenes, or beams of scenes), T steps, W words, H features of t
     what:  p(o_t | h_t, o_{t-1}, words)                              ``nets.scene.object_decoder``
     where: p(place, attributes | h_t, o_t, words)                    ``nets.scene.attribute_decoder``
 
-It obeys the decoder contract, so that every search of ``seq2scene.search`` writes scenes as it writes
-sentences: a step first places the object before, then scores the next.
+It obeys the decoder contract (``seq2scene.search.decoder``), so that every search writes scenes as it writes
+sentences: a step first places the object before, then scores the next. Its weights are the object decoder's
+attention over words, which is what a coverage penalty adds up; places, attributes, patches and the attribute
+decoder's attention are its trace (``Placed``).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 
 from seq2scene.errors import UserError
 from seq2scene.nets.scene.attribute_decoder import AttributeDecoder
 from seq2scene.nets.scene.conv_gru import ConvGRU
 from seq2scene.nets.scene.object_decoder import ObjectDecoder
-from seq2scene.scenes.objects import FIRST_CLASS, PAD, Objects
+from seq2scene.scenes.objects import PAD, Objects
 from seq2scene.scenes.photos import Patches, Photos
 from seq2scene.scenes.schema import Schema
 from seq2scene.sequences.batch import Sentences
@@ -34,6 +37,21 @@ State = tuple
 # Objects (N, 1), the appearances (N, D) wished for, D = 0 without, and the patches used (N, steps) -> the
 # numbers (N,) of the patches found, -1 for none, and the patches.
 Retrieval = Callable[[Objects, Tensor, Tensor], tuple[Tensor, Patches]]
+
+
+class Placed(NamedTuple):
+    """The trace of a step: how it placed the N objects that it read, those chosen a step before. It means
+    nothing where what it read is no object.
+
+    cells: (N,) int64 of the grid. attributes: of each head (N,) int64, 0 where the class has none. patches:
+    (N,) int64, the number of the patch of a photo, -1 for none. weights: (N, W) float32, the attention over
+    words of the attribute decoder; None where it has none.
+    """
+
+    cells: Tensor
+    attributes: dict[str, Tensor]
+    patches: Tensor
+    weights: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -230,75 +248,83 @@ class SceneDecoder(nn.Module):
         used = torch.zeros(len(h), 0, dtype=torch.int64, device=h.device)
         return h, canvas, None, h.new_zeros(len(h), self.schema.classes), used
 
-    def step(self, previous: Tensor, state: State, memory: SceneMemory) -> tuple[Tensor, State, Tensor]:
+    def step(
+        self, previous: Tensor, state: State, memory: SceneMemory
+    ) -> tuple[Tensor, State, Tensor | None, Placed]:
         """Places ``previous`` (N,), which is SOS in the first step, and looks again: features, the new state,
-        and notes of both (N, 2 W + 3 + heads), which ``read_notes`` reads.
+        the object decoder's attention over words (N, W) or None, and how ``previous`` was placed.
         """
         h, canvas, context, standing, used = state
-        begun = bool(used.shape[1])
         standing = standing + F.one_hot(previous, self.schema.classes)
-        patch = torch.full_like(previous, -1)
-        if begun:
-            placed, appearances, where = self._place(previous, h, context, memory.where)
-            patches = None
-            if self.retrieval is not None:
-                patch, patches = self.retrieval(placed, appearances, used)
-            canvas = self.canvas.place(canvas, placed, patches)
+        if used.shape[1]:
+            placed, canvas = self._place(previous, state, memory.where)
         else:
-            placed, where = self._nothing(previous), None
-        used = torch.cat([used, patch.unsqueeze(1)], dim=1)
+            placed = self._nowhere(previous, memory.mask)
+        used = torch.cat([used, placed.patches.unsqueeze(1)], dim=1)
         inputs = self.recurrence.inputs(self.canvas(canvas))
         h = self.recurrence.step(inputs, h)
-        features, context, what = self.what(self.what.pool(h), previous, standing, memory.what)
-        blank = features.new_zeros(len(previous), memory.what.mask.shape[1])
-        attended = [blank if weights is None else weights for weights in (what, where)]
-        values = [*placed.places.unbind(2), patch.unsqueeze(1), *placed.attributes.values()]  # each (N, 1)
-        notes = torch.cat([part.float() for part in (*attended, *values)], dim=1)
-        return features, (h, canvas, context, standing, used), notes
+        features, context, weights = self.what(self.what.pool(h), previous, standing, memory.what)
+        return features, (h, canvas, context, standing, used), weights, placed
 
     def output(self, features: Tensor) -> Tensor:
         return self.what.output(features)
 
-    def _place(
-        self, chosen: Tensor, h: Tensor, context: Tensor | None, memory: Memory
-    ) -> tuple[Objects, Tensor, Tensor | None]:
-        """The likeliest place of each chosen object (N,), the likeliest attributes there, T = 1, and the
-        appearance (N, D); and what of the words was looked at.
+    def _place(self, chosen: Tensor, state: State, memory: Memory) -> tuple[Placed, Any]:
+        """The likeliest place of each chosen object (N,), the likeliest attributes there and the patch that
+        is found; and the canvas with them.
         """
-        read, weights = self.where.read(chosen, context, memory)
+        h, canvas, context, _, used = state
+        read, looked = self.where.read(chosen, context, memory)
+        weights = None if looked is None else looked.float()
         places, *at_cells = self.where(h, chosen, read)
         cells = places.argmax(dim=1)
         logits, appearances = self._at(cells, *at_cells)
-        likeliest = {name: one.argmax(dim=1) for name, one in logits.items()}
-        return self._objects(chosen, cells, likeliest), appearances, weights
-
-    def _nothing(self, chosen: Tensor) -> Objects:
-        return self._objects(chosen, torch.zeros_like(chosen), dict.fromkeys(self.schema.heads, 0 * chosen))
-
-    def _objects(self, chosen: Tensor, cells: Tensor, attributes: dict[str, Tensor]) -> Objects:
-        """Objects with T = 1; an attribute is 0 where the class has none."""
-        found = Objects(chosen.unsqueeze(1), self.schema.grid.point(cells).unsqueeze(1), {})
-        present = found.present
-        kept = {
-            name: values.unsqueeze(1) * getattr(self, f"has_{name}")[found.classes]
-            for name, values in attributes.items()
+        attributes = {
+            name: one.argmax(dim=1) * getattr(self, f"has_{name}")[chosen] for name, one in logits.items()
         }
-        return replace(found, places=found.places * present.unsqueeze(2), attributes=kept)
+        patches, found = torch.full_like(chosen, -1), None
+        alone = {name: one.unsqueeze(1) for name, one in attributes.items()}
+        objects = self._objects(chosen.unsqueeze(1), cells.unsqueeze(1), alone)
+        if self.retrieval is not None:
+            patches, found = self.retrieval(objects, appearances, used)
+        return Placed(cells, attributes, patches, weights), self.canvas.place(canvas, objects, found)
 
-    def read_notes(self, classes: Tensor, notes: Tensor) -> tuple[Objects, Tensor, Tensor]:
-        """Scenes as a search wrote them: classes (B, T), ended by EOS, and notes (B, T, ...) -> the objects
-        (B, T) and the attentions over words while each was chosen and placed, (B, T, W) each.
+    def _nowhere(self, chosen: Tensor, words: Tensor | None) -> Placed:
+        """The trace where nothing of ``chosen`` (any shape) is an object. words: (any, W), as wide as its
+        attention; None for no attention.
         """
-        heads = len(self.schema.heads)
-        width = (notes.shape[2] - 3 - heads) // 2
-        later = torch.cat([notes[:, 1:], torch.zeros_like(notes[:, :1])], dim=1)  # placed a step later
-        what, (where, values) = notes[:, :, :width], later[:, :, width:].tensor_split([width], dim=2)
-        present = classes >= FIRST_CLASS
-        patches, *attributes = values[:, :, 2:].round().long().unbind(2)
-        attributes = dict(zip(self.schema.heads, (one * present for one in attributes), strict=True))
-        places = values[:, :, :2] * present.unsqueeze(2)
-        patches = None if self.retrieval is None else patches.where(present, -1)
-        return Objects(classes, places, attributes, patches=patches), what, where
+        zeros = torch.zeros_like(chosen)
+        weights = None
+        if words is not None and self.where.attention is not None:
+            weights = torch.zeros(*chosen.shape, words.shape[1], dtype=torch.float32, device=chosen.device)
+        return Placed(zeros, dict.fromkeys(self.schema.heads, zeros), zeros - 1, weights)
+
+    def _objects(self, classes: Tensor, cells: Tensor, attributes: dict[str, Tensor]) -> Objects:
+        """Objects of ``classes``, ``cells`` and ``attributes``, each (N, T); 0 where there is no object."""
+        points = self.schema.grid.point(cells)
+        found = Objects(classes, points, {})
+        present = found.present
+        kept = {name: values * present for name, values in attributes.items()}
+        return replace(found, places=points * present.unsqueeze(2), attributes=kept)
+
+    def read_trace(self, tokens: Tensor, trace: Placed | None) -> tuple[Objects, Tensor | None]:
+        """Scenes as a search wrote them: tokens (B, n, T), each ended by EOS, and its trace -> the objects
+        (B * n, T), and the attribute decoder's attention over words while each was placed, (B * n, T, W), or
+        None.
+        """
+        if trace is None:  # no text had a word
+            trace = self._nowhere(tokens, None)
+        trace = tree_map_only(Tensor, next_step, trace)  # an object is placed by the step that reads it
+        classes = tokens.flatten(0, 1)
+        objects = self._objects(classes, trace.cells, trace.attributes)
+        if self.retrieval is not None:
+            objects = replace(objects, patches=trace.patches.where(objects.present, -1))
+        return objects, trace.weights
+
+
+def next_step(values: Tensor) -> Tensor:
+    """values (B, n, T, ...) a step earlier, zeros at the end: (B * n, T, ...)."""
+    return torch.cat([values[:, :, 1:], torch.zeros_like(values[:, :, :1])], dim=2).flatten(0, 1)
 
 
 def map_size(schema: Schema, stride: int) -> tuple[int, int]:

@@ -64,10 +64,10 @@ class LanguageModel(nn.Module):
         zeros = self.output.weight.new_zeros(len(memory), self.rnn.num_layers, self.rnn.hidden_size)
         return (zeros, zeros) if isinstance(self.rnn, nn.LSTM) else (zeros,)
 
-    def step(self, previous: Tensor, state: State, memory: Memory) -> tuple[Tensor, State, None]:
-        """One step of every row: previous (N,) ids -> features (N, H), state, no attention."""
+    def step(self, previous: Tensor, state: State, memory: Memory) -> tuple[Tensor, State, None, None]:
+        """One step of every row: previous (N,) ids -> features (N, H), state, no attention and no trace."""
         features, state = self.read(previous.unsqueeze(1), state)
-        return features.squeeze(1), state, None
+        return features.squeeze(1), state, None, None
 
     def forward(self, memory: Memory, previous: Tensor) -> tuple[Tensor, None]:
         """The teacher-forced pass: previous (B, T) ids -> features (B, T, H), no attention.

@@ -1,4 +1,5 @@
-"""What recurrent decoders with attention share: where they start, whom they ask, and the decoder contract.
+"""What recurrent decoders with attention share: where they start, whom they ask, and the decoder contract
+(``seq2scene.search.decoder``).
 
 N rows (sentences, or beams of sentences), T steps, S source positions, H cells, L layers, D memory features.
 """
@@ -32,14 +33,16 @@ class RecurrentDecoder(nn.Module):
         """The state before the first step, one row per sentence."""
         return self.bridge(memory), torch.zeros_like(memory.lengths)
 
-    def step(self, previous: Tensor, state: State, memory: Memory) -> tuple[Tensor, State, Tensor | None]:
-        """One step of every row: previous (N,) ids -> h~ (N, H), state, weights (N, S) or None.
+    def step(
+        self, previous: Tensor, state: State, memory: Memory
+    ) -> tuple[Tensor, State, Tensor | None, None]:
+        """One step of every row: previous (N,) ids -> h~ (N, H), state, weights (N, S) or None, and no trace.
 
         N = len(memory) * beams, the beams of a sentence adjacent: they share its memory as so many queries.
         ``output`` turns h~ into logits; that is left to the caller, who knows which rows it needs.
         """
         features, weights, state = self.run(previous.unsqueeze(1), state, memory)
-        return features.squeeze(1), state, None if weights is None else weights.squeeze(1)
+        return features.squeeze(1), state, None if weights is None else weights.squeeze(1), None
 
     def forward(self, memory: Memory, previous: Tensor) -> tuple[Tensor, Tensor | None]:
         """The teacher-forced pass: previous (B, T) ids -> h~ (B, T, H), weights (B, T, S) or None.

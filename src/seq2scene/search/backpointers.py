@@ -1,9 +1,14 @@
 """Where the hypotheses of a beam came from: back-pointers, followed once at the end."""
 
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
+
+from seq2scene.search.decoder import map_tensors
+from seq2scene.search.hypotheses import expand
 
 
 @dataclass(frozen=True)
@@ -14,7 +19,7 @@ class Step:
     parents: (b, C) the beam that each extends. kept: (b, beams) the candidates that became the next step's
     beams.
     ended: (b, E) the scores of the first E candidates as hypotheses, -inf where they did not end.
-    weights: (b * beams before, S) attention at this step, or None.
+    weights, trace: what the decoder gave at this step, b * beams before rows each; None where it is not kept.
     """
 
     sentences: Tensor
@@ -24,11 +29,24 @@ class Step:
     kept: Tensor
     ended: Tensor
     weights: Tensor | None
+    trace: Any
 
     def rows(self, batch: int) -> Tensor:
         """(batch,) the row here of each sentence of the batch; 0 for those that had left."""
         rows = torch.zeros(batch, dtype=torch.int64, device=self.sentences.device)
         return rows.index_copy_(0, self.sentences, torch.arange(len(self.sentences), device=rows.device))
+
+    def beside(self, rows: Tensor, beams: Tensor, written: Tensor) -> tuple[Tensor | None, Any]:
+        """The weights and the trace of the ``beams`` (B, N) of the sentences in ``rows`` (B,), each tensor
+        (B, N, ...), 0 where nothing was ``written`` (B, N).
+        """
+
+        def of(leaf: Tensor) -> Tensor:
+            by_beam = leaf.unflatten(0, (len(self.sentences), -1))  # (b, beams before, ...)
+            chosen = by_beam[rows.unsqueeze(1), beams]
+            return chosen * expand(written, chosen)
+
+        return map_tensors(of, (self.weights, self.trace))
 
 
 @dataclass(frozen=True)
@@ -43,14 +61,14 @@ class Endings:
     candidates: Tensor
 
 
-def best_endings(trail: list[Step], batch: int, count: int, device: torch.device) -> Endings:
+def best_endings(backpointers: list[Step], batch: int, count: int, device: torch.device) -> Endings:
     """The ``count`` best of each of ``batch`` sentences, the one found first where scores are equal."""
     blanks = torch.zeros(
         count, dtype=torch.int64, device=device
     )  # come first, so they beat all others at -inf
     scores = [torch.full((batch, count), -torch.inf, device=device)]
     steps, candidates = [blanks - 1], [blanks]
-    for number, step in enumerate(trail):
+    for number, step in enumerate(backpointers):
         everyone = step.ended.new_full((batch, step.ended.shape[1]), -torch.inf)
         scores.append(everyone.index_copy_(0, step.sentences, step.ended))
         candidates.append(torch.arange(everyone.shape[1], device=device))
@@ -60,17 +78,19 @@ def best_endings(trail: list[Step], batch: int, count: int, device: torch.device
     return Endings(ranked[:, :count], torch.cat(steps)[order], torch.cat(candidates)[order])
 
 
-def follow(trail: list[Step], endings: Endings, pad: int) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Back along the trail: padded tokens and log-probabilities (B, N, T), weights (B, N, T, S) or None."""
+def follow(backpointers: list[Step], endings: Endings, pad: int) -> tuple[Tensor, Tensor, Tensor | None, Any]:
+    """Back along the steps: padded tokens and log-probabilities (B, N, T), weights (B, N, T, S) or None, and
+    the trace, its tensors (B, N, T, ...).
+    """
     last = int(endings.steps.max())
     shape = *endings.steps.shape, max(1, last + 1)
     tokens = endings.steps.new_full(shape, pad)
     log_probs = endings.scores.new_zeros(shape)
-    attended = [step.weights for step in trail if step.weights is not None]
-    weights = attended[0].new_zeros(*shape, attended[0].shape[1]) if attended else None
+    beside = (backpointers[0].weights, backpointers[0].trace) if backpointers else (None, None)
+    beside = map_tensors(lambda leaf: leaf.new_zeros(*shape, *leaf.shape[1:]), beside)
     beams = torch.zeros_like(endings.steps)  # (B, N) where each hypothesis stands after the step
     for number in range(last, -1, -1):
-        step = trail[number]
+        step = backpointers[number]
         rows = step.rows(len(beams))
         written = endings.steps >= number  # (B, N)
         chosen = torch.where(endings.steps == number, endings.candidates, step.kept[rows].gather(1, beams))
@@ -78,7 +98,10 @@ def follow(trail: list[Step], endings: Endings, pad: int) -> tuple[Tensor, Tenso
         tokens[:, :, number] = step.tokens[rows].gather(1, chosen).where(written, pad)
         log_probs[:, :, number] = step.log_probs[rows].gather(1, chosen).where(written, 0.0)
         beams = step.parents[rows].gather(1, chosen).where(written, 0)
-        if weights is not None:
-            by_beam = step.weights.unflatten(0, (len(step.sentences), -1))  # (b, beams before, S)
-            weights[:, :, number] = by_beam[rows.unsqueeze(1), beams] * written.unsqueeze(2)
-    return tokens, log_probs, weights
+        map_tensors(partial(_write, number), beside, step.beside(rows, beams, written))
+    return tokens, log_probs, *beside
+
+
+def _write(number: int, everything: Tensor, step: Tensor) -> Tensor:
+    everything[:, :, number] = step
+    return everything
