@@ -81,7 +81,7 @@ def work(tmp_path_factory) -> Path:
             with torch.no_grad():
                 for parameter in task.net.parameters():
                     parameter.add_(0.2 * torch.randn_like(parameter))
-                task.net.decoder.what.output.bias[2] -= 3  # seldom at an end
+                task.net.decoder.object_decoder.output.bias[2] -= 3  # seldom at an end
         parts = {"state_dict": task.state_dict(), "hyper_parameters": dict(task.hparams)}
         torch.save(parts, folder / f"{name}.ckpt")
     return folder

@@ -38,7 +38,7 @@ def saved(tmp_path_factory) -> Path:
     with torch.no_grad():
         for parameter in task.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
-        task.net.decoder.what.output.bias[2] -= 2  # not the end at once
+        task.net.decoder.object_decoder.output.bias[2] -= 2  # not the end at once
     parts = {"state_dict": task.state_dict(), "hyper_parameters": dict(task.hparams)}
     torch.save(parts, folder / "model.ckpt")
     return folder / "model.ckpt"

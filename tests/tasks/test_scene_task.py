@@ -109,8 +109,8 @@ def test_gradients_reach_everything_whatever_looks_at_the_words(made, attention,
     task.train().loss(batch).total.backward()
     assert without_gradient(task) == set()
     decoder = task.net.decoder
-    assert (decoder.what.attention is None) is (attention == "none")
-    assert (decoder.where.attention is None) is (attribute_attention == "none")
+    assert (decoder.object_decoder.attention is None) is (attention == "none")
+    assert (decoder.attribute_decoder.attention is None) is (attribute_attention == "none")
 
 
 def test_the_loss_is_the_weighted_sum_of_its_fields(made) -> None:
@@ -207,25 +207,25 @@ def regulariser(task: SceneTask, batch: SceneBatch, name: str) -> tuple[float, f
     """
     memory = task.net.encode(batch.texts)
     taught = task.net.decoder(memory, batch.target)
-    steps = batch.target.present if name == "where" else batch.target.classes != PAD
+    steps = batch.target.present if name == "attribute_attention" else batch.target.classes != PAD
     looks, words = steps.sum(1), memory.mask.sum(1)
     least = ((words - looks) ** 2 / words).mean()
     return doubly_stochastic(getattr(taught, name), steps, memory.mask).mean().item(), least.item()
 
 
-@pytest.mark.parametrize(("key", "name"), [("object_attention", "what"), ("attribute_attention", "where")])
-def test_the_wish_to_look_at_each_word_once_comes_true_when_it_is_all_that_counts(made, key, name) -> None:
+@pytest.mark.parametrize("decoder", ["object", "attribute"])
+def test_the_wish_to_look_at_each_word_once_comes_true_when_it_is_all_that_counts(made, decoder) -> None:
     """From an attention that stares at a few words, as far as it can: the one of the other decoder is left
     alone.
     """
     nothing = dict.fromkeys(("object", "place", "object_attention", "attribute_attention"), 0.0)
     weightless = [f"heads.{head}.weight=0" for head in HEADS]
-    task, batch = made(*weightless, loss={**nothing, key: 1.0, "per": "scene"})
+    task, batch = made(*weightless, loss={**nothing, f"{decoder}_attention": 1.0, "per": "scene"})
     task.eval()
-    attention = getattr(task.net.decoder, name).attention
+    attention = getattr(task.net.decoder, f"{decoder}_decoder").attention
     for parameter in attention.parameters():
         torch.nn.init.normal_(parameter, std=3.0)
-    before, least = regulariser(task, batch, name)
+    before, least = regulariser(task, batch, f"{decoder}_attention")
     assert task.loss(batch).total.item() == pytest.approx(before * len(batch), rel=1e-4)
     optimizer = torch.optim.Adam(attention.parameters(), lr=0.3)
     for _ in range(20):
@@ -233,7 +233,7 @@ def test_the_wish_to_look_at_each_word_once_comes_true_when_it_is_all_that_count
         loss = task.loss(batch)
         (loss.total / loss.normaliser).backward()
         optimizer.step()
-    after, _ = regulariser(task, batch, name)
+    after, _ = regulariser(task, batch, f"{decoder}_attention")
     assert least < after < least + 0.5 * (before - least)
 
 
@@ -266,10 +266,10 @@ def test_every_search_writes_scenes_of_objects_on_the_grid(made, name: str, copi
         assert (values >= 0).all() and (values < schema.heads[head].classes).all()
         assert not values[~schema.has(head)[objects.classes]].any()
     rows = batch.texts.mask.sum(1).view(6, -1).sum(1).repeat_interleave(copies)
-    looked = written.what[objects.present]
+    looked = written.object_attention[objects.present]
     torch.testing.assert_close(looked.sum(1), torch.ones(len(looked)))
-    beyond = torch.arange(written.what.shape[2]) >= rows.view(-1, 1, 1)
-    assert not written.what.masked_select(beyond.expand_as(written.what)).any()
+    beyond = torch.arange(written.object_attention.shape[2]) >= rows.view(-1, 1, 1)
+    assert not written.object_attention.masked_select(beyond.expand_as(written.object_attention)).any()
 
 
 @pytest.mark.parametrize("name", SEARCHES)
@@ -328,7 +328,9 @@ def test_a_checkpoint_alone_writes_the_same_scene(made, tmp_path: Path, canvas: 
     again = task_of(load_checkpoint(path))
     ours, theirs = task.eval().write(batch.texts), again.write(batch.texts)
     assert_same_objects(ours.objects, theirs.objects)
-    assert torch.equal(ours.log_probs, theirs.log_probs) and torch.equal(ours.what, theirs.what)
+    assert torch.equal(ours.log_probs, theirs.log_probs) and torch.equal(
+        ours.object_attention, theirs.object_attention
+    )
 
 
 def test_a_text_without_words_gives_an_empty_scene_and_changes_no_other(made) -> None:
@@ -343,7 +345,7 @@ def test_a_text_without_words_gives_an_empty_scene_and_changes_no_other(made) ->
     assert not one_empty.present[0].any()
     assert_same_objects(whole[1:], one_empty[1:])
     nothing = task.write(Sentences.of(ids[:each, :1], lengths[:each]))
-    assert not nothing.objects.present.any() and nothing.what.shape[2] == 1
+    assert not nothing.objects.present.any() and nothing.object_attention.shape[2] == 1
 
 
 # Validation

@@ -68,10 +68,10 @@ def strip_of(
     empty, *pictures = scene_steps(task, objects, source=source or PatchSource.of_training(task))
     decoder = task.net.decoder
     weights = None
-    if decoder.what.attention is not None:
-        weights = written.what[row]
-    elif decoder.where.attention is not None:
-        weights = written.where[row]
+    if decoder.object_decoder.attention is not None:
+        weights = written.object_attention[row]
+    elif decoder.attribute_decoder.attention is not None:
+        weights = written.attribute_attention[row]
     steps = [
         Step(
             picture,

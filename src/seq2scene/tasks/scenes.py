@@ -26,14 +26,14 @@ from seq2scene.tasks.task import Loss, Task
 class Written:
     """Scenes that a search wrote for B texts, N of each, best first.
 
-    objects: those of all B * N scenes, the N of a text adjacent. what, where: (B * N, T, W), the attention
-    over words while each object was chosen and while it was placed, 0 where there is none. log_probs: (B, N)
-    of the objects, END included.
+    objects: those of all B * N scenes, the N of a text adjacent. object_attention, attribute_attention: (B *
+    N, T, W), the attention over words while each object was chosen and while it was placed, 0 where there is
+    none. log_probs: (B, N) of the objects, END included.
     """
 
     objects: Objects
-    what: Tensor
-    where: Tensor
+    object_attention: Tensor
+    attribute_attention: Tensor
     log_probs: Tensor
 
 
@@ -151,11 +151,14 @@ class SceneTask(Task):
         count = sum(field.count for field in found.values())
         per_field = self.config["loss"]["per"] == "field"
         normaliser = count if per_field else count.new_tensor(len(batch))
-        steps = {"what": batch.target.classes != PAD, "where": batch.target.present}
-        for name, key in (("what", "object_attention"), ("where", "attribute_attention")):
-            weight, weights = self.config["loss"][key], getattr(taught, name)
+        steps = {
+            "object_attention": batch.target.classes != PAD,
+            "attribute_attention": batch.target.present,
+        }
+        for name, real in steps.items():
+            weight, weights = self.config["loss"][name], getattr(taught, name)
             if weight and weights is not None:
-                each = doubly_stochastic(weights, steps[name], memory.what.mask)  # (B,), a mean over scenes
+                each = doubly_stochastic(weights, real, memory.mask)  # (B,), a mean over scenes
                 total = total + weight * each.mean() * normaliser
         total = total + self._extra_loss(taught, batch) * normaliser
         nll = sum(field.nll.detach() for field in found.values())
@@ -179,11 +182,11 @@ class SceneTask(Task):
         found = self.searches[stage](
             self.net.decoder, memory, bos=SOS, eos=EOS, pad=PAD, unk=PAD, keep_weights=True, **options
         )
-        objects, where = self.net.decoder.read_trace(found.tokens, found.trace)
-        what = None if found.weights is None else found.weights.flatten(0, 1).float()
+        objects, placing = self.net.decoder.read_trace(found.tokens, found.trace)
+        choosing = None if found.weights is None else found.weights.flatten(0, 1).float()
         nowhere = found.log_probs.new_zeros(*objects.classes.shape, memory.mask.shape[1])
-        what, where = (nowhere if weights is None else weights for weights in (what, where))
-        return Written(objects, what, where, found.log_probs)
+        attentions = (nowhere if weights is None else weights for weights in (choosing, placing))
+        return Written(objects, *attentions, found.log_probs)
 
     def _evaluate(self, batch: SceneBatch, stage: str) -> None:
         taught = self.net(batch.texts, batch.target, batch.photos)

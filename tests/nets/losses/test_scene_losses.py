@@ -40,8 +40,8 @@ def taught(objects: Objects, certain: float = 0.0) -> Taught:
             for name, head in SCHEMA.heads.items()
         },
         appearances=torch.zeros(int(present.sum()), 0),
-        what=None,
-        where=None,
+        object_attention=None,
+        attribute_attention=None,
     )
 
 

@@ -123,11 +123,11 @@ def test_stepping_equals_all_steps_at_once(scores, stride, inventory):
     for name, logits in taught.attributes.items():
         has = SCHEMA.has(name)[objects.classes[present]]
         assert torch.equal(logits.argmax(1)[has], objects.attributes[name][present][has])
-    if taught.what is not None:
-        expected = taught.what.float() * real.unsqueeze(2)
+    if taught.object_attention is not None:
+        expected = taught.object_attention.float() * real.unsqueeze(2)
         torch.testing.assert_close(what, expected, atol=1e-6, rtol=0)
-    if taught.where is not None:
-        expected = (taught.where.float() * present.unsqueeze(2))[:, : steps - 1]
+    if taught.attribute_attention is not None:
+        expected = (taught.attribute_attention.float() * present.unsqueeze(2))[:, : steps - 1]
         torch.testing.assert_close(
             where[:, : steps - 1] * present[:, : steps - 1, None], expected, atol=1e-6, rtol=0
         )
@@ -290,5 +290,18 @@ def test_parameters_of_the_released_models(
     def count(*parts):
         return sum(p.numel() for part in parts for p in part.parameters())
 
-    assert count(decoder.what, decoder.recurrence) == object_decoder
-    assert count(decoder.where) == attribute_decoder
+    assert count(decoder.object_decoder, decoder.recurrence) == object_decoder
+    assert count(decoder.attribute_decoder) == attribute_decoder
+
+
+def test_weights_of_older_versions_are_read() -> None:
+    """Their decoders of objects and attributes were called what and where."""
+    net, other = make_net(seed=0), make_net(seed=1)
+    weights = net.decoder.state_dict()
+    names = {"object_decoder": "what", "attribute_decoder": "where"}
+    former = {
+        ".".join([names.get(part, part) for part in key.split(".")]): value for key, value in weights.items()
+    }
+    assert former.keys() != weights.keys()
+    other.decoder.load_state_dict(former)
+    assert all(torch.equal(value, weights[key]) for key, value in other.decoder.state_dict().items())

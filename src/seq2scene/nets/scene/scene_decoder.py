@@ -4,8 +4,8 @@ canvas and at the words.
 B scenes, N rows (scenes, or beams of scenes), T steps, W words, H features of the state, which is a map.
 
     h_t = ConvGRU(canvas features of what stands there, h_{t-1})    h_0 the text's last state at every cell
-    what:  p(o_t | h_t, o_{t-1}, words)                              ``nets.scene.object_decoder``
-    where: p(place, attributes | h_t, o_t, words)                    ``nets.scene.attribute_decoder``
+    p(o_t | h_t, o_{t-1}, words)                                     ``object_decoder``
+    p(place, attributes | h_t, o_t, words)                           ``attribute_decoder``
 
 It obeys the decoder contract (``seq2scene.search.decoder``), so that every search writes scenes as it writes
 sentences: a step first places the object before, then scores the next. Its weights are the object decoder's
@@ -58,24 +58,25 @@ class Placed(NamedTuple):
 class SceneMemory:
     """The words of B scenes as the two attentions read them; they share states and differ in keys."""
 
-    what: Memory
-    where: Memory
+    object_words: Memory
+    attribute_words: Memory
 
     @property
     def lengths(self) -> Tensor:
-        return self.what.lengths
+        return self.object_words.lengths
 
     @property
     def mask(self) -> Tensor:
-        return self.what.mask
+        return self.object_words.mask
 
     def __len__(self) -> int:
-        return len(self.what)
+        return len(self.object_words)
 
     def __getitem__(self, index: Tensor) -> Self:
-        what = self.what[index]
-        keys = what.keys if self.where.keys is self.what.keys else self.where.keys[index]
-        return SceneMemory(what, replace(what, keys=keys))
+        words = self.object_words[index]
+        shared = self.attribute_words.keys is self.object_words.keys
+        keys = words.keys if shared else self.attribute_words.keys[index]
+        return SceneMemory(words, replace(words, keys=keys))
 
 
 @dataclass(frozen=True)
@@ -84,16 +85,16 @@ class Taught:
     these that place an object, scene by scene.
 
     objects: (F, classes) logits. places: (P, cells) logits. attributes: of each head (P, its classes) logits,
-    at the true cell. appearances: (P, D) there, of unit length, D = 0 without. what, where: the attentions
-    (B, T, W), None where there is none.
+    at the true cell. appearances: (P, D) there, of unit length, D = 0 without. object_attention,
+    attribute_attention: the two decoders' weights of the words (B, T, W), None where there is none.
     """
 
     objects: Tensor
     places: Tensor
     attributes: dict[str, Tensor]
     appearances: Tensor
-    what: Tensor | None
-    where: Tensor | None
+    object_attention: Tensor | None
+    attribute_attention: Tensor | None
 
 
 class SceneDecoder(nn.Module):
@@ -141,7 +142,7 @@ class SceneDecoder(nn.Module):
         same = text_size == hidden_size
         self.start_of_text = nn.Identity() if same else nn.Linear(text_size, hidden_size)
         self.recurrence = ConvGRU(canvas.output_size, hidden_size)
-        self.what = ObjectDecoder(
+        self.object_decoder = ObjectDecoder(
             schema.classes,
             hidden_size,
             memory_size,
@@ -152,7 +153,7 @@ class SceneDecoder(nn.Module):
             dropout,
             inventory,
         )
-        self.where = AttributeDecoder(
+        self.attribute_decoder = AttributeDecoder(
             schema.classes,
             sum(head.classes for head in schema.heads.values()),
             hidden_size,
@@ -169,28 +170,31 @@ class SceneDecoder(nn.Module):
         )
 
         self.retrieval: Retrieval | None = None
+        self.register_load_state_dict_pre_hook(_rename_parts)
         if class_weight_std is not None:
             self._start_classes(class_weight_std)
 
     def _start_classes(self, deviation: float) -> None:
         """Draws the weights of what reads the one-hot classes, which drown among hundreds of other inputs."""
         hidden, classes = self.recurrence.candidate_bias.numel(), self.schema.classes
-        columns = slice(hidden, self.what.query_size(classes, hidden, self.what.inventory))
-        nn.init.normal_(self.what.classifier[0].weight.data[:, columns], std=deviation)
+        decoder = self.object_decoder
+        columns = slice(hidden, decoder.query_size(classes, hidden, decoder.inventory))
+        nn.init.normal_(decoder.classifier[0].weight.data[:, columns], std=deviation)
         columns = slice(hidden, hidden + classes)
-        nn.init.normal_(self.where.first.weight.data[:, columns], std=deviation / 3)  # the sum of nine taps
+        weight = self.attribute_decoder.first.weight.data
+        nn.init.normal_(weight[:, columns], std=deviation / 3)  # the sum of nine taps
 
     def memory(self, words: Tensor, mask: Tensor, last: Tensor) -> SceneMemory:
         """The encoder's words (B, W, D), their mask and last state (B, text_size), keys projected once."""
         made = [
             words if decoder.attention is None else decoder.attention.keys(words)
-            for decoder in (self.what, self.where)
+            for decoder in (self.object_decoder, self.attribute_decoder)
         ]
-        what, where = (Memory(words, keys, mask, mask.sum(1), (last,)) for keys in made)
-        return SceneMemory(what, where)
+        of_objects, of_attributes = (Memory(words, keys, mask, mask.sum(1), (last,)) for keys in made)
+        return SceneMemory(of_objects, of_attributes)
 
     def _first(self, memory: SceneMemory) -> Tensor:
-        text = self.start_of_text(memory.what.final[0])
+        text = self.start_of_text(memory.object_words.final[0])
         return text[:, :, None, None].expand(-1, -1, self.size[1], self.size[0])
 
     # Teacher forcing
@@ -203,26 +207,28 @@ class SceneDecoder(nn.Module):
         canvases = self.canvas.prefixes(objects, photos)
         frames = self.canvas(canvases.flatten(0, 1)).unflatten(0, real.shape)
         h = self.recurrence(frames, self._first(memory))  # (B, T, H, y, x)
-        looked = self.what.pool(h[real])
+        looked = self.object_decoder.pool(h[real])
         pooled = looked.new_zeros(*real.shape, h.shape[2])
         pooled[real] = looked
         previous = objects.previous()
         standing = F.one_hot(previous, self.schema.classes).cumsum(dim=1)
-        features, context, what = self.what(
-            pooled.flatten(0, 1), previous.flatten(), standing.flatten(0, 1), memory.what
+        features, context, looked_for = self.object_decoder(
+            pooled.flatten(0, 1), previous.flatten(), standing.flatten(0, 1), memory.object_words
         )
-        read, where = self.where.read(objects.classes.flatten(), context, memory.where)
-        places, *at_cells = self.where(
+        read, looked_at = self.attribute_decoder.read(
+            objects.classes.flatten(), context, memory.attribute_words
+        )
+        places, *at_cells = self.attribute_decoder(
             h[present], objects.classes[present], read.unflatten(0, real.shape)[present]
         )
         attributes, appearances = self._at(self.schema.cells(objects)[present], *at_cells)
         return Taught(
-            objects=self.what.output(features.unflatten(0, real.shape)[real]),
+            objects=self.object_decoder.output(features.unflatten(0, real.shape)[real]),
             places=places,
             attributes=attributes,
             appearances=appearances,
-            what=None if what is None else what.unflatten(0, real.shape),
-            where=None if where is None else where.unflatten(0, real.shape),
+            object_attention=None if looked_for is None else looked_for.unflatten(0, real.shape),
+            attribute_attention=None if looked_at is None else looked_at.unflatten(0, real.shape),
         )
 
     def _at(self, cells: Tensor, attributes: Tensor, appearances: Tensor) -> tuple[dict[str, Tensor], Tensor]:
@@ -244,7 +250,7 @@ class SceneDecoder(nn.Module):
 
     def start(self, memory: SceneMemory) -> State:
         """The state before the first step, one row per scene."""
-        h, canvas = self._first(memory), self.canvas.blank(memory.what.states)
+        h, canvas = self._first(memory), self.canvas.blank(memory.object_words.states)
         used = torch.zeros(len(h), 0, dtype=torch.int64, device=h.device)
         return h, canvas, None, h.new_zeros(len(h), self.schema.classes), used
 
@@ -257,26 +263,27 @@ class SceneDecoder(nn.Module):
         h, canvas, context, standing, used = state
         standing = standing + F.one_hot(previous, self.schema.classes)
         if used.shape[1]:
-            placed, canvas = self._place(previous, state, memory.where)
+            placed, canvas = self._place(previous, state, memory.attribute_words)
         else:
             placed = self._nowhere(previous, memory.mask)
         used = torch.cat([used, placed.patches.unsqueeze(1)], dim=1)
         inputs = self.recurrence.inputs(self.canvas(canvas))
         h = self.recurrence.step(inputs, h)
-        features, context, weights = self.what(self.what.pool(h), previous, standing, memory.what)
+        pooled = self.object_decoder.pool(h)
+        features, context, weights = self.object_decoder(pooled, previous, standing, memory.object_words)
         return features, (h, canvas, context, standing, used), weights, placed
 
     def output(self, features: Tensor) -> Tensor:
-        return self.what.output(features)
+        return self.object_decoder.output(features)
 
     def _place(self, chosen: Tensor, state: State, memory: Memory) -> tuple[Placed, Any]:
         """The likeliest place of each chosen object (N,), the likeliest attributes there and the patch that
         is found; and the canvas with them.
         """
         h, canvas, context, _, used = state
-        read, looked = self.where.read(chosen, context, memory)
+        read, looked = self.attribute_decoder.read(chosen, context, memory)
         weights = None if looked is None else looked.float()
-        places, *at_cells = self.where(h, chosen, read)
+        places, *at_cells = self.attribute_decoder(h, chosen, read)
         cells = places.argmax(dim=1)
         logits, appearances = self._at(cells, *at_cells)
         attributes = {
@@ -295,7 +302,7 @@ class SceneDecoder(nn.Module):
         """
         zeros = torch.zeros_like(chosen)
         weights = None
-        if words is not None and self.where.attention is not None:
+        if words is not None and self.attribute_decoder.attention is not None:
             weights = torch.zeros(*chosen.shape, words.shape[1], dtype=torch.float32, device=chosen.device)
         return Placed(zeros, dict.fromkeys(self.schema.heads, zeros), zeros - 1, weights)
 
@@ -325,6 +332,17 @@ class SceneDecoder(nn.Module):
 def next_step(values: Tensor) -> Tensor:
     """values (B, n, T, ...) a step earlier, zeros at the end: (B * n, T, ...)."""
     return torch.cat([values[:, :, 1:], torch.zeros_like(values[:, :, :1])], dim=2).flatten(0, 1)
+
+
+# Parts as checkpoints of older versions call them
+RENAMED = {"what.": "object_decoder.", "where.": "attribute_decoder."}
+
+
+def _rename_parts(_: nn.Module, weights: dict[str, Any], prefix: str, *others: Any) -> None:
+    for key in list(weights):
+        for old, new in RENAMED.items():
+            if key.startswith(prefix + old):
+                weights[prefix + new + key.removeprefix(prefix + old)] = weights.pop(key)
 
 
 def map_size(schema: Schema, stride: int) -> tuple[int, int]:
