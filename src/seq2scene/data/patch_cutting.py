@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
@@ -75,8 +75,9 @@ def store_patches(
     """
     job = _Job(pieces, [Path(path) for path in photo_paths], encoder, side, photo_side)
     _check(job, hint)
-    store, fill = Path(folder) / "patches" / job.key(), partial(_fill, what=what)
-    return PatchStore.open(kept(store, lambda: job, fill, "choose another folder", resume=True))
+    store = Path(folder) / "patches" / job.key()
+    kept(store, lambda: job, lambda *each: _fill(*each, what), "choose another folder", resume=True)
+    return PatchStore.open(store)
 
 
 def full_patches(
