@@ -22,7 +22,8 @@ CONFIGS = sorted([*(ROOT / "conf").rglob("*.yaml"), *(ROOT / "experiments").rglo
 # A module imports from its own part and from the floors below it.
 FLOORS = (
     {"errors", "json_text"},
-    {"building", "caching", "sequences"},
+    {"building", "caching"},
+    {"sequences"},
     {"scenes"},
     {"compositing"},
     {"attention"},

@@ -1,26 +1,72 @@
-"""What parts that keep their work on disk have in common: whose turn it is, what a file is known by, how one
-is replaced.
+"""What is made once and kept on disk, named by a hash of all that it is made from: it appears whole or not at
+all.
 """
 
 import fcntl
+import hashlib
 import os
+import secrets
 import shutil
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from stat import S_ISLNK
+from typing import TypeVar
 
 from seq2scene.errors import UserError
 
+T = TypeVar("T")
 
-@contextmanager
-def alone_in(folder: Path) -> Iterator[None]:
-    """Makes the folder and waits until no other process works there. Raises OSError where that cannot be."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+
+def kept(
+    path: Path,
+    make: Callable[[], T],
+    write: Callable[[Path, T], None],
+    advice: str = "set data.cache",
+    resume: bool = False,
+) -> Path:
+    """``path``, a file or a folder, made where there is none yet. One process at a time works in a folder of
+    kept things; others wait, and find what it has made.
+
+    make: does the work. write: stores its result at a path beside, which is then renamed to ``path``. resume:
+    what broken-off work has written there stays, and ``write`` goes on from it; else it is taken away.
+
+    Raises:
+        UserError: the folder cannot be written; the message ends in ``advice``.
+    """
+    if path.exists():
+        return path
+    folder, part = path.parent, path.with_suffix(".draft")
+    with _told(folder, advice):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("w")
+        with suppress(PermissionError):  # another user's, who shares the cache
+            os.fchmod(lock.fileno(), 0o666)
+    with lock:
+        with _told(folder, advice):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if path.exists():  # another process made it while this one waited
+                return path
+            for left in () if resume else folder.glob("*.draft"):
+                _remove(left)
+        made = make()  # its errors are not the folder's
+        try:
+            with _told(folder, advice):
+                write(part, made)
+                os.replace(part, path)
+        finally:
+            if not resume:
+                _remove(part)
+    return path
+
+
+def key(facts: str, more: Iterable[bytes | memoryview] = ()) -> str:
+    """The name of what is made from these facts, and from no others: a SHA-256 of them all."""
+    digest = hashlib.sha256(facts.encode())
+    for values in more:
+        digest.update(values)
+    return digest.hexdigest()
 
 
 def facts_of(files: Iterable[Path]) -> list[tuple[str, int, int]]:
@@ -43,16 +89,32 @@ def facts_of(files: Iterable[Path]) -> list[tuple[str, int, int]]:
 
 @contextmanager
 def draft(path: Path) -> Iterator[Path]:
-    """A file to write beside ``path``, of the same kind, which becomes ``path`` once it is whole. Where that
-    fails nothing of it is left, and what stood at ``path`` before still does. Folders are made.
+    """A file or a folder to write beside ``path``, of the same kind, which becomes ``path`` once it is whole;
+    a folder only where that is empty or not there. Where that fails nothing of it is left, and what stood at
+    ``path`` before still does. Folders above are made.
     """
     path = path.resolve()  # a link stays a link
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{os.getpid()}.{path.name}")
+    part = path.with_name(f".{secrets.token_hex(4)}.{path.name}")
     try:
         yield part
         if path.exists():
             shutil.copymode(path, part)
         os.replace(part, path)
     finally:
-        part.unlink(missing_ok=True)
+        _remove(part)
+
+
+@contextmanager
+def _told(folder: Path, advice: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{folder} cannot be written ({error.strerror or error}): {advice}") from error
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

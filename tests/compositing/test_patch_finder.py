@@ -219,7 +219,7 @@ def test_a_folder_without_a_finder_is_refused(tmp_path):
 
 def test_a_cache_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match=r"file cannot be written .*set data.cache"):
+    with pytest.raises(UserError, match=r"file/patch_finders cannot be written .*set data.cache"):
         stored_finder(*some_patches(), tmp_path / "file", "approximate")
 
 

@@ -16,7 +16,6 @@ import pytest
 from seq2scene.data.coco import (
     ARCHIVE,
     Licenses,
-    inside,
     left_out,
     read_captions,
     read_instances,
@@ -24,6 +23,7 @@ from seq2scene.data.coco import (
     read_segments,
 )
 from seq2scene.errors import UserError
+from seq2scene.scenes.boxes import inside
 
 IMAGES = [
     {"id": 9, "file_name": "9.jpg", "width": 640, "height": 480},

@@ -350,7 +350,7 @@ def test_a_checkpoint_brings_words_classes_heads_appearance_and_the_size_of_phot
 
 def test_a_second_start_cuts_and_reads_nothing(park, data, monkeypatch) -> None:
     monkeypatch.setattr("seq2scene.data.pieces_cache.read_pieces", None)
-    monkeypatch.setattr("seq2scene.data.patch_cutting._make", None)
+    monkeypatch.setattr("seq2scene.data.patch_cutting._fill", None)
     assert ready(park).stores["train"].folder == data.stores["train"].folder
 
 

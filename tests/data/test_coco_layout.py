@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from seq2scene.data.coco_layout import CocoLayout, on_square
+from seq2scene.data.coco_layout import CocoLayout
 from seq2scene.errors import UserError
+from seq2scene.scenes.boxes import on_square
 from seq2scene.scenes.objects import EOS, PAD
 
 NAMES = ("person", "dog", "car")

@@ -10,12 +10,12 @@ from PIL import Image
 from pycocotools import mask as run_lengths
 from scipy import ndimage
 
-from seq2scene.data.coco import License, inside
-from seq2scene.data.coco_layout import on_square
+from seq2scene.data.coco import License
 from seq2scene.data.coco_masks import canonical_order, distinct, mask_of, opened, read_pieces
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.data.run_lengths import unpacked
 from seq2scene.errors import UserError
+from seq2scene.scenes.boxes import inside, on_square
 
 WIDTH, HEIGHT = 40, 30
 THINGS = [

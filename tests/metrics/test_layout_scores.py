@@ -9,7 +9,8 @@ import torch
 
 from seq2scene.data.coco import read_instances
 from seq2scene.data.coco_layout import lay_out, on_square
-from seq2scene.metrics.layout_scores import LayoutScores, layout_scores, overlap
+from seq2scene.metrics.layout_scores import LayoutScores, layout_scores
+from seq2scene.scenes.boxes import overlap
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.schema import Head, Schema

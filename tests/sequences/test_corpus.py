@@ -120,7 +120,7 @@ def test_processes_that_race_for_the_cache_all_succeed(tmp_path):
         racer.join()
         assert racer.exitcode == 0
     assert all(ids == found[0] for ids in found)
-    assert not list((tmp_path / "cache").glob(".draft-*"))
+    assert not list((tmp_path / "cache").glob("*.draft"))
 
 
 def test_files_of_unequal_length_are_refused_with_counts_and_line(tmp_path):

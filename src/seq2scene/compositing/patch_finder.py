@@ -4,11 +4,8 @@ Which patches a scene may not have differs from row to row, and faiss's own sele
 So more neighbours are asked for than are wanted, and those that are excluded are masked.
 """
 
-import hashlib
 import importlib
 import logging
-import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -17,7 +14,7 @@ from typing import Any, Literal, Self, get_args
 import torch
 from torch import Tensor
 
-from seq2scene.caching import alone_in
+from seq2scene.caching import kept, key
 from seq2scene.errors import UserError
 
 Kind = Literal["exact", "approximate"]
@@ -188,19 +185,13 @@ def stored_finder(
     """
     if _require_kind(kind) == "exact":  # built as fast as it is read
         return PatchFinder(classes, vectors, photos, kind, repeat)
-    folder = Path(cache) / "patch_finders"
-    place = folder / _key(classes, vectors, photos)
-    if not place.is_dir():
-        try:
-            with alone_in(folder):
-                for draft in folder.glob("*.draft"):  # of work that was broken off
-                    shutil.rmtree(draft)
-                if not place.is_dir():  # no other process built it while this one waited
-                    draft = place.with_suffix(".draft")
-                    PatchFinder(classes, vectors, photos, kind).save(draft)
-                    os.replace(draft, place)
-        except OSError as error:
-            raise UserError(f"the cache {cache} cannot be written ({error}): set data.cache") from error
+    built_from = (values.cpu().contiguous().numpy() for values in (classes, vectors.detach().float(), photos))
+    name = key(f"{VERSION} {tuple(vectors.shape)}", built_from)
+    place = kept(
+        Path(cache) / "patch_finders" / name,
+        lambda: PatchFinder(classes, vectors, photos, kind),
+        lambda draft, finder: finder.save(draft),
+    )
     return PatchFinder.load(place, repeat)
 
 
@@ -246,10 +237,3 @@ def _rounding(vectors: Tensor, least: Tensor) -> Tensor:
     """
     size = 2 * vectors.double().norm(dim=1) + least.sqrt()
     return (vectors.shape[1] + 3) * torch.finfo(torch.float32).eps * size.square()
-
-
-def _key(classes: Tensor, vectors: Tensor, photos: Tensor) -> str:
-    known = hashlib.sha256(f"{VERSION} {tuple(vectors.shape)}".encode())
-    for values in (classes, vectors.detach().float(), photos):
-        known.update(values.cpu().contiguous().numpy())
-    return known.hexdigest()

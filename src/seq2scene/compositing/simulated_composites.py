@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from seq2scene.compositing.pasting import Rendering, covered, occupied, paste, stretched
+from seq2scene.scenes.boxes import from_edges
 from seq2scene.scenes.photos import Patches, Photos
 
 RIM = 0.05  # width of noisy edges, as a share of the photo's square
@@ -117,8 +118,7 @@ def union_boxes(masks: Tensor) -> Tensor:
     the canvas; the whole canvas where nothing is.
     """
     size = masks.new_tensor([masks.shape[3], masks.shape[2]])
-    first, last = (edge / size for edge in occupied(masks))
-    return torch.cat([(first + last) / 2, last - first], dim=1)
+    return from_edges(*(edge / size for edge in occupied(masks)))
 
 
 def put_back(pictures: Tensor, masks: Tensor) -> Tensor:

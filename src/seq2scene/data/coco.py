@@ -16,6 +16,7 @@ import numpy as np
 
 from seq2scene.data.coco_entries import Entries
 from seq2scene.errors import UserError
+from seq2scene.scenes.boxes import within
 from seq2scene.sequences.lines import parse_json
 
 ARCHIVE = "annotations_trainval2017.zip"
@@ -219,30 +220,6 @@ def compact(entry: dict[str, Any]) -> dict[str, Any]:
         if isinstance(polygons, list):
             entry["segmentation"] = [array("d", polygon) for polygon in polygons]
     return entry
-
-
-def within(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Which boxes (A, 4) left, top, width and height have a width, a height, and a part inside images of
-    ``sizes`` (A, 2): (A,) bool. Objects are kept where they do, whatever is made of them.
-    """
-    first, extents = boxes[:, :2], boxes[:, 2:]
-    return ((extents > 0) & (first < sizes) & (first + extents > 0)).all(axis=1)
-
-
-def inside(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Boxes in pixels (A, 4) left, top, width, height, as ``corners`` has them: at least a pixel wide and
-    high, but for those that begin within the last one.
-    """
-    first, last = corners(boxes, sizes)
-    return np.concatenate([first, last - first + 1], axis=1)
-
-
-def corners(boxes: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The first and the last pixels (A, 2) of boxes ``within`` images of ``sizes`` (A, 2), moved into them at
-    the left and the top and cut off at the right and the bottom, as Text2Scene does it.
-    """
-    first = np.maximum(boxes[:, :2], 0)
-    return first, np.minimum(sizes - 1, first + np.maximum(boxes[:, 2:] - 1, 0))
 
 
 def read_parts(

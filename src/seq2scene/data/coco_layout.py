@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from seq2scene.data.coco import Captions, Instances, corners, left_out, read_captions, read_instances
+from seq2scene.data.coco import Captions, Instances, left_out, read_captions, read_instances
 from seq2scene.data.park.choosing import made_by
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.data.scene_module import SceneModule, Split
 from seq2scene.errors import UserError
+from seq2scene.scenes.boxes import edges, on_square
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.objects import FIRST_CLASS, Objects
 from seq2scene.scenes.schema import (
@@ -210,19 +211,6 @@ def layout_heads(given: Mapping[str, Mapping[str, Any]] | None) -> dict[str, Hea
     return choose_heads(given, classes)
 
 
-def on_square(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Boxes in pixels (A, 4) left, top, width, height, of images of ``sizes`` (A, 2) -> (A, 4) float32 centre
-    x, y, width and height, cut off at the image's edge, as shares of a square that the image lies in at the
-    bottom on the left.
-    """
-    first, last = corners(boxes, sizes)
-    side = sizes.max(1, keepdims=True)
-    centres = (first + last) / 2
-    centres[:, 1] += side[:, 0] - sizes[:, 1]
-    extents = last - first + 1
-    return (np.concatenate([centres, extents], axis=1) / side).astype(np.float32)
-
-
 def lay_out(
     boxes: np.ndarray,
     categories: np.ndarray,
@@ -234,7 +222,7 @@ def lay_out(
     the lowest bottom edge first, then from left to right, then by class. Exact in places and extents; with
     their size and aspect among so many ``classes``.
     """
-    bottoms = boxes[:, 1] + boxes[:, 3] / 2
+    bottoms = edges(boxes)[1][:, 1]
     order = np.lexsort((categories, boxes[:, 0], -bottoms, images))
     order = order[np.isin(images[order], chosen)]
     scene = np.searchsorted(chosen, images[order])

@@ -20,7 +20,6 @@ from seq2scene.data.coco import (
     Images,
     Instances,
     Licenses,
-    inside,
     read_instances,
     read_regions,
     read_segments,
@@ -31,6 +30,7 @@ from seq2scene.data.processes import forked
 from seq2scene.data.progress import progress_bar
 from seq2scene.data.run_lengths import area, checked_runs, decoded, encoded
 from seq2scene.errors import UserError
+from seq2scene.scenes.boxes import inside
 
 OTHER = "other"  # the super-category of stuff that nobody has named
 REACH = 2  # of the ellipse of 5 x 5 pixels that regions of stuff are opened with

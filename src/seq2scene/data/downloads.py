@@ -20,6 +20,7 @@ from urllib.request import Request, urlopen
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TransferSpeedColumn
 
+from seq2scene.caching import draft
 from seq2scene.errors import UserError
 from seq2scene.json_text import to_json
 
@@ -219,10 +220,8 @@ def _copy(source: IO[bytes], out: IO[bytes], advance: Callable[[int], None]) -> 
 def _settle(part: Path, place: Path, packed: bool) -> None:
     """Puts the verified part in its place in one step, so that a file in its place is always whole."""
     if packed:
-        squeezed = place.with_name(place.name + ".tmp")
-        with part.open("rb") as source, gzip.open(squeezed, "wb") as out:
+        with draft(place) as squeezed, part.open("rb") as source, gzip.open(squeezed, "wb") as out:
             shutil.copyfileobj(source, out, CHUNK)
-        os.replace(squeezed, place)
     else:
         os.replace(part, place)
     _throw_away(part)
@@ -275,9 +274,8 @@ def _remember(file: DataFile, root: Path, size: int, sha256: str) -> None:
     if file.sha256 is not None or file.path in manifest:
         return
     manifest[file.path] = {"url": file.url, "size": size, "sha256": sha256}
-    new = root / f"{MANIFEST}.tmp"
-    new.write_text(to_json(manifest, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    os.replace(new, root / MANIFEST)
+    with draft(root / MANIFEST) as new:
+        new.write_text(to_json(manifest, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def _read_manifest(root: Path) -> dict[str, dict]:

@@ -5,16 +5,15 @@ work that was broken off goes on where it was. A block is known by a hash of the
 of its photos' paths, sizes and times, so that whatever changes is made anew.
 """
 
-import hashlib
-import os
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from seq2scene.caching import alone_in, facts_of
+from seq2scene.caching import facts_of, kept, key
 from seq2scene.data.images import read_photo
 from seq2scene.data.progress import progress_bar
 from seq2scene.errors import UserError
@@ -57,38 +56,31 @@ def stored_features(
     folder = Path(cache) / "features"
     encoder_key = encoder.fingerprint()
     parts = [photos[first : first + block] for first in range(0, len(photos), block)]
-    files = [folder / f"{_key(encoder_key, part)}.npy" for part in parts]
-    missing = [i for i, file in enumerate(files) if not file.is_file()]
+    names = [key(to_json([VERSION, encoder_key, facts_of(part)])) for part in parts]
+    blocks = [(folder / f"{name}.npy", part) for name, part in zip(names, parts, strict=True)]
+    missing = [(file, part) for file, part in blocks if not file.is_file()]
     if missing:
-        try:
-            _make_all(encoder, [(files[i], parts[i]) for i in missing], what)
-        except OSError as error:
-            raise UserError(
-                f"the cache {cache} cannot be written ({error.strerror}): set data.cache"
-            ) from error
-    return Features([_load(file) for file in files], block)
+        _make_all(encoder, missing, what)
+    return Features([_load(file) for file, _ in blocks], block)
 
 
 def _make_all(encoder: ImageEncoder, wanted: list[tuple[Path, Sequence[Path]]], what: str) -> None:
-    folder = wanted[0][0].parent
-    with alone_in(folder), progress_bar() as progress:
-        _sweep(folder)
-        task = progress.add_task(f"features of {what}", total=sum(len(part) for _, part in wanted))
+    with progress_bar() as progress:
+        task, done = progress.add_task(f"features of {what}", total=sum(len(p) for _, p in wanted)), 0
         for file, part in wanted:
-            if file.is_file():  # another process made it while this one waited
-                progress.advance(task, len(part))
-                continue
-            draft = file.with_suffix(".draft")
-            maps = np.lib.format.open_memmap(
-                draft, "w+", np.float16, (len(part), encoder.output_size, *encoder.map_size)
-            )
-            done = 0
-            for batch in _encode(encoder, part):
-                maps[done : done + len(batch)] = batch
-                done += len(batch)
-                progress.advance(task, len(batch))
-            maps.flush()
-            os.replace(draft, file)
+
+            def write(draft: Path, batches: Iterator[np.ndarray], size: int = len(part)) -> None:
+                shape = size, encoder.output_size, *encoder.map_size
+                maps, place = np.lib.format.open_memmap(draft, "w+", np.float16, shape), 0
+                for batch in batches:
+                    maps[place : place + len(batch)] = batch
+                    place += len(batch)
+                    progress.advance(task, len(batch))
+                maps.flush()
+
+            kept(file, partial(_encode, encoder, part), write)
+            done += len(part)
+            progress.update(task, completed=done)  # where another process made it, too
 
 
 @torch.no_grad()
@@ -112,14 +104,3 @@ def _load(file: Path) -> np.ndarray:
         return np.load(file, mmap_mode="r")
     except (ValueError, EOFError, OSError) as error:
         raise UserError(f"{file}: a damaged file of the cache ({error}); delete it") from error
-
-
-def _key(encoder: str, photos: Sequence[Path]) -> str:
-    facts = [VERSION, encoder, facts_of(photos)]
-    return hashlib.sha256(to_json(facts).encode()).hexdigest()
-
-
-def _sweep(folder: Path) -> None:
-    """Takes away what broken-off work left; nobody else is at work."""
-    for draft in folder.glob("*.draft"):
-        draft.unlink(missing_ok=True)

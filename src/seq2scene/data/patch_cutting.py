@@ -5,7 +5,6 @@ A window of twice the object's box lies around its centre, both in whole pixels;
 black. Windows become squares: pictures are read bicubically, masks and classes at the nearest pixel.
 """
 
-import hashlib
 import json
 import logging
 import os
@@ -16,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -23,15 +23,15 @@ import torch
 from PIL import Image
 from pycocotools import mask as run_lengths
 
-from seq2scene.caching import alone_in, facts_of
+from seq2scene.caching import facts_of, kept, key
 from seq2scene.compositing.patch_store import FACTS, PatchStore, packed
-from seq2scene.data.coco_layout import on_square
 from seq2scene.data.coco_masks import Pieces
 from seq2scene.data.images import open_photo
 from seq2scene.data.progress import progress_bar
 from seq2scene.errors import UserError
 from seq2scene.json_text import to_json
 from seq2scene.nets.vision.image_encoder import ImageEncoder
+from seq2scene.scenes.boxes import on_square
 from seq2scene.scenes.objects import FIRST_CLASS
 from seq2scene.scenes.photos import Patches
 from seq2scene.sequences.batching import prefetched
@@ -75,15 +75,8 @@ def store_patches(
     """
     job = _Job(pieces, [Path(path) for path in photo_paths], encoder, side, photo_side)
     _check(job, hint)
-    home = Path(folder) / "patches"
-    store = home / job.key()
-    if not store.is_dir():
-        try:
-            with alone_in(home):
-                if not store.is_dir():  # else another process made it while this one waited
-                    _make(job, store, what)
-        except OSError as error:
-            raise UserError(f"{home} cannot be written ({error.strerror}): choose another folder") from error
+    store = Path(folder) / "patches" / job.key()
+    kept(store, lambda: job, lambda *each: _fill(*each, what), "choose another folder", resume=True)
     return PatchStore.open(store)
 
 
@@ -273,12 +266,9 @@ class _Job:
         settings = [VERSION, self.side, self.photo_side, encoder and encoder.fingerprint()]
         said = [told.names, told.things, told.ids, told.images.files, told.licenses.of_images]
         said += [told.licenses.terms, facts_of(self.paths)]
-        digest = hashlib.sha256(to_json([*settings, *said]).encode())
-        for values in (told.images.ids, told.images.sizes, told.image, told.category, told.boxes):
-            digest.update(np.ascontiguousarray(values).tobytes())
-        for run in told.runs:
-            digest.update(run + b"\n")
-        return digest.hexdigest()
+        arrays = told.images.ids, told.images.sizes, told.image, told.category, told.boxes
+        runs = (run + b"\n" for run in told.runs)
+        return key(to_json([*settings, *said]), chain((values.tobytes() for values in arrays), runs))
 
 
 def _check(job: _Job, hint: str) -> None:
@@ -296,9 +286,9 @@ def _check(job: _Job, hint: str) -> None:
         )
 
 
-def _make(job: _Job, store: Path, what: str) -> None:
-    """Fills a draft, chunk by chunk; whole, it becomes the store."""
-    draft, began, photos = store.with_suffix(".draft"), time.monotonic(), len(job.paths)
+def _fill(draft: Path, job: _Job, what: str) -> None:
+    """Fills a draft, maybe a begun one, chunk by chunk, until it is a store."""
+    began, photos = time.monotonic(), len(job.paths)
     before, lacking = _begin(job, draft)
     arrays = {name: np.lib.format.open_memmap(draft / f"{name}.npy", "r+") for name in job.layout(0, 0)}
     with progress_bar() as progress:
@@ -314,9 +304,8 @@ def _make(job: _Job, store: Path, what: str) -> None:
         if len(lacking) == photos:
             raise UserError(f"none of the {photos} photos can be used: {_some(list(lacking.values()))}")
         left_out = _finish(job, draft, lacking)
-        os.replace(draft, store)
-        (store / RECORD).unlink()
-        size = sum(file.stat().st_size for file in store.iterdir())
+        (draft / RECORD).unlink()
+        size = sum(file.stat().st_size for file in draft.iterdir())
         progress.console.print(
             f"{what}: {len(job.pieces.image) - left_out} patches of {photos - len(lacking)} photos in "
             f"{time.monotonic() - began:.1f} s, {size / 1e6:.1f} MB"

@@ -4,12 +4,8 @@ What was read is known by a hash of the annotation files' paths, sizes and times
 that whatever changes is read anew. A file of arrays appears whole or not at all.
 """
 
-import hashlib
 import json
-import os
 import zlib
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +15,7 @@ from zipfile import BadZipFile
 import numpy as np
 import torch
 
-from seq2scene.caching import alone_in, facts_of
+from seq2scene.caching import facts_of, kept, key
 from seq2scene.data.coco import ARCHIVE, OUTSIDE, Images, License, Licenses
 from seq2scene.data.coco_masks import Pieces, Tally, read_pieces
 from seq2scene.errors import UserError
@@ -53,12 +49,8 @@ def stored_pieces(
         "max_objects": max_objects,
     }
     known = to_json([VERSION, name, stuff, filters, crowded, _facts(Path(root), name, stuff)])
-    file = Path(cache) / "pieces" / f"{hashlib.sha256(known.encode()).hexdigest()}.npz"
-    if file.is_file():
-        return _load(file)
-    with _alone(file.parent):
-        if file.is_file():  # another process read them while this one waited
-            return _load(file)
+
+    def read() -> Pieces:
         workers = torch.get_num_threads()
         pieces = read_pieces(root, name, stuff, **filters, crowded=crowded, hint=hint, workers=workers)
         if not pieces.ids:
@@ -69,26 +61,9 @@ def stored_pieces(
                 f"{left_out.doubles} doubles, {left_out.empty} without a pixel and {left_out.crowded} photos "
                 "with more are left out"
             )
-        with _writing(file.parent):
-            _save(pieces, file)
-    return pieces
+        return pieces
 
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """As ``caching.alone_in``, but an OSError of the work itself is not taken for one of the folder."""
-    with ExitStack() as stack:
-        with _writing(folder):
-            stack.enter_context(alone_in(folder))
-        yield
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written ({error.strerror}): set data.cache") from error
+    return _load(kept(Path(cache) / "pieces" / f"{key(known)}.npz", read, _save))
 
 
 def _facts(root: Path, name: str, stuff: str) -> list[tuple[str, int, int]]:
@@ -100,7 +75,7 @@ def _facts(root: Path, name: str, stuff: str) -> list[tuple[str, int, int]]:
     return facts_of(file for file in files if file.is_file())
 
 
-def _save(pieces: Pieces, file: Path) -> None:
+def _save(file: Path, pieces: Pieces) -> None:
     told = {
         "files": pieces.images.files,
         "licenses": pieces.licenses.of_images,
@@ -111,8 +86,7 @@ def _save(pieces: Pieces, file: Path) -> None:
         "tally": asdict(pieces.tally),
     }
     arrays = {name: getattr(pieces, name) for name in ("image", "category", "boxes", "areas")}
-    draft = file.with_suffix(".draft")
-    with draft.open("wb") as out:
+    with file.open("wb") as out:
         np.savez(
             out,
             **arrays,
@@ -122,7 +96,6 @@ def _save(pieces: Pieces, file: Path) -> None:
             run_ends=np.cumsum([0, *map(len, pieces.runs)]),
             told=np.frombuffer(to_json(told).encode(), dtype=np.uint8),
         )
-    os.replace(draft, file)
 
 
 def _load(file: Path) -> Pieces:

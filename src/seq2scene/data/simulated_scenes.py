@@ -2,9 +2,8 @@
 the masks of other patches of their classes, beside the photos themselves.
 """
 
-import hashlib
-import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 import torch
 from scipy.spatial import KDTree
 
-from seq2scene.caching import alone_in
+from seq2scene.caching import kept, key
 from seq2scene.compositing.patch_finder import box_vectors
 from seq2scene.compositing.patch_store import PatchStore
 from seq2scene.compositing.simulated_composites import Stencils, colour_maps
@@ -193,18 +192,13 @@ def stored_fits(store: PatchStore, patches: PatchStore, candidates: int, cache: 
     Raises UserError where the cache cannot be written.
     """
     told = f"{VERSION} {store.folder.name} {patches.folder.name} {candidates}"
-    folder = Path(cache) / "fits"
-    path = folder / f"{hashlib.sha256(told.encode()).hexdigest()}.npy"
-    if not path.is_file():
-        try:
-            with alone_in(folder):
-                if not path.is_file():  # no other process found them while this one waited
-                    draft = path.with_suffix(".draft.npy")
-                    np.save(draft, best_fits(store, patches, candidates))
-                    os.replace(draft, path)
-        except OSError as error:
-            raise UserError(f"the cache {cache} cannot be written ({error}): set data.cache") from error
-    return np.load(path)
+    path = Path(cache) / "fits" / f"{key(told)}.npy"
+    return np.load(kept(path, partial(best_fits, store, patches, candidates), _save))
+
+
+def _save(path: Path, fits: np.ndarray) -> None:
+    with path.open("wb") as file:  # by its name np.save would give it another one
+        np.save(file, fits)
 
 
 def best_fits(store: PatchStore, patches: PatchStore, candidates: int) -> np.ndarray:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from seq2scene.metrics.matching import compare_pairs, likeness, match, overlapping_pairs
 from seq2scene.metrics.scene_scores import ROW, SceneScores, shares
+from seq2scene.scenes.boxes import areas, normalised, on_canvas, overlap
 from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.schema import Schema
 
@@ -75,28 +76,8 @@ def shapes(schema: Schema) -> tuple[str, ...]:
     return tuple(name for name in SHAPES if name == "iou" or name in schema.heads)
 
 
-def on_canvas(boxes: Tensor) -> Tensor:
-    """Boxes (..., 4), centre x, y, width and height, cut off at the edges of a canvas of side 1."""
-    low, high = _corners(boxes)
-    low, high = low.clamp(0, 1), high.clamp(0, 1)
-    return torch.cat([(low + high) / 2, high - low], dim=-1)
-
-
-def overlap(one: Tensor, other: Tensor) -> Tensor:
-    """Intersection over union, 0 to 1, of boxes (..., 4), centre x, y, width and height."""
-    (low, high), (other_low, other_high) = _corners(one), _corners(other)
-    shared = (torch.minimum(high, other_high) - torch.maximum(low, other_low)).clamp(min=0).prod(-1)
-    union = one[..., 2:].prod(-1) + other[..., 2:].prod(-1) - shared
-    return shared / union.clamp(min=1e-10)
-
-
-def _corners(boxes: Tensor) -> tuple[Tensor, Tensor]:
-    """The left upper and the right lower corners."""
-    return boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + boxes[..., 2:] / 2
-
-
 def _size(boxes: Tensor) -> Tensor:
-    return boxes[..., 2:].prod(-1).sqrt()
+    return areas(boxes).sqrt()
 
 
 def _aspect(boxes: Tensor) -> Tensor:
@@ -112,8 +93,7 @@ def _in_order(objects: Objects, schema: Schema) -> tuple[Tensor, Tensor]:
     """Classes (B, T), 0 behind the last object, and boxes (B, T, 4) on a canvas of side 1, by class, x and y:
     the order in which they are matched, and in which an overlapping pair has its direction.
     """
-    width, height = schema.canvas
-    boxes = schema.boxes(objects) / torch.tensor([width, height] * 2, device=objects.classes.device)
+    boxes = normalised(schema.boxes(objects), schema.canvas)
     last = torch.iinfo(torch.int64).max
     order = torch.arange(boxes.shape[1], device=boxes.device).expand_as(objects.classes)
     for key in (boxes[..., 1], boxes[..., 0], objects.classes.where(objects.present, last)):

@@ -6,6 +6,8 @@ from math import pi
 import torch
 from torch import Tensor
 
+from seq2scene.scenes.boxes import common, edges
+
 SIGMA = 0.2  # of every kernel, in canvas widths and heights, diagonals or turns
 
 
@@ -54,8 +56,7 @@ def overlapping_pairs(classes: Tensor, centres: Tensor, boxes: Tensor, present: 
     centre x, y, width and height in any units.
     """
     i, j = torch.triu_indices(classes.shape[1], classes.shape[1], offset=1, device=classes.device)
-    low, high = boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + boxes[..., 2:] / 2
-    shared = torch.minimum(high[:, i], high[:, j]) - torch.maximum(low[:, i], low[:, j])
+    shared = common(edges(boxes[:, i]), edges(boxes[:, j]))
     overlap = (shared > 0).all(dim=2) & present[:, i] & present[:, j]
 
     counts = overlap.sum(1)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from seq2scene.plotting.attention_map import shorten
 from seq2scene.plotting.figures import INK, font_families, new_figure, to_pixels
+from seq2scene.scenes.boxes import edges
 
 PANEL, GAP, HEADING = 1.7, 0.12, 0.28  # inches
 SPREAD = 0.6  # standard deviation of a place's glow, in places
@@ -65,7 +66,7 @@ def box_maps(weights: Tensor, boxes: Tensor, cells: int = 28) -> Tensor:
     boxes: (S, 4) centre x, y, width and height as shares of the square.
     """
     at = (torch.arange(cells) + 0.5) / cells
-    low, high = boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2
+    low, high = edges(boxes)
     inside = (at >= low.unsqueeze(2)) & (at <= high.unsqueeze(2))  # (S, 2, cells)
     over = inside[:, 1].unsqueeze(2) & inside[:, 0].unsqueeze(1)  # (S, y, x)
     return (weights[:, :, None, None] * over).amax(dim=1)

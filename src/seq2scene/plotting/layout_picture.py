@@ -5,6 +5,7 @@ from colorsys import hsv_to_rgb
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from seq2scene.scenes.boxes import edges
 from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.schema import Schema
 
@@ -44,8 +45,8 @@ def _draw_box(canvas: Image.Image, box: np.ndarray, title: str, colour: Colour) 
     """Outlines a box in pixels, centre x, y, width and height, its name on a tag in its left upper corner."""
     side, draw = canvas.width, ImageDraw.Draw(canvas)
     line = max(1, round(side / 100))
-    low = np.clip(box[:2] - box[2:] / 2, 0, side - 1).round()
-    high = np.maximum(np.clip(box[:2] + box[2:] / 2, 0, side - 1).round(), low)
+    low, high = (np.clip(edge, 0, side - 1).round() for edge in edges(box))
+    high = np.maximum(high, low)
     draw.rectangle([*low, *high], outline=colour, width=line)
 
     font = ImageFont.load_default(max(10, round(side / 40)))

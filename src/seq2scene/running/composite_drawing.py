@@ -15,6 +15,7 @@ from seq2scene.compositing.pasting import Aspect, Edges, Rendering, paste, rende
 from seq2scene.compositing.patch_store import PatchStore
 from seq2scene.data.images import open_photo
 from seq2scene.data.patch_cutting import MARGIN, full_patches
+from seq2scene.scenes.boxes import normalised
 from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.photos import Patches
 from seq2scene.scenes.schema import Schema
@@ -43,7 +44,7 @@ def composite_steps(
         UserError: a photo is missing, damaged, or not of the size that the store says.
     """
     objects = objects[:1].to("cpu")
-    boxes = schema.boxes(objects)[0] / torch.tensor(schema.canvas * 2)
+    boxes = normalised(schema.boxes(objects)[0], schema.canvas)
     numbers, stuff = objects.patches[0].numpy(), objects.classes[0] >= store.first_stuff
     spans = _spans(store, numbers, boxes, side, aspect)
     empty = picture = empty_canvas(side)
@@ -74,7 +75,7 @@ def render_composites(
     """
     objects = schema.with_end(objects.to("cpu"))
     objects = objects.cut(max(int(objects.present.sum(1).max()), 1))
-    boxes = schema.boxes(objects) / torch.tensor(schema.canvas * 2)
+    boxes = normalised(schema.boxes(objects), schema.canvas)
     numbers = objects.patches.flatten().numpy()
     if photo_folder is None:
         patches = store.patches(numbers)

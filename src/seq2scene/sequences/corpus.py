@@ -8,8 +8,6 @@ stale entry.
 
 import hashlib
 import json
-import shutil
-import tempfile
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -18,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from seq2scene.caching import kept, key
 from seq2scene.errors import UserError
 from seq2scene.json_text import to_json
 from seq2scene.sequences.language import Language
@@ -227,31 +226,15 @@ def _json_array(value: object) -> np.ndarray:
 
 def _cached(cache: Path | str, content: list, make: Callable[[], Arrays]) -> Arrays:
     """The arrays kept for ``content`` (plain containers), made where there are none yet; mapped, not read."""
-    key = hashlib.sha256(to_json([CACHE_VERSION, *content], sort_keys=True).encode()).hexdigest()
-    entry = Path(cache) / key
+    entry = Path(cache) / key(to_json([CACHE_VERSION, *content], sort_keys=True))
     if not entry.is_dir():
-        arrays = make()
-        try:
-            _write_entry(entry, arrays)
-        except OSError as error:
-            raise UserError(
-                f"the cache {cache} cannot be written ({error.strerror}): set data.cache"
-            ) from error
+        arrays = make()  # before its turn, as it may look for other arrays
+        kept(entry, lambda: arrays, _write_entry)
     # copy on write: torch wants writable arrays, the file stays as it is
     return {file.stem: np.load(file, mmap_mode="c") for file in entry.glob("*.npy")}
 
 
 def _write_entry(entry: Path, arrays: Arrays) -> None:
-    """Makes a folder that appears in one rename: of two makers the first wins, no reader sees half of it."""
-    entry.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=entry.parent))
-    try:
-        for name, values in arrays.items():
-            np.save(draft / f"{name}.npy", values)
-        draft.chmod(0o755)  # mkdtemp hides it from other users
-        draft.rename(entry)
-    except OSError:
-        if not entry.is_dir():  # else another process was first
-            raise
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+    entry.mkdir()
+    for name, values in arrays.items():
+        np.save(entry / f"{name}.npy", values)

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from seq2scene.nets.scene.class_planes_canvas import ClassPlanesCanvas, filled_pixels, pixel_range
+from seq2scene.nets.scene.class_planes_canvas import ClassPlanesCanvas
+from seq2scene.scenes.boxes import filled_pixels, pixel_range
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.schema import Head, Schema

@@ -2,12 +2,11 @@
 
 import json
 import logging
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from errno import ENOTEMPTY
 from pathlib import Path
 
+from seq2scene.caching import draft
 from seq2scene.errors import UserError
 from seq2scene.json_text import to_json
 
@@ -26,14 +25,11 @@ def write_folder(folder: Path, facts: Facts, write: Callable[[Path], None]) -> N
     try:
         if folder.is_dir() and any(folder.iterdir()):
             raise OSError(ENOTEMPTY, "it holds something else; move that away, or choose another data.root")
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as temporary:
-            draft = Path(temporary) / "park"
-            draft.mkdir()
+        with draft(folder) as part:
+            part.mkdir()
             log.info("writing the park %s", folder)
-            write(draft)
-            (draft / "park.json").write_text(to_json(facts, indent=1) + "\n", encoding="utf-8")
-            os.rename(draft, folder)
+            write(part)
+            (part / "park.json").write_text(to_json(facts, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write the park to {folder}: {error.strerror}") from error
 

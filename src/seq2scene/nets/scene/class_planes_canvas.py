@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from seq2scene.scenes.boxes import filled_pixels
 from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.photos import Patches, Photos
 from seq2scene.scenes.schema import Schema
@@ -90,23 +91,3 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return (self.second(self.first(x).relu()) + self.shortcut(x)).relu()
-
-
-def filled_pixels(boxes: Tensor, side: int) -> Tensor:
-    """Boxes (..., 4), centre x, y, width and height as shares of the canvas -> (..., side, side) bool: the
-    pixels that they fill, by row and column. One thinner than a pixel may fill none.
-    """
-    across, down = (pixel_range(boxes[..., axis], boxes[..., 2 + axis], side) for axis in (0, 1))
-    pixels = torch.arange(side, device=boxes.device)
-    columns, rows = (
-        (first.unsqueeze(-1) <= pixels) & (pixels <= last.unsqueeze(-1)) for first, last in (across, down)
-    )
-    return rows.unsqueeze(-1) & columns.unsqueeze(-2)
-
-
-def pixel_range(centres: Tensor, extents: Tensor, side: int) -> tuple[Tensor, Tensor]:
-    """The first and the last pixel of boxes along one axis, int64, by the rule of the authors' code."""
-    centre, half = centres * side, extents * side / 2
-    edges = torch.stack([centre - half + 1, centre + half])
-    first, last = edges.clamp(0, side - 1).long()
-    return first, last

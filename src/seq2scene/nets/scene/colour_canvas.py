@@ -16,6 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 from seq2scene.compositing.pasting import Aspect, paste
 from seq2scene.errors import UserError
+from seq2scene.scenes.boxes import normalised
 from seq2scene.scenes.objects import FIRST_CLASS, PAD, Objects
 from seq2scene.scenes.photos import Patches, Photos
 from seq2scene.scenes.schema import Schema
@@ -80,9 +81,8 @@ class ColourCanvas(nn.Module):
         not present.
         """
         assert patches is not None, "a decoder that writes photos needs its retrieval"
-        boxes = self.schema.boxes(objects)[:, 0]
-        shares = boxes / boxes.new_tensor(self.schema.canvas * 2)
-        colours, mask = paste(patches, shares, (self.side, self.side), self.aspect)
+        boxes = normalised(self.schema.boxes(objects)[:, 0], self.schema.canvas)
+        colours, mask = paste(patches, boxes, (self.side, self.side), self.aspect)
         classes = objects.classes.view(-1, 1, 1, 1)
         free = (classes < self.first_stuff) | (canvas[:, :1] == PAD)
         shown = (mask > 0) & free & objects.present.view(-1, 1, 1, 1)

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from seq2scene.nets.text.dropout import Dropout
+from seq2scene.scenes.boxes import areas
 from seq2scene.sequences.caption_batch import Layouts
 
 
@@ -34,6 +35,5 @@ class ObjectAnnotations(nn.Module):
 
     def _facts(self, layouts: Layouts) -> Tensor:
         boxes, classes = layouts.boxes.to(self.box.weight.dtype), layouts.classes
-        areas = boxes[..., 2:].prod(dim=2, keepdim=True)
         alike = (classes.unsqueeze(2) == classes.unsqueeze(1)).sum(dim=2, keepdim=True)
-        return torch.cat([boxes, areas, alike.to(boxes.dtype).log()], dim=2)
+        return torch.cat([boxes, areas(boxes).unsqueeze(2), alike.to(boxes.dtype).log()], dim=2)

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from seq2scene.scenes.boxes import common, ends
 from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.photos import Patches, Photos
 from seq2scene.scenes.schema import Schema
@@ -80,9 +81,8 @@ class SemanticCanvas(nn.Module):
         """How much of each column (axis 0) or row (1) an object covers, how near its centre is: 0 to 1."""
         boxes, cells = self.schema.boxes(objects), self.size[axis]
         scale = cells / self.schema.canvas[axis]
-        centre = (boxes[..., axis] * scale).unsqueeze(2)  # in cells
-        half = (boxes[..., 2 + axis] * scale / 2).unsqueeze(2)
-        edges = torch.arange(cells, device=boxes.device)
-        covered = (centre + half).minimum(edges + 1) - (centre - half).maximum(edges)
-        near = 1 - (centre.clamp(0.5, cells - 0.5) - 0.5 - edges).abs()
+        centre, extent = (boxes[..., n].unsqueeze(2) * scale for n in (axis, 2 + axis))  # in cells
+        first = torch.arange(cells, device=boxes.device)
+        covered = common(ends(centre, extent), (first, first + 1))
+        near = 1 - (centre.clamp(0.5, cells - 0.5) - 0.5 - first).abs()
         return F.relu(torch.stack([covered.clamp(max=1), near], dim=2))

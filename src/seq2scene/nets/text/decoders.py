@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from seq2scene.nets.text.bridge import Bridge
 from seq2scene.nets.text.dropout import Dropout, dropout_mask
-from seq2scene.nets.text.encoders import recurrent
+from seq2scene.nets.text.encoders import go_on, recurrent
 from seq2scene.nets.text.projection import vocabulary_projection
 from seq2scene.nets.text.recurrent_decoder import Recurrent, RecurrentDecoder, State
 from seq2scene.sequences.memory import Memory
@@ -88,10 +88,7 @@ class LuongDecoder(RecurrentDecoder):
     ) -> tuple[Tensor, Tensor | None, State]:
         """All steps at once: one RNN call, one attention call."""
         recurrent, step = state
-        first = tuple(s.transpose(0, 1).contiguous() for s in recurrent)  # nn.RNN wants (L, N, H)
-        lstm = isinstance(self.rnn, nn.LSTM)
-        hidden, last = self.rnn(embedded, first if lstm else first[0])
-        recurrent = tuple(s.transpose(0, 1) for s in (last if lstm else (last,)))
+        hidden, recurrent = go_on(self.rnn, embedded, recurrent)
         steps = step.unsqueeze(1) + torch.arange(embedded.shape[1], device=step.device)  # (N, T)
         context, weights = self.attend(hidden, memory, steps)
         attended = self.attentional(context, hidden)

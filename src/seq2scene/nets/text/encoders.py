@@ -25,6 +25,16 @@ def recurrent(cell: str) -> Callable[..., nn.RNNBase]:
     return CELLS[cell]
 
 
+def go_on(rnn: nn.RNNBase, inputs: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """All T steps of the layers: inputs (N, T, any) from state (h,) or (h, c), each (N, L, H), to outputs
+    (N, T, H) and the last state.
+    """
+    first = tuple(part.transpose(0, 1).contiguous() for part in state)  # nn.RNN wants (L, N, H)
+    lstm = isinstance(rnn, nn.LSTM)
+    outputs, last = rnn(inputs, first if lstm else first[0])
+    return outputs, tuple(part.transpose(0, 1) for part in (last if lstm else (last,)))
+
+
 class RecurrentEncoder(nn.Module):
     """Stacked LSTM or GRU over embedded words, optionally in both directions.
 

@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from seq2scene.errors import UserError
 from seq2scene.nets.text.bridge import Bridge
 from seq2scene.nets.text.dropout import Dropout
-from seq2scene.nets.text.encoders import recurrent
+from seq2scene.nets.text.encoders import go_on, recurrent
 from seq2scene.nets.text.projection import vocabulary_projection
-from seq2scene.nets.text.recurrent_decoder import Recurrent, RecurrentDecoder, State
+from seq2scene.nets.text.recurrent_decoder import RecurrentDecoder, State
 from seq2scene.sequences.memory import Memory
 
 
@@ -74,21 +74,11 @@ class GNMTDecoder(RecurrentDecoder):
         hidden, context, weights, last = self.embedding(previous), None, None, []
         for number, rnn in enumerate(self.layers):
             inputs = hidden if context is None else torch.cat([hidden, context], dim=2)
-            before = tuple(s[:, number] for s in recurrent)
-            outputs, after = run_layer(rnn, self.dropout(inputs), before)
+            before = tuple(s[:, number : number + 1] for s in recurrent)
+            outputs, after = go_on(rnn, self.dropout(inputs), before)
             hidden = outputs if number < 2 else outputs + hidden
             last.append(after)
             if number == 0:
                 context, weights = self.attend(hidden, memory, steps)
-        recurrent = tuple(torch.stack(s, dim=1) for s in zip(*last, strict=True))
+        recurrent = tuple(torch.cat(s, dim=1) for s in zip(*last, strict=True))
         return self.dropout(self.attentional(context, hidden)), weights, (recurrent, step + previous.shape[1])
-
-
-def run_layer(rnn: nn.RNNBase, inputs: Tensor, state: Recurrent) -> tuple[Tensor, Recurrent]:
-    """All T steps of one layer: inputs (N, T, any) from state (h,) or (h, c), each (N, H), to outputs
-    (N, T, H) and the last state.
-    """
-    first = tuple(s.unsqueeze(0).contiguous() for s in state)  # nn.RNN wants (1, N, H)
-    lstm = isinstance(rnn, nn.LSTM)
-    outputs, last = rnn(inputs, first if lstm else first[0])
-    return outputs, tuple(s.squeeze(0) for s in (last if lstm else (last,)))

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from seq2scene.nets.text.dropout import Dropout
-from seq2scene.nets.text.encoders import recurrent
+from seq2scene.nets.text.encoders import go_on, recurrent
 from seq2scene.nets.text.projection import vocabulary_projection
 from seq2scene.sequences.memory import Memory
 
@@ -78,7 +78,5 @@ class LanguageModel(nn.Module):
 
     def read(self, previous: Tensor, state: State) -> tuple[Tensor, State]:
         """Goes on from ``state`` in one RNN call: previous (N, T) ids -> features (N, T, H), last state."""
-        lstm = isinstance(self.rnn, nn.LSTM)
-        first = tuple(s.transpose(0, 1).contiguous() for s in state)  # nn.RNN wants (L, N, H)
-        hidden, last = self.rnn(self.dropout(self.embedding(previous)), first if lstm else first[0])
-        return self.dropout(hidden), tuple(s.transpose(0, 1) for s in (last if lstm else (last,)))
+        hidden, last = go_on(self.rnn, self.dropout(self.embedding(previous)), state)
+        return self.dropout(hidden), last
