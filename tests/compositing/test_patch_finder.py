@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from seq2scene.compositing import patch_finder
 from seq2scene.compositing.patch_finder import PatchFinder, box_vectors, stored_finder
 from seq2scene.errors import UserError
-from seq2scene.search import patch_finder
 
 PATCHES, PHOTOS, SIZE = 600, 60, 16
 CLASSES = (3, 4, 4, 5, 5, 5, 5, 9)  # skewed
