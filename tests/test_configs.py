@@ -29,8 +29,8 @@ SIZES = ["task=nmt", "debug=tiny"]
 
 def options(group: str) -> list[str]:
     """Names of a group's options, those of its sub-groups as ``folder/name``."""
-    files = (CONF / group).resolve().rglob("*.yaml")
-    return sorted(str(path.relative_to((CONF / group).resolve()).with_suffix("")) for path in files)
+    folder = CONF / group
+    return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
 
 
 # The options that mean something to a task, by group.
@@ -100,6 +100,13 @@ def test_every_model_and_cell_trains(composed, model: str, cell: str) -> None:
 def test_every_search_finds_something(composed, search: str) -> None:
     task = build_task(composed(*SIZES, f"search={search}"), description()).eval()
     assert (task.translate(batch().source).lengths > 0).all()
+
+
+@pytest.mark.parametrize("option", options("attribute_attention"))
+def test_the_attribute_decoder_attends_by_what_the_group_attention_has(composed, option: str) -> None:
+    assert composed("task=abstract", f"attribute_attention={option}")["attribute_attention"] == (
+        composed("task=abstract", f"attention={option}")["attention"]
+    )
 
 
 LM_CHOICES = [f"{group}={option}" for group, taken in LM_TAKES.items() for option in taken]
