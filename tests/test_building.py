@@ -143,7 +143,9 @@ def test_interpolations_are_text(monkeypatch) -> None:
 
 
 def test_every_target_of_the_configs_may_be_built_in_its_group() -> None:
-    paths = [path for path in CONF.rglob("*.yaml") if CONF / "hydra" not in path.parents]  # Hydra builds its own
+    paths = [
+        path for path in CONF.rglob("*.yaml") if CONF / "hydra" not in path.parents
+    ]  # which Hydra builds
     tried = set()
     for path in paths:
         for place, target in targets(yaml.safe_load(path.read_text(encoding="utf-8")), ()):

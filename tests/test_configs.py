@@ -16,7 +16,7 @@ from seq2scene.building import build
 from seq2scene.data.coco import ARCHIVE
 from seq2scene.errors import UserError
 from seq2scene.running.checkpoints import build_task
-from seq2scene.running.choices import check_choices
+from seq2scene.running.choices import LIMITS, check_choices, chosen_search
 from seq2scene.sequences.batch import ParallelBatch
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.text_batch import sentence_batch
@@ -104,9 +104,25 @@ def test_every_search_finds_something(composed, search: str) -> None:
 
 @pytest.mark.parametrize("option", options("attribute_attention"))
 def test_the_attribute_decoder_attends_by_what_the_group_attention_has(composed, option: str) -> None:
-    assert composed("task=abstract", f"attribute_attention={option}")["attribute_attention"] == (
-        composed("task=abstract", f"attention={option}")["attention"]
-    )
+    config = composed("task=abstract", f"attribute_attention={option}", f"attention={option}")
+    assert config["attribute_attention"] == config["attention"]
+
+
+@pytest.mark.parametrize("task", ["abstract", "layout", "composite"])
+def test_a_search_may_write_as_many_objects_as_the_data_have(composed, task: str) -> None:
+    config = composed(f"task={task}", "data.max_objects=17")
+    assert config["search"]["max_extra"] == config["val_search"]["max_extra"] == 17
+
+
+@pytest.mark.parametrize("job", ["evaluate", "generate"])
+def test_another_search_has_the_limits_of_the_checkpoint_unless_it_is_given_its_own(composed, job) -> None:
+    limits = {"max_ratio": 0.0, "max_extra": 30, "max_length": 50}
+    config = {"search": {"_target_": "seq2scene.search.greedy.Greedy", **limits, "ban_unk": True}}
+    given = composed("ckpt=any", "search=beam", "search.max_extra=7", job=job)["search"]
+    assert given["ban_unk"] is False
+    found = chosen_search(given, config)
+    assert found == {**composed("search=beam", "task=nmt")["search"], **limits, "max_extra": 7}
+    assert OmegaConf.load(CONF / "search_limits.yaml").keys() == set(LIMITS)
 
 
 LM_CHOICES = [f"{group}={option}" for group, taken in LM_TAKES.items() for option in taken]
