@@ -180,6 +180,12 @@ def test_every_logger_and_callback_is_built(composed, group: str) -> None:
             build(part, f"{group}.{name}")
 
 
+@pytest.mark.parametrize("trainer", options("trainer"))
+def test_only_a_trainer_that_says_so_computes_in_less_than_float32(composed, trainer: str) -> None:
+    wanted = "bf16-mixed" if trainer.endswith("_bf16") else "32-true"
+    assert composed(f"trainer={trainer}")["trainer"]["precision"] == wanted
+
+
 @pytest.mark.parametrize("group", ["trainer", "data", "task", "experiment", "debug"])
 def test_every_other_option_composes(composed, group: str) -> None:
     for option in options(group):
