@@ -1,5 +1,6 @@
 """Every option of every group composes, and what it describes can be built and trained."""
 
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -152,6 +153,42 @@ def test_what_means_nothing_to_a_language_model_is_refused_with_what_does(compos
         else:
             with pytest.raises(UserError, match=f"{group}={option} has no meaning with task=lm.*{good[-1]}"):
                 check_choices({group: option}, config)
+
+
+CLOSED = {  # what is told, where and of what it is: the key, a wrong value, the good ones
+    "data.stop_words": ("task=abstract", "drop", "keep, remove"),
+    "data.vocabulary_from": ("task=layout", "test", "train, all"),
+    "data.filtered": ("task=layout", "[train,dev]", "train, val, test"),
+    "data.stuff": ("task=composite data=coco_composite", "pixels", "stuff, panoptic"),
+    "data.batch_by": ("task=lm", "lines", "sentences, tokens, stream"),
+    "search.normalisation": ("task=nmt", "mean", "none, average, gnmt"),
+    "search.stop": ("task=nmt", "first", "exact, size, best"),
+    "schedule.decay": ("task=nmt schedule=warm_up", "linear", "none, rsqrt"),
+    "model.encoder.cell": ("task=abstract", "rnn", "lstm, gru"),
+    "model.decoder.cell": ("task=lm", "null", "lstm, gru"),
+    "model.decoder.bridge": ("task=nmt", "wide", "copy, directions, linear, zero"),
+    "model.encoder.packing": ("task=nmt", "loose", "packed, gather"),
+    "image_encoder.resize": ("task=captioning", "zoom", "crop, squash, pad"),
+    "canvas.stuff": ("task=composite", "odd", "behind, over"),
+    "canvas.aspect": ("task=composite", "1", "kept, predicted"),
+    "attention.score": ("task=nmt", "cosine", "dot, general, concat, concat_luong"),
+    "attribute_attention.score": ("task=abstract", "cosine", "dot, general, concat, concat_luong"),
+    "attention.implementation": ("task=nmt attention=local_m", "fast", "mask, gather"),
+    "attention.centre": ("task=nmt attention=local_p", "near", "real, floor"),
+    "attention.first_position": ("task=nmt attention=local_p", "true", "1, 0"),
+}
+
+
+@pytest.mark.parametrize("key", CLOSED)
+def test_a_word_that_is_no_choice_is_answered_with_those_that_are(composed, key: str) -> None:
+    where, wrong, good = CLOSED[key]
+    place = key.rpartition(".")[0]
+    part = composed(*where.split(), f"{key}={wrong}")
+    for name in place.split("."):
+        part = part[name]
+    told = f"{key}={wrong.strip('[]').split(',')[-1]} is not a choice; choose one of {good}"
+    with pytest.raises(UserError, match=re.escape(told) + "$"):
+        build(part, place)
 
 
 @pytest.mark.parametrize("optimizer", options("optimizer"))

@@ -6,8 +6,6 @@ Wu et al. 2016, "Google's Neural Machine Translation System", equation 14.
 import torch
 from torch import Tensor
 
-NORMALISATIONS = ("none", "average", "gnmt")
-
 
 def length_penalty(lengths: Tensor | int, normalisation: str, alpha: float) -> Tensor | float:
     """lp of hypotheses that are ``lengths`` (any shape) long, EOS included.
