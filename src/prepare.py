@@ -7,7 +7,6 @@ from omegaconf import DictConfig, OmegaConf
 
 from seq2scene.running.command_line import quote_arguments
 from seq2scene.running.entry import user_errors
-from seq2scene.running.preparing import prepare
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="prepare")
@@ -15,6 +14,8 @@ def main(config: DictConfig) -> None:
     known = GlobalHydra.instance().config_loader().get_group_options("prepare")
     choice = HydraConfig.get().runtime.choices["data"]
     with user_errors():
+        from seq2scene.running.preparing import prepare  # late, so that --help need not wait for PyTorch
+
         prepare(OmegaConf.to_container(config, resolve=True), choice, known)
 
 

@@ -349,10 +349,6 @@ def test_half_precision_places_a_window_to_a_fraction_of_a_word(implementation: 
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"score": "location"}, "attention.score=location .* dot, general, concat, concat_luong"),
-        ({"centre": "ceiling"}, "attention.centre=ceiling .* real, floor"),
-        ({"first_position": 2}, "attention.first_position=2 .* 1, 0"),
-        ({"implementation": "loop"}, "attention.implementation=loop .* mask, gather"),
         ({"half_width": 0}, "attention.half_width=0 leaves no window"),
         ({"sigma": 0.0}, "attention.sigma=0.0 is no width"),
     ],
@@ -360,8 +356,3 @@ def test_half_precision_places_a_window_to_a_fraction_of_a_word(implementation: 
 def test_a_window_that_cannot_be_is_refused(option: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
         PredictiveAttention(4, 4, **option)
-
-
-def test_an_unknown_score_is_refused_with_the_list_of_good_ones() -> None:
-    with pytest.raises(UserError, match=r"cosine.*dot, general, concat"):
-        GlobalAttention(4, 4, "cosine")

@@ -1,5 +1,6 @@
 """Every option of every group composes, and what it describes can be built and trained."""
 
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from seq2scene.building import build
 from seq2scene.data.coco import ARCHIVE
 from seq2scene.errors import UserError
 from seq2scene.running.checkpoints import build_task
-from seq2scene.running.task_compatibility import check_choices
+from seq2scene.running.task_compatibility import LIMITS, check_choices, chosen_search
 from seq2scene.sequences.batch import ParallelBatch
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.text_batch import sentence_batch
@@ -29,8 +30,8 @@ SIZES = ["task=nmt", "debug=tiny"]
 
 def options(group: str) -> list[str]:
     """Names of a group's options, those of its sub-groups as ``folder/name``."""
-    files = (CONF / group).resolve().rglob("*.yaml")
-    return sorted(str(path.relative_to((CONF / group).resolve()).with_suffix("")) for path in files)
+    folder = CONF / group
+    return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
 
 
 # The options that mean something to a task, by group.
@@ -102,6 +103,29 @@ def test_every_search_finds_something(composed, search: str) -> None:
     assert (task.translate(batch().source).lengths > 0).all()
 
 
+@pytest.mark.parametrize("option", options("attribute_attention"))
+def test_the_attribute_decoder_attends_by_what_the_group_attention_has(composed, option: str) -> None:
+    config = composed("task=abstract", f"attribute_attention={option}", f"attention={option}")
+    assert config["attribute_attention"] == config["attention"]
+
+
+@pytest.mark.parametrize("task", ["abstract", "layout", "composite"])
+def test_a_search_may_write_as_many_objects_as_the_data_have(composed, task: str) -> None:
+    config = composed(f"task={task}", "data.max_objects=17")
+    assert config["search"]["max_extra"] == config["val_search"]["max_extra"] == 17
+
+
+@pytest.mark.parametrize("job", ["evaluate", "generate"])
+def test_another_search_has_the_limits_of_the_checkpoint_unless_it_is_given_its_own(composed, job) -> None:
+    limits = {"max_ratio": 0.0, "max_extra": 30, "max_length": 50}
+    config = {"search": {"_target_": "seq2scene.search.stepwise.Greedy", **limits, "ban_unk": True}}
+    given = composed("ckpt=any", "search=beam", "search.max_extra=7", job=job)["search"]
+    assert given["ban_unk"] is False
+    found = chosen_search(given, config)
+    assert found == {**composed("search=beam", "task=nmt")["search"], **limits, "max_extra": 7}
+    assert OmegaConf.load(CONF / "search_limits.yaml").keys() == set(LIMITS)
+
+
 LM_CHOICES = [f"{group}={option}" for group, taken in LM_TAKES.items() for option in taken]
 
 
@@ -131,6 +155,42 @@ def test_what_means_nothing_to_a_language_model_is_refused_with_what_does(compos
                 check_choices({group: option}, config)
 
 
+CLOSED = {  # what is told, where and of what it is: the key, a wrong value, the good ones
+    "data.stop_words": ("task=abstract", "drop", "keep, remove"),
+    "data.vocabulary_from": ("task=layout", "test", "train, all"),
+    "data.filtered": ("task=layout", "[train,dev]", "train, val, test"),
+    "data.stuff": ("task=composite data=coco_composite", "pixels", "stuff, panoptic"),
+    "data.batch_by": ("task=lm", "lines", "sentences, tokens, stream"),
+    "search.normalisation": ("task=nmt", "mean", "none, average, gnmt"),
+    "search.stop": ("task=nmt", "first", "exact, size, best"),
+    "schedule.decay": ("task=nmt schedule=warm_up", "linear", "none, rsqrt"),
+    "model.encoder.cell": ("task=abstract", "rnn", "lstm, gru"),
+    "model.decoder.cell": ("task=lm", "null", "lstm, gru"),
+    "model.decoder.bridge": ("task=nmt", "wide", "copy, directions, linear, zero"),
+    "model.encoder.packing": ("task=nmt", "loose", "packed, gather"),
+    "image_encoder.resize": ("task=captioning", "zoom", "crop, squash, pad"),
+    "canvas.stuff": ("task=composite", "odd", "behind, over"),
+    "canvas.aspect": ("task=composite", "1", "kept, predicted"),
+    "attention.score": ("task=nmt", "cosine", "dot, general, concat, concat_luong"),
+    "attribute_attention.score": ("task=abstract", "cosine", "dot, general, concat, concat_luong"),
+    "attention.implementation": ("task=nmt attention=local_m", "fast", "mask, gather"),
+    "attention.centre": ("task=nmt attention=local_p", "near", "real, floor"),
+    "attention.first_position": ("task=nmt attention=local_p", "true", "1, 0"),
+}
+
+
+@pytest.mark.parametrize("key", CLOSED)
+def test_a_word_that_is_no_choice_is_answered_with_those_that_are(composed, key: str) -> None:
+    where, wrong, good = CLOSED[key]
+    place = key.rpartition(".")[0]
+    part = composed(*where.split(), f"{key}={wrong}")
+    for name in place.split("."):
+        part = part[name]
+    told = f"{key}={wrong.strip('[]').split(',')[-1]} is not a choice; choose one of {good}"
+    with pytest.raises(UserError, match=re.escape(told) + "$"):
+        build(part, place)
+
+
 @pytest.mark.parametrize("optimizer", options("optimizer"))
 def test_every_optimizer_steps(composed, optimizer: str) -> None:
     config = composed(*SIZES, f"optimizer={optimizer}")
@@ -155,6 +215,12 @@ def test_every_logger_and_callback_is_built(composed, group: str) -> None:
     for option in options(group):
         for name, part in composed(*SIZES, f"{group}={option}")[group].items():
             build(part, f"{group}.{name}")
+
+
+@pytest.mark.parametrize("trainer", options("trainer"))
+def test_only_a_trainer_that_says_so_computes_in_less_than_float32(composed, trainer: str) -> None:
+    wanted = "bf16-mixed" if trainer.endswith("_bf16") else "32-true"
+    assert composed(f"trainer={trainer}")["trainer"]["precision"] == wanted
 
 
 @pytest.mark.parametrize("group", ["trainer", "data", "task", "experiment", "debug"])

@@ -15,7 +15,7 @@ is then called with ``(query, memory, steps)``: steps (B, T) int64 numbers the d
     local     MonotonicAttention, PredictiveAttention          section 3.2
 """
 
-from collections.abc import Collection
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -109,6 +109,7 @@ class LuongConcatScore(nn.Module):
         return self.v(joined.tanh()).squeeze(3)  # (B, T, S)
 
 
+Score = Literal["dot", "general", "concat", "concat_luong"]
 CONTENT_SCORES = {
     "dot": DotScore,
     "general": GeneralScore,
@@ -117,23 +118,15 @@ CONTENT_SCORES = {
 }
 
 
-def content_score(name: str, query_size: int, memory_size: int) -> nn.Module:
-    """The score called ``name``; raises UserError with the list of names."""
-    refuse_others("score", name, CONTENT_SCORES)
+def content_score(name: Score, query_size: int, memory_size: int) -> nn.Module:
+    """The score called ``name``."""
     return CONTENT_SCORES[name](query_size, memory_size)
-
-
-def refuse_others(key: str, value: str | int, choices: Collection[str | int]) -> None:
-    """Raises UserError where the option ``key`` is none of its choices."""
-    if value not in choices:
-        good = ", ".join(map(str, choices))
-        raise UserError(f"attention.{key}={value} is not a choice; choose one of {good}")
 
 
 class GlobalAttention(nn.Module):
     """Attention over all real positions, by content (section 3.1, eq. 7)."""
 
-    def __init__(self, query_size: int, memory_size: int, score: str = "general") -> None:
+    def __init__(self, query_size: int, memory_size: int, score: Score = "general") -> None:
         super().__init__()
         self.score = content_score(score, query_size, memory_size)
 
@@ -185,12 +178,11 @@ class LocalAttention(nn.Module):
         self,
         query_size: int,
         memory_size: int,
-        score: str = "general",
+        score: Score = "general",
         half_width: int = 10,
-        implementation: str = "mask",
+        implementation: Literal["mask", "gather"] = "mask",
     ) -> None:
         super().__init__()
-        refuse_others("implementation", implementation, ("mask", "gather"))
         if half_width < 1:
             raise UserError(f"attention.half_width={half_width} leaves no window; give 1 or more")
         self.score = content_score(score, query_size, memory_size)
@@ -277,17 +269,15 @@ class PredictiveAttention(LocalAttention):
         self,
         query_size: int,
         memory_size: int,
-        score: str = "general",
+        score: Score = "general",
         half_width: int = 10,
-        implementation: str = "mask",
+        implementation: Literal["mask", "gather"] = "mask",
         sigma: float | None = None,
-        centre: str = "real",
-        first_position: int = 1,
+        centre: Literal["real", "floor"] = "real",
+        first_position: Literal[1, 0] = 1,
         renormalise: bool = False,
     ) -> None:
         super().__init__(query_size, memory_size, score, half_width, implementation)
-        refuse_others("centre", centre, ("real", "floor"))
-        refuse_others("first_position", first_position, (1, 0))
         if sigma is not None and sigma <= 0:
             raise UserError(
                 f"attention.sigma={sigma} is no width; give more than 0, or null for half_width / 2"

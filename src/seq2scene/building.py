@@ -227,9 +227,35 @@ def _check(target: Any, config: Mapping[str, Any], where: str) -> None:
         if value == "???":
             raise UserError(f"{place} is required: set {place}=...")
         if key in hints and not _fits(value, hints[key]):
-            kind = getattr(hints[key], "__name__", None) or str(hints[key])
-            kind = "a list, as [a,b]" if get_origin(hints[key]) in LISTS else kind
-            raise UserError(f"{place}={value!r} has the wrong type: it must be {kind}")
+            raise UserError(f"{place}={_why(value, hints[key])}")
+
+
+def _why(value: Any, hint: Any) -> str:
+    """The value, which does not fit the type hint, and what is wrong with it."""
+    if get_origin(hint) in LISTS and isinstance(value, list | tuple):
+        hint = get_args(hint)[0]
+        value = next(one for one in value if not _fits(one, hint))
+    elif get_origin(hint) in LISTS:
+        return f"{value!r} has the wrong type: it must be a list, as [a,b]"
+    if good := _choices(hint):
+        return f"{_text(value)} is not a choice; choose one of {', '.join(good)}"
+    kind = getattr(hint, "__name__", None) or str(hint)
+    return f"{value!r} has the wrong type: it must be {kind}"
+
+
+def _choices(hint: Any) -> list[str]:
+    """What may be chosen, as written in a config, of a parameter with a closed choice; else nothing."""
+    if get_origin(hint) is Literal:
+        return [_text(choice) for choice in get_args(hint)]
+    if get_origin(hint) in (Union, UnionType):
+        parts = [["null"] if one is NoneType else _choices(one) for one in get_args(hint)]
+        return [choice for part in parts for choice in part] if all(parts) else []
+    return []
+
+
+def _text(value: Any) -> str:
+    """A value as written in a config."""
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _fits(value: Any, hint: Any) -> bool:
@@ -238,8 +264,10 @@ def _fits(value: Any, hint: Any) -> bool:
         return any(_fits(value, option) for option in get_args(hint))
     plain = isinstance(value, str | int | float | bool | NoneType)
     if get_origin(hint) is Literal:
-        return value in get_args(hint)
+        return any(type(value) is type(choice) and value == choice for choice in get_args(hint))
     if get_origin(hint) in LISTS:
+        if isinstance(value, list | tuple) and get_origin(get_args(hint)[0]) is Literal:
+            return all(_fits(one, get_args(hint)[0]) for one in value)
         return not plain  # a text would be read letter by letter
     if get_origin(hint) is not None or not isinstance(hint, type) or hint is object:
         return True

@@ -284,10 +284,6 @@ def test_the_vocabulary_is_of_training_or_of_all_scenes(root) -> None:
     assert "zebra" not in trained.reader.language.vocabulary
     assert "zebra" in everything.reader.language.vocabulary
     assert "mike" not in ready(root, min_count=28).reader.language.vocabulary
-    with pytest.raises(
-        UserError, match=r"data\.vocabulary_from=test is not a choice; choose one of train, all"
-    ):
-        ready(root, vocabulary_from="test")
 
 
 # What files can be wrong in

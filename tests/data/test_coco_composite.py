@@ -360,13 +360,12 @@ def test_a_second_start_cuts_and_reads_nothing(park, data, monkeypatch) -> None:
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"stuff": "pixels"}, r"data\.stuff=pixels is not a choice; choose one of stuff, panoptic"),
         ({"max_objects": 0}, r"data\.max_objects must be at least 1"),
         ({"photo_side": 0}, r"data\.photo_side must be at least 1"),
         ({"heads": {**LAYOUT, "pose": {"classes": 7}}}, r"heads\.pose: this data has no such attribute"),
         ({"heads": {"aspect": {"classes": 8}}}, r"heads\.aspect\.classes=8: an odd number"),
     ],
-    ids=["stuff", "max_objects", "photo_side", "heads", "aspect"],
+    ids=["max_objects", "photo_side", "heads", "aspect"],
 )
 def test_choices_without_a_meaning_are_refused(park, settings, reason) -> None:
     with pytest.raises(UserError, match=reason):

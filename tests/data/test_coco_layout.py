@@ -230,7 +230,6 @@ def test_a_split_without_a_single_layout_is_refused(root) -> None:
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [
-        ({"filtered": ["dev"]}, "data.filtered=dev is not a choice; choose of train, val, test"),
         ({"heads": {"size": {"classes": 1}}}, "heads.size.classes=1"),
         ({"heads": {"aspect": {"classes": 16}}}, "heads.aspect.classes=16: an odd number"),
         (
@@ -239,7 +238,7 @@ def test_a_split_without_a_single_layout_is_refused(root) -> None:
         ),
         ({"max_objects": 0}, "data.max_objects must be at least 1"),
     ],
-    ids=["filtered", "size", "aspect", "pose", "max_objects"],
+    ids=["size", "aspect", "pose", "max_objects"],
 )
 def test_choices_without_a_meaning_are_refused(root, settings, reason) -> None:
     with pytest.raises(UserError, match=reason):

@@ -155,7 +155,6 @@ def test_a_lost_line_is_refused_before_anything_is_built(root, name):
     "settings",
     [
         {"batch_size": 0},
-        {"batch_by": "words"},
         {"tests": {"val": ["a", "b"]}},
         {"tests": {"news": ["only.en"]}},
         {"tokenizer": "spacy"},

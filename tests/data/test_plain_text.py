@@ -116,10 +116,6 @@ def test_the_language_of_a_checkpoint_needs_no_training_file(root) -> None:
 
 
 def test_faults_are_refused_by_name(root) -> None:
-    with pytest.raises(
-        UserError, match=r"batch_by=lines is not a choice; choose one of sentences, tokens, str"
-    ):
-        plain(root, batch_by="lines")
     with pytest.raises(UserError, match=r"data\.eval_streams must be at least 1, not 0"):
         plain(root, eval_streams=0)
     with pytest.raises(UserError, match="a test set cannot be called train or val"):

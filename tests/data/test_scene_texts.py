@@ -43,8 +43,6 @@ def test_stop_words_are_the_179_of_nltk_and_take_the_prepositions_away() -> None
     assert len(listed) == len(set(listed)) == 179
     told = "He is standing under the tree next to her, behind the swing."
     assert Words(listed).split(told) == ["standing", "tree", "next", "behind", "swing"]
-    with pytest.raises(UserError, match=r"data\.stop_words=drop is not a choice; choose one of remove, keep"):
-        stop_words("drop")
 
 
 def test_only_the_last_sentence_that_says_something_ends_in_eos() -> None:

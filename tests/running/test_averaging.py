@@ -137,9 +137,3 @@ def test_the_averaged_file_translates_with_the_mean_weights(models, composed, tm
     number, log_prob, words = written.read_text().rstrip("\n").split("\t")
     assert number == "1" and words == task.target.decode(found.tokens[0, 0]) and len(words.split()) >= 3
     assert float(log_prob) == pytest.approx(found.log_probs[0, 0].item(), abs=1e-4)
-
-
-def test_the_help_says_what_each_key_is(tmp_path: Path) -> None:
-    said = run("average.py", "--help", work=tmp_path)
-    for key in ("ckpt", "out", "overwrite"):
-        assert f"\n  {key} " in said and f"\n{key}: " in said, key

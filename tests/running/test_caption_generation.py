@@ -181,3 +181,10 @@ def test_every_photo_has_a_caption_whatever_is_asked_for(captioner, say, photos:
     for line in told:
         words = line.split("\t")[1].split()
         assert words and len(set(words)) == len(words)
+
+
+@pytest.mark.parametrize("search", ["greedy", "beam", "sample"])
+def test_a_search_keeps_the_thirty_words_of_a_caption(captioner, say, photos: Path, search: str) -> None:
+    wordy = f"search={search}", "search.min_length=200"
+    told = say(captioner("search.max_extra=30"), f"image={photos}", *wordy)
+    assert {len(line.split("\t")[1].split()) for line in told} == {30}

@@ -124,6 +124,18 @@ def test_a_beam_of_one_writes_what_greedy_search_writes(scenes) -> None:
     assert scenes(TEXTS, "search=beam", "search.size=1") == scenes(TEXTS, "search=greedy") == scenes(TEXTS)
 
 
+@pytest.mark.parametrize("search", ["greedy", "beam", "sample"])
+def test_another_search_writes_no_more_objects_than_that_of_the_checkpoint(
+    composed, saved: Path, tmp_path: Path, search: str
+) -> None:
+    parts = torch.load(saved, weights_only=True)
+    parts["hyper_parameters"]["config"]["search"]["max_extra"] = 5
+    torch.save(parts, tmp_path / "five.ckpt")
+    wordy = [f"search={search}", "search.min_length=9", f"text={TEXTS[0]}", f"out={tmp_path}/scenes.jsonl"]
+    generate(composed("generate", f"ckpt={tmp_path}/five.ckpt", "device=cpu", *wordy))
+    assert len(json.loads((tmp_path / "scenes.jsonl").read_text())["objects"]) == 5
+
+
 def test_more_sentences_than_the_model_reads_are_refused_with_their_number(scenes, tmp_path: Path) -> None:
     (tmp_path / "scenes.jsonl").write_text("good\n")
     with pytest.raises(

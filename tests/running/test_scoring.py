@@ -154,12 +154,7 @@ def test_files_of_the_other_direction_are_refused(models, scored, tmp_path: Path
         assert len(scored(*(texts[code] for code in pair))) == 1
 
 
-def test_the_command_writes_a_line_for_each_pair_and_its_help_says_what_each_key_is(
-    models, tmp_path: Path
-) -> None:
+def test_the_command_writes_a_line_for_each_pair(models, tmp_path: Path) -> None:
     files = [f"source={models.folder}/test.x", f"target={models.folder}/test.y", f"paths.cache={tmp_path}"]
     said = run("score.py", f"ckpt={models.a}", *files, work=tmp_path)
     assert said.count("\n") == 11 and all(float(value) < 0 for value in said.split())
-    said = run("score.py", "--help", work=tmp_path)
-    for key in ("ckpt", "source", "target", "out", "words", "ensemble", "batch_size", "device"):
-        assert f"\n  {key} " in said and f"\n{key}: " in said, key

@@ -21,6 +21,10 @@ def test_every_option_is_taken_by_some_task_and_every_task_names_options_that_ex
     assert set.union(*taken) == options
 
 
+def test_configs_are_plain_files_so_that_they_survive_an_archive() -> None:
+    assert not [path for path in CONF.rglob("*") if path.is_symlink()]
+
+
 def test_translation_refuses_data_without_translations() -> None:
     config = {"task": {"name": "nmt"}, "takes": TASKS["nmt"]["takes"]}
     check_choices({"data": "park", "attention": "dot"}, config)

@@ -249,10 +249,8 @@ def test_length_penalty_by_hand():
     [
         ({"size": 0}, "search.size=0: it must be a whole number of at least 1"),
         ({"size": 2, "n_best": 3}, "at most search.size=2"),
-        ({"normalisation": "mean"}, "one of none, average, gnmt"),
         ({"alpha": -1}, "at least 0"),
         ({"coverage": float("nan")}, "at least 0"),
-        ({"stop": "never"}, "one of exact, size, best"),
         ({"pruning": -1}, "at least 0"),
         ({"min_length": 9, "max_length": 8}, "at most search.max_length=8"),
         ({"max_ratio": "long"}, "a number of at least 0"),

@@ -46,8 +46,3 @@ def test_cosine_ends_on_its_floor() -> None:
     found = rates(warm_up_cosine, 41, steps_per_epoch=10, epochs=4, steps=4, floor=0.1)
     assert max(found) == pytest.approx(1.0) and found[40] == pytest.approx(0.1)
     assert found[4:] == sorted(found[4:], reverse=True)
-
-
-def test_an_unknown_decay_is_refused_with_the_list_of_good_ones() -> None:
-    with pytest.raises(UserError, match="choose one of none, rsqrt"):
-        rates(warm_up, 1, decay="linear")

@@ -13,7 +13,7 @@ from seq2scene.data import abstract_files as raw
 from seq2scene.data.park.choosing import made_by
 from seq2scene.data.park.lexicon import NOUNS
 from seq2scene.data.park.scenes_writing import ensure_scenes
-from seq2scene.data.scene_module import SceneModule, Split
+from seq2scene.data.scene_module import SceneModule, Split, StopWords, VocabularyFrom
 from seq2scene.errors import UserError
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.objects import FIRST_CLASS, Objects
@@ -48,10 +48,10 @@ class AbstractScenes(SceneModule):
         grid: dict[str, int] | None = None,
         heads: dict[str, dict[str, Any]] | None = None,
         max_objects: int = 9,
-        stop_words: str = "keep",
+        stop_words: StopWords = "keep",
         max_words: int | None = None,
         min_count: int = 1,
-        vocabulary_from: str = "train",
+        vocabulary_from: VocabularyFrom = "train",
         glove: str | None = None,
         mix_texts: bool = False,
         batch_size: int = 32,

@@ -19,7 +19,7 @@ from seq2scene.data.park.choosing import made_by
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.data.patch_cutting import store_patches
 from seq2scene.data.pieces_cache import stored_pieces
-from seq2scene.data.scene_module import SceneModule, Split
+from seq2scene.data.scene_module import SceneModule, Split, StopWords, VocabularyFrom
 from seq2scene.errors import UserError
 from seq2scene.nets.vision.image_encoder import ImageEncoder
 from seq2scene.scenes.batch import SceneBatch
@@ -62,10 +62,10 @@ class CocoComposite(SceneModule):
         grid: dict[str, int] | None = None,
         heads: dict[str, dict[str, Any]] | None = None,
         max_objects: int = 11,
-        stop_words: str = "keep",
+        stop_words: StopWords = "keep",
         max_words: int | None = None,
         min_count: int = 1,
-        vocabulary_from: str = "train",
+        vocabulary_from: VocabularyFrom = "train",
         glove: str | None = None,
         batch_size: int = 4,
         eval_batch_size: int = 32,
@@ -91,8 +91,6 @@ class CocoComposite(SceneModule):
         self.files, self.val_images = dict(SOURCES if sources is None else sources), val_images
         if val_images is not None:
             self.files["val"] = self.files["train"]
-        if stuff not in ("stuff", "panoptic"):
-            raise UserError(f"data.stuff={stuff} is not a choice; choose one of stuff, panoptic")
         if encoder is not None and not encoder.frozen:
             raise UserError("data.encoder.frozen=false: what it sees is stored, so it cannot learn")
         self.photos, self.stuff, self.overlap = photos, stuff, overlap

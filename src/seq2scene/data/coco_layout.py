@@ -5,7 +5,7 @@ and boxes on a square canvas of side 1 where they are.
 from collections.abc import Mapping
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ import torch
 from seq2scene.data.coco import Captions, Instances, left_out, read_captions, read_instances
 from seq2scene.data.park.choosing import made_by
 from seq2scene.data.park.photos_writing import ensure_photos
-from seq2scene.data.scene_module import SceneModule, Split
+from seq2scene.data.scene_module import SceneModule, Split, StopWords, VocabularyFrom
 from seq2scene.errors import UserError
 from seq2scene.scenes.boxes import edges, on_square
 from seq2scene.scenes.grid import Grid
@@ -53,15 +53,15 @@ class CocoLayout(SceneModule):
         root: str,
         sources: dict[str, str] | None = None,
         val_images: int | str | None = None,
-        filtered: tuple[str, ...] = tuple(SOURCES),
+        filtered: tuple[Literal["train", "val", "test"], ...] = ("train", "val", "test"),
         min_area: float = 0.01,
         grid: dict[str, int] | None = None,
         heads: dict[str, dict[str, Any]] | None = None,
         max_objects: int = 9,
-        stop_words: str = "keep",
+        stop_words: StopWords = "keep",
         max_words: int | None = None,
         min_count: int = 1,
-        vocabulary_from: str = "train",
+        vocabulary_from: VocabularyFrom = "train",
         glove: str | None = None,
         batch_size: int = 32,
         eval_batch_size: int = 128,
@@ -90,10 +90,6 @@ class CocoLayout(SceneModule):
         self.val_images, self.filtered, self.min_area = val_images, tuple(filtered), min_area
         self.max_objects = max_objects
         self._require_positive("max_objects")
-        for split in self.filtered:
-            if split not in SOURCES:
-                good = ", ".join(SOURCES)
-                raise UserError(f"data.filtered={split} is not a choice; choose of {good}")
         grid = grid or {"columns": 28, "rows": 28}
         self.grid = Grid(grid["columns"], grid["rows"], LEAST, LEAST, MOST, MOST)
         self.heads = layout_heads(heads)

@@ -32,7 +32,7 @@ class CocoLayoutCaptions(CaptionModule):
         root: str,
         sources: dict[str, str] | None = None,
         val_images: int | str | None = None,
-        filtered: tuple[str, ...] = ("train", "val", "test"),
+        filtered: tuple[Literal["train", "val", "test"], ...] = ("train", "val", "test"),
         min_area: float = 0.01,
         max_objects: int = 9,
         language: str = "en",

@@ -239,8 +239,6 @@ class ParallelText(TextModule):
         for split, names in self.files.items():
             if len(names) != 2:
                 raise UserError(f"data: {split} must be [source file, target file], not {names}")
-        if self.batch_by not in ("sentences", "tokens"):
-            raise UserError(f"data.batch_by must be sentences or tokens, not {self.batch_by!r}")
         self._require_positive("batch_size", "eval_batch_size", "pool_batches")
 
 

@@ -16,8 +16,6 @@ from seq2scene.sequences.streams import StreamWindows
 from seq2scene.sequences.text_batch import collate_lines
 from seq2scene.sequences.tokenizers import choose
 
-BATCH_BY = ("sentences", "tokens", "stream")
-
 
 class PlainText(TextModule):
     """Training, validation and named test sets of plain text, one file each.
@@ -167,10 +165,6 @@ class PlainText(TextModule):
         return self._loader(plan, plan.collate)
 
     def _check_settings(self) -> None:
-        if self.batch_by not in BATCH_BY:
-            raise UserError(
-                f"data.batch_by={self.batch_by} is not a choice; choose one of {', '.join(BATCH_BY)}"
-            )
         self._require_positive("batch_size", "window", "eval_batch_size", "eval_streams", "pool_batches")
 
 

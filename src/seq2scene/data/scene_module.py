@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -15,7 +15,6 @@ from torch import Tensor
 from seq2scene.data.scene_texts import SceneTexts, stop_words
 from seq2scene.data.text_module import TextModule
 from seq2scene.data.word_vectors import read_word_vectors
-from seq2scene.errors import UserError
 from seq2scene.scenes.batch import SceneBatch
 from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.schema import Schema
@@ -25,7 +24,8 @@ from seq2scene.sequences.language import Language
 from seq2scene.sequences.padding import pad_flat
 from seq2scene.sequences.tokenizers import Words
 
-VOCABULARIES = ("train", "all")
+StopWords = Literal["keep", "remove"]
+VocabularyFrom = Literal["train", "all"]
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,10 @@ class SceneModule(TextModule):
         self,
         root: str,
         cache: str,
-        stop_words: str = "keep",
+        stop_words: StopWords = "keep",
         max_words: int | None = None,
         min_count: int = 1,
-        vocabulary_from: str = "train",
+        vocabulary_from: VocabularyFrom = "train",
         glove: str | None = None,
         mix_texts: bool = False,
         batch_size: int = 32,
@@ -85,9 +85,6 @@ class SceneModule(TextModule):
         fetch: str | None = None,
     ) -> None:
         super().__init__({"train": None, "val": None, "test": None}, root, cache, fetch)
-        if vocabulary_from not in VOCABULARIES:
-            good = ", ".join(VOCABULARIES)
-            raise UserError(f"data.vocabulary_from={vocabulary_from} is not a choice; choose one of {good}")
         self.stop_words, self.max_words, self.min_count = stop_words, max_words, min_count
         self.vocabulary_from, self.glove, self.mix_texts = vocabulary_from, glove, mix_texts
         self.batch_size, self.eval_batch_size = batch_size, eval_batch_size

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import torch
 
@@ -12,8 +12,6 @@ from seq2scene.errors import UserError
 from seq2scene.sequences.batch import Sentences
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.padding import pad
-
-CHOICES = ("remove", "keep")
 
 
 class SceneTexts:
@@ -86,10 +84,8 @@ def split_sentences(text: str) -> list[str]:
     return [part.strip() for part in re.split(r"(?<=[.!?])\s+", text.strip()) if part.strip()]
 
 
-def stop_words(choice: str) -> list[str]:
+def stop_words(choice: Literal["keep", "remove"]) -> list[str]:
     """What ``data.stop_words`` leaves out: the English closed-class words of NLTK's list, or none."""
-    if choice not in CHOICES:
-        raise UserError(f"data.stop_words={choice} is not a choice; choose one of {', '.join(CHOICES)}")
     return english_stop_words() if choice == "remove" else []
 
 

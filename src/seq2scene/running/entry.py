@@ -16,6 +16,7 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
 from seq2scene.errors import UserError
 from seq2scene.running.launchers import launched, run_stamp
+from seq2scene.running.option_list import group_options, option_list
 from seq2scene.running.run_folders import free_folder
 from seq2scene.running.stopping import Stopped, stoppable
 from seq2scene.running.sweeps import in_sweep, record_failure
@@ -34,6 +35,8 @@ def run_name(task: str, resume: str | None) -> str:
     return (path if path.is_dir() else path.parent).parent.name or task
 
 
+OmegaConf.register_new_resolver("option_list", option_list, replace=True)
+OmegaConf.register_new_resolver("group_options", group_options, replace=True)
 OmegaConf.register_new_resolver("run_name", run_name, replace=True)
 OmegaConf.register_new_resolver("run_stamp", run_stamp, use_cache=True, replace=True)
 OmegaConf.register_new_resolver("free_folder", free_folder, use_cache=True, replace=True)

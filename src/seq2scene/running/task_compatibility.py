@@ -9,6 +9,7 @@ from seq2scene.search.beam import Beam
 from seq2scene.search.stepwise import Greedy, Sample
 
 SEARCHES = {"greedy": Greedy, "beam": Beam, "sample": Sample}  # the options of the group search
+LIMITS = ("max_ratio", "max_extra", "max_length")  # of outputs: the task's, whichever search is chosen
 
 
 def check_choices(choices: Mapping[str, str | None], config: Mapping[str, Any]) -> None:
@@ -26,8 +27,8 @@ def check_choices(choices: Mapping[str, str | None], config: Mapping[str, Any]) 
 
 
 def chosen_search(given: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The search that a checkpoint's own is replaced by: the one of the group ``search`` that was chosen, or
-    its own with other values; None where nothing was chosen.
+    """The search that a checkpoint's own is replaced by: the one of the group ``search`` that was chosen, but
+    with the limits of its own, or its own with other values; None where nothing was chosen.
 
     given: by option, None what was not chosen; a ``_target_`` where one of the group was. config: the
     checkpoint's.
@@ -40,7 +41,9 @@ def chosen_search(given: Mapping[str, Any], config: Mapping[str, Any]) -> dict[s
         return None
     if "search" not in config:
         raise UserError(f"search: has no meaning with task={config['task']['name']}; leave it out")
-    search = chosen if "_target_" in chosen else {**config["search"], **chosen}
+    own = config["search"]
+    kept = {key: own[key] for key in LIMITS if key in own} if "_target_" in chosen else own
+    search = {**kept, **chosen}
     known = {name: {field.name for field in fields(kind)} for name, kind in SEARCHES.items()}
     named = {f"{kind.__module__}.{kind.__qualname__}": name for name, kind in SEARCHES.items()}
     name = named.get(search.get("_target_"))  # None of another kind, whose options are checked as it is built

@@ -1,6 +1,7 @@
 """Learning-rate schedules of the papers, as factors of the optimizer's own rate."""
 
 from math import cos, pi
+from typing import Literal
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
@@ -33,12 +34,10 @@ def luong234(optimizer: Optimizer, steps: int) -> LambdaLR:
     return halving(optimizer, steps / 12, start=8.0, every=1.0)
 
 
-def warm_up(optimizer: Optimizer, steps: int = 400, decay: str = "none") -> LambdaLR:
+def warm_up(optimizer: Optimizer, steps: int = 400, decay: Literal["none", "rsqrt"] = "none") -> LambdaLR:
     """Rises in a straight line over ``steps`` steps; then stays (``none``) or falls as 1/sqrt(step)
     (``rsqrt``).
     """
-    if decay not in ("none", "rsqrt"):
-        raise UserError(f"schedule.decay={decay} is not a choice; choose one of none, rsqrt")
 
     def rate(step: int) -> float:
         rising = min((step + 1) / steps, 1.0)

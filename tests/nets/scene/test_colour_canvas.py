@@ -5,7 +5,6 @@ import torch
 import torch.nn.functional as F
 
 from seq2scene.compositing.pasting import render
-from seq2scene.errors import UserError
 from seq2scene.nets.scene.colour_canvas import ClassColours, ColourCanvas
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.objects import Objects
@@ -193,9 +192,3 @@ def test_a_batch_is_its_scenes_alone() -> None:
         now = slice(row, row + 1)
         frames = net.prefixes(objects[now], Photos(photos.pictures[now], photos.masks[now]))
         torch.testing.assert_close(net(frames[0]), together[row], atol=1e-5, rtol=1e-5)
-
-
-@pytest.mark.parametrize("key", ["stuff", "aspect"])
-def test_a_word_that_is_no_choice_is_answered_with_those_that_are(key) -> None:
-    with pytest.raises(UserError, match=rf"canvas\.{key}=odd is not a choice; choose \w+ or \w+"):
-        canvas(**{key: "odd"})

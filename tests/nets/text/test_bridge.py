@@ -57,11 +57,6 @@ def test_each_direction_of_the_encoder_starts_a_layer_of_its_own(cell: str, laye
 @pytest.mark.parametrize(
     ("kind", "shape", "message"),
     [
-        (
-            "wide",
-            (2, 3, 2, 3),
-            "decoder.bridge=wide is not a choice; choose one of copy, directions, linear, zero",
-        ),
         ("copy", (2, 3, 2, 6), "bridge=copy needs .* 2 layers of 3, the decoder 2 of 6; use linear"),
         ("copy", (1, 3, 2, 3), "bridge=copy needs .* 1 layers of 3, the decoder 2 of 3"),
         ("directions", (1, 6, 2, 6), "both directions together, the decoder 2 of 6"),

@@ -138,12 +138,6 @@ def test_tied_embeddings_are_one_parameter() -> None:
         luong(tied=True)
 
 
-@pytest.mark.parametrize("option", [{"cell": "rnn"}, {"encoder": {"packing": "loose"}}, {"bridge": "wide"}])
-def test_an_unknown_choice_is_refused_with_the_list_of_good_ones(option: dict) -> None:
-    with pytest.raises(UserError, match="choose one of"):
-        luong(**option)
-
-
 def test_dropout_of_the_fed_loop_is_fresh_at_every_step_and_absent_in_evaluation() -> None:
     torch.manual_seed(0)
     encoder = RecurrentEncoder(10, 0, hidden_size=4, bidirectional=False)

@@ -7,7 +7,7 @@ alone.
 """
 
 from itertools import pairwise
-from typing import get_args
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -37,7 +37,7 @@ class ColourCanvas(nn.Module):
     side: pixels, a multiple of 2 * stride. stride: of the first convolution. widths: of the three stages.
     shift, scale: planes hold (colour - shift) / scale; the authors' are 128 and 1.
 
-    Raises UserError where stuff or aspect is no choice.
+    Raises UserError where the data have no photos.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class ColourCanvas(nn.Module):
         schema: Schema,
         size: tuple[int, int],
         pictures: dict[str, Tensor] | None = None,
-        stuff: str = "behind",
+        stuff: Literal["behind", "over"] = "behind",
         aspect: Aspect = "kept",
         side: int = 128,
         stride: int = 2,
@@ -54,10 +54,6 @@ class ColourCanvas(nn.Module):
         scale: float = 1.0,
     ) -> None:
         super().__init__()
-        choices = {"stuff": (stuff, ("behind", "over")), "aspect": (aspect, get_args(Aspect))}
-        for key, (chosen, good) in choices.items():
-            if chosen not in good:
-                raise UserError(f"canvas.{key}={chosen} is not a choice; choose {' or '.join(good)}")
         self.schema = schema
         self.size = size
         if schema.things is None:

@@ -1,5 +1,7 @@
 """The words of a scene: sentences read one by one, remembered as one text (Tan et al. 2019, section 3.1)."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
@@ -27,7 +29,7 @@ class SceneTextEncoder(nn.Module):
         embedding_size: int = 300,
         hidden_size: int = 256,
         layers: int = 1,
-        cell: str = "gru",
+        cell: Literal["lstm", "gru"] = "gru",
         bidirectional: bool = True,
         dropout: float = 0.0,
         frozen: bool = False,

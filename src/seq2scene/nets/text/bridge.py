@@ -1,12 +1,12 @@
 """From the encoder's last recurrent state to the decoder's first."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
 from seq2scene.errors import UserError
 from seq2scene.sequences.memory import Memory
-
-BRIDGES = ("copy", "directions", "linear", "zero")
 
 
 class Bridge(nn.ModuleList):
@@ -21,11 +21,15 @@ class Bridge(nn.ModuleList):
     """
 
     def __init__(
-        self, kind: str, cell: str, memory_layers: int, memory_size: int, layers: int, hidden_size: int
+        self,
+        kind: Literal["copy", "directions", "linear", "zero"],
+        cell: Literal["lstm", "gru"],
+        memory_layers: int,
+        memory_size: int,
+        layers: int,
+        hidden_size: int,
     ) -> None:
         super().__init__()
-        if kind not in BRIDGES:
-            raise UserError(f"decoder.bridge={kind} is not a choice; choose one of {', '.join(BRIDGES)}")
         if kind == "copy" and (memory_layers, memory_size) != (layers, hidden_size):
             raise UserError(
                 f"decoder.bridge=copy needs an encoder of the decoder's own shape: it has {memory_layers} "

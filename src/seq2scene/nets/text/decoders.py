@@ -12,6 +12,8 @@ Without input feeding nothing at step t waits for the attention at t - 1: all st
 attention call. With it a loop is needed, and holds only what has to wait.
 """
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -43,10 +45,10 @@ class LuongDecoder(RecurrentDecoder):
         embedding_size: int = 256,
         hidden_size: int = 256,
         layers: int = 1,
-        cell: str = "lstm",
+        cell: Literal["lstm", "gru"] = "lstm",
         dropout: float = 0.0,
         input_feeding: bool = True,
-        bridge: str = "linear",
+        bridge: Literal["copy", "directions", "linear", "zero"] = "linear",
         tied: bool = False,
         output_bias: bool = True,
         bias: bool = True,

@@ -4,12 +4,12 @@ B sentences, S positions, E embedding features, H cells per direction, L layers.
 """
 
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from seq2scene.errors import UserError
 from seq2scene.nets.text.dropout import Dropout
 from seq2scene.sequences.batch import Sentences
 from seq2scene.sequences.padding import reverse
@@ -18,10 +18,8 @@ CELLS = {"lstm": nn.LSTM, "gru": nn.GRU}
 HOLD = 1e4  # a gate's pre-activation that no real one comes near: sigmoid gives exactly 0 or 1
 
 
-def recurrent(cell: str) -> Callable[..., nn.RNNBase]:
-    """The recurrent layer called ``cell``; raises UserError with the list of names."""
-    if cell not in CELLS:
-        raise UserError(f"cell={cell} is not a recurrent cell; choose one of {', '.join(CELLS)}")
+def recurrent(cell: Literal["lstm", "gru"]) -> Callable[..., nn.RNNBase]:
+    """The recurrent layer called ``cell``."""
     return CELLS[cell]
 
 
@@ -52,16 +50,14 @@ class RecurrentEncoder(nn.Module):
         embedding_size: int = 256,
         hidden_size: int = 256,
         layers: int = 1,
-        cell: str = "lstm",
+        cell: Literal["lstm", "gru"] = "lstm",
         bidirectional: bool = True,
         dropout: float = 0.0,
         reverse_source: bool = False,
-        packing: str = "gather",
+        packing: Literal["packed", "gather"] = "gather",
         bias: bool = True,
     ) -> None:
         super().__init__()
-        if packing not in ("packed", "gather"):
-            raise UserError(f"encoder.packing={packing} is not a choice; choose one of packed, gather")
         self.embedding = nn.Embedding(vocabulary_size, embedding_size, padding_idx=padding)
         self.dropout = Dropout(dropout)
         self.rnn = recurrent(cell)(

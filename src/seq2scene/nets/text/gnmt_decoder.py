@@ -15,6 +15,8 @@ Under teacher forcing that is one RNN call a layer and one attention call, over 
 asks with h1_{t-1} and hands xL_t alone to the softmax; W_c brings c_t there too without widening W_s.
 """
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
@@ -45,9 +47,9 @@ class GNMTDecoder(RecurrentDecoder):
         embedding_size: int = 1024,
         hidden_size: int = 1024,
         layers: int = 4,
-        cell: str = "lstm",
+        cell: Literal["lstm", "gru"] = "lstm",
         dropout: float = 0.0,
-        bridge: str = "zero",
+        bridge: Literal["copy", "directions", "linear", "zero"] = "zero",
         tied: bool = False,
         output_bias: bool = True,
         bias: bool = True,

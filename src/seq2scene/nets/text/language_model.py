@@ -8,6 +8,8 @@ N rows (sentences, streams or beams), T steps, H cells, L layers, V words.
 It keeps the decoder contract with a memory that holds nothing, so every search works with it.
 """
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
@@ -46,7 +48,7 @@ class LanguageModel(nn.Module):
         embedding_size: int = 256,
         hidden_size: int = 256,
         layers: int = 1,
-        cell: str = "lstm",
+        cell: Literal["lstm", "gru"] = "lstm",
         dropout: float = 0.0,
         tied: bool = False,
         output_bias: bool = True,

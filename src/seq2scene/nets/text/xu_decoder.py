@@ -14,6 +14,7 @@ Every step waits for the state before it, so teacher forcing is a loop; it holds
 """
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -64,10 +65,10 @@ class XuDecoder(RecurrentDecoder):
         attention: nn.Module | None,
         embedding_size: int = 512,
         hidden_size: int = 512,
-        cell: str = "lstm",
+        cell: Literal["lstm", "gru"] = "lstm",
         dropout: float = 0.5,
         gate: bool = True,
-        bridge: str = "linear",
+        bridge: Literal["copy", "directions", "linear", "zero"] = "linear",
         mean_layer: bool = False,
         tanh: bool = False,
         tied: bool = False,

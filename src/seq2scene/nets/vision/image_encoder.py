@@ -1,7 +1,7 @@
 """Photos as maps of annotation vectors: a layer of a classifier (Xu et al. 2015, section 3.1.1)."""
 
 import hashlib
-from typing import Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -40,9 +40,6 @@ class ImageEncoder(nn.Module):
         super().__init__()
         if type(size) is not int or size < 1:
             raise UserError(f"image_encoder.size={size}: give a whole number of pixels, 1 or more")
-        if resize not in get_args(Resize):
-            good = ", ".join(get_args(Resize))
-            raise UserError(f"image_encoder.resize={resize} is not a choice; choose one of {good}")
         self.size, self.resize, self.frozen = size, resize, frozen
         self._source = [trunk, layer, size, resize]
         with torch.random.fork_rng(devices=[]):  # chance too is the same in data and model

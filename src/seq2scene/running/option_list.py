@@ -1,0 +1,83 @@
+"""The options of a command as its ``--help`` lists them, made of the comments of its own config."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+
+
+def option_list() -> str:
+    """A line for each option of the running command: its key, its default and the comment of its config.
+
+    A comment on a line of its own heads those below it. A group of the defaults list is told of, with its
+    options, where it has a comment; of ``NAME@group`` the keys are listed, each with the comment that it has
+    among the group's options. For Hydra's template of help, where a dollar is written twice.
+    """
+    hydra = HydraConfig.get()
+    (main,) = (source.path for source in hydra.runtime.config_sources if source.provider == "main")
+    lines = _lines(Path(main), hydra.job.config_name)
+    width = max(len(name) for name, _ in lines if name)
+    told = [f"  {name:{width}}  {comment}".rstrip() if name else f" {comment}" for name, comment in lines]
+    return "\n".join(told).replace("$", "$$")
+
+
+def group_options(group: str) -> str:
+    """The options of a group of configs, between commas."""
+    return ", ".join(GlobalHydra.instance().config_loader().get_group_options(group))
+
+
+def _lines(folder: Path, config: str) -> list[tuple[str, str]]:
+    """The name and the comment of each option, no name for a heading."""
+    groups: list[tuple[str, str]] = []
+    values, lines = groups.copy(), groups.copy()
+    for key, value, comment in commented(folder / f"{config}.yaml"):
+        first, _, group = key.partition(".")
+        if not first:
+            lines.append(("", comment))
+        elif key == "defaults" and "_values@" in value:
+            values += _values(folder, *value.split("@"))
+        elif first == "defaults" and comment:
+            groups.append((f"{group}={value}", f"{comment}; one of {group_options(group)}"))
+        elif first != "defaults":
+            lines.append((f"{key}={'...' if value == '???' else value}", comment))
+    if groups:
+        groups.insert(0, ("", "Groups"))
+    return [*lines, *groups, *values]
+
+
+def _values(folder: Path, name: str, group: str) -> list[tuple[str, str]]:
+    said: dict[str, str] = {}
+    for path in sorted((folder / group).glob("*.yaml")):
+        for key, _, comment in commented(path):
+            said.setdefault(key, comment)
+    keys = [key for key, _, _ in commented(folder / f"{name}.yaml")]
+    return [("", f"Values of {group}"), *((f"{group}.{key}", said[key]) for key in keys)]
+
+
+def commented(path: Path) -> Iterator[tuple[str, str, str]]:
+    """Keys of a config, with dots, their values as written and the comments behind them, in order; a comment
+    on a line of its own between keys of the top comes with an empty key. Hydra's own keys are left out.
+    """
+    text = path.read_text(encoding="utf-8")
+    lines, end = text.splitlines(), None
+    for key, value in yaml.compose(text, yaml.SafeLoader).value:
+        if key.value == "hydra":
+            continue
+        between = lines[end : key.start_mark.line] if end is not None else []
+        yield from (("", "", line.strip("# ")) for line in between if line.startswith("#"))
+        yield from _entries(key.value, value, lines)
+        end = value.end_mark.line
+
+
+def _entries(name: str, value: yaml.Node, lines: list[str]) -> Iterator[tuple[str, str, str]]:
+    if isinstance(value, yaml.SequenceNode) and not value.flow_style:
+        for one in value.value:
+            yield from _entries(name, one, lines)
+    elif isinstance(value, yaml.MappingNode) and not value.flow_style:
+        for key, below in value.value:
+            yield from _entries(f"{name}.{key.value}", below, lines)
+    else:
+        line, start, stop = lines[value.end_mark.line], value.start_mark.column, value.end_mark.column
+        yield name, line[start:stop], line[stop:].partition("#")[2].strip()
