@@ -67,7 +67,7 @@ def test_scores_add_up_to_minus_the_training_loss_without_smoothing(models, tmp_
 def test_a_search_scores_its_output_as_scoring_does(task: NMT, models, search: str) -> None:
     name = search.removeprefix("search=")
     settings = {"ban_unk": True, "max_length": 9}
-    kinds = {"greedy": "greedy.Greedy", "beam": "beam.Beam", "sample": "sample.Sample"}
+    kinds = {"greedy": "stepwise.Greedy", "beam": "beam.Beam", "sample": "stepwise.Sample"}
     if name == "beam":
         settings |= {"size": 4, "n_best": 4, "normalisation": "average"}
     task.searches["test"] = build({"_target_": f"seq2scene.search.{kinds[name]}", **settings}, "search")
