@@ -1,4 +1,4 @@
-"""Functions run by the ranks of a distributed job, in processes forked from the server of ``entry_points``."""
+"""Functions run by the ranks of a distributed job, forked from the server of ``entry_points``."""
 
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor

@@ -8,7 +8,7 @@ import inspect
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -42,6 +42,11 @@ READ_BY_CODE = {"trainer": {"float32_matmul"}, "task": {"name"}, "schedule": {"i
 
 def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
+
+
+def none_of(offenders: Iterable[str]) -> None:
+    listed = sorted(offenders)
+    assert not listed, "\n".join(["", *listed])
 
 
 @functools.cache
@@ -89,14 +94,14 @@ def test_imports_go_down():
         ours = {found.split(".")[1] for found in imports(module) if found.startswith(f"{PACKAGE}.")}
         others = ours - {mine} if mine != "__init__" else set()
         upward += [f"{name(module)}: {other}" for other in others if FLOOR[other] >= FLOOR[mine]]
-    assert upward == []
+    none_of(upward)
 
 
 def test_tasks_know_no_data_set():
     modules = list((SOURCE / PACKAGE / "tasks").rglob("*.py"))
     assert modules
     found = [f"{name(m)}: {other}" for m in modules for other in imports(m)]
-    assert [one for one in found if f": {PACKAGE}.data" in one] == []
+    none_of(one for one in found if f": {PACKAGE}.data" in one)
 
 
 def test_nobody_calls_instantiate():
@@ -108,20 +113,20 @@ def test_nobody_calls_instantiate():
             imported = [alias.name for alias in getattr(node, "names", []) if isinstance(alias, ast.alias)]
             if "instantiate" in (called, *imported):
                 calling.append(f"{name(module)}:{node.lineno}")
-    assert calling == []
+    none_of(calling)
 
 
 def test_one_place_writes_json():
     """So that no file holds a NaN, which is none."""
     paths = [*MODULES, *(ROOT / "benchmarks").glob("*.py")]
     writing = [p for p in paths if re.search(r"\bjson\.dumps?\(", p.read_text(encoding="utf-8"))]
-    assert [name(path) for path in writing if path.name != "json_text.py"] == []
+    none_of(name(path) for path in writing if path.name != "json_text.py")
 
 
 def test_lightning_has_one_root():
     """``lightning`` and ``pytorch_lightning`` hold the same classes twice, and one refuses the other's."""
     roots = {name(module): {found.split(".")[0] for found in imports(module)} for module in MODULES}
-    assert [module for module, found in roots.items() if "lightning" in found] == []
+    none_of(module for module, found in roots.items() if "lightning" in found)
 
 
 def test_what_is_imported_is_declared():
@@ -138,7 +143,7 @@ def test_what_is_imported_is_declared():
             offers = {offer.lower().replace("_", "-") for offer in distributions.get(root, [root])}
             if not offers & known:
                 missing.append(f"{name(module)} imports {root}, which setup.cfg does not require")
-    assert missing == []
+    none_of(missing)
 
 
 def test_the_pins_lie_in_the_ranges():
@@ -150,12 +155,12 @@ def test_the_pins_lie_in_the_ranges():
         re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.M)
     )
     wanted = list(map(requirements.Requirement, lines.split()))
-    assert [str(w) for w in wanted if w.name not in pins or pins[w.name] not in w.specifier] == []
+    none_of(str(w) for w in wanted if w.name not in pins or pins[w.name] not in w.specifier)
 
 
 def test_files_stay_small():
     lines = {name(module): len(module.read_text(encoding="utf-8").splitlines()) for module in MODULES}
-    assert {module: count for module, count in lines.items() if count > 450} == {}
+    none_of(f"{module}: {count} lines" for module, count in lines.items() if count > 450)
 
 
 def faults(path: Path) -> Iterator[str]:
@@ -183,10 +188,10 @@ def faults(path: Path) -> Iterator[str]:
 
 def test_configs_parse_and_their_targets_take_their_keys():
     assert CONFIGS
-    assert [fault for path in CONFIGS for fault in faults(path)] == []
+    none_of(fault for path in CONFIGS for fault in faults(path))
 
 
 def test_files_of_tests_have_names_of_their_own():
     """They are imported by their base names, so that a second of one name is not."""
     paths = [path for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
-    assert [base for base, count in Counter(path.name for path in paths).items() if count > 1] == []
+    none_of(base for base, count in Counter(path.name for path in paths).items() if count > 1)

@@ -19,6 +19,8 @@ from seq2scene.running.inpainting import TABLE, draw_mending, evaluate_inpaintin
 from seq2scene.running.trainers import make_trainer, quieten
 from seq2scene.scenes.pasting import Rendering, stretched
 
+pytestmark = pytest.mark.slow
+
 SMALL = [
     "task=inpainting",
     "debug=once",

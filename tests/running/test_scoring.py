@@ -154,6 +154,7 @@ def test_files_of_the_other_direction_are_refused(models, scored, tmp_path: Path
         assert len(scored(*(texts[code] for code in pair))) == 1
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_line_for_each_pair_and_its_help_says_what_each_key_is(
     models, tmp_path: Path
 ) -> None:
