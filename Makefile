@@ -1,6 +1,6 @@
 # `make train` and `make test` set up all they need in .venv first: a machine with Python 3.11 (and its pip and venv) is enough.
 .DEFAULT_GOAL := help
-.PHONY: help install train test clean
+.PHONY: help install train test test-fast clean
 .DELETE_ON_ERROR:
 
 # The first of these that runs and is new enough; `make PYTHON=/path/to/python train` takes another.
@@ -18,6 +18,7 @@ help:
 	@echo "make train ARGS='task=nmt seed=1'     the same with other choices (python src/train.py --help lists them)"
 	@echo "make test                             set up, then ruff and the tests"
 	@echo "make test TESTS='tests/search -x'     the same with other arguments for pytest"
+	@echo "make test-fast                        the tests that start no commands and do not train for seconds"
 	@echo "make install                          set up only"
 	@echo "make clean                            remove .venv and caches; outputs/ and data/ stay"
 	@echo "PYTHON=...                            the Python to make .venv with (3.11 or newer)"
@@ -42,6 +43,9 @@ test: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile $(TESTS)
+
+test-fast: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile -m "not slow" $(TESTS)
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache build src/*.egg-info

@@ -11,12 +11,17 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import seq2scene
+
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("OUTPUTS", "CACHE", "DATA")
 TIMEOUT = 300.0  # seconds
 
-_forks = multiprocessing.get_context("forkserver")
-_forks.set_forkserver_preload(["seq2scene.running.training", "seq2scene.running.generation"])
+# The server takes its modules from this tree, whichever is installed: PYTHONPATH is all that it hears of.
+SOURCE = ROOT / "src"
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")]))
+forks = multiprocessing.get_context("forkserver")
+forks.set_forkserver_preload(["seq2scene.running.training", "seq2scene.running.generation"])
 
 
 def command(
@@ -28,7 +33,7 @@ def command(
     places = {f"SEQ2SCENE_{name}": str(work / name.lower()) for name in FOLDERS}
     settings = {"WANDB_MODE": "offline", "OMP_NUM_THREADS": "1"}
     environment = {**os.environ, **places, **settings, **variables}
-    line = [str(ROOT / "src" / script), *arguments]
+    line = [str(SOURCE / script), *arguments]
     if fresh:
         started = [sys.executable, *line]
         return subprocess.run(
@@ -37,7 +42,7 @@ def command(
     with TemporaryDirectory() as folder:
         streams = [Path(folder) / name for name in ("stdin", "stdout", "stderr")]
         streams[0].write_text(stdin)
-        process = _forks.Process(target=_be, args=(line, work, environment, streams))
+        process = forks.Process(target=_be, args=(line, work, environment, streams))
         process.start()
         process.join(TIMEOUT)
         if process.exitcode is None:
@@ -57,6 +62,8 @@ def run(script: str, *arguments: str, work: Path, **options) -> str:
 
 def _be(line: list[str], work: Path, environment: dict[str, str], streams: list[Path]) -> None:
     """Makes this process the command: its streams, folder, environment and arguments."""
+    loaded = Path(seq2scene.__file__)
+    assert loaded.is_relative_to(SOURCE), f"{loaded} is not of the tree under test, {SOURCE}"
     for descriptor, path in enumerate(streams):
         opened = os.open(path, os.O_RDONLY if descriptor == 0 else os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(opened, descriptor)

@@ -13,6 +13,8 @@ import torch
 from entry_points import command, run
 from seq2scene.running.checkpoints import load_checkpoint, task_of
 
+pytestmark = pytest.mark.slow
+
 SMALL = [
     "model.encoder.embedding_size=16",
     "model.encoder.hidden_size=12",

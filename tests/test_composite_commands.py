@@ -18,6 +18,8 @@ from seq2scene.running.generation import generate
 from test_commands import runs
 from test_configs import compose_plain
 
+pytestmark = pytest.mark.slow
+
 SMALL = [
     "task=composite",
     "debug=tiny_scenes",

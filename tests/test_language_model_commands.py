@@ -11,6 +11,8 @@ from entry_points import command, run
 from seq2scene.running.checkpoints import load_checkpoint, task_of
 from test_commands import rows, runs, weights
 
+pytestmark = pytest.mark.slow
+
 SMALL = [
     "task=lm",
     "data=plain_text",

@@ -2,11 +2,13 @@
 
 import ast
 import configparser
+import functools
 import importlib
 import inspect
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -44,16 +46,28 @@ def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-def imports(module: Path) -> Iterator[str]:
+def none_of(offenders: Iterable[str]) -> None:
+    listed = sorted(offenders)
+    assert not listed, "\n".join(["", *listed])
+
+
+@functools.cache
+def nodes(module: Path) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(module.read_text(encoding="utf-8"))))
+
+
+@functools.cache
+def imports(module: Path) -> set[str]:
     """Full names of what a module imports, wherever in it."""
-    package = module.relative_to(SOURCE).with_suffix("").parts[:-1]
-    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+    package, found = module.relative_to(SOURCE).with_suffix("").parts[:-1], set()
+    for node in nodes(module):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else ()
             start = ".".join([*base, *([node.module] if node.module else [])])
-            yield from (f"{start}.{alias.name}" for alias in node.names)
+            found.update(f"{start}.{alias.name}" for alias in node.names)
+    return found
 
 
 def part(module: Path) -> str:
@@ -75,39 +89,46 @@ def test_every_part_of_the_package_has_a_floor():
     assert parts <= FLOOR.keys()
 
 
-@pytest.mark.parametrize("module", [m for m in MODULES if part(m) != "__init__"], ids=name)
-def test_imports_go_down(module):
-    mine = part(module)
-    ours = {found.split(".")[1] for found in imports(module) if found.startswith(f"{PACKAGE}.")}
-    upward = {other for other in ours - {mine} if FLOOR[other] >= FLOOR[mine]}
-    assert not upward, f"{mine} imports {upward}"
+def test_imports_go_down():
+    upward = []
+    for module in MODULES:
+        mine = part(module)
+        ours = {found.split(".")[1] for found in imports(module) if found.startswith(f"{PACKAGE}.")}
+        others = ours - {mine} if mine != "__init__" else set()
+        upward += [f"{name(module)}: {other}" for other in others if FLOOR[other] >= FLOOR[mine]]
+    none_of(upward)
 
 
 def test_tasks_know_no_data_set():
-    for module in (SOURCE / PACKAGE / "tasks").rglob("*.py"):
-        assert not [found for found in imports(module) if found.startswith(f"{PACKAGE}.data")], name(module)
+    modules = list((SOURCE / PACKAGE / "tasks").rglob("*.py"))
+    assert modules
+    found = [f"{name(m)}: {other}" for m in modules for other in imports(m)]
+    none_of(one for one in found if f": {PACKAGE}.data" in one)
 
 
 def test_nobody_calls_instantiate():
     """Hydra's would call whatever a config names, with interpolations resolved; ``build`` is our own."""
+    calling = []
     for module in MODULES:
-        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        for node in nodes(module):
             called = getattr(node, "attr", getattr(node, "id", ""))
             imported = [alias.name for alias in getattr(node, "names", []) if isinstance(alias, ast.alias)]
-            assert called != "instantiate" and "instantiate" not in imported, name(module)
+            if "instantiate" in (called, *imported):
+                calling.append(f"{name(module)}:{node.lineno}")
+    none_of(calling)
 
 
 def test_one_place_writes_json():
     """So that no file holds a NaN, which is none."""
-    for path in [*MODULES, *(ROOT / "benchmarks").glob("*.py")]:
-        calls = re.findall(r"\bjson\.dumps?\(", path.read_text(encoding="utf-8"))
-        assert not calls or path.name == "json_text.py", name(path)
+    paths = [*MODULES, *(ROOT / "benchmarks").glob("*.py")]
+    writing = [p for p in paths if re.search(r"\bjson\.dumps?\(", p.read_text(encoding="utf-8"))]
+    none_of(name(path) for path in writing if path.name != "json_text.py")
 
 
 def test_lightning_has_one_root():
     """``lightning`` and ``pytorch_lightning`` hold the same classes twice, and one refuses the other's."""
-    for module in MODULES:
-        assert not [found for found in imports(module) if found.split(".")[0] == "lightning"], name(module)
+    roots = {name(module): {found.split(".")[0] for found in imports(module)} for module in MODULES}
+    none_of(module for module, found in roots.items() if "lightning" in found)
 
 
 def test_what_is_imported_is_declared():
@@ -117,11 +138,14 @@ def test_what_is_imported_is_declared():
     known = {re.split(r"[<>=]", line)[0].lower() for line in required if line}
     distributions = packages_distributions()
     local = {module.stem for module in SOURCE.glob("*.py")} | {PACKAGE}
+    missing = []
     for module in MODULES:
         roots = {found.split(".")[0] for found in imports(module)} - local - sys.stdlib_module_names
         for root in roots:
             offers = {offer.lower().replace("_", "-") for offer in distributions.get(root, [root])}
-            assert offers & known, f"{name(module)} imports {root}, which setup.cfg does not require"
+            if not offers & known:
+                missing.append(f"{name(module)} imports {root}, which setup.cfg does not require")
+    none_of(missing)
 
 
 def test_the_pins_lie_in_the_ranges():
@@ -132,25 +156,44 @@ def test_the_pins_lie_in_the_ranges():
     pins = dict(
         re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.M)
     )
-    for wanted in map(requirements.Requirement, lines.split()):
-        assert pins[wanted.name] in wanted.specifier, wanted
+    wanted = list(map(requirements.Requirement, lines.split()))
+    none_of(str(w) for w in wanted if w.name not in pins or pins[w.name] not in w.specifier)
 
 
 def test_files_stay_small():
-    long = {name(module): len(module.read_text(encoding="utf-8").splitlines()) for module in MODULES}
-    assert not {module: lines for module, lines in long.items() if lines > 450}
+    lines = {name(module): len(module.read_text(encoding="utf-8").splitlines()) for module in MODULES}
+    none_of(f"{module}: {count} lines" for module, count in lines.items() if count > 450)
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=name)
-def test_a_config_parses_and_its_targets_take_its_keys(path):
-    config = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+def faults(path: Path) -> Iterator[str]:
+    """What a config says that the classes and functions it names do not take."""
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        yield f"{name(path)}: {error}"
+        return
     config.pop("defaults", None)  # Hydra's own, which it takes out itself
     for described in targets(config):
         target = described["_target_"]
         module, _, attribute = target.rpartition(".")
-        parameters = inspect.signature(getattr(importlib.import_module(module), attribute)).parameters
+        try:
+            parameters = inspect.signature(getattr(importlib.import_module(module), attribute)).parameters
+        except (ImportError, AttributeError) as error:
+            yield f"{name(path)}: {target}: {error}"
+            continue
         if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
             continue
-        read = READ_BY_CODE.get(path.parent.name, set())
         keys = {key for key in described if not key.startswith("_")}
-        assert keys - read <= parameters.keys(), f"{target} does not take {keys - read - parameters.keys()}"
+        for key in sorted(keys - READ_BY_CODE.get(path.parent.name, set()) - parameters.keys()):
+            yield f"{name(path)}: {target} does not take {key}"
+
+
+def test_configs_parse_and_their_targets_take_their_keys():
+    assert CONFIGS
+    none_of(fault for path in CONFIGS for fault in faults(path))
+
+
+def test_files_of_tests_have_names_of_their_own():
+    """They are imported by their base names, so that a second of one name is not."""
+    paths = [path for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
+    none_of(base for base, count in Counter(path.name for path in paths).items() if count > 1)

@@ -15,6 +15,8 @@ from seq2scene.running.callbacks.samples import SCENES
 from seq2scene.running.checkpoints import load_checkpoint
 from test_commands import fails, runs
 
+pytestmark = pytest.mark.slow
+
 # No chance and no batch statistics, so that runs can be held against each other.
 PLAIN = [
     "model.encoder.dropout=0",

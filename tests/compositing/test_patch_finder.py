@@ -237,7 +237,7 @@ for threads in (2, 1):
     assert done.stdout.split() == ["2", "2", "1", "1"]
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.gpu
 def test_patches_are_found_where_the_classes_are():
     patches, queries = some_patches(), some_queries()
     finder = PatchFinder(*patches)

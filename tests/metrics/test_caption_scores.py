@@ -1,12 +1,10 @@
 """BLEU, ROUGE-L and CIDEr-D of captions: values by hand, those of the published code, and what must hold."""
 
 import math
-import multiprocessing
-from pathlib import Path
 
 import pytest
-import torch.distributed
 
+from rank_processes import in_ranks
 from seq2scene.metrics.caption_bleu import CaptionBleu
 from seq2scene.metrics.caption_words import caption_words
 from seq2scene.metrics.cider import CiderD, cider_d
@@ -131,21 +129,11 @@ def test_people_are_scored_each_against_the_others() -> None:
     assert math.isnan(human_line(metric, [("alone",)]))
 
 
-def run_rank(rank: int, meeting: str, results: multiprocessing.Queue) -> None:
-    torch.distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=3)
+def scores_of_rank(rank: int) -> list[float]:
     share = (slice(0, 1), slice(1, 3), slice(0, 0))[rank]  # the last rank has nothing
-    results.put([score(make, CAPTIONS[share], REFERENCES[share]) for make in METRICS])
-    torch.distributed.barrier()
-    torch.distributed.destroy_process_group()
+    return [score(make, CAPTIONS[share], REFERENCES[share]) for make in METRICS]
 
 
-def test_ranks_with_unequal_shares_or_none_score_what_one_does(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    results = context.Queue()
-    ranks = [context.Process(target=run_rank, args=(r, str(tmp_path / "meeting"), results)) for r in range(3)]
-    for rank in ranks:
-        rank.start()
-    scores = [results.get(timeout=120) for _ in ranks]
-    for rank in ranks:
-        rank.join(timeout=60)
+def test_ranks_with_unequal_shares_or_none_score_what_one_does() -> None:
+    scores = in_ranks(scores_of_rank, world=3)
     assert scores == [pytest.approx([score(make) for make in METRICS], rel=1e-12)] * 3

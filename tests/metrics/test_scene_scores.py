@@ -1,11 +1,10 @@
 import math
-import multiprocessing
 from dataclasses import replace
 
 import pytest
 import torch
-import torch.distributed
 
+from rank_processes import in_ranks
 from seq2scene.metrics.scene_scores import SceneScores, scene_scores
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.objects import Objects
@@ -355,20 +354,9 @@ def means_of(share: slice) -> dict[str, float]:
     return {name: value.item() for name, value in metric.compute().items()}
 
 
-def run_rank(rank: int, meeting: str, results: multiprocessing.Queue) -> None:
-    torch.distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
-    results.put(means_of(SHARES[rank]))
-    torch.distributed.barrier()
-    torch.distributed.destroy_process_group()
+def means_of_rank(rank: int) -> dict[str, float]:
+    return means_of(SHARES[rank])
 
 
-def test_two_ranks_with_unequal_shares_compute_what_one_does(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    results = context.Queue()
-    ranks = [context.Process(target=run_rank, args=(rank, str(tmp_path / "m"), results)) for rank in (0, 1)]
-    for rank in ranks:
-        rank.start()
-    found = [results.get(timeout=180) for _ in ranks]
-    for rank in ranks:
-        rank.join(timeout=180)
-    assert found == [pytest.approx(means_of(slice(0, 24)))] * 2
+def test_two_ranks_with_unequal_shares_compute_what_one_does():
+    assert in_ranks(means_of_rank) == [pytest.approx(means_of(slice(0, 24)))] * 2

@@ -29,6 +29,8 @@ from seq2scene.sequences.tokenizers import Character
 from seq2scene.sequences.unknown_words import load_dictionary
 from seq2scene.tasks.nmt import NMT
 
+pytestmark = pytest.mark.slow
+
 CIPHER = {letter: letter.upper() * 2 for letter in "abcdefghijkl"}
 
 

@@ -119,6 +119,7 @@ def test_nothing_is_written_over_unless_told(models, composed, tmp_path: Path) -
         average(composed("average", f"ckpt={models.a}", f"out={tmp_path}"))
 
 
+@pytest.mark.slow
 def test_the_averaged_file_translates_with_the_mean_weights(models, composed, tmp_path: Path) -> None:
     out = tmp_path / "mean.ckpt"
     said = run("average.py", f"ckpt=[{models.a},{models.b}]", f"out={out}", work=tmp_path)

@@ -9,6 +9,8 @@ from captioned_photos import write_coco
 from entry_points import run
 from small_captioner import SMALL
 
+pytestmark = pytest.mark.slow
+
 QUIET = ["trainer=cpu", "trainer.enable_progress_bar=false"]
 
 

@@ -127,6 +127,7 @@ def test_data_of_a_checkpoint_write_where_the_user_says(tmp_path: Path) -> None:
     assert at_home(park, places)["root"] == far  # it is there, so nothing is written
 
 
+@pytest.mark.slow
 def test_evaluate_keeps_nothing_where_a_checkpoint_says(doctored, models, tmp_path: Path) -> None:
     far, tests = tmp_path / "far", {"test": [str(models.folder / f"test.{side}") for side in "xy"]}
     ckpt = doctored({"cache": str(far / "cache"), "tests": tests})

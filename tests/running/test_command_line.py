@@ -156,6 +156,7 @@ def test_every_key_of_a_command_that_takes_a_path_is_named() -> None:
                 assert key[1] in (*PATHS, *LISTS), line
 
 
+@pytest.mark.slow
 def test_commands_take_ordinary_sentences_and_paths(models) -> None:
     folder = models.folder / "eine Liste, 2=3"
     folder.mkdir()

@@ -19,6 +19,8 @@ from seq2scene.running.inpainters import inpaint, load_inpainter
 from seq2scene.running.inpainting import TABLE, draw_mending, evaluate_inpainting
 from seq2scene.running.trainers import filter_warnings, make_trainer
 
+pytestmark = pytest.mark.slow
+
 SMALL = [
     "task=inpainting",
     "debug=once",

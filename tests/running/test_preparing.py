@@ -86,6 +86,7 @@ def test_a_data_set_without_recipe_is_an_error_that_lists_those_with_one():
         prepare({"data": {"root": "."}}, "text_files", ["park", "multi30k"])
 
 
+@pytest.mark.slow
 def test_a_new_data_set_is_two_files_of_configuration(tmp_path, published):
     for group, text in {
         "data": "root: ${paths.data}/tiny\n",
@@ -102,6 +103,7 @@ def test_a_new_data_set_is_two_files_of_configuration(tmp_path, published):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "more", "published"]  # no run folder
 
 
+@pytest.mark.slow
 def test_the_command_says_what_it_cannot_do_without_a_traceback(tmp_path):
     run = prepare_from(tmp_path, "data=text_files")
     assert run.returncode == 2
@@ -110,6 +112,7 @@ def test_the_command_says_what_it_cannot_do_without_a_traceback(tmp_path):
     assert "Traceback" not in run.stderr
 
 
+@pytest.mark.slow
 def test_a_mirror_without_the_files_is_named_with_the_place_to_put_them(tmp_path, published):
     run = prepare_from(tmp_path, "data=multi30k", f"mirror={published}/nothing")
     assert run.returncode == 2
@@ -117,6 +120,7 @@ def test_a_mirror_without_the_files_is_named_with_the_place_to_put_them(tmp_path
     assert str(tmp_path / "data/multi30k/train.en.gz") in run.stderr
 
 
+@pytest.mark.slow
 def test_scenes_are_fetched_unpacked_read_and_counted(tmp_path, scenes):
     folder = tmp_path / "data/AbstractScenes_v1.1"
     splits = folder / "splits"  # ten scenes are not enough for the official ones
@@ -177,6 +181,7 @@ def test_photos_are_fetched_once_their_size_is_said_and_counted(tmp_path, photos
         prepare(config, "coco", [])
 
 
+@pytest.mark.slow
 def test_a_page_in_place_of_an_archive_is_refused_with_what_to_do(tmp_path, published):
     (tmp_path / "published/AbstractScenes_v1.1.zip").write_text("<html>Moved</html>")
     run = prepare_from(tmp_path, "data=abstract_scenes", f"mirror={published}")
@@ -184,6 +189,7 @@ def test_a_page_in_place_of_an_archive_is_refused_with_what_to_do(tmp_path, publ
     assert "AbstractScenes_v1.1.zip cannot be unpacked: File is not a zip file" in run.stderr
 
 
+@pytest.mark.slow
 def test_the_park_is_generated(tmp_path):
     run = prepare_from(tmp_path, "data=park")
     assert run.returncode == 0, run.stderr

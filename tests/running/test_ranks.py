@@ -48,6 +48,7 @@ def ended(pid: int) -> bool:
         return True
 
 
+@pytest.mark.slow
 def test_two_ranks_share_one_folder_and_one_sum(tmp_path):
     status, out, err = run(tmp_path, "seed=3")
     assert status == 0, err
@@ -58,6 +59,7 @@ def test_two_ranks_share_one_folder_and_one_sum(tmp_path):
     assert (folder / "rank1.log").read_text() == "rank 1 of seed 3 has 1006\n"
 
 
+@pytest.mark.slow
 def test_each_job_of_a_sweep_has_its_own_ranks_with_its_own_values(tmp_path):
     subdir = r"hydra.sweep.subdir='it\'s ${hydra.job.override_dirname},${hydra.job.num}'"
     status, _, err = run(tmp_path, "-m", "--config-name", "other", "seed=7,8", "+words='a, b'", subdir)
@@ -71,6 +73,7 @@ def test_each_job_of_a_sweep_has_its_own_ranks_with_its_own_values(tmp_path):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["inside", "before"])
 def test_a_rank_that_dies_ends_the_job_soon_and_says_where_to_look(tmp_path, when):
     started = time.monotonic()
@@ -82,6 +85,7 @@ def test_a_rank_that_dies_ends_the_job_soon_and_says_where_to_look(tmp_path, whe
     assert time.monotonic() - started < 45
 
 
+@pytest.mark.slow
 def test_a_sweep_runs_the_jobs_beside_those_that_fail_and_lists_these(tmp_path):
     status, _, err = run(tmp_path, "-m", "count=1", "die=false,refused,before", "seed=5,6")
     assert status == 2
@@ -101,6 +105,7 @@ def test_a_sweep_runs_the_jobs_beside_those_that_fail_and_lists_these(tmp_path):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "ending", "told"),
     [
@@ -124,6 +129,7 @@ def test_no_rank_outlives_the_first_however_it_is_stopped(tmp_path, number, endi
     assert ended(child)
 
 
+@pytest.mark.slow
 def test_a_process_that_is_launched_already_starts_no_others(tmp_path):
     place = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
     status, out, err = run(tmp_path, "count=2", LOCAL_RANK="0", **place)

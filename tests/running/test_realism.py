@@ -1,16 +1,15 @@
 """FID and Inception Score by torchmetrics' own metrics, over features that can be counted by hand."""
 
 import importlib.util
-import multiprocessing
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import torch.distributed
 from torch import Tensor, nn
 
+from rank_processes import in_ranks
 from seq2scene.errors import UserError
 from seq2scene.running.distributed import samples
 from seq2scene.running.realism import MODULE, compare, load_inception, show_realism
@@ -77,24 +76,13 @@ def test_chance_neither_changes_scores_nor_is_changed_by_them() -> None:
     assert compare(Tiny(), pictures(20, 0, 0), {"": made}) == first
 
 
-def of_rank(rank: int, meeting: str, results: multiprocessing.Queue) -> None:
-    torch.distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
-    results.put(compare(Tiny(), pictures(21, 0, 0)[rank::2], {"a": pictures(43, 9, 1)[rank::2]}))
-    torch.distributed.barrier()
-    torch.distributed.destroy_process_group()
+def scores_of_rank(rank: int) -> dict[str, dict[str, float]]:
+    return compare(Tiny(), pictures(21, 0, 0)[rank::2], {"a": pictures(43, 9, 1)[rank::2]})
 
 
-def test_two_ranks_with_unequal_shares_compute_what_one_does(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    results = context.Queue()
-    ranks = [context.Process(target=of_rank, args=(n, str(tmp_path / "meeting"), results)) for n in (0, 1)]
-    for rank in ranks:
-        rank.start()
-    scores = [results.get(timeout=200) for _ in ranks]
-    for rank in ranks:
-        rank.join(timeout=60)
+def test_two_ranks_with_unequal_shares_compute_what_one_does() -> None:
     alone = compare(Tiny(), pictures(21, 0, 0), {"a": pictures(43, 9, 1)})["a"]
-    for one in scores:  # the score's parts are dealt in another order
+    for one in in_ranks(scores_of_rank):  # the score's parts are dealt in another order
         assert one["a"]["fid"] == pytest.approx(alone["fid"], rel=1e-4)
         assert one["a"]["inception_score"] == pytest.approx(alone["inception_score"], rel=0.05)
 

@@ -316,6 +316,7 @@ def longer(models) -> Path:
     return max((models.folder / "outputs").glob("*/*/last.ckpt"), key=lambda path: path.stat().st_mtime)
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_the_rate_it_is_told(models, longer: Path) -> None:
     rates = []
     for path in (models.a.with_name("last.ckpt"), longer):
@@ -328,6 +329,7 @@ def test_a_run_goes_on_with_the_rate_it_is_told(models, longer: Path) -> None:
 # When nothing is left
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_tested_again(models, longer: Path) -> None:
     told = run("train.py", f"resume={longer}", work=models.folder)
     assert (

@@ -154,6 +154,7 @@ def test_files_of_the_other_direction_are_refused(models, scored, tmp_path: Path
         assert len(scored(*(texts[code] for code in pair))) == 1
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_line_for_each_pair(models, tmp_path: Path) -> None:
     files = [f"source={models.folder}/test.x", f"target={models.folder}/test.y", f"paths.cache={tmp_path}"]
     said = run("score.py", f"ckpt={models.a}", *files, work=tmp_path)

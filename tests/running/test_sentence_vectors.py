@@ -95,6 +95,7 @@ def test_what_has_no_vectors_is_refused(models, tmp_path: Path) -> None:
         read_sentences("/nowhere", load_task([models.a]))
 
 
+@pytest.mark.slow
 def test_evaluation_writes_it_beside_the_scores(models, tmp_path: Path) -> None:
     (tmp_path / "in").write_text("a b c\nc b a\n")
     files = f"+data.tests.test=[{models.folder}/test.x,{models.folder}/test.y]"

@@ -107,7 +107,7 @@ def test_the_whole_canvas_and_the_rectangles_give_one_picture(pictures):
     torch.testing.assert_close(whole, rectangles, atol=1e-5, rtol=0)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.gpu
 def test_a_gpu_paints_what_the_cpu_paints(pictures):
     objects = random_objects(scenes=9, steps=6, seed=3)
     painter = SpritePainter(schema_of(), pictures, 37, 31)

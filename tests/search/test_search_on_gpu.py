@@ -9,7 +9,6 @@ from toy_decoders import IDS, PAD, HistoryDecoder, toy_memory
 from seq2scene.search.beam import Beam
 from seq2scene.search.stepwise import Greedy, Sample
 
-needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 OPTIONS = {"no_repeat_ngram": 2, "min_length": 2, "ban_unk": True}
 SEARCHES = [
     Greedy(**OPTIONS),
@@ -32,7 +31,7 @@ def on(device: str, search) -> list[torch.Tensor | None]:
     return [found.tokens.cpu(), found.scores.cpu(), found.weights.cpu()]
 
 
-@needs_gpu
+@pytest.mark.gpu
 @pytest.mark.parametrize("search", SEARCHES, ids=["greedy", "beam", "sample"])
 def test_the_gpu_finds_what_the_cpu_finds(search):
     for found, expected in zip(on("cuda", search), on("cpu", search), strict=True):
