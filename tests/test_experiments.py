@@ -336,7 +336,7 @@ def test_a_composite_model_is_of_the_papers_size(tmp_path: Path) -> None:
     assert decoder.canvas.first.weight.shape == (98, 3, 7, 7)
     assert task.patch_encoder.output[0].weight.shape == (256, 256 + 2048)
     assert task.patch_encoder.output[2].weight.shape == (128, 256)
-    where = decoder.where
+    where = decoder.attribute_decoder
     outputs = where.places[0].out_channels, where.attributes.out_channels, where.appearance.out_channels
     assert outputs == (1, 17 + 17, 128)
 
