@@ -98,6 +98,7 @@ def chains(module: ModuleType, steps: int) -> Iterator[tuple[str, Any]]:
             yield from ((f"{name}.{rest}", end) for rest, end in chains(found, steps - 1))
 
 
+@pytest.mark.slow
 def test_no_chain_of_attributes_leads_to_more_than_is_listed() -> None:
     """Three steps from each module that something may be built of, in the groups where it may."""
     kinds = {"model": PART, **KINDS}

@@ -223,6 +223,7 @@ def test_only_a_trainer_that_says_so_computes_in_less_than_float32(composed, tra
     assert composed(f"trainer={trainer}")["trainer"]["precision"] == wanted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group", ["trainer", "data", "task", "experiment", "debug"])
 def test_every_other_option_composes(composed, group: str) -> None:
     for option in options(group):

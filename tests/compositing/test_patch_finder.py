@@ -13,6 +13,8 @@ from seq2scene.compositing import patch_finder
 from seq2scene.compositing.patch_finder import PatchFinder, box_vectors, stored_finder
 from seq2scene.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 PATCHES, PHOTOS, SIZE = 600, 60, 16
 CLASSES = (3, 4, 4, 5, 5, 5, 5, 9)  # skewed
 WITHOUT = 7

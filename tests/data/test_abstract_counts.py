@@ -7,6 +7,8 @@ from seq2scene.data.abstract_scenes import AbstractScenes
 from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory) -> AbstractScenes:

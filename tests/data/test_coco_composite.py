@@ -22,6 +22,8 @@ from seq2scene.nets.vision.image_encoder import ImageEncoder
 from seq2scene.scenes.batch import SceneBatch
 from seq2scene.scenes.objects import EOS, FIRST_CLASS, PAD, Objects
 
+pytestmark = pytest.mark.slow
+
 LOOKS = {"size": {"classes": 17}, "aspect": {"classes": 17}, "appearance": {"size": 8}}
 LAYOUT = {"size": {"classes": 17}, "aspect": {"classes": 17}}
 EVERYTHING = {"overlap": None, "min_thing": 0, "min_stuff": 0, "max_objects": 99}

@@ -232,6 +232,7 @@ def test_every_epoch_of_a_run_has_its_own_order_and_all_pairs(root):
         assert sorted(chain.from_iterable(batches)) == list(range(25))
 
 
+@pytest.mark.slow
 def test_the_park_is_written_on_first_use_and_read_like_any_text(tmp_path):
     data = ParkText(
         ["train.en", "train.fr"], ["val.en", "val.fr"], {"test": ["test.en", "test.fr"]}, "en", "fr",

@@ -127,6 +127,7 @@ def test_faults_are_refused_by_name(root) -> None:
         ready(root)
 
 
+@pytest.mark.slow
 def test_the_park_is_written_on_first_use(tmp_path) -> None:
     data = ParkPlainText("train.fr", "val.fr", {}, "fr", str(tmp_path), cache=str(tmp_path / "cache"))
     data.prepare_data()

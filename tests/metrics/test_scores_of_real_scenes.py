@@ -8,6 +8,8 @@ from seq2scene.metrics.scene_scores import SceneScores
 from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.schema import Schema
 
+pytestmark = pytest.mark.slow
+
 CHILDREN = ["hb0", "hb1"]
 REPORTED = (
     *("u_precision", "u_recall", "b_precision", "b_recall", "pose", "expression", "size", "flip"),

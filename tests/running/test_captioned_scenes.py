@@ -27,6 +27,8 @@ from seq2scene.tasks.scenes import Result
 from small_captioner import SMALL, save, small_captioner
 from test_configs import compose_plain
 
+pytestmark = pytest.mark.slow
+
 LAYOUT = ["task=layout", "debug=tiny_scenes", "data=coco_layout", "gallery=0", "data.min_area=0.002"]
 CAPTIONER = [
     "task=layout_captioning",

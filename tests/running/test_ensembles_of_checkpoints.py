@@ -12,6 +12,8 @@ from seq2scene.search.ensemble import AVERAGES
 from seq2scene.sequences.batch import ParallelBatch
 from seq2scene.tasks.nmt import NMT
 
+pytestmark = pytest.mark.slow
+
 
 def batch(task: NMT) -> ParallelBatch:
     """Two pairs, one of them with a word that the model does not know."""

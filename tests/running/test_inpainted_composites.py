@@ -32,6 +32,8 @@ from seq2scene.tasks.composites import CompositeTask
 from seq2scene.tasks.scenes import Result
 from test_configs import compose_plain
 
+pytestmark = pytest.mark.slow
+
 PHOTOS = ["photos=.", "min_thing=0.001", "min_count=1", "fetch=null"]
 COMPOSITE = [
     "task=composite",

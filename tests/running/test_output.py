@@ -102,6 +102,7 @@ def test_half_a_picture_is_none(tmp_path: Path) -> None:
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 100_000])
 @pytest.mark.parametrize("write", ["print('x' * 50)", "lines.write('x' * 50 + chr(10))"])
 def test_a_reader_that_has_seen_enough_is_no_fault(count: int, write: str) -> None:

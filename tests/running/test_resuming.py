@@ -25,6 +25,8 @@ from seq2scene.running.resuming import (
     with_choices,
 )
 
+pytestmark = pytest.mark.slow
+
 CONF = Path(__file__).resolve().parents[2] / "conf"
 
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
@@ -15,6 +16,8 @@ from seq2scene.running.scene_drawing import scene_steps
 from seq2scene.running.trainers import filter_warnings, make_trainer
 from seq2scene.scenes.scene_json import from_plain
 from test_configs import compose_plain
+
+pytestmark = pytest.mark.slow
 
 
 def test_what_was_sampled_and_scored_is_what_is_shown(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from seq2scene.running.checkpoints import load_checkpoint
 from seq2scene.running.training import _train
 from test_configs import compose_plain
 
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
 SMALL = [
     "task=nmt",

@@ -10,6 +10,8 @@ from seq2scene.scenes.objects import EOS, FIRST_CLASS, PAD, Objects
 from seq2scene.scenes.sprites import SpritePainter, pack
 from small_clip_art import CANVAS, EXPRESSIONS, NAMES, noise_pixels, random_objects, schema_of, to_png
 
+pytestmark = pytest.mark.slow
+
 ROUNDING = 0.5 / 255  # of a picture of bytes
 
 

@@ -86,6 +86,7 @@ CHOICES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_choice_trains_and_writes_scenes_of_patches(read, tmp_path, choice: str) -> None:
     config, data = read(*CHOICES[choice])

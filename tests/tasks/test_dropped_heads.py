@@ -21,6 +21,8 @@ from seq2scene.scenes.scene_json import from_plain, to_plain
 from seq2scene.scenes.schema import Schema
 from test_configs import compose_plain
 
+pytestmark = pytest.mark.slow
+
 TINY = ["debug=tiny_scenes", "trainer=cpu", "data.batch_size=4", "search.min_length=3"]
 PHOTOS = ["data.min_count=1", "data.max_objects=9"]
 DATA = {

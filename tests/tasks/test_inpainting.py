@@ -14,6 +14,8 @@ from seq2scene.nets.vision.inpainter import fields
 from seq2scene.scenes.photos import Photos
 from seq2scene.tasks.inpainting import LAYERS, InpaintingTask, build_distance
 
+pytestmark = pytest.mark.slow
+
 SIDE, NAMES = 16, ["dog", "cat", "sky"]
 NONE = {"trunk": "none", "weights": "IMAGENET1K_V1", "layers": None}
 SMALL = {"trunk": "squeezenet1_1", "weights": "none", "layers": {"features.1": 1.0, "features.4": 2.0}}

@@ -19,6 +19,8 @@ from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.data.park.world import CANVAS, EXPRESSIONS, POSES, THINGS, Placed
 from seq2scene.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 DRAWN = {  # premultiplied red, green, blue and alpha, the mean of the pictures of each kind
     "sky": [93.5, 76.9, 72.0, 140.1],
     "large": [57.2, 64.4, 53.9, 124.8],

@@ -20,6 +20,8 @@ from seq2scene.data.park.writing import (
 )
 from seq2scene.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"seed": 5, "train": 60, "val": 10, "test": 10}
 LANGUAGES = ("en", "de", "fr")
 
