@@ -16,6 +16,8 @@ from seq2scene.data.abstract_scenes import AbstractScenes, ParkScenes
 from seq2scene.errors import UserError
 from seq2scene.scenes.objects import EOS, PAD, Objects
 
+pytestmark = pytest.mark.slow
+
 # Of each set a list of scenes, of each scene its objects: picture, x, y, z, flip.
 SCENES = [
     [

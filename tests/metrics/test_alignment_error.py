@@ -63,6 +63,7 @@ def scores_of_rank(rank: int) -> dict[str, float]:
     return scores(metric)
 
 
+@pytest.mark.slow
 def test_two_ranks_compute_what_one_does():
     alone = AlignmentError()
     alone.update(LINKS, GOLD)

@@ -134,6 +134,7 @@ def scores_of_rank(rank: int) -> list[float]:
     return [score(make, CAPTIONS[share], REFERENCES[share]) for make in METRICS]
 
 
+@pytest.mark.slow
 def test_ranks_with_unequal_shares_or_none_score_what_one_does() -> None:
     scores = in_ranks(scores_of_rank, world=3)
     assert scores == [pytest.approx([score(make) for make in METRICS], rel=1e-12)] * 3

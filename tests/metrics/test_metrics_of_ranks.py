@@ -24,6 +24,7 @@ def scores_of_rank(rank: int) -> list[float]:
     return [metric.compute().item() for metric in metrics_of(SHARES[rank])]
 
 
+@pytest.mark.slow
 def test_two_ranks_with_unequal_shares_compute_what_one_does():
     alone = [metric.compute().item() for metric in metrics_of(slice(0, 3))]
     assert in_ranks(scores_of_rank) == [pytest.approx(alone, abs=1e-9)] * 2

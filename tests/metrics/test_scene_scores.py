@@ -358,5 +358,6 @@ def means_of_rank(rank: int) -> dict[str, float]:
     return means_of(SHARES[rank])
 
 
+@pytest.mark.slow
 def test_two_ranks_with_unequal_shares_compute_what_one_does():
     assert in_ranks(means_of_rank) == [pytest.approx(means_of(slice(0, 24)))] * 2

@@ -52,6 +52,7 @@ def test_the_picture_is_rgb_bytes_and_its_dark_cells_are_where_the_weights_are()
     assert np.flatnonzero(dark[last_row]).mean() < np.flatnonzero(dark[first_row]).mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sources", "targets"), [(1, 1), (40, 2), (2, 40), (120, 100)])
 def test_every_cell_of_every_sentence_is_large_enough_to_see(sources, targets):
     picture = draw_attention(np.ones((targets, sources)), ["ein"] * sources, ["<unk>"] * targets)
@@ -92,6 +93,7 @@ def test_a_saved_picture_reads_back(tmp_path):
     assert (np.asarray(Image.open(tmp_path / "new" / "map.png")) == picture).all()
 
 
+@pytest.mark.slow
 def test_painting_leaves_pyplot_alone():
     program = (
         "import sys; from seq2scene.plotting import attention_map, curves, length_plot;"

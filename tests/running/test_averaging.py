@@ -13,6 +13,8 @@ from seq2scene.running.averaging import average, average_checkpoints
 from seq2scene.running.checkpoints import load_checkpoint, load_task
 from seq2scene.running.generation import generate
 
+pytestmark = pytest.mark.slow
+
 Change = Callable[[dict[str, Any]], object]
 
 

@@ -19,6 +19,8 @@ from seq2scene.sequences.tokenizers import Whitespace
 from seq2scene.sequences.vocabulary import Vocabulary
 from seq2scene.tasks.nmt import NMT
 
+pytestmark = pytest.mark.slow
+
 LINES = ["a b c d e f", "c", "f e", "", "zebra d a"]
 PARTS = ("task", "model", "attention", "loss", "val_search", "search")
 WINDOW = ("attention=local_m", "attention.half_width=1")

@@ -15,6 +15,8 @@ from seq2scene.sequences import corpus
 from seq2scene.sequences.batch import ParallelBatch, Sentences
 from seq2scene.tasks.nmt import NMT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module", params=["one", "logits", "probs"])
 def task(request, models) -> NMT:

@@ -19,6 +19,8 @@ from seq2scene.running.sentence_vectors import (
     write_sentence_vectors,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_vector_is_all_h_and_all_c_of_its_sentence_whatever_the_batch(models) -> None:
     task = load_task([models.a])

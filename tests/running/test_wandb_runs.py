@@ -16,6 +16,7 @@ def environment(monkeypatch, tmp_path):
     wandb.teardown()  # W&B reads the environment once
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_home_that_cannot_be_written_stops_nothing(tmp_path, monkeypatch):
     for name in ("WANDB_DATA_DIR", "WANDB_CACHE_DIR"):

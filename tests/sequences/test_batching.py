@@ -211,6 +211,7 @@ def test_the_thread_ends_when_the_iteration_is_dropped():
     assert not {*threading.enumerate()} - before
 
 
+@pytest.mark.slow
 def test_a_process_may_end_while_batches_are_made():
     program = """
 import torch
