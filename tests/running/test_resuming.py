@@ -272,6 +272,16 @@ def test_what_changes_is_told(resumed, capsys) -> None:
     assert found.cfg.trainer.max_epochs == 5
 
 
+def test_defaults_that_were_others_when_the_run_began_are_told(resumed, models, capsys) -> None:
+    resumed()
+    assert "defaults" not in capsys.readouterr().out
+    parts = load_checkpoint(models.a)["hyper_parameters"]
+    trainer = {**parts["config"]["trainer"], "precision": "bf16-mixed"}
+    resumed(hyper_parameters={**parts, "config": {**parts["config"], "trainer": trainer}})
+    told = "resume: defaults are others than when the run began: trainer.precision bf16-mixed -> 32-true\n"
+    assert told in capsys.readouterr().out
+
+
 # What changes is applied
 
 

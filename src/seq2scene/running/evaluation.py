@@ -224,7 +224,8 @@ def follow_languages(data: DictConfig, description: Mapping[str, Any], given: Co
         UserError: the data are of other languages, and cannot be turned.
     """
     wanted = {key: description.get(name) for key, name in LANGUAGES.items()}
-    wanted = {key: code for key, code in wanted.items() if code is not None and key in data.keys()}  # noqa: SIM118
+    known = set(data.keys())  # with those whose values are missing
+    wanted = {key: code for key, code in wanted.items() if code is not None and key in known}
     own = {key: "???" if OmegaConf.is_missing(data, key) else data[key] for key in wanted}
     other = [key for key in wanted if own[key] not in (wanted[key], "???")]
     before = _test_files(data)

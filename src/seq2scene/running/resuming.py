@@ -63,6 +63,7 @@ DATA = _words(
 ANYWHERE = _words("dropout implementation output_dropout packing")  # ... and these of a model.
 FIXED = {"loss.hard", "schedule.interval", "schedule.mode"}
 SHAPING = {"loss", "optimizer", "schedule"}  # whose parts, too, stay what they are: they have a state
+DRIFTING = _words("loss optimizer schedule search trainer val_search")  # whose defaults may be others now
 SHOWN = 4  # keys that a message names
 
 ABSENT = "absent"
@@ -130,6 +131,8 @@ def resume(cfg: DictConfig) -> Resumed:
     retune(saved, changed)
     if changed:
         say(f"resume: changed: {', '.join(_in_words(changed))}")
+    if drifted := {key: both for key, both in find_drift(before, base).items() if key not in changed}:
+        say(f"resume: defaults are others than when the run began: {', '.join(_in_words(drifted))}")
     over, epochs = nothing_left(saved, new), _epochs(saved)
     if over:
         tested = "; the best checkpoint is tested" if new["test"] else ""
@@ -289,6 +292,14 @@ def find_changes(
     }
     _refuse_shaping(drifted, "must be said again")
     return changed
+
+
+def find_drift(before: Mapping[str, Any], base: Mapping[str, Any]) -> Differences:
+    """Settings of training that the run had ``before`` and that its own overrides come to otherwise today, as
+    the defaults have changed since.
+    """
+    found = differences(before, base)
+    return {key: both for key, both in found.items() if key.split(".")[0] in DRIFTING and ABSENT not in both}
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> Differences:

@@ -40,7 +40,8 @@ class SweepFailures(Callback):
         paths = sorted(Path(config.hydra.sweep.dir).rglob(ERROR), key=lambda path: path.stat().st_mtime_ns)
         if not paths:
             return
-        print(f"error: {len(paths)} jobs of this sweep failed, the others are done:", file=sys.stderr)
+        jobs = "1 job" if len(paths) == 1 else f"{len(paths)} jobs"
+        print(f"error: {jobs} of this sweep failed, the others are done:", file=sys.stderr)
         for path in paths:
             told, overrides = path.read_text("utf-8").splitlines()
             print(f"  {told}\n    {overrides}", file=sys.stderr)
