@@ -1,4 +1,4 @@
-"""Attention against golden vectors made from the formulas by a loop over positions, in float64."""
+"""Attention against golden vectors, computed from the formulas by a loop over positions in float64."""
 
 import itertools
 import json
@@ -27,7 +27,7 @@ from seq2scene.sequences.padding import lengths_to_mask
 GOLDEN = json.loads((Path(__file__).parent / "fixtures" / "attention_golden.json").read_text())
 CONTENT = ("dot", "general", "concat", "concat_luong")
 SCORES = (*CONTENT, "location")
-# Every local attention, by the name of its mode in the golden file where it has one.
+# Every local attention, by its mode in the golden file if it is there.
 LOCAL = {
     "local-m": (MonotonicAttention, {}),
     "local-p": (PredictiveAttention, {}),
@@ -67,9 +67,7 @@ def with_golden_parameters(module: torch.nn.Module) -> torch.nn.Module:
 
 
 def attention(score: str, query_size: int = 4, memory_size: int = 4) -> torch.nn.Module:
-    """The global attention called ``score`` in float64, with the golden parameters where the sizes are the
-    golden ones.
-    """
+    """The global attention ``score`` in float64, with the golden parameters if it has the golden sizes."""
     torch.manual_seed(0)
     if score == "location":
         module = LocationAttention(query_size, memory_size, max_length=12)
@@ -117,7 +115,7 @@ def test_local_attention_gives_the_golden_vectors(mode: str, score: str, t: int,
 
 
 def test_concat_of_luong_is_concat_with_the_identity_for_the_memory() -> None:
-    """So that its golden values are those of concat, whose memory half becomes the identity here."""
+    """Its golden values are those of concat with the memory half set to the identity."""
     ours, full = attention("concat_luong"), attention("concat")
     with torch.no_grad():
         full.score.memory.weight.copy_(torch.eye(4))
@@ -183,7 +181,7 @@ def test_dot_projects_the_query_without_bias_only_where_sizes_differ() -> None:
 
 
 def ragged(sizes: tuple[int, int] = (4, 4)) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Queries (4, 7, Q), states (4, 9, D) and lengths of sentences longer and shorter than a window of 5."""
+    """Queries (4, 7, Q), states (4, 9, D) and lengths, of sentences longer and shorter than a window of 5."""
     torch.manual_seed(1)
     states = torch.randn(4, 9, sizes[1], dtype=torch.float64)
     return torch.randn(4, 7, sizes[0], dtype=torch.float64), states, torch.tensor([9, 2, 0, 6])
@@ -320,7 +318,7 @@ def test_predicted_weights_sum_to_one_only_when_renormalised() -> None:
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 def test_a_monotonic_window_follows_the_step_and_rests_on_the_last_word(implementation: str) -> None:
-    """Beams of one step share its number; unnumbered queries are the steps from the first on."""
+    """Beams of one step share its number; without steps, queries are numbered from the first."""
     module, (query, states, lengths) = local("local-m", "general", implementation), ragged()
     memory = remember(module, states, lengths)
     run = module(query, memory)
@@ -334,7 +332,7 @@ def test_a_monotonic_window_follows_the_step_and_rests_on_the_last_word(implemen
 
 @pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 def test_half_precision_places_a_window_to_a_fraction_of_a_word(implementation: str) -> None:
-    """bfloat16 knows no odd numbers above 256."""
+    """bfloat16 cannot represent odd numbers above 256."""
     module = PredictiveAttention(4, 4, "dot", implementation=implementation).bfloat16()
     memory = remember(module, torch.randn(1, 900, 4, dtype=torch.bfloat16), torch.tensor([900]))
     query = torch.randn(1, 20, 4, dtype=torch.bfloat16)
@@ -343,7 +341,7 @@ def test_half_precision_places_a_window_to_a_fraction_of_a_word(implementation: 
     torch.testing.assert_close(place, 900 * torch.sigmoid(logit) - 1)
     context, weights = module(query, memory)
     assert weights.dtype == torch.float32 and context.dtype == torch.bfloat16
-    assert ((weights != 0).sum(dim=2) == 20).all()  # a centre between two words has D on either side
+    assert ((weights != 0).sum(dim=2) == 20).all()  # a centre between two words has D words on either side
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What is made once and kept appears whole, is made by one process, and is never taken for something else."""
+"""Cache entries appear complete, are computed by one process, and are never mistaken for others."""
 
 import multiprocessing
 import os

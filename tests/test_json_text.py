@@ -1,4 +1,4 @@
-"""What is written as JSON is JSON to every reader."""
+"""JSON output is valid JSON."""
 
 import json
 from pathlib import Path

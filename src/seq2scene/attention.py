@@ -1,15 +1,16 @@
 """Attention of Luong, Pham and Manning, "Effective Approaches to Attention-based Neural Machine Translation"
-(EMNLP 2015, section 3): a query asks a memory, and gets back the memory's weighted mean.
+(EMNLP 2015, section 3): a query attends to a memory and gets back a weighted mean of its states.
 
     weights_t(s) = softmax_s score(query_t, state_s)          eq. 7
     context_t    = sum_s weights_t(s) state_s
 
 B sentences, T queries each (decoder steps, or the beams of one step), S memory positions, Q query features, D
-memory features, K key features. Position s is the source's natural order, whichever way the encoder read it.
+memory features, K key features. Positions s follow the source's natural order, whichever way the encoder read
+it.
 
 An attention is built with ``(query_size, memory_size)``, projects the memory once with ``keys(states)`` and
-is then called with ``(query, memory, steps)``: steps (B, T) int64 numbers the decoder step of each query from
-0, and only local-m reads it. Weights are exactly 0 on padding, and all 0 where a sentence is empty.
+is then called with ``(query, memory, steps)``: steps (B, T) int64 is the decoder step of each query, counted
+from 0; only local-m uses it. Weights are exactly 0 on padding, and all 0 for an empty sentence.
 
     global    GlobalAttention by content, LocationAttention    section 3.1
     local     MonotonicAttention, PredictiveAttention          section 3.2
@@ -28,7 +29,7 @@ def masked_softmax(scores: Tensor, mask: Tensor) -> Tensor:
     """Softmax of scores (B, T, S) over the positions where mask (B, S) or (B, T, S) is True, in float32 or
     wider.
 
-    Exactly 0 elsewhere, and 0 everywhere in a row without any such position.
+    Exactly 0 elsewhere; a row with no such position is all 0.
     """
     mask = mask if mask.dim() == scores.dim() else mask.unsqueeze(1)
     scores = at_least_float32(scores)
@@ -41,9 +42,7 @@ def at_least_float32(values: Tensor) -> Tensor:
 
 
 class DotScore(nn.Module):
-    """score = h . s. Where the sizes differ the query is first projected to the memory's size, without
-    bias.
-    """
+    """score = h . s. If the sizes differ, the query is first projected to the memory's size, without bias."""
 
     def __init__(self, query_size: int, memory_size: int) -> None:
         super().__init__()
@@ -72,9 +71,10 @@ class GeneralScore(nn.Module):
 
 
 class ConcatScore(nn.Module):
-    """score = v . tanh(W [h; s]), the two halves of W kept apart so that the memory's is applied once.
+    """score = v . tanh(W [h; s]), with the two halves of W stored separately so that the memory's is applied
+    only once.
 
-    The same formula as the additive score of Bahdanau et al. (2015), who ask it with h_{t-1}.
+    The same formula as the additive score of Bahdanau et al. (2015), whose query is h_{t-1}.
     """
 
     def __init__(self, query_size: int, memory_size: int) -> None:
@@ -92,8 +92,9 @@ class ConcatScore(nn.Module):
 
 
 class LuongConcatScore(nn.Module):
-    """score = v . tanh(s + W h): concat as Luong et al. ran it, the half of W on s fixed to the identity
-    (their section 5.3, footnote). W and v take the memory's size, in the paper the query's too.
+    """score = v . tanh(s + W h): concat as Luong et al. ran it, with the half of W that acts on s fixed to
+    the identity (their section 5.3, footnote). W and v have the memory's size, which in the paper is also the
+    query's.
     """
 
     def __init__(self, query_size: int, memory_size: int) -> None:
@@ -119,7 +120,7 @@ CONTENT_SCORES = {
 
 
 def content_score(name: Score, query_size: int, memory_size: int) -> nn.Module:
-    """The score called ``name``."""
+    """The score module named ``name``."""
     return CONTENT_SCORES[name](query_size, memory_size)
 
 
@@ -141,7 +142,7 @@ class GlobalAttention(nn.Module):
 
 
 class LocationAttention(nn.Module):
-    """Attention that looks at the query alone: softmax(W h) over positions (section 3.1, eq. 8).
+    """Attention computed from the query alone: softmax(W h) over positions (section 3.1, eq. 8).
 
     W has ``max_length`` rows; a sentence uses its first S of them, and words beyond ``max_length`` get no
     weight (the paper's footnote). Rows count positions in the source's natural order.
@@ -167,11 +168,10 @@ class LocationAttention(nn.Module):
 class LocalAttention(nn.Module):
     """Attention by content inside a window around a place p_t in the source (section 3.2).
 
-    A subclass says where p_t is and how scores become weights. half_width is the paper's D: the window has
-    2 D + 1 positions, of which those outside the sentence get no weight. implementation is how it is
-    computed: ``mask`` scores all of the memory and hides what is outside, ``gather`` picks the windows first
-    and scores only these, which pays where S is much larger than 2 D + 1, soonest for concat. The two give
-    equal numbers.
+    A subclass defines p_t and how scores become weights. half_width is the paper's D: the window has 2 D + 1
+    positions, and those outside the sentence get no weight. implementation: ``mask`` scores the whole memory
+    and masks everything outside the window; ``gather`` gathers the windows first and scores only those, which
+    pays off when S is much larger than 2 D + 1, soonest for concat. Both give the same numbers.
     """
 
     def __init__(
@@ -190,12 +190,12 @@ class LocalAttention(nn.Module):
         self.implementation = implementation
 
     def place(self, query: Tensor, memory: Memory, steps: Tensor | None) -> Tensor:
-        """p_t of each query, (B, T), on a scale on which the first word is 0."""
+        """p_t of each query, (B, T), with the first word at 0."""
         raise NotImplementedError
 
     def weigh(self, scores: Tensor, inside: Tensor, offset: Tensor) -> Tensor:
-        """Weights of W candidates (B, T, W), given their scores, which of them are inside the window and the
-        sentence, and their offset from p_t.
+        """Weights of W candidates (B, T, W), from their scores, whether each is inside the window and the
+        sentence, and its offset from p_t.
         """
         raise NotImplementedError
 
@@ -218,14 +218,14 @@ class LocalAttention(nn.Module):
     def _gathered(self, query: Tensor, memory: Memory, place: Tensor) -> tuple[Tensor, Tensor]:
         reach = torch.arange(-self.half_width, self.half_width + 1, device=place.device)
         positions = place.floor().long().unsqueeze(2) + reach  # (B, T, W)
-        slots = positions.clamp(0, memory.mask.shape[1] - 1)  # outside the sentence any state will do
+        slots = positions.clamp(0, memory.mask.shape[1] - 1)  # any state will do outside the sentence
         first = torch.arange(len(memory), device=place.device).view(-1, 1, 1) * memory.mask.shape[1]
-        # All sentences as one table: the gradient of a table is cheaper than that of an index.
+        # All sentences as one table: the gradient of an embedding is cheaper than that of indexing.
         keys, states = (
             nn.functional.embedding(first + slots, table.flatten(0, 1))  # (B, T, W, K or D)
             for table in (memory.keys, memory.states)
         )
-        scores = self.score(query.flatten(0, 1).unsqueeze(1), keys.flatten(0, 1))  # each query its own memory
+        scores = self.score(query.flatten(0, 1).unsqueeze(1), keys.flatten(0, 1))  # a memory for each query
         window = self._window_weights(scores.view(positions.shape), positions, memory, place)
         context = (window.to(states.dtype).unsqueeze(2) @ states).squeeze(2)
         weights = window.new_zeros(*place.shape, memory.mask.shape[1]).scatter_add(2, slots, window)
@@ -240,7 +240,7 @@ class LocalAttention(nn.Module):
 
 
 class MonotonicAttention(LocalAttention):
-    """local-m: p_t = t, the step's own number, and the last word once the source is used up."""
+    """local-m: p_t = t, the step number, and the last word once t is beyond the source."""
 
     def place(self, query: Tensor, memory: Memory, steps: Tensor | None) -> Tensor:
         if steps is None:
@@ -252,13 +252,13 @@ class MonotonicAttention(LocalAttention):
 
 
 class PredictiveAttention(LocalAttention):
-    """local-p: p_t = S sigmoid(v_p . tanh(W_p h_t)) (eq. 9), S words in the sentence, and weights that fall
-    off around it (eq. 10):
+    """local-p: p_t = S sigmoid(v_p . tanh(W_p h_t)) (eq. 9), where S is the number of words in the sentence,
+    with weights that fall off around p_t (eq. 10):
 
         weights_t(s) = softmax inside the window of score(h_t, state_s) * exp(-(s - p_t)^2 / (2 sigma^2))
 
-    W_p and v_p learn through the Gaussian alone. The defaults are the paper's; the authors' code has
-    first_position=0 and centre=floor.
+    W_p and v_p get their gradient through the Gaussian alone. The defaults are the paper's; the authors' code
+    has first_position=0 and centre=floor.
 
     sigma: null for half_width / 2. centre: the window is [p_t - D, p_t + D] around the ``real`` p_t, or the
     2 D + 1 positions around its ``floor``. first_position: the s of the first word, 1 or 0. renormalise:
@@ -303,7 +303,5 @@ class PredictiveAttention(LocalAttention):
 
 
 def no_attention(query_size: int, memory_size: int) -> None:
-    """The choice not to attend (Sutskever et al. 2014): the decoder knows the source by its first state
-    alone.
-    """
+    """No attention (Sutskever et al. 2014): the decoder sees the source through its initial state alone."""
     return None

@@ -1,5 +1,5 @@
-"""What is made once and kept on disk, named by a hash of all that it is made from: it appears whole or not at
-all.
+"""A cache on disk: each entry is computed once, named by a hash of everything it depends on, and appears
+either complete or not at all.
 """
 
 import fcntl
@@ -26,11 +26,12 @@ def kept(
     advice: str = "set data.cache",
     resume: bool = False,
 ) -> Path:
-    """``path``, a file or a folder, made where there is none yet. One process at a time works in a folder of
-    kept things; others wait, and find what it has made.
+    """Returns ``path``, a file or a folder, creating it if it does not exist. One process at a time works in
+    a cache folder; the others wait and then find its result.
 
-    make: does the work. write: stores its result at a path beside, which is then renamed to ``path``. resume:
-    what broken-off work has written there stays, and ``write`` goes on from it; else it is taken away.
+    make: does the work. write: stores the result under a temporary name, which is then renamed to ``path``.
+    resume: keep what interrupted work has written there, so that ``write`` can continue from it; otherwise it
+    is deleted.
 
     Raises:
         UserError: the folder cannot be written; the message ends in ``advice``.
@@ -38,21 +39,21 @@ def kept(
     if path.exists():
         return path
     folder, part = path.parent, path.with_suffix(".draft")
-    with _told(folder, advice):
+    with _writing(folder, advice):
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / "lock").open("w")
-        with suppress(PermissionError):  # another user's, who shares the cache
+        with suppress(PermissionError):  # owned by another user of a shared cache
             os.fchmod(lock.fileno(), 0o666)
     with lock:
-        with _told(folder, advice):
+        with _writing(folder, advice):
             fcntl.flock(lock, fcntl.LOCK_EX)
             if path.exists():  # another process made it while this one waited
                 return path
             for left in () if resume else folder.glob("*.draft"):
                 _remove(left)
-        made = make()  # its errors are not the folder's
+        made = make()  # outside _writing: its errors are not about the folder
         try:
-            with _told(folder, advice):
+            with _writing(folder, advice):
                 write(part, made)
                 os.replace(part, path)
         finally:
@@ -62,7 +63,7 @@ def kept(
 
 
 def key(facts: str, more: Iterable[bytes | memoryview] = ()) -> str:
-    """The name of what is made from these facts, and from no others: a SHA-256 of them all."""
+    """The cache name for something that depends on exactly these facts: their SHA-256."""
     digest = hashlib.sha256(facts.encode())
     for values in more:
         digest.update(values)
@@ -70,10 +71,10 @@ def key(facts: str, more: Iterable[bytes | memoryview] = ()) -> str:
 
 
 def facts_of(files: Iterable[Path]) -> list[tuple[str, int, int]]:
-    """Of each file where it really lies, its size and its time, by which it is told from others and from what
-    it was before. Raises UserError where one cannot be read.
+    """The real path, size and modification time of each file, which identify the file and its version. Raises
+    UserError if one cannot be read.
     """
-    real = cache(os.path.realpath)  # of folders, which many files share: it looks at each part of a path
+    real = cache(os.path.realpath)  # cached, as files share folders and realpath stats every part of a path
     facts = []
     for file in files:
         try:
@@ -89,9 +90,9 @@ def facts_of(files: Iterable[Path]) -> list[tuple[str, int, int]]:
 
 @contextmanager
 def draft(path: Path) -> Iterator[Path]:
-    """A file or a folder to write beside ``path``, of the same kind, which becomes ``path`` once it is whole;
-    a folder only where that is empty or not there. Where that fails nothing of it is left, and what stood at
-    ``path`` before still does. Folders above are made.
+    """A temporary path in the same folder, to be written as a file or a folder, which replaces ``path`` once
+    it is complete (a folder replaces only an empty or missing one). On failure it is removed and ``path``
+    stays as it was. Parent folders are created.
     """
     path = path.resolve()  # a link stays a link
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -106,7 +107,7 @@ def draft(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def _told(folder: Path, advice: str) -> Iterator[None]:
+def _writing(folder: Path, advice: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:

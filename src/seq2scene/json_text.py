@@ -1,4 +1,4 @@
-"""JSON as everybody reads it: the one place that writes it."""
+"""Standard JSON: the only module that writes it."""
 
 import json
 import math
@@ -8,9 +8,9 @@ from typing import Any
 
 
 def to_json(value: Any, **options: Any) -> str:
-    """Plain containers as JSON (RFC 8259), which has no NaN and no infinities: they become null.
+    """Plain containers as JSON (RFC 8259), which has no NaN or infinity: these become null.
 
-    options: of ``json.dumps``.
+    options: passed to ``json.dumps``.
     """
     try:
         return json.dumps(value, allow_nan=False, **options)
@@ -19,7 +19,7 @@ def to_json(value: Any, **options: Any) -> str:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes ``value`` for people and programs: indented, in UTF-8."""
+    """Writes ``value`` as indented JSON in UTF-8."""
     path.write_text(to_json(value, indent=2) + "\n", encoding="utf-8")
 
 
