@@ -1,4 +1,4 @@
-"""Layouts to words: a memory of objects in any order, of any number, which padding never changes."""
+"""Layouts to words: a memory of any number of objects in any order, unaffected by padding."""
 
 import pytest
 import torch
@@ -30,7 +30,7 @@ def captioner(attention: str = "general") -> LayoutCaptioner:
 
 
 def layouts(rows: list[int], extra: int = 0) -> Layouts:
-    """Those of CLASSES, with boxes from chance, always the same for a row, and ``extra`` places more."""
+    """Layouts of CLASSES, with random boxes, fixed per row, and ``extra`` positions of padding."""
     width = max(max(len(CLASSES[row]) for row in rows), 1) + extra
     classes = torch.zeros(len(rows), width, dtype=torch.int64)
     boxes = torch.zeros(len(rows), width, 4)
@@ -78,9 +78,9 @@ def test_objects_are_told_apart_by_class_by_box_and_by_how_many_there_are() -> N
     net, given = captioner(), layouts([0])
     as_they_are = net.annotations(given)
     turned = net.annotations(Layouts(given.classes.flip(1), given.boxes.flip(1)))
-    torch.testing.assert_close(turned.flip(1), as_they_are)  # their order tells nothing
+    torch.testing.assert_close(turned.flip(1), as_they_are)  # their order does not matter
     alike = net.annotations(Layouts(torch.tensor([[3, 4, 4]]), given.boxes))
-    for place in range(3):  # another class, or as many more or fewer of its own
+    for place in range(3):  # another class, or a different number of the same
         assert not torch.allclose(alike[0, place], as_they_are[0, place])
     moved = net.annotations(Layouts(given.classes, given.boxes + 0.1))
     assert not torch.allclose(moved, as_they_are)

@@ -1,4 +1,4 @@
-"""The fused loss is the plain one, and its gradient that of autograd."""
+"""The fused loss equals the plain one, and its gradient that of autograd."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""The distance of pictures by a classifier's features: which layers, what is 0, what learns from it."""
+"""The perceptual distance: its layers, its zeros, its gradients."""
 
 import pytest
 import torch
@@ -30,7 +30,7 @@ def test_the_layers_are_behind_the_second_convolution_of_each_stage_of_vgg19() -
     ]
     assert convolutions == [2, 4, 4 + 2, 8 + 2, 12 + 2]
     assert all(isinstance(features[place], torch.nn.ReLU) for place in places)
-    # no more of it is kept than is read: two convolutions less than the 20,024,384 parameters of all
+    # unused layers are dropped: two convolutions fewer than the 20,024,384 parameters of all
     assert sum(p.numel() for p in distance.parameters()) == 20_024_384 - 2 * 2_359_808
 
 

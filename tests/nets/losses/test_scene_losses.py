@@ -1,4 +1,4 @@
-"""What is minimised: -log p of every field that is real, at the true cell, and of nothing else."""
+"""The losses are -log p of every real field, at the true cell, and of nothing else."""
 
 from dataclasses import replace
 from math import log
@@ -16,7 +16,7 @@ CHILD = SCHEMA.number("hb0")
 
 
 def objects_of(scenes: int = 4) -> Objects:
-    """Scenes of up to six objects, their EOS behind the last."""
+    """Scenes of up to six objects, ending in EOS."""
     drawn = random_objects(scenes, 6, seed=4)
     classes = drawn.classes.masked_fill(drawn.classes == EOS, CHILD)
     counts = torch.arange(scenes).unsqueeze(1) % 7
@@ -26,7 +26,7 @@ def objects_of(scenes: int = 4) -> Objects:
 
 
 def taught(objects: Objects, certain: float = 0.0) -> Taught:
-    """A model that says ``certain`` for the truth and 0 for all else, in every field."""
+    """Outputs with logit ``certain`` for the truth and 0 for all else, in every field."""
     real, present = objects.classes != PAD, objects.present
 
     def logits(true: torch.Tensor, choices: int) -> torch.Tensor:
@@ -89,7 +89,7 @@ def test_empty_scenes_cost_their_end_alone_and_no_field_is_nan() -> None:
 
 
 def test_the_wish_to_look_at_each_word_once_is_counted_scene_by_scene() -> None:
-    """Scene 1 looks twice at its first word and never at its second, (2 - 1)^2 + (0 - 1)^2; scene 2 has one
+    """Scene 1 attends twice to its first word and never to its second, (2 - 1)^2 + (0 - 1)^2; scene 2 has one
     word and one step.
     """
     weights = torch.tensor([[[1.0, 0.0], [1.0, 0.0]], [[1.0, 0.0], [1.0, 0.0]]])

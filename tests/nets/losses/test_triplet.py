@@ -1,4 +1,4 @@
-"""The triplet loss: what it is of known vectors, what it leaves alone."""
+"""The triplet loss: its value for known vectors, and where it is zero."""
 
 import pytest
 import torch

@@ -89,7 +89,7 @@ def test_weights_may_come_from_a_file_and_those_of_another_trunk_are_refused(tmp
     torch.save(given, path)
     trunk = canvas(weights=str(path)).trunk.state_dict()
     assert trunk and all(torch.equal(value, given[name]) for name, value in trunk.items())
-    with pytest.raises(UserError, match=rf"canvas\.weights={path}: these are no weights of squeezenet1_0"):
+    with pytest.raises(UserError, match=rf"canvas\.weights={path}: these weights do not fit squeezenet1_0"):
         canvas(trunk="squeezenet1_0", weights=str(path))
 
 
@@ -97,7 +97,7 @@ def test_weights_may_come_from_a_file_and_those_of_another_trunk_are_refused(tmp
     ("options", "message"),
     [
         ({"trunk": "resnet51"}, r"canvas\.trunk=resnet51 .*resnet50"),
-        ({"layer": "layer3"}, r"canvas\.layer=layer3 is no part of squeezenet1_1; .*features"),
+        ({"layer": "layer3"}, r"canvas\.layer=layer3 is not a layer of squeezenet1_1; .*features"),
         ({"weights": "IMAGENET1K_V9"}, r"canvas\.weights=IMAGENET1K_V9 .*IMAGENET1K_V1.*none"),
         ({"weights": "gone.pth"}, r"canvas\.weights=gone\.pth: there is no such file"),
     ],

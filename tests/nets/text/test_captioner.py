@@ -1,4 +1,4 @@
-"""Images to words by either decoder: places row by row, padding and neighbours never matter, it learns."""
+"""Images to words with either decoder: row-major locations, no effect of padding or other rows, it learns."""
 
 import pytest
 import torch
@@ -39,7 +39,7 @@ def captioner(decoder: str = "xu", attention: str = "concat", **options) -> Capt
 
 
 def batch(targets: list[list[int]] = TARGETS, extra: int = 0, rows: list[int] | None = None) -> CaptionBatch:
-    """Feature maps from chance, always the same for a row, and captions with ``extra`` columns of padding."""
+    """Random feature maps, fixed per row, and captions with ``extra`` columns of padding."""
     rows = list(range(len(targets))) if rows is None else rows
     maps = torch.randn(8, CHANNELS, ROWS, COLUMNS, generator=torch.Generator().manual_seed(1)).double()
     return CaptionBatch(None, sentences(targets, extra), torch.tensor(rows), features=maps[rows])
@@ -52,7 +52,7 @@ def cross_entropy(net: Captioner, given: CaptionBatch) -> torch.Tensor:
 
 
 def loss(net: Captioner, given: CaptionBatch) -> torch.Tensor:
-    """Cross-entropy and the wish that each place is looked at once."""
+    """Cross-entropy and the doubly stochastic penalty."""
     _, weights = net(given, shift_right(given.target.ids, 2))
     total = cross_entropy(net, given)
     if weights is None:
@@ -129,7 +129,7 @@ def test_a_beam_of_one_is_greedy_search(decoder: str, attention: str) -> None:
 
 
 def test_each_place_looked_at_once_is_what_the_doubly_stochastic_wish_is_for() -> None:
-    weights = torch.eye(3).roll(1, 0).unsqueeze(0).requires_grad_()  # three steps, three places, one each
+    weights = torch.eye(3).roll(1, 0).unsqueeze(0).requires_grad_()  # three steps, three locations, one each
     steps, places = torch.ones(1, 3, dtype=torch.bool), torch.ones(1, 3, dtype=torch.bool)
     best = doubly_stochastic(weights, steps, places).sum()
     best.backward()
@@ -137,7 +137,7 @@ def test_each_place_looked_at_once_is_what_the_doubly_stochastic_wish_is_for() -
     twice = torch.tensor([[[1.0, 0, 0], [1.0, 0, 0], [0, 0, 1.0]]])
     assert doubly_stochastic(twice, steps, places).tolist() == [2.0]  # one twice, one never
     padded = torch.tensor([[True, True, False]])
-    assert doubly_stochastic(weights, padded, places).tolist() == [1.0]  # padding looks at nothing
+    assert doubly_stochastic(weights, padded, places).tolist() == [1.0]  # padding attends to nothing
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
@@ -157,5 +157,5 @@ def test_normalised_annotations_do_not_depend_on_the_scale_of_the_features() -> 
     torch.manual_seed(0)
     annotations, maps = Annotations(CHANNELS, 5, normalise=True), 3 + torch.randn(2, CHANNELS, 3, 4)
     torch.testing.assert_close(annotations(maps), annotations(100 * maps - 7), rtol=0.01, atol=0.01)
-    same = torch.ones(1, CHANNELS, 1, 1).expand_as(maps)  # no direction to speak of
+    same = torch.ones(1, CHANNELS, 1, 1).expand_as(maps)  # hardly any direction
     assert annotations(same).isfinite().all()

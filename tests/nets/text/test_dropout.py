@@ -1,4 +1,4 @@
-"""Dropout from cheap bits is dropout."""
+"""Dropout from random bits is dropout."""
 
 import pytest
 import torch

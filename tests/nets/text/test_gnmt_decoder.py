@@ -1,4 +1,4 @@
-"""The decoder whose first layer asks for all: its formula, fused = step by step, padding never matters."""
+"""The GNMT decoder: its formula, fused = step by step, no effect of padding."""
 
 import itertools
 from functools import partial
@@ -20,7 +20,7 @@ gnmt = partial(translator, GNMTDecoder, layers=4)
 
 @pytest.mark.parametrize(("cell", "kind"), [("lstm", nn.LSTMCell), ("gru", nn.GRUCell)])
 def test_it_is_the_formula_of_its_first_page(cell: str, kind: type[nn.RNNCellBase]) -> None:
-    """Word by word and layer by layer, in single cells of PyTorch with the decoder's weights."""
+    """Word by word and layer by layer, with PyTorch cells and the decoder's weights."""
     net = gnmt(cell=cell)
     decoder, memory = net.decoder, net.encode(sentences(SOURCES))
     previous = shift_right(sentences(TARGETS).ids, 2)

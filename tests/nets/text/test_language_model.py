@@ -1,5 +1,5 @@
-"""The recurrent language model: all at once = word by word, padding and neighbours never matter, and a text
-read in pieces is the text read whole.
+"""The recurrent language model: all at once = word by word, no effect of padding or other rows, and reading a
+text in windows equals reading it whole.
 """
 
 import itertools
@@ -97,7 +97,9 @@ def test_a_batch_is_its_sentences_alone(cell: str, layers: int) -> None:
 
 @pytest.mark.parametrize(("cell", "layers"), KINDS)
 def test_beams_follow_their_states(cell: str, layers: int) -> None:
-    """The score of each hypothesis is that of its words read from the start, in every layer's state."""
+    """Each hypothesis has the score of its words read from the start, so every layer's state was
+    reordered.
+    """
     net, memory = model(cell, layers), no_source(2, "cpu")
     found = Beam(size=4, n_best=4, max_length=6)(net, memory, **IDS)
     assert found.tokens[0].unique(dim=0).shape[0] == 4 and torch.equal(found.tokens[0], found.tokens[1])
@@ -144,7 +146,9 @@ def test_tied_embeddings_are_one_parameter() -> None:
 
 
 def test_dropout_spares_the_recurrence() -> None:
-    """It acts on what enters and leaves the layers: without input, the last state is as without dropout."""
+    """Dropout acts on the layers' inputs and outputs: with zero input, the last state is as without
+    dropout.
+    """
     net = model(dropout=0.5)
     with torch.no_grad():
         net.embedding.weight.zero_()

@@ -1,4 +1,4 @@
-"""The projection to the vocabulary, by itself or with the embedding's weights."""
+"""The projection to the vocabulary, with its own or the embedding's weights."""
 
 import pytest
 import torch

@@ -1,5 +1,5 @@
-"""The recurrent translator: packed = gathered, all at once = step by step, padding and neighbours never
-matter.
+"""The recurrent translator: packed = gathered, all at once = step by step, no effect of padding or other
+rows.
 """
 
 import itertools
@@ -72,7 +72,7 @@ def test_all_steps_at_once_equal_one_by_one(attention: str, feed: bool, cell: st
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("bias", [True, False])
 def test_the_fed_loop_is_the_fused_run_when_nothing_is_fed(cell: str, layers: int, bias: bool) -> None:
-    """With the fed half of the first layer's weights at zero, feeding cannot be told from not feeding."""
+    """With the first layer's weights on h~ set to zero, input feeding has no effect."""
     fed, fused = (luong(input_feeding=f, cell=cell, layers=layers, bias=bias) for f in (True, False))
     state = fed.state_dict()
     state["decoder.rnn.weight_ih_l0"][:, 6:] = 0

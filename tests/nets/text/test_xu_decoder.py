@@ -1,4 +1,6 @@
-"""The decoder of Show, Attend and Tell: its formula, steps = all at once, what hard attention learns."""
+"""The decoder of Show, Attend and Tell: its formula, stepping = teacher forcing, the gradient of hard
+attention.
+"""
 
 import itertools
 
@@ -37,7 +39,7 @@ def images(net: XuDecoder, count: int = len(TARGETS), places: int = PLACES) -> M
 
 
 def by_hand(net: XuDecoder, memory: Memory, previous: torch.Tensor, places=None) -> tuple:
-    """The formula of the first page in single cells of PyTorch; with places (B, T) one is seen a step."""
+    """The module's formula with PyTorch cells; given places (B, T), one location is attended to per step."""
     lstm = isinstance(net.rnn, nn.LSTM)
     cell = (nn.LSTMCell if lstm else nn.GRUCell)(net.rnn.input_size, net.rnn.hidden_size).double()
     cell.load_state_dict({key.removesuffix("_l0"): value for key, value in net.rnn.state_dict().items()})
@@ -92,7 +94,7 @@ def test_all_steps_at_once_equal_one_by_one(score: str, cell: str, gate: bool) -
 
 
 class Whole(nn.Module):
-    """From annotations to logits and weights, the decoder's keys and first state included."""
+    """From annotations to logits and weights, including the decoder's keys and initial state."""
 
     def __init__(self, net: XuDecoder) -> None:
         super().__init__()
@@ -146,7 +148,7 @@ def test_tied_embeddings_need_no_equal_sizes_of_cells() -> None:
 
 
 def test_without_attention_it_would_be_blind() -> None:
-    with pytest.raises(UserError, match=r"attention=none.*choose concat"):
+    with pytest.raises(UserError, match=r"attention=none.*choose e.g. concat"):
         decoder("none")
 
 
@@ -173,7 +175,9 @@ def test_a_sentence_by_expectation_is_one_of_soft_attention() -> None:
 
 
 def copies(count: int) -> tuple[XuDecoder, Memory, torch.Tensor, torch.Tensor]:
-    """One image of three places and one caption of two steps, ``count`` times: what can be counted out."""
+    """One image of three locations and one caption of two steps, ``count`` times: small enough to
+    enumerate.
+    """
     net = decoder()
     memory = images(net, 1, places=3)[torch.zeros(count, dtype=torch.int64)]
     return net, memory, torch.tensor([[2, 5]]).expand(count, 2), torch.tensor([[5, 3]]).expand(count, 2)
@@ -186,11 +190,11 @@ def test_places_are_drawn_as_often_as_attention_has_it() -> None:
         sampled = net.sample(memory, previous, expectation=0.0)
     shares = nn.functional.one_hot(sampled.places[:, 0], 3).double().mean(0)
     torch.testing.assert_close(shares, sampled.weights[0, 0], atol=0.015, rtol=0)
-    assert (sampled.weights[0, 0] - 1 / 3).abs().max() > 0.02  # or even chances would pass
+    assert (sampled.weights[0, 0] - 1 / 3).abs().max() > 0.02  # or uniform probabilities would pass
 
 
 def each_outcome(net: XuDecoder, memory: Memory, previous: torch.Tensor) -> Sampled:
-    """All nine ways to look twice at three places, one a row."""
+    """All nine sequences of two out of three locations, one per row."""
     sampled = net.sample(memory, previous, expectation=0.0)
     outcome = sampled.places[:, 0] * 3 + sampled.places[:, 1]
     first = torch.stack([(outcome == o).nonzero()[0, 0] for o in range(9)])
@@ -199,7 +203,7 @@ def each_outcome(net: XuDecoder, memory: Memory, previous: torch.Tensor) -> Samp
 
 @pytest.mark.parametrize("baseline", [0.0, -4.0])
 def test_the_estimate_of_the_gradient_is_without_bias_whatever_the_baseline(baseline: float) -> None:
-    """Its mean over all outcomes, each as often as it is drawn, is the gradient of the expected loss."""
+    """Its mean over all outcomes, weighted by their probability, is the gradient of the expected loss."""
     torch.manual_seed(0)
     net, memory, previous, gold = copies(2000)
     outcomes = each_outcome(net, memory, previous)
@@ -221,9 +225,7 @@ def test_the_estimate_of_the_gradient_is_without_bias_whatever_the_baseline(base
     for name, ours, theirs in zip(dict(net.named_parameters()), estimate, exact, strict=True):
         torch.testing.assert_close(ours, theirs, msg=name)
     of_attention = [n for n, _ in net.named_parameters()].index("attention.score.query.weight")
-    assert not torch.allclose(
-        without[of_attention], exact[of_attention]
-    )  # it learns where to look by this alone
+    assert not torch.allclose(without[of_attention], exact[of_attention])  # its only source of gradient
 
 
 def fake(weights: torch.Tensor, places: list[list[int]], drawn: list[bool]) -> Sampled:

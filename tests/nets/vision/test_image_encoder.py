@@ -1,4 +1,4 @@
-"""The image encoder: maps of the promised size, frozen where it should be, the same each time it is made."""
+"""The image encoder: maps of the promised size, frozen when it should be, reproducible."""
 
 import pytest
 import torch
@@ -40,7 +40,7 @@ def test_the_paper_reads_vgg_after_its_last_convolution_and_before_the_pooling()
 
 
 def test_the_weights_come_with_the_project_and_are_trained() -> None:
-    """A trained classifier, put back together, is sure of what it sees; one of chance is not."""
+    """A trained classifier, reassembled, is confident; a random one is not."""
     photo = torch.zeros(1, 3, 224, 224, dtype=torch.uint8)
     photo[0, 0, 60:160, 60:160] = 220  # a red thing on black
     given = (photo / 255 - 0.498) / 0.502
@@ -103,7 +103,10 @@ def test_its_fingerprint_tells_the_weights() -> None:
     ("options", "message"),
     [
         ({"trunk": "vgg20"}, r"image_encoder\.trunk=vgg20 .*efficientnet_lite0.*vgg19"),
-        ({"layer": "top"}, r"image_encoder\.layer=top is no part of efficientnet_lite0; its parts .*_blocks"),
+        (
+            {"layer": "top"},
+            r"image_encoder\.layer=top is not a layer of efficientnet_lite0; .*_blocks",
+        ),
         ({"weights": "V7"}, r"image_encoder\.weights=V7 is not a choice .*IMAGENET1K_V1"),
         ({"weights": "none.pth"}, r"image_encoder\.weights=none\.pth: there is no such file"),
     ],
@@ -116,7 +119,7 @@ def test_a_wrong_choice_is_answered_with_good_ones(options: dict, message: str) 
 def test_weights_of_another_trunk_are_refused(tmp_path) -> None:
     path = tmp_path / "weights.pth"
     torch.save({"layer": torch.zeros(2)}, path)
-    with pytest.raises(UserError, match=f"image_encoder.weights={path}: these are no weights of {LITE}"):
+    with pytest.raises(UserError, match=f"image_encoder.weights={path}: these weights do not fit {LITE}"):
         ImageEncoder(weights=str(path))
 
 
@@ -126,7 +129,7 @@ def test_weights_of_another_trunk_are_refused(tmp_path) -> None:
         ({"size": 0}, "image_encoder.size=0: give a whole number of pixels"),
         ({"size": 2}, r"image_encoder.size=2: too small for features\.5 of squeezenet1_1"),
         ({"size": "64"}, "image_encoder.size=64: give a whole number"),
-        ({"weights": __file__}, r"image_encoder\.weights=.*: no file of weights"),
+        ({"weights": __file__}, r"image_encoder\.weights=.*: not a file of weights"),
     ],
     ids=["none", "small", "text", "weights"],
 )

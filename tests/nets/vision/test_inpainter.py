@@ -1,4 +1,4 @@
-"""The network that makes one photo of a composite: its size, what it sees, what it learns from."""
+"""The inpainter: its size, its inputs, its losses."""
 
 import math
 
@@ -87,7 +87,7 @@ def test_gradients() -> None:
 
 
 def test_what_is_learnt_of_a_grey_photo_is_known() -> None:
-    """All 10 too dark, and a fair guess at five classes."""
+    """All pixels 10 too dark, and uniform probabilities over five classes."""
     made = Inpainted(torch.full((2, 3, 4, 4), 90.0), torch.zeros(2, 5, 4, 4))
     found = fields(made, torch.full((2, 3, 4, 4), 100.0), torch.ones(2, 4, 4, dtype=torch.int64), NOTHING)
     assert {name: field.count.item() for name, field in found.items()} == dict.fromkeys(found, 2)

@@ -1,15 +1,15 @@
-"""The loss over a large vocabulary, fused with the projection that makes its logits.
+"""Cross-entropy over a large vocabulary, fused with the output projection.
 
-The projection and its softmax cost more than the rest of a recurrent translator together, and most of that is
-moving an (N, V) matrix through memory again and again. Here it exists a slice at a time, small enough for the
-cache, and the slice that holds probabilities becomes the slice of the logits' gradient.
+The projection and its softmax cost more than the rest of a recurrent translator, mostly for moving an (N, V)
+matrix through memory several times. Here the matrix exists one slice at a time, small enough for the cache,
+and each slice of probabilities is turned in place into that of the logits' gradient.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Logits per slice: what stays in a CPU's cache, and what keeps a GPU busy.
+# Logits per slice: few enough for a CPU's cache, enough to keep a GPU busy.
 SLICE = {"cpu": 2**21, "cuda": 2**26}
 
 
@@ -20,7 +20,7 @@ def linear_cross_entropy(
 
     features (N, D), weight (V, D), bias (V,) or None, gold (N,) ids. Returns the loss to differentiate,
     smoothed as ``(1 - smoothing) * nll + smoothing * mean over the vocabulary of -log p``, and the plain
-    negative log-likelihood, detached: perplexity is always that of the latter.
+    negative log-likelihood, detached, from which perplexity is computed.
     """
     if not torch.is_grad_enabled():
         return _sums(features, weight, bias, gold, smoothing, None)
@@ -28,8 +28,8 @@ def linear_cross_entropy(
 
 
 def _sums(features, weight, bias, gold, smoothing, gradients):
-    """Both sums; with ``gradients`` (d_features, d_weight, d_bias or None) also fills those with the
-    loss's.
+    """Both sums; also fills ``gradients`` (d_features, d_weight, d_bias or None), if given, with those of the
+    loss.
     """
     device = features.device.type
     half = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else features.dtype
@@ -41,7 +41,7 @@ def _sums(features, weight, bias, gold, smoothing, gradients):
         x, y = features[start : start + rows].to(half), gold[start : start + rows].unsqueeze(1)
         logits = F.linear(x, weight, None if bias is None else bias.to(half)).to(loss.dtype)  # (rows, V)
         probabilities = logits.softmax(dim=1)
-        # log sum exp from the likeliest word, whose probability never underflows: one pass instead of three
+        # log-sum-exp from the most probable word, which never underflows: one pass instead of three
         log_norm = logits.amax(dim=1, keepdim=True) - probabilities.amax(dim=1, keepdim=True).log()
         slice_nll = (log_norm - logits.gather(1, y)).sum()
         nll = nll + slice_nll
@@ -64,7 +64,7 @@ def _sums(features, weight, bias, gold, smoothing, gradients):
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
-    """The loss is a scalar, so its gradient is ready with it and only awaits the factor from above."""
+    """As the loss is a scalar, its gradient is computed in the forward pass; backward only scales it."""
 
     @staticmethod
     def forward(ctx, features, weight, bias, gold, smoothing):

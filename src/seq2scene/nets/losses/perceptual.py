@@ -1,4 +1,6 @@
-"""How far two pictures are apart to an ImageNet classifier (Chen and Koltun, ICCV 2017; Tan et al. 2019)."""
+"""The distance of two pictures in the features of an ImageNet classifier (Chen and Koltun, ICCV 2017; Tan et
+al. 2019).
+"""
 
 from collections.abc import Mapping
 
@@ -8,7 +10,7 @@ from torchvision.models.feature_extraction import create_feature_extractor
 
 from seq2scene.nets.vision.trunks import load_trunk, normalisation
 
-# relu1_2 to relu5_2 of VGG-19 by torchvision's names, and what the authors weight them with
+# torchvision's names for relu1_2 to relu5_2 of VGG-19, and the authors' weights
 VGG19_LAYERS = {
     "features.3": 50.0,
     "features.8": 20.0,
@@ -19,14 +21,14 @@ VGG19_LAYERS = {
 
 
 class PerceptualDistance(nn.Module):
-    """The mean absolute difference of a frozen trunk's features, a weighted sum over layers.
+    """The mean absolute difference of a frozen trunk's features, as a weighted sum over layers.
 
-    trunk: a torchvision classifier by name, or ``none``, with which every distance is 0 and nothing is
-    loaded. layers: parts of it, in their order, and their weights. weights: which ImageNet weights, by
-    torchvision's name, or the path of a file of them, or ``none`` for chance.
+    trunk: the name of a torchvision classifier, or ``none``: every distance is 0 and nothing is loaded.
+    layers: names of its layers, in order, and their weights in the sum. weights: torchvision's name for
+    ImageNet weights, the path of a file, or ``none`` for random initialisation.
 
     Raises:
-        UserError: no such trunk, part of it or weights, or weights that are not at hand.
+        UserError: no such trunk, layer or weights, or weights that are not on disk.
     """
 
     def __init__(
@@ -53,7 +55,7 @@ class PerceptualDistance(nn.Module):
         return self
 
     def forward(self, made: Tensor, real: Tensor) -> Tensor:
-        """Two sets of pictures (N, 3, y, x), red, green and blue from 0 to 255 -> (N,)."""
+        """Two sets of RGB pictures (N, 3, y, x) from 0 to 255 -> distances (N,)."""
         if self.trunk is None:
             return made.new_zeros(len(made))
         with torch.no_grad():

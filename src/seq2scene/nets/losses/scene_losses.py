@@ -12,14 +12,16 @@ from seq2scene.scenes.schema import Schema
 
 @dataclass(frozen=True)
 class Field:
-    """One of the things that is predicted of a step: the sum of its -log p and of how many steps."""
+    """One predicted field (object, place or attribute): the sum of its -log p and the number of steps summed
+    over.
+    """
 
     nll: Tensor
     count: Tensor
 
 
 def fields(taught: Taught, objects: Objects, schema: Schema) -> dict[str, Field]:
-    """``object`` (END counted), ``place``, and each head, at the true cell, of the classes that have it."""
+    """``object`` (including END), ``place``, and each head at the true cell, for the classes that have it."""
     real, present = objects.classes != PAD, objects.present
     found = {
         "object": _field(taught.objects, objects.classes[real]),
@@ -37,9 +39,9 @@ def _field(logits: Tensor, gold: Tensor) -> Field:
 
 
 def doubly_stochastic(weights: Tensor, steps: Tensor, words: Tensor) -> Tensor:
-    """How far each word is from being looked at once in all (Xu et al. 2015, eq. 14), of each scene (B,).
+    """The squared deviation of each word's total attention from 1 (Xu et al. 2015, eq. 14), per scene (B,).
 
-    weights (B, T, W), steps (B, T) and words (B, W) bool: those that count.
+    weights (B, T, W); steps (B, T) and words (B, W) bool mark the real ones.
     """
     looked = (weights * steps.unsqueeze(2)).sum(dim=1)
     return ((looked - words.to(looked.dtype)) ** 2).sum(dim=1)

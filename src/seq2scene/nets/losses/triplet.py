@@ -6,12 +6,12 @@ from torch import Tensor
 from seq2scene.nets.losses.scene_losses import Field
 
 
-def triplet(said: Tensor, true: Tensor, other: Tensor, margin: float = 0.3) -> Field:
-    """max(0, |said - true| - |said - other| + margin) of P objects, as their sum and count.
+def triplet(predicted: Tensor, true: Tensor, other: Tensor, margin: float = 0.3) -> Field:
+    """max(0, |predicted - true| - |predicted - other| + margin) over P objects, as sum and count.
 
-    said: (P, D) the appearance that the net predicts at the true cell. true: of the patch that was there.
-    other: of another patch of the same class. All of unit length; gradients flow into all three.
+    predicted: (P, D), the appearance vector predicted at the true cell. true: that of the true patch. other:
+    that of another patch of the same class. All have unit length, and all three receive gradients.
     """
-    near, far = (torch.linalg.vector_norm(said - patch, dim=1) for patch in (true, other))
+    near, far = (torch.linalg.vector_norm(predicted - patch, dim=1) for patch in (true, other))
     lost = (near - far + margin).clamp(min=0)
-    return Field(lost.sum(), torch.tensor(len(said), device=said.device))
+    return Field(lost.sum(), torch.tensor(len(predicted), device=predicted.device))

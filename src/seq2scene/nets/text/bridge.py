@@ -10,14 +10,14 @@ from seq2scene.sequences.memory import Memory
 
 
 class Bridge(nn.ModuleList):
-    """``copy`` the state layer by layer (Sutskever et al. 2014), bring each layer through a ``linear`` layer
-    and tanh, one for all h and one for all c, or start from ``zero``.
+    """``copy`` the state layer by layer (Sutskever et al. 2014), pass each layer's through a ``linear`` layer
+    and tanh (one shared by all h, one by all c), or start from ``zero``.
 
-    ``directions`` copies each direction of a bidirectional encoder into a layer of its own, as tensorflow/nmt
-    does: the decoder's layer 0 starts where the encoder's layer 0 ended forwards, layer 1 where it ended
-    backwards, layers 2 and 3 where its layer 1 did.
+    ``directions`` copies each direction of a bidirectional encoder into its own layer, as tensorflow/nmt
+    does: the decoder's layer 0 starts from the last forward state of the encoder's layer 0, layer 1 from its
+    backward one, layers 2 and 3 from those of layer 1.
 
-    Raises UserError where the encoder's shape does not allow it.
+    Raises UserError if the encoder's shape does not allow it.
     """
 
     def __init__(
@@ -32,15 +32,15 @@ class Bridge(nn.ModuleList):
         super().__init__()
         if kind == "copy" and (memory_layers, memory_size) != (layers, hidden_size):
             raise UserError(
-                f"decoder.bridge=copy needs an encoder of the decoder's own shape: it has {memory_layers} "
-                f"layers of {memory_size}, the decoder {layers} of {hidden_size}; use linear"
+                "decoder.bridge=copy needs an encoder and a decoder of the same shape: the encoder has "
+                f"{memory_layers} layers of {memory_size}, the decoder {layers} of {hidden_size}; use linear"
             )
         if kind == "directions" and (2 * memory_layers, memory_size) != (layers, 2 * hidden_size):
             raise UserError(
-                "decoder.bridge=directions needs an encoder in both directions and two layers of the "
-                f"decoder, as large as a direction, for each of its own: it has {memory_layers} layers of "
-                f"{memory_size}, both directions together, the decoder {layers} of {hidden_size}; use linear "
-                "or zero"
+                "decoder.bridge=directions needs a bidirectional encoder and, for each of its layers, two "
+                f"decoder layers of the size of one direction: the encoder has {memory_layers} layers of "
+                f"{memory_size} (both directions together), the decoder {layers} of {hidden_size}; "
+                "use linear or zero"
             )
         if kind == "linear" and memory_layers != layers:
             raise UserError(
@@ -58,6 +58,6 @@ class Bridge(nn.ModuleList):
             return tuple(torch.tanh(layer(state)) for layer, state in zip(self, memory.final, strict=True))
         if self.kind == "copy":
             return memory.final
-        if self.kind == "directions":  # which lie side by side
+        if self.kind == "directions":  # concatenated in the memory
             return tuple(state.reshape(len(memory), *self.shape) for state in memory.final)
         return tuple(memory.states.new_zeros(len(memory), *self.shape) for _ in memory.final)

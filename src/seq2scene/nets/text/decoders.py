@@ -8,8 +8,8 @@ features.
     h~_t = tanh(W_c [c_t; h_t])                          eq. 5; without attention h~_t = h_t
     p    = softmax(W_s h~_t)                             eq. 6
 
-Without input feeding nothing at step t waits for the attention at t - 1: all steps are one RNN call and one
-attention call. With it a loop is needed, and holds only what has to wait.
+Without input feeding nothing at step t depends on the attention at t - 1, so all steps are one RNN call and
+one attention call. Input feeding needs a loop, which computes only what depends on the previous step.
 """
 
 from typing import Literal
@@ -27,12 +27,12 @@ from seq2scene.sequences.memory import Memory
 
 
 class LuongDecoder(RecurrentDecoder):
-    """Recurrent decoder with attention after the recurrence. With input feeding its state carries h~ (N, H).
+    """Recurrent decoder that attends after the recurrence. With input feeding its state includes h~ (N, H).
 
-    bridge: how the first state is made of the encoder's last one (``Bridge``). tied shares the input
-    embedding with W_s. dropout acts on the input of every layer, fed h~ included, and on h~_t before it is
-    projected unless output_dropout is False, as in Luong's released code. bias: of the recurrent layers;
-    Luong's have none. attention is what ``seq2scene.attention`` builds, or None.
+    bridge: how the initial state is computed from the encoder's final one (``Bridge``). tied: share the input
+    embedding with W_s. dropout acts on the input of every layer, including the fed h~, and on h~_t before it
+    is projected unless output_dropout is False, as in Luong's released code. bias: of the recurrent layers;
+    Luong's have none. attention: one of ``seq2scene.attention``, or None.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class LuongDecoder(RecurrentDecoder):
         return features, weights, (recurrent, step + embedded.shape[1])
 
     def _fed_run(self, embedded: Tensor, state: State, memory: Memory) -> tuple[Tensor, Tensor | None, State]:
-        """Step by step, each fed with the h~ before; the embedding's half of the gates is made ahead."""
+        """Step by step, feeding in the previous h~; the embedding's part of the gates is precomputed."""
         recurrent, step, fed = state
         words = embedded.shape[2]
         lstm = isinstance(self.rnn, nn.LSTM)

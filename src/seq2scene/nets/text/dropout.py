@@ -1,19 +1,19 @@
-"""Dropout whose masks are cheap to draw on a CPU.
+"""Dropout whose masks are cheap to sample on a CPU.
 
-PyTorch draws a CPU's masks one generator call an element; here one call of 64 random bits decides on four.
+On a CPU, PyTorch calls the generator once per element; here one call of 64 random bits covers four elements.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-STEPS = 2**16  # what 16 random bits can tell apart: the probability is rounded to a multiple of 1 / STEPS
+STEPS = 2**16  # values of 16 random bits: the probability is rounded to a multiple of 1 / STEPS
 
 
 def dropout_mask(shape: tuple[int, ...], probability: float, like: Tensor) -> Tensor:
-    """What multiplies a tensor to drop its elements: 0 with ``probability``, else 1 / (1 - probability).
+    """A mask to multiply a tensor with: 0 with ``probability``, else 1 / (1 - probability).
 
-    Of any shape, with the device and dtype of ``like``; from PyTorch's global generator.
+    Has the device and dtype of ``like``; sampled from PyTorch's global generator.
     """
     if like.device.type != "cpu" or probability in (0.0, 1.0):
         return F.dropout(like.new_ones(shape), probability)
@@ -25,7 +25,7 @@ def dropout_mask(shape: tuple[int, ...], probability: float, like: Tensor) -> Te
 
 
 class Dropout(nn.Dropout):
-    """``nn.Dropout`` by ``dropout_mask``."""
+    """``nn.Dropout`` with masks from ``dropout_mask``."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         if not self.training or self.p == 0:

@@ -15,16 +15,16 @@ from seq2scene.sequences.batch import Sentences
 from seq2scene.sequences.padding import reverse
 
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU}
-HOLD = 1e4  # a gate's pre-activation that no real one comes near: sigmoid gives exactly 0 or 1
+HOLD = 1e4  # a pre-activation so large that a gate's sigmoid is exactly 0 or 1
 
 
 def recurrent(cell: Literal["lstm", "gru"]) -> Callable[..., nn.RNNBase]:
-    """The recurrent layer called ``cell``."""
+    """The recurrent layer class named ``cell``."""
     return CELLS[cell]
 
 
 def go_on(rnn: nn.RNNBase, inputs: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """All T steps of the layers: inputs (N, T, any) from state (h,) or (h, c), each (N, L, H), to outputs
+    """Runs all T steps of the layers: inputs (N, T, any) and state (h,) or (h, c), each (N, L, H), -> outputs
     (N, T, H) and the last state.
     """
     first = tuple(part.transpose(0, 1).contiguous() for part in state)  # nn.RNN wants (L, N, H)
@@ -37,10 +37,10 @@ class RecurrentEncoder(nn.Module):
     """Stacked LSTM or GRU over embedded words, optionally in both directions.
 
     reverse_source reads each sentence from its last word to its first (Sutskever et al. 2014, section 3.3);
-    states still come back in the sentence's own order. Dropout is applied to the input of every layer.
-    packing is how padding is kept out: ``packed`` sequences, or ``gather``, which runs the padded rectangle
-    with every cell held still on padding. The two give equal numbers; which is faster depends on the device
-    and the lengths. bias: of the recurrent layers; Luong's have none.
+    states are still returned in the sentence's own order. Dropout is applied to the input of every layer.
+    packing: how padding is skipped: ``packed`` sequences, or ``gather``, which runs over the padded batch and
+    holds every cell's state on padding. Both give the same numbers; which is faster depends on the device and
+    the lengths. bias: of the recurrent layers; Luong's have none.
     """
 
     def __init__(
@@ -78,14 +78,14 @@ class RecurrentEncoder(nn.Module):
 
     @property
     def output_size(self) -> int:
-        """Features of a state: the cells of all directions."""
+        """Features of a state, all directions concatenated."""
         return self.rnn.hidden_size * self.directions
 
     def forward(self, source: Sentences) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Source of B sentences -> states (B, S, output_size), zero on padding, and the last recurrent state.
+        """B source sentences -> states (B, S, output_size), zero on padding, and the last recurrent state.
 
-        The last state is (h,) or (h, c), each (B, L, output_size), the directions of a layer side by side; an
-        empty sentence has zeros.
+        The last state is (h,) or (h, c), each (B, L, output_size), with the directions of a layer
+        concatenated; zeros for an empty sentence.
         """
         ids = reverse(source.ids, source.lengths) if self.reverse_source else source.ids
         embedded = self.dropout(self.embedding(ids))
@@ -103,16 +103,14 @@ class RecurrentEncoder(nn.Module):
         return state.transpose(0, 1).reshape(state.shape[1], layers, self.output_size)
 
     def _packed(self, embedded: Tensor, source: Sentences) -> tuple[Tensor, tuple[Tensor, ...]]:
-        lengths = source.lengths.clamp(
-            min=1
-        )  # an empty sentence cannot be packed; its states are zeroed after
+        lengths = source.lengths.clamp(min=1)  # empty sentences cannot be packed; zeroed afterwards
         packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
         states, final = self.rnn(packed)
         states, _ = pad_packed_sequence(states, batch_first=True, total_length=embedded.shape[1])
         return states, final if isinstance(final, tuple) else (final,)
 
     def _gathered(self, embedded: Tensor, source: Sentences) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Every direction as a run over the padded rectangle, the backward one over the flipped one."""
+        """Each direction as a run over the padded batch; backward over the flipped batch."""
         inputs, finals = embedded, []
         for layer in range(self.rnn.num_layers):
             if layer > 0:
@@ -128,10 +126,11 @@ class RecurrentEncoder(nn.Module):
     def _held_run(
         self, inputs: Tensor, mask: Tensor, name: str, backward: bool
     ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """One layer, one direction, whose memory stands still on padding, in front of words as behind them.
+        """One layer in one direction, whose state is held on padding, both before and after the words.
 
-        A further input feature, 1 on padding, drives the gates there: an LSTM's input gate shut and forget
-        gate open, so that c is kept; a GRU's update gate open, so that h is. An LSTM's last h is looked up.
+        An extra input feature, 1 on padding, saturates the gates there: an LSTM's input gate is shut and its
+        forget gate open, so that c is held; a GRU's update gate is open, so that h is. An LSTM's last h is
+        looked up.
         """
         w_input, w_hidden = (getattr(self.rnn, kind + name) for kind in ("weight_ih", "weight_hh"))
         biases = [getattr(self.rnn, kind + name) for kind in ("bias_ih", "bias_hh") if self.rnn.bias]
@@ -143,7 +142,7 @@ class RecurrentEncoder(nn.Module):
         else:  # gates r, z, n
             hold[cells : 2 * cells] = HOLD
         weights = [torch.cat([w_input, hold.unsqueeze(1)], dim=1), w_hidden, *biases]
-        flat = torch.cat([part.flatten() for part in weights])  # cuDNN copies weights that lie apart
+        flat = torch.cat([part.flatten() for part in weights])  # cuDNN copies weights that are not contiguous
         weights = [
             part.view_as(like)
             for part, like in zip(flat.split([like.numel() for like in weights]), weights, strict=True)

@@ -1,5 +1,5 @@
-"""A decoder after Google's NMT (Wu et al. 2016, section 3) in its faster second form ("GNMT v2"): the first
-layer alone asks the attention, so that no step waits for the attention of the step before.
+"""A decoder after Google's NMT (Wu et al. 2016, section 3) in its faster second form ("GNMT v2"): only the
+first layer queries the attention, so that no step depends on the attention of the previous step.
 
 N rows (sentences, or beams of sentences), T steps, E embedding features, H cells, L layers, D memory
 features.
@@ -11,8 +11,8 @@ features.
     h~_t = tanh(W_c [c_t; xL_t])                         as Luong et al. (2015), eq. 5
     p    = softmax(W_s h~_t)
 
-Under teacher forcing that is one RNN call a layer and one attention call, over all steps. Google's decoder
-asks with h1_{t-1} and hands xL_t alone to the softmax; W_c brings c_t there too without widening W_s.
+Under teacher forcing that is one RNN call per layer and one attention call, over all steps. Google's decoder
+queries with h1_{t-1} and projects xL_t alone; W_c adds c_t without widening W_s.
 """
 
 from typing import Literal
@@ -30,11 +30,11 @@ from seq2scene.sequences.memory import Memory
 
 
 class GNMTDecoder(RecurrentDecoder):
-    """Recurrent decoder whose first layer asks the attention for all of them.
+    """Recurrent decoder whose first layer queries the attention and whose other layers share the context.
 
     bridge, tied, output_bias and bias as in ``LuongDecoder``. dropout acts on the input of every layer,
-    context included, and on h~_t before it is projected. attention is what ``seq2scene.attention`` builds,
-    or None: then layers see no context and h~_t is xL_t.
+    including the context, and on h~_t before it is projected. attention: one of ``seq2scene.attention``, or
+    None, in which case layers see no context and h~_t is xL_t.
     """
 
     def __init__(

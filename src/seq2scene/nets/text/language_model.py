@@ -2,10 +2,10 @@
 
 N rows (sentences, streams or beams), T steps, H cells, L layers, V words.
 
-    h_t = RNN(embed(y_{t-1}), h_{t-1})     h_0 = 0, or where the text before ended
+    h_t = RNN(embed(y_{t-1}), h_{t-1})     h_0 = 0, or the last state of the preceding text
     p   = softmax(W_s h_t)
 
-It keeps the decoder contract with a memory that holds nothing, so every search works with it.
+It follows the decoder contract with an empty memory, so every search works with it.
 """
 
 from typing import Literal
@@ -24,10 +24,10 @@ ENDLESS = 2**30  # longer than any limit that a search derives from its source's
 
 
 def no_source(count: int, device: torch.device | str) -> Memory:
-    """The memory of ``count`` texts that are written from nothing: one empty position each, (B, 1, 0).
+    """The memory of ``count`` texts without a source: one position without features each, (B, 1, 0).
 
-    Its length stands beyond every limit that depends on the source, so that ``search.max_length`` alone ends
-    a text.
+    Its length is above every limit that depends on the source, so that only ``search.max_length`` limits a
+    text.
     """
     states = torch.empty(count, 1, 0, device=device)
     mask = torch.ones(count, 1, dtype=torch.bool, device=device)
@@ -37,7 +37,7 @@ def no_source(count: int, device: torch.device | str) -> Memory:
 class LanguageModel(nn.Module):
     """Stacked LSTM or GRU over the words written so far, and a softmax over the next.
 
-    tied shares the embedding with W_s (Press and Wolf 2017). dropout acts on the input of every layer and on
+    tied: share the embedding with W_s (Press and Wolf 2017). dropout acts on the input of every layer and on
     h_t before it is projected, never on the recurrence (Zaremba et al. 2014).
     """
 
@@ -74,11 +74,11 @@ class LanguageModel(nn.Module):
     def forward(self, memory: Memory, previous: Tensor) -> tuple[Tensor, None]:
         """The teacher-forced pass: previous (B, T) ids -> features (B, T, H), no attention.
 
-        ``output`` turns features into logits; that is left to the caller, who knows which positions are real.
+        ``output`` turns features into logits; the caller does this, as it knows which positions are real.
         """
         return self.read(previous, self.start(memory))[0], None
 
     def read(self, previous: Tensor, state: State) -> tuple[Tensor, State]:
-        """Goes on from ``state`` in one RNN call: previous (N, T) ids -> features (N, T, H), last state."""
+        """Continues from ``state`` in one RNN call: previous (N, T) ids -> features (N, T, H), last state."""
         hidden, last = go_on(self.rnn, self.dropout(self.embedding(previous)), state)
         return self.dropout(hidden), last

@@ -1,4 +1,4 @@
-"""From a decoder's features to the logits of its vocabulary."""
+"""Output projections from a decoder's features to logits over its vocabulary."""
 
 from torch import nn
 
@@ -6,10 +6,10 @@ from seq2scene.errors import UserError
 
 
 def vocabulary_projection(embedding: nn.Embedding, features: int, tied: bool, bias: bool) -> nn.Linear:
-    """W_s: features to as many logits as ``embedding`` has words; tied: with the embedding's own weights
-    (Press and Wolf 2017).
+    """W_s: from features to one logit per word of ``embedding``; tied: with the embedding's weights (Press
+    and Wolf 2017).
 
-    Raises UserError where tied sizes differ.
+    Raises UserError if tied sizes differ.
     """
     words, size = embedding.weight.shape
     if tied and size != features:

@@ -1,16 +1,17 @@
-"""The decoder of Xu et al., "Show, Attend and Tell" (ICML 2015, section 3.1.2): it looks, then reads a word.
+"""The decoder of Xu et al., "Show, Attend and Tell" (ICML 2015, section 3.1.2): it attends before it reads a
+word.
 
-N rows (images, or beams of images), T steps, S places of the image, E embedding features, H cells, D features
-of a place's annotation a_i.
+N rows (images, or beams of images), T steps, S locations of the image, E embedding features, H cells, D
+features of a location's annotation a_i.
 
     c_0 = tanh(W_c mean_i a_i + b_c), h_0 likewise    two layers of the mean annotation
-    alpha_t = softmax_i score(h_{t-1}, a_i)           the query is the state before the word
+    alpha_t = softmax_i score(h_{t-1}, a_i)           the query is the previous state
     z_t = beta_t sum_i alpha_ti a_i                   soft attention, gated: beta_t = sigmoid(w . h_{t-1} + b)
     z_t = beta_t a_{s_t},  s_t ~ alpha_t              hard attention (section 4.1), in ``sample`` alone
     h_t = RNN([E y_{t-1}; z_t], h_{t-1})
     p(y_t) = softmax(L_o (E y_{t-1} + L_h h_t + L_z z_t))
 
-Every step waits for the state before it, so teacher forcing is a loop; it holds only what has to wait.
+Each step depends on the previous state, so teacher forcing is a loop, which computes only what depends on it.
 """
 
 from dataclasses import dataclass, replace
@@ -32,10 +33,10 @@ from seq2scene.sequences.memory import Memory
 
 @dataclass(frozen=True)
 class Sampled:
-    """A teacher-forced pass of B sentences that looked at one place at a time.
+    """A teacher-forced pass over B sentences that attended to one location at a time.
 
-    features: (B, T, E). weights: (B, T, S), alpha. places: (B, T) int64, the s_t drawn from it. drawn: (B,)
-    bool, False for a sentence that read the expectation of soft attention at every step instead.
+    features: (B, T, E). weights: (B, T, S), alpha. places: (B, T) int64, the sampled s_t. drawn: (B,) bool,
+    False for a sentence that used soft attention at every step instead.
     """
 
     features: Tensor
@@ -45,13 +46,12 @@ class Sampled:
 
 
 class XuDecoder(RecurrentDecoder):
-    """Recurrent decoder of one layer that attends with the state before the word.
+    """Recurrent decoder of one layer whose query is the state before the word.
 
-    attention: what ``seq2scene.attention`` builds; the paper's score is concat. gate: whether it has beta.
-    bridge and mean_layer: how the first state comes from the mean annotation; with mean_layer it goes through
-    a ReLU layer before, as in the authors' COCO models. tanh: on what L_o projects, as in the authors' code.
-    tied: L_o shares the embedding. dropout acts on h_t on its way to L_h, on what L_o projects, and behind
-    mean_layer.
+    attention: one of ``seq2scene.attention``; the paper's score is concat. gate: whether to use beta. bridge
+    and mean_layer: how the initial state is computed from the mean annotation; mean_layer adds a ReLU layer
+    before the bridge, as in the authors' COCO models. tanh: applied to the input of L_o, as in the authors'
+    code. tied: L_o shares the embedding. dropout acts on the inputs of L_h and L_o, and after mean_layer.
 
     Raises UserError without an attention.
     """
@@ -76,7 +76,9 @@ class XuDecoder(RecurrentDecoder):
     ) -> None:
         super().__init__()
         if attention is None:
-            raise UserError("attention=none: this decoder sees by attention alone; choose concat, for one")
+            raise UserError(
+                "attention=none: this decoder sees images through attention alone; choose e.g. concat"
+            )
         self.embedding = nn.Embedding(vocabulary_size, embedding_size, padding_idx=padding)
         self.dropout = Dropout(dropout)
         self.attention = attention
@@ -97,23 +99,24 @@ class XuDecoder(RecurrentDecoder):
         return super().start(memory)
 
     def run(self, previous: Tensor, state: State, memory: Memory) -> tuple[Tensor, Tensor | None, State]:
-        features, weights, _, state = self._walk(previous, state, memory, None)
+        features, weights, _, state = self._unroll(previous, state, memory, None)
         return features, weights, state
 
     def sample(self, memory: Memory, previous: Tensor, expectation: float = 0.5) -> Sampled:
-        """Hard attention while previous (B, T) ids are read: z_t from one place, drawn from alpha_t.
+        """Teacher forcing on previous (B, T) ids with hard attention: z_t is one location, sampled from
+        alpha_t.
 
-        expectation: the probability with which a sentence has soft attention instead, all along (the paper's
-        way to less variance, section 4.1).
+        expectation: the probability that a sentence uses soft attention throughout instead, which reduces
+        variance (section 4.1).
         """
         drawn = torch.rand(len(previous), device=previous.device) >= expectation
-        features, weights, places, _ = self._walk(previous, self.start(memory), memory, drawn)
+        features, weights, places, _ = self._unroll(previous, self.start(memory), memory, drawn)
         return Sampled(features, weights, places, drawn)
 
-    def _walk(
+    def _unroll(
         self, previous: Tensor, state: State, memory: Memory, drawn: Tensor | None
     ) -> tuple[Tensor, Tensor, Tensor | None, State]:
-        """Word by word from ``state``; the rows ``drawn`` (N,) look at one place at a time, None for none.
+        """Word by word from ``state``; rows where ``drawn`` (N,) is True use hard attention, None for no row.
 
         Returns features (N, T, E), weights (N, T, S), places (N, T) or None, state.
         """
@@ -143,6 +146,6 @@ class XuDecoder(RecurrentDecoder):
         return features, torch.cat(weights, dim=1), torch.stack(places, dim=1) if places else None, state
 
     def _deep_output(self, embedded: Tensor, hidden: Tensor, seen: Tensor) -> Tensor:
-        """E y_{t-1} + L_h h_t + L_z z_t (N, T, E): what L_o makes logits of."""
+        """E y_{t-1} + L_h h_t + L_z z_t (N, T, E), the input of L_o."""
         features = embedded + self.from_hidden(self.dropout(hidden)) + self.from_context(seen)
         return self.dropout(features.tanh() if self.tanh else features)

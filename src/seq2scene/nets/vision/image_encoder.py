@@ -1,4 +1,4 @@
-"""Photos as maps of annotation vectors: a layer of a classifier (Xu et al. 2015, section 3.1.1)."""
+"""Photos as maps of annotation vectors, from a layer of a classifier (Xu et al. 2015, section 3.1.1)."""
 
 import hashlib
 from typing import Literal
@@ -13,19 +13,19 @@ Resize = Literal["crop", "squash", "pad"]
 
 
 class ImageEncoder(nn.Module):
-    """Photos (B, 3, size, size) -> maps (B, D, y, x); annotations a_i are of its cells, row by row.
+    """Photos (B, 3, size, size) -> maps (B, D, y, x); annotations a_i are its cells in row-major order.
 
-    trunk, layer: a classifier by name, ``efficientnet_lite0`` or any of torchvision, and the part of it to
-    read; the paper's is vgg19 behind the last convolution before the last pooling, 14 x 14 cells of 512.
-    weights: by torchvision's name, the path of a file, or ``none`` for chance, the same each time. size:
-    pixels of a side. resize: how photos become squares, see ``seq2scene.data.images.square``. frozen: nothing
-    of it learns. Batch statistics stay as they are in any case.
+    trunk, layer: the name of a classifier, ``efficientnet_lite0`` or any of torchvision's, and the layer to
+    read; the paper uses vgg19 after the last convolution before the last pooling, 14 x 14 cells of 512.
+    weights: torchvision's name for them, the path of a file, or ``none`` for random initialisation, the same
+    each time. size: side length in pixels. resize: how photos become squares, see
+    ``seq2scene.data.images.square``. frozen: do not train the trunk. Batch statistics are never updated.
 
     output_size: D. map_size: (y, x). cells: y * x.
 
     Raises:
-        UserError: no such trunk, part of it or weights, weights that are not at hand, a size that is none or
-            too small, or no such way to resize.
+        UserError: no such trunk, layer or weights, weights that are not on disk, a size that is invalid or
+        too small, or no such way to resize.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class ImageEncoder(nn.Module):
             raise UserError(f"image_encoder.size={size}: give a whole number of pixels, 1 or more")
         self.size, self.resize, self.frozen = size, resize, frozen
         self._source = [trunk, layer, size, resize]
-        with torch.random.fork_rng(devices=[]):  # chance too is the same in data and model
+        with torch.random.fork_rng(devices=[]):  # random initialisation, too, is the same in data and model
             torch.manual_seed(0)
             self.trunk = load_trunk(trunk, layer, weights, "image_encoder").eval()
         self.trunk.requires_grad_(not frozen)
@@ -55,7 +55,7 @@ class ImageEncoder(nn.Module):
 
     @torch.no_grad()
     def _shape(self, trunk: str, layer: str) -> torch.Size:
-        """Of what is made of a photo."""
+        """The shape (D, y, x) of a photo's features."""
         try:
             return self(torch.zeros(1, 3, self.size, self.size, dtype=torch.uint8)).shape[1:]
         except RuntimeError as error:
@@ -69,12 +69,12 @@ class ImageEncoder(nn.Module):
         return self
 
     def forward(self, photos: Tensor) -> Tensor:
-        """photos: red, green and blue from 0 to 255, uint8 or float."""
+        """photos: RGB from 0 to 255, uint8 or float."""
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
             return self.trunk((photos.to(self.mean.dtype) - self.mean) / self.deviation)["features"]
 
     def fingerprint(self) -> str:
-        """A hash of all that its maps depend on: trunk, layer, size, resizing and every weight."""
+        """A hash of everything the maps depend on: trunk, layer, size, resizing and every weight."""
         digest = hashlib.sha256(repr(self._source).encode())
         for name, value in self.trunk.state_dict().items():
             digest.update(name.encode() + value.cpu().contiguous().numpy().tobytes())

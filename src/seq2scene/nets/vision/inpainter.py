@@ -1,7 +1,8 @@
-"""The network that makes one photo of a composite (Tan et al. 2019): it mends seams and fills what is free.
+"""The network that turns a composite into a photo (Tan et al. 2019): it repairs seams and fills empty
+regions.
 
-An encoder and a decoder that looks at the input at every resolution, after the cascaded refinement of Chen
-and Koltun (ICCV 2017).
+An encoder and a decoder that sees the input at every resolution, following the cascaded refinement networks
+of Chen and Koltun (ICCV 2017).
 """
 
 from dataclasses import dataclass
@@ -17,8 +18,8 @@ from seq2scene.nets.losses.scene_losses import Field
 
 @dataclass(frozen=True)
 class Inpainted:
-    """pictures (N, 3, y, x) from 0 to 255, a little beyond where the net overshoots; labels
-    (N, classes, y, x), logits.
+    """pictures (N, 3, y, x), nominally from 0 to 255, as the output is not clamped; labels (N, classes, y,
+    x), logits.
     """
 
     pictures: Tensor
@@ -28,10 +29,11 @@ class Inpainted:
 class Inpainter(nn.Module):
     """Composites -> photos of the same size, and the class of each pixel.
 
-    classes: of the label maps, the three that are no objects counted. widths, depths: channels and number of
-    the encoder's 3 x 3 convolutions at each resolution, from the finest; each halves it. decoder_widths: of
-    the decoder's two at each, from the coarsest; one resolution more. shift, scale: planes, from 0 to 255,
-    enter as (value - shift) / scale; the authors' are 128 and 1.
+    classes: of the label maps, including the three that are not objects. widths, depths: channels and number
+    of the encoder's 3 x 3 convolutions at each resolution, from the finest; each block halves it.
+    decoder_widths: channels of the decoder's two convolutions at each resolution, from the coarsest; one more
+    resolution than the encoder. shift, scale: input planes, from 0 to 255, are normalised as (value - shift)
+    / scale; the authors use 128 and 1.
     """
 
     def __init__(
@@ -50,7 +52,7 @@ class Inpainter(nn.Module):
             convolutions(below, width, depth)
             for (below, width), depth in zip(pairwise((planes, *widths)), depths, strict=True)
         )
-        beside = (*reversed(widths), 0)  # what the encoder hands over at each resolution
+        beside = (*reversed(widths), 0)  # skip connections from the encoder at each resolution
         before = (0, *decoder_widths[:-1])
         self.decoder = nn.ModuleList(
             convolutions(planes + skip + below, width, 2)
@@ -60,8 +62,8 @@ class Inpainter(nn.Module):
         self.to_labels = nn.Conv2d(decoder_widths[-1], classes, 1)
 
     def forward(self, labels: Tensor, masks: Tensor, pictures: Tensor) -> Inpainted:
-        """labels (N, y, x) int64, the class of each pixel, 0 where nothing is; masks (N, 1, y, x) from 0 to
-        1, where something is; pictures (N, 3, y, x) from 0 to 255.
+        """labels (N, y, x) int64, the class of each pixel, 0 where it is empty; masks (N, 1, y, x) from 0
+        (empty) to 1 (covered); pictures (N, 3, y, x) from 0 to 255.
         """
         by_class = F.one_hot(labels, self.classes).permute(0, 3, 1, 2)
         planes = torch.cat([255 * by_class, 255 * (1 - masks), pictures], dim=1)
@@ -80,7 +82,7 @@ class Inpainter(nn.Module):
 
 
 def convolutions(below: int, width: int, depth: int) -> nn.Sequential:
-    """``depth`` times a 3 x 3 convolution and a leaky ReLU."""
+    """``depth`` 3 x 3 convolutions, each followed by a leaky ReLU."""
     layers: list[nn.Module] = []
     for channels in (below, *[width] * (depth - 1)):
         layers += [nn.Conv2d(channels, width, 3, padding=1), nn.LeakyReLU(0.2)]
@@ -88,15 +90,15 @@ def convolutions(below: int, width: int, depth: int) -> nn.Sequential:
 
 
 def shrunk(planes: Tensor, like: Tensor) -> Tensor:
-    """Planes at the size of others: means over the pixels that fall together."""
+    """Planes resized to the size of ``like`` by averaging pixels."""
     return F.interpolate(planes, like.shape[2:], mode="area")
 
 
 def fields(
     made: Inpainted, pictures: Tensor, labels: Tensor, distance: PerceptualDistance
 ) -> dict[str, Field]:
-    """What is learnt of N photos (N, 3, y, x), 0 to 255, and their labels (N, y, x), as sums over photos:
-    ``picture``, the mean absolute difference of colours, ``perceptual``, that of a trunk's features, and
+    """The losses on N photos (N, 3, y, x), 0 to 255, and their labels (N, y, x), as sums over photos:
+    ``picture``, the mean absolute difference of colours; ``perceptual``, that of a trunk's features;
     ``label``, the mean -log p of a pixel's class. The authors weight them 1, 1 and 10.
     """
     count = torch.tensor(len(pictures), device=pictures.device)

@@ -1,4 +1,4 @@
-"""ImageNet classifiers cut off behind a layer: torchvision's, and one that brings its own weights."""
+"""ImageNet classifiers truncated after a layer: torchvision's, and one that ships with its weights."""
 
 from pathlib import Path
 from pickle import UnpicklingError
@@ -10,24 +10,24 @@ from torchvision.models.feature_extraction import create_feature_extractor, get_
 
 from seq2scene.errors import UserError
 
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's photos, as its trunks expect
-LITE = "efficientnet_lite0"  # from the package index, its weights in a package too: nothing to fetch
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's photos
+LITE = "efficientnet_lite0"  # installed with its weights as packages: no download needed
 LITE_MEAN, LITE_DEVIATION = (0.498,) * 3, (0.502,) * 3
 
 
 def load_trunk(name: str, layer: str, weights: str, where: str = "canvas") -> nn.Module:
-    """A classifier cut off behind ``layer``: pictures -> {"features": (N, C, y, x)}.
+    """A classifier truncated after ``layer``: pictures -> {"features": (N, C, y, x)}.
 
-    weights: by torchvision's name, the path of a file, or ``none`` for chance. where: the config key that all
-    this was read from, for messages.
+    weights: torchvision's name for them, the path of a file, or ``none`` for random initialisation. where:
+    the config key to name in messages.
 
     Raises:
-        UserError: no such trunk, node or weights, or weights that are not at hand.
+        UserError: no such trunk, layer or weights, or weights that are not on disk.
     """
     if name != LITE and name not in models.list_models(module=models):
         some = f"{LITE}, resnet18, resnet50, vgg19, convnext_tiny, efficientnet_b0"
         raise UserError(
-            f"{where}.trunk={name} is no {LITE} and no torchvision classifier; choose from {some}"
+            f"{where}.trunk={name} is neither {LITE} nor a torchvision classifier; choose one of {some}, ..."
         )
     model = _lite() if name == LITE else models.get_model(name, weights=None)
     if weights != "none":
@@ -37,13 +37,13 @@ def load_trunk(name: str, layer: str, weights: str, where: str = "canvas") -> nn
     if layer not in stages:
         top = ", ".join(dict.fromkeys(node.split(".")[0] for node in nodes))
         raise UserError(
-            f"{where}.layer={layer} is no part of {name}; its parts are {top}, and their own parts"
+            f"{where}.layer={layer} is not a layer of {name}; its layers are {top}, and their sublayers"
         )
     return create_feature_extractor(model, {layer: "features"})
 
 
 def normalisation(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation of red, green and blue, each from 0 to 1, that a trunk was trained with."""
+    """The RGB mean and standard deviation, on a scale from 0 to 1, that a trunk was trained with."""
     return (LITE_MEAN, LITE_DEVIATION) if name == LITE else (MEAN, DEVIATION)
 
 
@@ -57,7 +57,7 @@ def find_weights(name: str, weights: str, where: str = "canvas") -> dict[str, Te
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, UnpicklingError) as error:
-        raise UserError(f"{where}.weights={path}: no file of weights, or a damaged one") from error
+        raise UserError(f"{where}.weights={path}: not a file of weights, or a damaged one") from error
 
 
 def _downloaded(name: str, weights: str, where: str) -> Path:
@@ -100,4 +100,4 @@ def _fill(model: nn.Module, weights: dict[str, Tensor], where: str, name: str) -
         model.load_state_dict(weights)
     except (RuntimeError, TypeError) as error:
         reason = str(error).splitlines()[-1].strip()
-        raise UserError(f"{where}: these are no weights of {name} ({reason})") from error
+        raise UserError(f"{where}: these weights do not fit {name} ({reason})") from error
