@@ -1,4 +1,4 @@
-"""Beam search finds what an exhaustive search finds, and each of its promises holds by itself."""
+"""Beam search finds what exhaustive search finds, and each of its options does what it says."""
 
 from itertools import product
 
@@ -87,7 +87,7 @@ def test_a_hypothesis_ends_only_where_eos_is_among_the_best():
     table[0, BOS, [4, EOS]] = torch.tensor([0.55, 0.45]).log()
     table[0, 4, [4, EOS]] = torch.tensor([0.4, 0.6]).log()
     found = [Beam(size=size)(MarkovDecoder(table), toy_memory([2]), **IDS) for size in (1, 2)]
-    assert found[0].tokens[0, 0].tolist() == [4, EOS]  # 0.33: its rival of 0.45 was only second best
+    assert found[0].tokens[0, 0].tolist() == [4, EOS]  # 0.33: its rival of 0.45 was only the second best
     assert found[1].tokens[0, 0].tolist() == [EOS]
 
 
@@ -202,7 +202,7 @@ def test_pruning_gives_up_the_beams_that_are_far_behind():
     table = torch.full((1, 7, 7), -torch.inf)
     table[0, BOS, [4, 5]] = torch.tensor([0.8, 0.2]).log()  # log 4 = 1.39 nats apart
     table[0, 4, [4, EOS]] = torch.tensor([0.9, 0.1]).log()
-    table[0, 5, EOS] = 0.0  # the best end of all, 0.2
+    table[0, 5, EOS] = 0.0  # the best EOS of all, 0.2
     found = {
         pruning: Beam(**fixed_length(2, size=2, n_best=2, pruning=pruning))(
             MarkovDecoder(table), toy_memory([2]), **IDS
@@ -267,6 +267,6 @@ def test_coverage_without_attention_is_refused():
 
 
 def test_unknown_words_can_be_had():
-    """So that the ban of other tests means something."""
+    """Otherwise the ban in other tests would prove nothing."""
     found = Beam(size=5, n_best=5)(markov(5, spread=0.1), toy_memory([2]), **IDS)
     assert (found.tokens == UNK).any()

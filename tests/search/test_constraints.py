@@ -1,4 +1,4 @@
-"""What a search may not write it does not write, and what it must write it does, in all three searches."""
+"""All three searches write what is forced and nothing that is forbidden."""
 
 from itertools import pairwise
 

@@ -1,5 +1,5 @@
-"""Where constraints leave nothing to write, the sentence ends: every source has its sentence, whatever the
-search is told. And a search ends even where a model's scores are no numbers.
+"""If constraints leave nothing to write, the sentence ends: every source gets an output under any options.
+And a search ends even if a model's scores are NaN.
 """
 
 import math
@@ -45,7 +45,7 @@ each_search = pytest.mark.parametrize("search", SEARCHES.values(), ids=SEARCHES)
 
 
 def allowed(words: list[int], limit: int, vocabulary: int, options: dict) -> list[int]:
-    """What may come after ``words``: EOS at the limit, and where nothing else may."""
+    """The words allowed after ``words``: EOS at the limit, and if nothing else is allowed."""
     banned = {PAD, BOS} | ({UNK} if options.get("ban_unk") else set())
     if len(words) < options["min_length"]:
         banned.add(EOS)
@@ -68,7 +68,7 @@ def all_sentences(limit: int, vocabulary: int, options: dict) -> list[list[int]]
 
 
 def check(found, batch: int) -> None:
-    """A sentence for each source, and log-probabilities that are numbers, which add up."""
+    """Each source has a sentence, and log-probabilities are finite and add up."""
     assert found.lengths.shape[0] == batch and (found.lengths[:, 0] > 0).all()
     assert found.log_probs.isfinite().all() and found.token_log_probs.isfinite().all()
     there = found.lengths > 0
@@ -118,7 +118,7 @@ def test_a_wide_beam_finds_the_best_of_all_that_may_be_written(options: dict, no
 
 
 def test_samples_of_all_that_may_be_written_are_as_frequent_as_likely() -> None:
-    """Three words in any order, each once, then the end that the model all but rules out."""
+    """Three words in any order, each once, then EOS, which the model gives almost no probability."""
     decoder = markov(VOCABULARY, 1, seed=2)
     decoder.table[:, :, EOS] = -9.0
     found = Sample(num_samples=4000, no_repeat_ngram=1, min_length=9, ban_unk=True)(
@@ -168,7 +168,7 @@ def test_a_whole_number_is_as_good_an_exponent_as_any(alpha: float) -> None:
     found = Beam(size=3, normalisation="average", alpha=alpha)(HistoryDecoder(9), toy_memory([90]), **IDS)
     length = int(found.lengths[0, 0])
     assert float(found.scores[0, 0]) == pytest.approx(float(found.log_probs[0, 0]) / length**12, rel=1e-4)
-    assert length > 100  # all but the length is forgotten
+    assert length > 100  # only the length is enforced
 
 
 @pytest.mark.parametrize("options", [{"max_ratio": 1e30}, {"max_ratio": 9.0, "max_extra": 10**6}])

@@ -1,4 +1,4 @@
-"""Ensembles: the average is the one asked for, and searches cannot tell an ensemble from a model."""
+"""Ensembles: the average is the requested one, and searches treat an ensemble like a model."""
 
 from functools import partial
 
@@ -27,7 +27,7 @@ def search(name: str, decoder: object, memory: object):
 
 
 def toys(*decoders: object) -> list:
-    """Decoders of 9 features whose ``output`` says so, as a linear projection does."""
+    """Decoders of 9 features, declared by ``output`` as in a linear projection."""
     for decoder in decoders:
         decoder.output = partial(decoder.output)
         decoder.output.in_features = 9
@@ -41,7 +41,7 @@ def two(memories: list, average: str = "logits") -> tuple[EnsembleDecoder, Memor
 
 def test_the_averages_are_those_of_hand() -> None:
     p, q = torch.tensor([0.9, 0.06, 0.04]), torch.tensor([0.01, 0.54, 0.45])
-    logits = [p.log() + 7, q.log() - 3]  # softmax forgets what is added to all logits
+    logits = [p.log() + 7, q.log() - 3]  # softmax is invariant to a constant added to all logits
     geometric = torch.tensor([0.094868, 0.18, 0.134164])  # square roots of 0.009, 0.0324 and 0.018
     for average, expected in (
         ("probs", torch.tensor([0.455, 0.30, 0.245])),
@@ -58,7 +58,7 @@ def test_one_sure_model_decides_an_arithmetic_mean_and_one_doubtful_model_a_geom
 
 def test_probabilities_are_averaged_where_they_underflow() -> None:
     logits = [torch.tensor([0.0, -200.0, -300.0]), torch.tensor([0.0, -250.0, -200.0])]
-    expected = torch.tensor([0.0, -200.6931, -200.6931])  # log(1/2): the other model's part is nothing
+    expected = torch.tensor([0.0, -200.6931, -200.6931])  # log(1/2): the other model contributes nothing
     torch.testing.assert_close(combine(logits, "probs"), expected)
 
 

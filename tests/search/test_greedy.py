@@ -1,4 +1,4 @@
-"""Greedy search is what one would do by hand."""
+"""Greedy search equals decoding by hand."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Samples come as often as they should."""
+"""Sample frequencies match the model's probabilities."""
 
 import pytest
 import torch

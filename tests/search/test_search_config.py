@@ -1,4 +1,4 @@
-"""conf/search says all that a search can be told."""
+"""conf/search has all options of a search."""
 
 from dataclasses import fields
 from pathlib import Path

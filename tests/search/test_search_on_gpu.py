@@ -1,4 +1,4 @@
-"""The search runs where the memory is, and finds there what it finds on the CPU."""
+"""The search runs on the memory's device, with the same results as on the CPU."""
 
 from dataclasses import replace
 

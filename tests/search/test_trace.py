@@ -1,4 +1,4 @@
-"""The trace of a step stays with the hypothesis that the step is of, whatever a search does in between."""
+"""The trace of a step stays with its hypothesis, whatever a search does in between."""
 
 from itertools import product
 

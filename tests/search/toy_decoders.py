@@ -1,4 +1,4 @@
-"""Small decoders whose every probability a test can know: pad 0, unk 1, bos 2, eos 3, then words."""
+"""Small decoders with known probabilities: pad 0, unk 1, bos 2, eos 3, then words."""
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ IDS = {"pad": PAD, "unk": UNK, "bos": BOS, "eos": EOS}
 
 
 def toy_memory(lengths: list[int], seed: int = 0) -> Memory:
-    """Random states (B, S, 3); the final state is the number of the sentence, to tell rows apart."""
+    """Random states (B, S, 3); the final state is the sentence number, to identify rows."""
     sizes = torch.tensor(lengths)
     mask = lengths_to_mask(sizes, max(max(lengths), 1))
     states = torch.randn(*mask.shape, 3, generator=torch.Generator().manual_seed(seed)) * mask.unsqueeze(2)
@@ -37,7 +37,7 @@ class MarkovDecoder:
 
 
 class Projection:
-    """Features to logits, counting the rows that it is asked for."""
+    """Features to logits, counting the rows projected."""
 
     def __init__(self, weight: Tensor, dtype: torch.dtype) -> None:
         self.weight, self.dtype, self.in_features, self.rows = weight, dtype, len(weight), 0
@@ -48,12 +48,12 @@ class Projection:
 
 
 class HistoryDecoder:
-    """p(next | all previous words, source) with attention, from a little recurrent net with a nested state.
+    """p(next | all previous words, source) with attention, from a small recurrent net with a nested state.
 
-    The state holds the sum of the hidden states so far, the hidden state and the step, one of them twice over
-    in deeper nests, and the logits need them all: a leaf that is not reordered with the beams spoils the
-    scores. Its trace is the id that it read, made so large that a float would not hold it, and the sum of
-    the hidden states (N, 3).
+    The state holds the sum of the hidden states so far, the hidden state and the step, one of them twice in
+    deeper nests, and the logits depend on all: a leaf that is not reordered with the beams changes the
+    scores. Its trace is the id read, offset to be too large for a float, and the sum of the hidden states (N,
+    3).
     """
 
     def __init__(self, vocabulary: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> None:

@@ -1,4 +1,4 @@
-"""Where the hypotheses of a beam came from: back-pointers, followed once at the end."""
+"""Back-pointers of a beam search, followed once at the end."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -13,13 +13,13 @@ from seq2scene.search.hypotheses import expand
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the b sentences that were being written, each with C candidates, best first.
+    """One step of the b active sentences, each with C candidates, best first.
 
-    sentences: (b,) their places in the batch. tokens, log_probs: (b, C) of the candidates' last words.
+    sentences: (b,) their indices in the batch. tokens, log_probs: (b, C) of the candidates' last words.
     parents: (b, C) the beam that each extends. kept: (b, beams) the candidates that became the next step's
-    beams.
-    ended: (b, E) the scores of the first E candidates as hypotheses, -inf where they did not end.
-    weights, trace: what the decoder gave at this step, b * beams before rows each; None where it is not kept.
+    beams. ended: (b, E) the scores of the first E candidates as hypotheses, -inf if they did not end.
+    weights, trace: the decoder's at this step, one row for each of the b sentences' beams before it; None if
+    not recorded.
     """
 
     sentences: Tensor
@@ -32,13 +32,13 @@ class Step:
     trace: Any
 
     def rows(self, batch: int) -> Tensor:
-        """(batch,) the row here of each sentence of the batch; 0 for those that had left."""
+        """(batch,) the row here of each sentence of the batch; 0 for those no longer active."""
         rows = torch.zeros(batch, dtype=torch.int64, device=self.sentences.device)
         return rows.index_copy_(0, self.sentences, torch.arange(len(self.sentences), device=rows.device))
 
     def beside(self, rows: Tensor, beams: Tensor, written: Tensor) -> tuple[Tensor | None, Any]:
-        """The weights and the trace of the ``beams`` (B, N) of the sentences in ``rows`` (B,), each tensor
-        (B, N, ...), 0 where nothing was ``written`` (B, N).
+        """The weights and trace of the ``beams`` (B, N) of the sentences in ``rows`` (B,), each tensor (B, N,
+        ...), 0 where ``written`` (B, N) is False.
         """
 
         def of(leaf: Tensor) -> Tensor:
@@ -51,9 +51,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Endings:
-    """The best N hypotheses of B sentences: their scores, last steps and candidates there, each (B, N).
+    """The best N hypotheses of B sentences: scores, last steps and candidates at those steps, each (B, N).
 
-    Where there are fewer than N the score is -inf and the step -1.
+    Missing hypotheses have score -inf and step -1.
     """
 
     scores: Tensor
@@ -62,7 +62,7 @@ class Endings:
 
 
 def best_endings(backpointers: list[Step], batch: int, count: int, device: torch.device) -> Endings:
-    """The ``count`` best of each of ``batch`` sentences, the one found first where scores are equal."""
+    """The ``count`` best of each of ``batch`` sentences; ties go to the one found first."""
     blanks = torch.zeros(
         count, dtype=torch.int64, device=device
     )  # come first, so they beat all others at -inf
@@ -79,8 +79,8 @@ def best_endings(backpointers: list[Step], batch: int, count: int, device: torch
 
 
 def follow(backpointers: list[Step], endings: Endings, pad: int) -> tuple[Tensor, Tensor, Tensor | None, Any]:
-    """Back along the steps: padded tokens and log-probabilities (B, N, T), weights (B, N, T, S) or None, and
-    the trace, its tensors (B, N, T, ...).
+    """Follows the back-pointers: padded tokens and log-probabilities (B, N, T), weights (B, N, T, S) or None,
+    and the trace, its tensors (B, N, T, ...).
     """
     last = int(endings.steps.max())
     shape = *endings.steps.shape, max(1, last + 1)
@@ -88,7 +88,7 @@ def follow(backpointers: list[Step], endings: Endings, pad: int) -> tuple[Tensor
     log_probs = endings.scores.new_zeros(shape)
     beside = (backpointers[0].weights, backpointers[0].trace) if backpointers else (None, None)
     beside = map_tensors(lambda leaf: leaf.new_zeros(*shape, *leaf.shape[1:]), beside)
-    beams = torch.zeros_like(endings.steps)  # (B, N) where each hypothesis stands after the step
+    beams = torch.zeros_like(endings.steps)  # (B, N) the beam of each hypothesis after the step
     for number in range(last, -1, -1):
         step = backpointers[number]
         rows = step.rows(len(beams))

@@ -27,17 +27,17 @@ from seq2scene.search.decoder import ActiveSentences, Decoder, unfinished
 from seq2scene.search.hypotheses import Hypotheses, force_empty
 from seq2scene.sequences.memory import Memory
 
-LARGEST = 1e30  # length penalty: quotients of log-probabilities are still normal numbers of float32
+LARGEST = 1e30  # length penalty: log-probabilities divided by it are still normal float32 numbers
 
 
 @dataclass(frozen=True)
 class Live:
-    """The beams of the b sentences that are being written, w of each.
+    """The beams of the b active sentences, w per sentence.
 
-    previous: (b, w) their last words. totals: (b, w) their log-probabilities, -inf where a beam is dead.
-    best: (b, n_best) the best scores of hypotheses that ended. ended: (b,) how many did.
-    history: (b, w, step) all their words, kept for n-grams only.
-    coverage: (b, w, S) the attention that each source position received so far, kept if it counts.
+    previous: (b, w) their last words. totals: (b, w) their log-probabilities, -inf for dead beams. best: (b,
+    n_best) the best scores of ended hypotheses. ended: (b,) the number of ended hypotheses. history: (b, w,
+    step) all their words, stored only if n-grams are banned. coverage: (b, w, S) the attention that each
+    source position received so far, stored only if there is a coverage penalty.
     """
 
     rules: Rules
@@ -50,7 +50,7 @@ class Live:
 
     @classmethod
     def start(cls, rules: Rules, bos: int, n_best: int) -> Self:
-        """One beam per sentence: so the first words differ."""
+        """One beam per sentence, so that the first words of its beams differ."""
         previous = torch.full_like(rules.limits, bos).unsqueeze(1)
         totals = torch.zeros_like(previous, dtype=torch.float32)
         best = totals.new_full((len(totals), n_best), NEVER)
@@ -58,32 +58,30 @@ class Live:
         return cls(rules, previous, totals, best, ended, history, coverage=None)
 
     def __getitem__(self, index: Tensor) -> Self:
-        """The beams of the sentences ``index`` (any,) only."""
+        """The beams of the sentences ``index`` (any,)."""
         values = (None if value is None else value[index] for value in vars(self).values())
         return type(self)(*values)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Beam(Constraints):
-    """Keeps the ``size`` likeliest beginnings of each sentence and returns the ``n_best`` best hypotheses.
+    """Keeps the ``size`` most probable prefixes of each sentence and returns the ``n_best`` best hypotheses.
 
-    A hypothesis ends when EOS is among the ``size`` best continuations of its sentence, and ``size``
-    others go on.
-    Score: log-probability / lp + coverage penalty, computed once, when the hypothesis ends, with EOS counted
-    in its length (``length_penalty``, ``coverage_penalty``).
+    A hypothesis ends when EOS is among the ``size`` best continuations of its sentence; ``size`` others go
+    on. Score: log-probability / lp + coverage penalty, computed once, when the hypothesis ends, with EOS
+    included in its length (``length_penalty``, ``coverage_penalty``).
 
-    normalisation, alpha: the kind of lp (none, average or gnmt) and its exponent.
-    coverage: the weight beta of the coverage penalty; 0 for none.
-    stop: when a sentence is done. ``exact``: once none of its beams can end better than the ``n_best`` that
-    it has, which loses nothing. ``size``: also as soon as ``size`` hypotheses have ended. ``best``: also as
-    soon as the best continuation of a step is an end, and ``n_best`` hypotheses have ended.
-    pruning: a beam is given up when the best beam of its sentence is more than so many nats likelier (Freitag
-    and Al-Onaizan 2017, relative threshold pruning); 0 keeps all. Fewer than ``n_best`` hypotheses may then
-    be found.
+    normalisation, alpha: the kind of lp (none, average or gnmt) and its exponent. coverage: the weight beta
+    of the coverage penalty; 0 for none. stop: when a sentence is done. ``exact``: once none of its beams can
+    beat its ``n_best`` hypotheses, which loses nothing. ``size``: also as soon as ``size`` hypotheses have
+    ended. ``best``: also as soon as the best continuation of a step is EOS and ``n_best`` hypotheses have
+    ended. pruning: drop a beam if its log-probability is more than this many nats below that of the best beam
+    of its sentence (Freitag and Al-Onaizan 2017, relative threshold pruning); 0 for no pruning. Fewer than
+    ``n_best`` hypotheses may then be found.
 
-    Beams that are given up, and those of sentences that are done, cost no projection to the vocabulary.
+    Pruned beams, and those of finished sentences, are not projected to the vocabulary.
 
-    Raises UserError if a value is out of its range, or if coverage is asked of a model without attention.
+    Raises UserError if a value is out of range, or if coverage is used with a model without attention.
     """
 
     size: int = 5
@@ -105,11 +103,11 @@ class Beam(Constraints):
         require_number("coverage", self.coverage, 0)
 
     def _require_digits(self) -> None:
-        """Raises UserError where lp is so large that scores, divided by it, lose their digits."""
+        """Raises UserError if lp is so large that scores divided by it underflow."""
         base = length_penalty(self.max_length + 1, self.normalisation, 1.0)
         most = math.log(LARGEST) / math.log(base) if base > 1 else math.inf
-        told = f"at most {most:.4g} with search.max_length={self.max_length}"
-        require("alpha", self.alpha, self.alpha <= most, told)
+        wanted = f"at most {most:.4g} with search.max_length={self.max_length}"
+        require("alpha", self.alpha, self.alpha <= most, wanted)
 
     @torch.no_grad()
     def __call__(
@@ -135,7 +133,7 @@ class Beam(Constraints):
         return self._read(backpointers, memory, rules, pad)
 
     def _step(self, active: ActiveSentences, live: Live, number: int) -> tuple[Step, Live]:
-        """Gives every beam its next word, after ``number`` others, and drops the sentences that are done."""
+        """Extends every beam by word ``number``, counted from 0, and drops the sentences that are done."""
         rows = (live.totals > NEVER).flatten().nonzero().squeeze(1)
         log_probs, weights, trace = active.step(live.previous, rows)
         live = self._cover(live, weights)
@@ -164,7 +162,7 @@ class Beam(Constraints):
 
         log_probs: (R, V) of the live beams ``rows`` (R,).
         """
-        choose = partial(top, k=self.size + 1)  # at most one is EOS, so size others can go on
+        choose = partial(top, k=self.size + 1)  # at most one is EOS, so ``size`` others remain
         sentences, history = rows // live.totals.shape[1], live.history.flatten(0, 1)[rows]
         values, words = live.rules.propose(log_probs, number, history, choose, sentences)
         everywhere = live.totals.numel(), values.shape[1]
@@ -174,25 +172,25 @@ class Beam(Constraints):
         )
 
     def _cover(self, live: Live, weights: Tensor | None) -> Live:
-        """Adds this step's attention (b * w, S) to what the source positions received, if that counts."""
+        """Adds this step's attention (b * w, S) to the coverage, if there is a coverage penalty."""
         if self.coverage == 0:
             return live
         if weights is None:
-            raise UserError(f"search.coverage={self.coverage}: the model has no attention; 0 would work")
+            raise UserError(f"search.coverage={self.coverage}: the model has no attention; set it to 0")
         weights = weights.unflatten(0, live.totals.shape)
         return replace(live, coverage=weights if live.coverage is None else live.coverage + weights)
 
     def _score(
         self, totals: Tensor, length: int, parents: Tensor, coverage: Tensor | None, mask: Tensor
     ) -> Tensor:
-        """(b, C) what candidates of log-probability ``totals`` are worth if they end here."""
+        """(b, C) the scores of candidates with log-probability ``totals`` if they end here."""
         scores = totals / length_penalty(length, self.normalisation, self.alpha)
         if coverage is None:
             return scores
         return scores + coverage_penalty(coverage, mask.unsqueeze(1), self.coverage).gather(1, parents)
 
     def _go_on(self, active: ActiveSentences, live: Live, step: Step, totals: Tensor) -> Live:
-        """The kept candidates as beams; ``totals`` (b, C) are -inf for those that ended."""
+        """The kept candidates as beams; ``totals`` (b, C) is -inf for those that ended."""
         beams = live.totals.shape[1]
         parents, previous = step.parents.gather(1, step.kept), step.tokens.gather(1, step.kept)
         totals = totals.gather(1, step.kept)
@@ -218,14 +216,14 @@ class Beam(Constraints):
         return live if going is None else live[going]
 
     def _done(self, live: Live, best_ended: Tensor) -> Tensor:
-        """(b,) whether to go no further; ``best_ended`` (b,): the step's best candidate was an end.
+        """(b,) whether each sentence is done; ``best_ended`` (b,): whether the step's best candidate ended.
 
-        Nothing is lost where no beam can end better than the worst hypothesis that would be returned.
-        Log-probabilities only fall and lp only grows, so the most that a beam can reach is its present total
-        over the largest lp; the coverage penalty can only take away.
+        Stopping is exact if no beam can beat the worst hypothesis that would be returned. Log-probabilities
+        only fall and lp only grows, so a beam's score is bounded by its current total over the largest lp;
+        the coverage penalty can only lower it.
         """
         longest = length_penalty(live.rules.limits + 1, self.normalisation, self.alpha)
-        done = ~(live.totals.amax(1) / longest > live.best[:, -1])  # also where scores are no numbers
+        done = ~(live.totals.amax(1) / longest > live.best[:, -1])  # also if scores are NaN
         match self.stop:
             case "size":
                 return done | (live.ended >= self.size)
@@ -238,7 +236,7 @@ class Beam(Constraints):
         tokens, log_probs, weights, trace = follow(backpointers, endings, pad)
         empty = (memory.lengths == 0).nonzero().squeeze(1)
         force_empty(tokens[:, :1], endings.scores[:, :1], empty, rules.eos)
-        lost = (endings.steps[:, 0] < 0) & (memory.lengths > 0)  # what the model said was no number
+        lost = (endings.steps[:, 0] < 0) & (memory.lengths > 0)  # the model's logits were NaN
         tokens[:, 0, 0].masked_fill_(lost, rules.eos)
         for values in (endings.scores, log_probs[:, :, 0]):
             values[:, 0].masked_fill_(lost, torch.nan)
@@ -246,14 +244,14 @@ class Beam(Constraints):
 
 
 def take(values: Tensor, beams: Tensor) -> Tensor:
-    """Of values (b, w, ...) those of ``beams`` (b, any): (b, any, ...)."""
+    """Selects ``beams`` (b, any) from values (b, w, ...): (b, any, ...)."""
     return values[torch.arange(len(values), device=values.device).unsqueeze(1), beams]
 
 
 def length_penalty(lengths: Tensor | int, normalisation: str, alpha: float) -> Tensor | float:
-    """lp of hypotheses that are ``lengths`` (any shape) long, EOS included.
+    """lp of hypotheses of ``lengths`` (any shape), EOS included.
 
-    none: 1. average: length^alpha, so that alpha 1 ranks by the mean log-probability. gnmt: ((5 + length) /
+    none: 1. average: length^alpha, so that alpha = 1 ranks by the mean log-probability. gnmt: ((5 + length) /
     6)^alpha.
     """
     if normalisation == "none":
@@ -267,8 +265,8 @@ def length_penalty(lengths: Tensor | int, normalisation: str, alpha: float) -> T
 def coverage_penalty(coverage: Tensor, mask: Tensor, beta: float) -> Tensor:
     """cp = beta * sum_i log(min(coverage_i, 1)) over real source positions: (..., S) -> (...), at most 0.
 
-    ``coverage`` is the attention that each source position received over all steps, that of EOS included. A
-    position that received none counts as the smallest normal number, so that the score stays finite.
+    ``coverage`` is the total attention that each source position received, including that of the EOS step. It
+    is clamped to the smallest normal number, so that the score stays finite.
     """
     received = coverage.clamp(torch.finfo(coverage.dtype).tiny, 1.0).log()
     return beta * received.masked_fill(~mask, 0.0).sum(-1)

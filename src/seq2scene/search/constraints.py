@@ -1,6 +1,4 @@
-"""What a search may write: lengths, banned words, repeated n-grams, a forced beginning; and the likeliest of
-that.
-"""
+"""Constraints on a search: lengths, banned words, repeated n-grams and forced prefixes; and a fast top k."""
 
 import math
 from collections.abc import Callable
@@ -15,8 +13,8 @@ from seq2scene.sequences.memory import Memory
 
 NEVER = -math.inf
 FREE = -1  # in a prefix: the search chooses
-MOST = 1_000_000  # of whatever is counted; more is a slip of the pen
-BLOCK = 64  # columns that ``top`` compares together
+MOST = 1_000_000  # of whatever is counted; more must be a typo
+BLOCK = 64  # columns per block in ``top``
 
 
 def require(name: str, value: object, good: bool, wanted: str) -> None:
@@ -38,9 +36,9 @@ def require_number(name: str, value: object, low: float, high: float = math.inf)
 
 @dataclass(frozen=True)
 class Rules:
-    """The constraints of the b sentences that are being written.
+    """The constraints of the b active sentences.
 
-    limits: (b,) most words before EOS. prefix: (b, P) forced tokens, FREE where there are none.
+    limits: (b,) maximum number of words before EOS. prefix: (b, P) forced tokens, FREE where there are none.
     banned: (any,) ids that are never written.
     """
 
@@ -52,20 +50,20 @@ class Rules:
     no_repeat_ngram: int
 
     def __getitem__(self, index: Tensor) -> Self:
-        """The rules of the sentences ``index`` (any,) only."""
+        """The rules of the sentences ``index`` (any,)."""
         return replace(self, limits=self.limits[index], prefix=self.prefix[index])
 
     def forced(self, step: int) -> Tensor:
-        """(b,) the token that must come after ``step`` others, FREE where there is a choice."""
+        """(b,) the token forced at ``step``, counted from 0, or FREE."""
         forced = torch.where(self.limits <= step, self.eos, FREE)
         if step >= self.prefix.shape[1]:
             return forced
         return torch.where(self.prefix[:, step] == FREE, forced, self.prefix[:, step])
 
     def ban(self, log_probs: Tensor, step: int, history: Tensor) -> None:
-        """Sets what must not come next to -inf, in place.
+        """Sets the log-probabilities of forbidden words to -inf, in place.
 
-        log_probs: (rows, V). history: (rows, step), what each row wrote so far; read for n-grams only.
+        log_probs: (rows, V). history: (rows, step), the words of each row so far; read for n-grams only.
         """
         log_probs.index_fill_(1, self.banned, NEVER)
         if step < self.min_length:
@@ -89,12 +87,13 @@ class Rules:
         choose: Callable[[Tensor], tuple[Tensor, Tensor]],
         sentences: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """What ``choose`` picks of the allowed words, or the forced one: log-probabilities, ids (rows, k).
+        """The words picked by ``choose`` among those allowed, or the forced one: log-probabilities, ids
+        (rows, k).
 
-        log_probs: (rows, V), the model's, spoilt here. history: (rows, step), read for n-grams only.
+        log_probs: (rows, V), the model's; overwritten. history: (rows, step), read for n-grams only.
         sentences: (rows,) which of the b sentences each row belongs to. A forced token keeps the model's
-        log-probability even where it is banned, and the other k - 1 proposals of its row get -inf. Where all
-        tokens are banned EOS is forced, so that every sentence has an end.
+        log-probability even if it is banned, and the other k - 1 proposals of its row get -inf. If all tokens
+        are banned, EOS is forced, so that every sentence ends.
         """
         forced = self.forced(step)[sentences].unsqueeze(1)  # (rows, 1)
         free = forced == FREE
@@ -102,7 +101,7 @@ class Rules:
         forced_log_probs = log_probs.gather(1, forced)
         self.ban(log_probs, step, history)
         values, tokens = choose(log_probs)
-        free = free & (values[:, :1] != NEVER)  # else the best of what is allowed is banned too
+        free = free & (values[:, :1] != NEVER)  # otherwise all words are banned
         others = torch.full_like(values[:, 1:], NEVER)
         values = torch.where(free, values, torch.cat([forced_log_probs, others], dim=1))
         return values, torch.where(free, tokens, forced)
@@ -110,15 +109,15 @@ class Rules:
 
 @dataclass(frozen=True, kw_only=True)
 class Constraints:
-    """What all searches have in common. Lengths count words, without EOS.
+    """Options common to all searches. Lengths count words, without EOS.
 
-    max_ratio, max_extra, max_length: a sentence gets at most ``max_ratio * source length + max_extra`` words,
+    max_ratio, max_extra, max_length: a sentence has at most ``max_ratio * source length + max_extra`` words,
     and never more than ``max_length``; then EOS is forced. A longer forced prefix is written in full.
-    min_length: EOS is banned before so many words, unless the limit forces it or nothing else may follow.
-    ban_unk: never write the unknown word.
-    no_repeat_ngram: no n-gram of this size twice in a sentence; 0 for no such ban.
+    min_length: EOS is banned before this many words, unless the limit forces it or nothing else is allowed.
+    ban_unk: never write the unknown word. no_repeat_ngram: no n-gram of this size occurs twice in a sentence;
+    0 to allow repeats.
 
-    Raises UserError if a value is out of its range.
+    Raises UserError if a value is out of range.
     """
 
     max_ratio: float = 2.0
@@ -158,8 +157,8 @@ class Constraints:
 def top(values: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The k largest values of each row of (R, V) and their columns, each (R, min(k, V)), largest first.
 
-    ``torch.topk``, but at half the time on a CPU when V is thousands: the k blocks of columns with the
-    largest maxima hold k largest values, and finding the maxima is one vectorised pass.
+    ``torch.topk`` in half the time on a CPU for V in the thousands: the k blocks of columns with the largest
+    maxima contain k largest values, and block maxima take one vectorised pass.
     """
     width = values.shape[1]
     blocks = width // BLOCK

@@ -1,4 +1,4 @@
-"""The decoder contract, all that a search knows of a model, and the sentences that it is still writing."""
+"""The decoder contract, which is all a search knows about a model, and the active sentences of a search."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -13,15 +13,15 @@ WORTH_MOVING = 1 / 8
 
 
 class Decoder(Protocol):
-    """What writes sequences step by step: words, or the objects of a scene.
+    """A model that writes sequences step by step: words, or the objects of a scene.
 
-    Rows are sentences x beams, N in all, the beams of a sentence adjacent. A decoder is a module with these
-    three methods; one that is trained has a fourth, ``forward(memory, previous)``: the teacher-forced pass
-    over all T steps of previous (B, T) at once, which gives the same numbers as stepping.
+    Rows are sentences x beams, N in all, with the beams of a sentence adjacent. A decoder is a module with
+    these three methods; one that can be trained has a fourth, ``forward(memory, previous)``: the
+    teacher-forced pass over all T steps of previous (B, T) at once, which gives the same numbers as stepping.
 
-    State and trace are pytrees of tensors (nested tuples, named tuples, lists and dicts; None where a part is
-    left out), each tensor with the rows first; a trace has the same parts, of the same types and sizes, at
-    every step. A search never looks inside: it reorders all their tensors by one index as beams come and go.
+    State and trace are pytrees of tensors (nested tuples, named tuples, lists and dicts; None for a missing
+    part), each tensor with the rows first; a trace has the same structure, dtypes and sizes at every step. A
+    search never looks inside: it reorders all tensors by one index as beams change.
     """
 
     def start(self, memory: Memory) -> Any:
@@ -34,27 +34,25 @@ class Decoder(Protocol):
 
         ``memory`` has one row per sentence, so N / len(memory) beams share one.
 
-        features: (N, any), what ``output`` makes logits of.
-        weights: (N, S), the attention over the S positions of the memory while the next token is scored, and
-        nothing else; 0 on padding. None where there is no attention.
-        trace: whatever else the step found, each thing in its own type: where ``previous`` was placed, for
-        one. Searches keep it for the hypotheses that win (``Hypotheses.trace``). None where there is nothing,
-        which costs nothing.
+        features: (N, any), the input of ``output``. weights: (N, S), the attention over the S positions of
+        the memory used to predict the next token, and nothing else; 0 on padding. None without attention.
+        trace: any other per-step outputs, in their own types, e.g. where ``previous`` was placed. Searches
+        return it for the best hypotheses (``Hypotheses.trace``). None if there are none, which costs nothing.
         """
 
     def output(self, features: Tensor) -> Tensor:
-        """Features (any, ...) -> logits (any, V); asked only for rows that live."""
+        """Features (any, ...) -> logits (any, V); called only for live rows."""
 
 
 def map_tensors(change: Callable[..., Tensor], *trees: Any) -> Any:
-    """A pytree of ``change`` of the tensors at each place of pytrees of one structure; None stays None."""
+    """Applies ``change`` to the corresponding tensors of pytrees of the same structure; None stays None."""
     return tree_map(lambda *leaves: change(*leaves) if isinstance(leaves[0], Tensor) else leaves[0], *trees)
 
 
 class ActiveSentences:
-    """The decoder with the memory and state of the b sentences that are not done.
+    """The decoder with the memory and state of the b sentences not yet finished.
 
-    sentences: (b,) their places in the batch. Sentences without a source never enter.
+    sentences: (b,) their indices in the batch. Sentences with an empty source are never active.
     """
 
     def __init__(self, decoder: Decoder, memory: Memory) -> None:
@@ -68,11 +66,11 @@ class ActiveSentences:
         return len(self.sentences)
 
     def step(self, previous: Tensor, rows: Tensor | None = None) -> tuple[Tensor, Tensor | None, Any]:
-        """Reads ``previous`` (b, beams): float32 log-probabilities (rows, V); weights and trace as the
-        decoder gives them, b * beams rows each.
+        """Reads ``previous`` (b, beams): float32 log-probabilities (rows, V); weights and trace from the
+        decoder, b * beams rows each.
 
-        rows: those (any,) of the b * beams whose log-probabilities are wanted; None for all. The
-        log-probabilities are overwritten by the next step.
+        rows: the indices (any,) of the b * beams rows to compute log-probabilities for; None for all. The
+        next step overwrites the log-probabilities.
         """
         features, self.state, weights, trace = self.decoder.step(previous.flatten(), self.state, self.memory)
         logits = self.decoder.output(features if rows is None else features[rows])
@@ -85,9 +83,9 @@ class ActiveSentences:
         return torch.log_softmax(logits, -1, out=log_probs), weights, trace
 
     def follow(self, parents: Tensor, beams: int, going: Tensor | None = None) -> None:
-        """Row j of each sentence becomes what row ``parents[:, j]`` (b, any) of its ``beams`` rows was.
+        """Replaces row j of each sentence by row ``parents[:, j]`` (b, any) of its ``beams`` rows.
 
-        going: the sentences (any,) to go on with; None for all.
+        going: the sentences (any,) to keep; None for all.
         """
         rows = torch.arange(len(self), device=parents.device).unsqueeze(1) * beams + parents
         if going is not None:
@@ -99,7 +97,7 @@ class ActiveSentences:
 
 
 def unfinished(done: Tensor) -> Tensor | None:
-    """The sentences that are not ``done`` (b,), or None while too few are to be worth moving the others."""
+    """The sentences that are not ``done`` (b,), or None while too few are done for compaction to pay off."""
     if int(done.sum()) < max(1, len(done) * WORTH_MOVING):
         return None
     return (~done).nonzero().squeeze(1)

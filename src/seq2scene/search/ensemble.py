@@ -1,12 +1,12 @@
-"""Ensembles: several models that write one sentence together, word by word.
+"""Ensembles: several models that write one sentence together, averaging each word's distribution.
 
 Of M models with the next-word distributions p_m, each the softmax of its logits_m, the ensemble has
 
     logits      p ~ exp(mean_m logits_m)    the geometric mean, renormalised (Luong et al., released code)
-    log_probs   p ~ exp(mean_m log p_m)     the same: log p_m is logits_m less a number, which cancels
+    log_probs   p ~ exp(mean_m log p_m)     the same: log p_m is logits_m minus a constant
     probs       p = mean_m p_m              the arithmetic mean
 
-A word needs all models' consent under the geometric mean, and one model's under the arithmetic.
+To be likely, a word needs the support of all models under the geometric mean, of one under the arithmetic.
 """
 
 import math
@@ -27,7 +27,7 @@ AVERAGES = ("logits", "log_probs", "probs")
 
 
 def require_average(average: str) -> None:
-    """Raises UserError, with the list of good ones, for a kind of average that there is not."""
+    """Raises UserError, which lists the valid choices, for an unknown kind of average."""
     if average not in AVERAGES:
         raise UserError(f"ensemble={average} is not a choice; choose one of {', '.join(AVERAGES)}")
 
@@ -42,14 +42,14 @@ def combine(logits: Sequence[Tensor], average: str) -> Tensor:
 
 
 def mean_weights(weights: Sequence[Tensor | None]) -> Tensor | None:
-    """The mean attention of the members that attend; None where none does."""
+    """The mean attention of the members that attend; None if none does."""
     given = [one for one in weights if one is not None]
     return sum(given) / len(given) if given else None
 
 
 @dataclass(frozen=True)
 class Memories:
-    """The same B sentences as each member remembers them; indexed by sentence, as a single memory is."""
+    """Each member's memory of the same B sentences; indexed by sentence like a single memory."""
 
     members: tuple[Memory, ...]
 
@@ -69,10 +69,10 @@ class Memories:
 
 
 class EnsembleDecoder:
-    """Decoders of one vocabulary as one decoder: its state is a tuple of theirs, its attention their mean,
-    and its trace a tuple of theirs, None where no member has one.
+    """Decoders over one vocabulary as a single decoder: its state is a tuple of theirs, its attention their
+    mean, and its trace a tuple of theirs, or None if no member has one.
 
-    Raises UserError if ``average`` is none of ``AVERAGES``.
+    Raises UserError if ``average`` is not one of ``AVERAGES``.
     """
 
     def __init__(self, members: Sequence[Decoder], average: str = "logits") -> None:
@@ -82,7 +82,7 @@ class EnsembleDecoder:
 
     @property
     def attention(self) -> tuple[nn.Module, ...] | None:
-        """The attentions of the members that attend; None where none does."""
+        """The attentions of the members that attend; None if none does."""
         return tuple(one.attention for one in self.members if one.attention is not None) or None
 
     def start(self, memory: Memories) -> tuple:
@@ -91,7 +91,7 @@ class EnsembleDecoder:
     def step(
         self, previous: Tensor, state: tuple, memory: Memories
     ) -> tuple[Tensor, tuple, Tensor | None, tuple[Any, ...] | None]:
-        """One step of every row: previous (N,) ids -> the members' features side by side (N, sum of H),
+        """One step of every row: previous (N,) ids -> the members' concatenated features (N, sum of H),
         state, weights (N, S) or None, trace or None.
         """
         parts = zip(self.members, state, memory.members, strict=True)
@@ -101,7 +101,7 @@ class EnsembleDecoder:
         return torch.cat(features, dim=-1), states, mean_weights(weights), trace
 
     def __call__(self, memory: Memories, previous: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The teacher-forced pass: previous (B, T) ids -> the members' features side by side (B, T, sum of
+        """The teacher-forced pass: previous (B, T) ids -> the members' concatenated features (B, T, sum of
         H), weights (B, T, S) or None.
         """
         runs = (one(part, previous) for one, part in zip(self.members, memory.members, strict=True))
@@ -109,7 +109,7 @@ class EnsembleDecoder:
         return torch.cat(features, dim=-1), mean_weights(weights)
 
     def output(self, features: Tensor) -> Tensor:
-        """Features (..., sum of H) of the members, side by side, -> logits (..., V)."""
+        """The members' concatenated features (..., sum of H) -> logits (..., V)."""
         outputs = [one.output for one in self.members]
         parts = features.split([output.in_features for output in outputs], dim=-1)
         logits = [output(part) for output, part in zip(outputs, parts, strict=True)]
@@ -117,7 +117,7 @@ class EnsembleDecoder:
 
 
 class Ensemble(nn.Module):
-    """Translators of one source and one target vocabulary as one: encode, then ask ``decoder``."""
+    """Translators with the same vocabularies as one: encode, then decode with ``decoder``."""
 
     def __init__(self, members: Sequence[Translator], average: str = "logits") -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What a search found."""
+"""The result of a search."""
 
 from dataclasses import dataclass, fields
 from typing import Any, Self
@@ -11,22 +11,19 @@ from seq2scene.search.decoder import map_tensors
 
 @dataclass(frozen=True)
 class Hypotheses:
-    """N hypotheses for each of B sentences: best first from a beam, in the order drawn from a sampler.
+    """N hypotheses for each of B sentences: best first from beam search, in sampling order from a sampler.
 
-    tokens: (B, N, T) int64, each ending in EOS and then padded.
-    lengths: (B, N) int64, EOS included; 0 where a beam found fewer than N hypotheses.
-    scores: (B, N), what hypotheses are ranked by: normalised, EOS included; -inf where the length is 0.
-    log_probs: (B, N), the model's log-probability of the whole hypothesis: the sum of ``token_log_probs``.
-    token_log_probs: (B, N, T), EOS included, 0 on padding. Of the model itself, whatever was banned or
-    forced.
-    finished: (B, N) bool, False where the length limit left no choice but EOS. Such a hypothesis is scored
-    like any other, with the log-probability that the model gives to EOS there.
-    weights: (B, N, T, S) attention over the source, 0 on padding; None unless asked for and there is
-    attention.
-    trace: what else the decoder found at each step, as it gave it, but each tensor (B, N, T, ...), 0 on
-    padding; None where it gives none. Entry t is of the step that read token t - 1 (BOS at first).
+    tokens: (B, N, T) int64, each ending in EOS and then padded. lengths: (B, N) int64, EOS included; 0 if
+    beam search found fewer than N hypotheses. scores: (B, N), which rank the hypotheses: normalised, EOS
+    included; -inf where the length is 0. log_probs: (B, N), the model's log-probability of the whole
+    hypothesis: the sum of ``token_log_probs``. token_log_probs: (B, N, T), EOS included, 0 on padding. The
+    model's own, whatever was banned or forced. finished: (B, N) bool, False where the length limit forced
+    EOS. Such a hypothesis is scored like any other, with the model's log-probability of EOS there. weights:
+    (B, N, T, S) attention over the source, 0 on padding; None unless requested and the model attends. trace:
+    any other per-step outputs of the decoder, each tensor (B, N, T, ...), 0 on padding; None if it has none.
+    Entry t is from the step that read token t - 1 (BOS at first).
 
-    A sentence without a source has EOS alone, at log-probability 0.
+    A sentence with an empty source gets only EOS, with log-probability 0.
     """
 
     tokens: Tensor
@@ -49,7 +46,7 @@ class Hypotheses:
         weights: Tensor | None,
         trace: Any,
     ) -> Self:
-        """Derives the rest; ``limits`` (B,) are the most words that each sentence may have."""
+        """Derives the other fields; ``limits`` (B,) are the maximum numbers of words."""
         lengths = (tokens != pad).sum(2)
         finished = (lengths > 0) & (lengths <= limits.unsqueeze(1))
         return cls(tokens, lengths, scores, token_log_probs.sum(2), token_log_probs, finished, weights, trace)
@@ -63,11 +60,13 @@ class Hypotheses:
 
 
 def expand(mask: Tensor, values: Tensor) -> Tensor:
-    """``mask`` with as many dimensions as ``values``, so that the two can be multiplied."""
+    """``mask`` with trailing dimensions added, so that it broadcasts with ``values``."""
     return mask.view(*mask.shape, *[1] * (values.dim() - mask.dim()))
 
 
 def force_empty(tokens: Tensor, scores: Tensor, sentences: Tensor, eos: int) -> None:
-    """Makes EOS alone every hypothesis of ``sentences`` (any,), in place: tokens (B, N, T), scores (B, N)."""
+    """Replaces every hypothesis of ``sentences`` (any,) by EOS alone, in place: tokens (B, N, T), scores (B,
+    N).
+    """
     tokens[sentences, :, 0] = eos
     scores[sentences] = 0.0

@@ -1,4 +1,4 @@
-"""Writing word by word, without looking back: greedy search and sampling."""
+"""Word by word without backtracking: greedy search and sampling."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from seq2scene.search.decoder import ActiveSentences, Decoder, map_tensors, unfi
 from seq2scene.search.hypotheses import Hypotheses, expand, force_empty
 from seq2scene.sequences.memory import Memory
 
-# From log-probabilities (b * copies, V) and the places (b,) of their sentences in the batch
-# to the log-probabilities and ids of the chosen words, each (b * copies, 1).
+# Log-probabilities (b * copies, V) and the batch indices (b,) of their sentences -> log-probabilities and ids
+# of the chosen words, each (b * copies, 1).
 Chooser = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Greedy(Constraints):
-    """Writes the likeliest allowed word at each step: one hypothesis, scored by its log-probability."""
+    """Writes the most probable allowed word at each step: one hypothesis, scored by its log-probability."""
 
     @torch.no_grad()
     def __call__(
@@ -41,20 +41,20 @@ class Greedy(Constraints):
 
 
 def likeliest(log_probs: Tensor, sentences: Tensor) -> tuple[Tensor, Tensor]:
-    """The first of each row's top two, as a beam of size 1 takes it, so that ties fall alike."""
+    """The first of each row's top two, so that ties are broken as in a beam of size 1."""
     values, tokens = top(log_probs, 2)
     return values[:, :1], tokens[:, :1]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sample(Constraints):
-    """Draws ``num_samples`` hypotheses per sentence from p^(1 / temperature), cut and renormalised.
+    """Samples ``num_samples`` hypotheses per sentence from p^(1 / temperature), truncated and renormalised.
 
-    top_k: only the k likeliest words; 0 for all. top_p: of these only the fewest likeliest words that
-    together reach this probability (Holtzman et al. 2020, section 3.1). The log-probabilities returned are
-    the model's own, before temperature and cuts, and scores are their sums.
+    top_k: only the k most probable words; 0 for all. top_p: of these only the smallest set of most probable
+    words that reaches this probability (Holtzman et al. 2020, section 3.1). The log-probabilities returned
+    are the model's own, before temperature and truncation, and scores are their sums.
 
-    Raises UserError if a value is out of its range.
+    Raises UserError if a value is out of range.
     """
 
     temperature: float = 1.0
@@ -87,15 +87,15 @@ class Sample(Constraints):
     ) -> Hypotheses:
         """Samples for the B sentences of ``memory``. ``prefix``: (B, P) forced beginnings, right-padded.
 
-        generator: where chance comes from, on any device; None for PyTorch's own. The same generator state
-        gives the same output.
+        generator: a random number generator on any device; None for PyTorch's global one. The same generator
+        state gives the same output.
         """
         rules = self.rules(memory, bos, eos, pad, unk, prefix)
         device = memory.lengths.device if generator is None else generator.device
 
         def draw(log_probs: Tensor, sentences: Tensor) -> tuple[Tensor, Tensor]:
-            # One number for each hypothesis of the batch, still being written or not, so that chance
-            # does not depend on when the others end.
+            # One number for every hypothesis of the batch, active or not, so that a sample does not depend on
+            # when the others end.
             shape = len(memory), self.num_samples
             chance = torch.rand(shape, dtype=torch.float64, generator=generator, device=device)
             return self.choose(log_probs, chance.to(sentences.device)[sentences].view(-1, 1))
@@ -105,8 +105,8 @@ class Sample(Constraints):
         )
 
     def choose(self, log_probs: Tensor, chance: Tensor) -> tuple[Tensor, Tensor]:
-        """The word at ``chance`` (rows, 1) in [0, 1) of all probability: log-probability and id (rows, 1);
-        any word where all are banned.
+        """Inverse-CDF sampling at ``chance`` (rows, 1) in [0, 1): log-probability and id (rows, 1); any word
+        if all are banned.
         """
         kept, words = log_probs, None
         if self.top_k > 0 or self.top_p < 1:
@@ -118,12 +118,12 @@ class Sample(Constraints):
             probs = probs.masked_fill(before >= self.top_p, 0.0)
         mass = probs.cumsum(1)
         place = torch.searchsorted(mass, chance * mass[:, -1:], right=True)
-        place = place.clamp(max=kept.shape[1] - 1)  # beyond all words where no word has a probability
+        place = place.clamp(max=kept.shape[1] - 1)  # past the end if every word has probability 0
         return kept.gather(1, place), place if words is None else words.gather(1, place)
 
 
 class Outputs:
-    """What was written, one column (B, copies, ...) per step, blank where a sentence had ended."""
+    """The words written, one column (B, copies, ...) per step, blank after a sentence has ended."""
 
     def __init__(self, sentences: int, copies: int, pad: int) -> None:
         self.shape = sentences, copies
@@ -135,8 +135,8 @@ class Outputs:
     def write(
         self, sentences: Tensor, tokens: Tensor, log_probs: Tensor, weights: Tensor | None, trace: Any
     ) -> None:
-        """Adds a step of the sentences (b,): tokens and log_probs (b, copies); weights and trace, rows of b *
-        copies.
+        """Adds a step of the sentences (b,): tokens and log_probs (b, copies); weights and trace, b * copies
+        rows.
         """
         self.tokens.append(self._column(sentences, tokens, self.pad))
         self.log_probs.append(self._column(sentences, log_probs, 0.0))
@@ -153,7 +153,7 @@ class Outputs:
         return column.index_copy_(0, sentences, values)
 
     def read(self, rules: Rules, empty: Tensor) -> Hypotheses:
-        """All that was written; ``rules`` of all B sentences, ``empty`` (any,) those without a source."""
+        """The hypotheses; ``rules`` of all B sentences, ``empty`` (any,) those with an empty source."""
         tokens = torch.stack(self.tokens, dim=2)
         log_probs = torch.stack(self.log_probs, dim=2)
         scores = log_probs.sum(2)
@@ -173,7 +173,7 @@ def write_stepwise(
     copies: int = 1,
     keep_weights: bool = False,
 ) -> Hypotheses:
-    """Writes ``copies`` hypotheses for each of the B sentences of ``memory``, each on its own."""
+    """Writes ``copies`` independent hypotheses for each of the B sentences of ``memory``."""
     outputs = Outputs(len(memory), copies, pad)
     active = ActiveSentences(decoder, memory)
     live = rules[active.sentences]
