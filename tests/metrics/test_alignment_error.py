@@ -6,7 +6,7 @@ from rank_processes import in_ranks
 from seq2scene.metrics.alignment_error import AlignmentError
 from seq2scene.sequences.alignments import GoldAlignment, read_gold
 
-# |A| 3, |S| 2, |A & S| 1, |A & P| 2: AER = 1 - 3/5; and a sentence with |A| 1, |S| 1 and nothing right
+# |A| 3, |S| 2, |A & S| 1, |A & P| 2: AER = 1 - 3/5; and a sentence with |A| 1, |S| 1 and no match
 LINKS = [{(0, 0), (1, 2), (2, 2)}, {(0, 1)}]
 GOLD = [
     GoldAlignment(frozenset({(0, 0), (1, 1)}), frozenset({(0, 0), (1, 1), (1, 2)})),

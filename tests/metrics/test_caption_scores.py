@@ -1,4 +1,4 @@
-"""BLEU, ROUGE-L and CIDEr-D of captions: values by hand, those of the published code, and what must hold."""
+"""BLEU, ROUGE-L and CIDEr-D of captions: by hand, by the published code, and invariants."""
 
 import math
 
@@ -54,7 +54,7 @@ def test_batches_add_up_and_their_order_does_not_matter(make) -> None:
 
 @pytest.mark.parametrize("make", METRICS, ids=NAMES)
 def test_nothing_beats_a_reference_and_nothing_shared_scores_nothing(make) -> None:
-    # words enough for a 4-gram, so that every order can match
+    # enough words for a 4-gram, so that every order can match
     golds = ["a dog runs on the grass", "two children play in a garden", "some woman wears one red hat"]
     references = [(gold,) for gold in golds]
     best = 10.0 if make is CiderD else 100.0
@@ -76,7 +76,7 @@ def test_bleu_by_hand() -> None:
     assert score(lambda: CaptionBleu(2), [caption], [references]) == pytest.approx(
         100 * math.sqrt(4 / 6 * 3 / 5)
     )
-    # of 3 and 7 words, both 2 away from 5, the shorter counts: nothing is taken off
+    # of 3 and 7 words, both 2 away from 5, the shorter counts: no brevity penalty
     assert score(lambda: CaptionBleu(1), ["a b c d e"], [("a b c", "t u v w x y z")]) == pytest.approx(60)
     assert score(lambda: CaptionBleu(1), ["a b"], [("a b c",)]) == pytest.approx(100 * math.exp(-0.5))
 
@@ -93,9 +93,9 @@ def test_rouge_by_hand() -> None:
 def test_cider_by_hand() -> None:
     """Two images: a word of one of them weighs log 2, a word of both nothing."""
     first, second = cider_d(["a b", "d"], [("a", "a"), ("a d",)])
-    # "a" is in both images, so nothing that the first caption shares with its references tells anything
+    # "a" is in both images, so all n-grams that the first caption shares with its references weigh 0
     assert first == 0.0
-    # "d" is shared, and "a" beside it weighs nothing: a cosine of 1, in one order of four
+    # "d" is shared, and "a" weighs nothing: a cosine of 1, in one order of four
     assert second == pytest.approx(10 / 4 * math.exp(-1 / 72))
 
 

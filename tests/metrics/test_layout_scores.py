@@ -1,4 +1,4 @@
-"""Scores of layouts: those of plain loops, of known boxes, of batches as of their parts."""
+"""Scores of layouts: equal to plain loops, right for known boxes, independent of batching."""
 
 import math
 from dataclasses import replace
@@ -42,7 +42,7 @@ def score(prediction: list[Box], truth: list[Box]) -> dict[str, float]:
 
 
 def random_layouts(seed: int, count: int = 20) -> tuple[list[list[Box]], list[list[Box]]]:
-    """Predicted and true layouts of 0 to 8 boxes of few classes, some reaching over the edge."""
+    """Predicted and true layouts of 0 to 8 boxes of few classes, some crossing the edge."""
     random = torch.Generator().manual_seed(seed)
 
     def layout() -> list[Box]:
@@ -147,7 +147,7 @@ def test_a_layout_is_like_itself_in_every_way() -> None:
 
 
 def test_a_known_box() -> None:
-    """One cell of 0.2 beside its place, twice as wide: likeness exp(-1/2) of the centre, IoU 1/5 ..."""
+    """Shifted by 0.2 and twice as wide: centre similarity exp(-1/2), IoU 1/5 ..."""
     scores = score([("cat", 0.6, 0.5, 0.4, 0.2)], [("cat", 0.4, 0.5, 0.2, 0.2), ("dog", 0.4, 0.5, 0.2, 0.2)])
     assert scores["u_precision"] == 1 and scores["u_recall"] == 0.5
     assert scores["u_coord"] == pytest.approx(math.exp(-0.5))
@@ -157,7 +157,7 @@ def test_a_known_box() -> None:
 
 
 def test_overlap_is_of_what_lies_on_the_canvas() -> None:
-    """These two share only what lies beyond the left edge."""
+    """These two intersect only beyond the left edge."""
     beyond = [("cat", 0.01, 0.5, 0.2, 0.2), ("dog", -0.1, 0.5, 0.19, 0.2)]
     truth = [("cat", 0.1, 0.5, 0.2, 0.2), ("dog", 0.1, 0.5, 0.2, 0.2)]
     assert score(beyond, truth)["b_precision"] == 0
@@ -196,7 +196,7 @@ def test_the_metric_is_the_mean_over_layouts_however_they_are_batched() -> None:
 
 
 def test_the_score_leaves_out_what_no_layout_has_to_count() -> None:
-    """Boxes by themselves: there are no pairs to find, and the pairs that were invented do not count."""
+    """Without overlaps there are no pairs to find, and predicted pairs do not count."""
     truth, close = [("cat", 0.2, 0.2, 0.1, 0.1)], [("cat", 0.25, 0.2, 0.1, 0.1), ("dog", 0.25, 0.2, 0.1, 0.1)]
     metric = LayoutScores(SCHEMA)
     metric.update(objects(close, truth), objects(truth, truth))
@@ -211,7 +211,7 @@ def test_the_score_leaves_out_what_no_layout_has_to_count() -> None:
 
 
 def said(schema: Schema, truth: Objects) -> Objects:
-    """What a model could say at most of layouts: nine boxes, of classes of size and aspect, on the grid."""
+    """Layouts as a model can output them: nine boxes, with classes of size and aspect, on the grid."""
     ended = schema.with_end(truth)
     return replace(ended, places=schema.grid.point(schema.cells(ended)), extents=None)
 
@@ -235,7 +235,7 @@ def test_what_the_grid_and_the_classes_of_shapes_cost_published_layouts(shared_d
         "b_precision": 0.961,
         "b_recall": 0.901,
         "size": 0.996,
-        "aspect": 0.685,  # of a box twice as wide as high or more: classes are coarse, the likeness is strict
+        "aspect": 0.685,  # boxes at least twice as wide as high: classes are coarse, the similarity is strict
         "iou": 0.784,
     }
     assert {name: ceiling[name] for name in known} == pytest.approx(known, abs=1e-3)

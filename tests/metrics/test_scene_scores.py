@@ -82,7 +82,7 @@ def objects(*scenes: list[tuple], heads: tuple[str, ...] = tuple(HEADS)) -> Obje
 
 
 def on_grid(scenes: Objects, schema: Schema) -> Objects:
-    """What a model could say at most of scenes: nine objects, at points of the grid."""
+    """Scenes as a model can output them: nine objects, at points of the grid."""
     ended = schema.with_end(scenes)
     return replace(ended, places=GRID.point(schema.cells(ended)) * ended.present.unsqueeze(2))
 
@@ -244,14 +244,14 @@ def test_the_order_in_which_objects_are_placed_does_not_matter():
 
 
 def test_objects_of_one_class_ask_in_the_order_of_their_looks_then_places():
-    # Both of the predicted ones are nearest to the true one on the left: the lower pose asks first
+    # Both predicted ones are nearest to the true one on the left: the lower pose is matched first
     truth = [("hb0", 100, 200, 0, 0, 1, 0), ("hb0", 480, 200, 0, 0, 2, 0)]
     early = [("hb0", 120, 200, 0, 0, 1, 0), ("hb0", 110, 200, 0, 0, 2, 0)]
     assert score(early, truth)["pose"] == 1
     late = [("hb0", 110, 200, 0, 0, 2, 0), ("hb0", 120, 200, 0, 0, 3, 0)]
     assert score(late, truth)["pose"] == 0  # pose 2 has taken the true pose 1
     equals = [("hb0", 130, 200, 1, 0, 1, 0), ("hb0", 90, 200, 0, 0, 1, 0)]
-    assert score(equals, truth)["size"] == 0.5  # of equal looks the one more to the left asks first
+    assert score(equals, truth)["size"] == 0.5  # of equal appearance, the one further left is matched first
     below = [("hb0", 90, 210, 1, 0, 1, 0), ("hb0", 90, 205, 0, 0, 1, 0)]
     assert score(below, [truth[0]])["size"] == 1  # then the upper one
 

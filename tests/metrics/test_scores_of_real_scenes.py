@@ -15,7 +15,7 @@ REPORTED = (
     *("u_precision", "u_recall", "b_precision", "b_recall", "pose", "expression", "size", "flip"),
     *("u_coord", "b_coord", "b_coord_masked"),
 )
-# What is known of the 1,000 test scenes, in that order.
+# Known facts about the 1,000 test scenes, in that order.
 KNOWN = {
     "itself": (1, 1, 1, 1, 0.994, 0.994, 1, 1, 1, 0.990, 1),
     "itself on the grid": (1, 0.9931, 0.9629, 0.9540, 0.993, 0.993, 1, 1, 0.9965, 0.9798, 0.9897),
@@ -57,5 +57,5 @@ def test_a_real_scene_scores_what_is_known_of_it_against(row, real):
     metric.update(prediction, truth)
     scores = metric.compute()
     expected = dict(zip(REPORTED, KNOWN[row], strict=True))
-    tolerance = 0.02 if row == "any other" else 1e-4  # which other, the published number does not say
+    tolerance = 0.02 if row == "any other" else 1e-4  # the published number does not say which other
     assert {name: scores[name].item() for name in REPORTED} == pytest.approx(expected, abs=tolerance)

@@ -1,4 +1,5 @@
-"""Alignment error rate (Och and Ney 2003), of links A against sure S and possible P, S a subset of P.
+"""Alignment error rate (Och and Ney 2003), of links A against sure links S and possible links P, with S a
+subset of P.
 
 AER = 1 - (|A & S| + |A & P|) / (|A| + |S|)
 """
@@ -14,10 +15,10 @@ from seq2scene.sequences.alignments import GoldAlignment, Link
 
 
 class AlignmentError(Metric):
-    """AER, precision |A & P| / |A| and recall |A & S| / |S| of a corpus, each 0 to 1, from four counts that
-    add up over batches and ranks.
+    """AER, precision |A & P| / |A| and recall |A & S| / |S| of a corpus, each 0 to 1, from four counts summed
+    over batches and ranks.
 
-    ``compute`` gives them by the names aer, precision and recall; NaN where nothing was counted.
+    ``compute`` returns them as aer, precision and recall; NaN if nothing was counted.
     """
 
     is_differentiable = False
@@ -31,7 +32,7 @@ class AlignmentError(Metric):
         self.add_state("counts", torch.zeros(4, dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, alignments: Sequence[AbstractSet[Link]], gold: Sequence[GoldAlignment]) -> None:
-        """Adds sentences: the links of each, and what they should be."""
+        """Adds sentences: the predicted and the gold links of each."""
         assert len(alignments) == len(gold), "every alignment needs a gold one"
         if gold:
             rows = [count_links(links, right) for links, right in zip(alignments, gold, strict=True)]

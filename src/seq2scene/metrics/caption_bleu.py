@@ -1,4 +1,6 @@
-"""BLEU-1 to BLEU-4 of captions against several references (Papineni et al. 2002), as COCO counts it."""
+"""BLEU-1 to BLEU-4 of captions against several references (Papineni et al. 2002), as the COCO evaluation code
+computes it.
+"""
 
 import math
 from collections import Counter
@@ -14,18 +16,18 @@ ORDERS = 4
 
 
 class CaptionBleu(Metric):
-    """Corpus BLEU, 0 to 100, of n-grams up to ``order``, from integers that add up over batches and ranks.
+    """Corpus BLEU, 0 to 100, of n-grams up to ``order``, from integers summed over batches and ranks.
 
-    An n-gram counts as often as the reference that has it most. The length that brevity is measured by is,
-    for each caption, that of the reference nearest to it, the shorter of two. Nothing is smoothed: without a
-    single match of an order the score is 0. NaN where there was no word on either side.
+    N-gram counts are clipped at their maximum over the references. The brevity penalty uses, for each
+    caption, the reference length closest to its own, the shorter of two. No smoothing: without a match of
+    some order the score is 0. NaN if neither side has any words.
     """
 
     is_differentiable = False
     higher_is_better = True
     full_state_update = False
 
-    counts: Tensor  # (4,) n-grams that match, by order
+    counts: Tensor  # (4,) matching n-grams, by order
     totals: Tensor  # (4,) n-grams of the captions, by order
     lengths: Tensor  # (2,) words of the captions and of the nearest references
 

@@ -9,18 +9,18 @@ from torchmetrics import Metric
 
 
 class CorpusChrf(Metric):
-    """sacrebleu's corpus chrF, 0 to 100, from counts that add up over batches and ranks.
+    """sacrebleu's corpus chrF, 0 to 100, from counts summed over batches and ranks.
 
-    word_order: 0 is chrF, 2 is chrF++. The library opens no public door to its counts, so two of its inner
-    functions are called here; the tests hold the result against its public score. NaN where there was nothing
-    on either side.
+    word_order: 0 is chrF, 2 is chrF++. The library has no public access to its counts, so two of its private
+    functions are called here; the tests compare the result with its public score. NaN if both sides are
+    empty.
     """
 
     is_differentiable = False
     higher_is_better = True
     full_state_update = False
 
-    statistics: Tensor  # (3 x orders,) n-grams of hypothesis, of reference, and of both, by order
+    statistics: Tensor  # (3 x orders,) n-grams of hypothesis, reference and both, by order
 
     def __init__(self, word_order: int = 0, lowercase: bool = False) -> None:
         super().__init__()
@@ -41,6 +41,6 @@ class CorpusChrf(Metric):
         return torch.tensor(score, dtype=torch.float64, device=self.statistics.device)
 
     def signature(self) -> str:
-        """What sacrebleu asks to be printed beside the score."""
-        self.chrf.corpus_score([""], [[""]])  # it names the number of references only after a score
+        """sacrebleu's signature to report with the score."""
+        self.chrf.corpus_score([""], [[""]])  # the number of references is set only by scoring
         return str(self.chrf.get_signature())

@@ -1,7 +1,7 @@
 """CIDEr-D of captions against several references (Vedantam, Zitnick and Parikh, CVPR 2015).
 
-A caption is, for each n from 1 to 4, a vector over n-grams w: g(w) = count(w) log(I / images that have w in a
-reference), I images in all. With h of the caption, r of one of its J references, and l their lengths:
+For each n from 1 to 4 a caption is a vector over n-grams w: g(w) = count(w) log(I / I_w), where I_w of the I
+images have w in a reference. With h the caption's vector, r that of one of its J references, l their lengths:
 
     CIDEr-D_n = 10 / J sum_r exp(-(l_h - l_r)^2 / (2 sigma^2)) min(h, r) . r / (|h| |r|),   sigma = 6
     CIDEr-D   = mean_n CIDEr-D_n
@@ -25,10 +25,10 @@ SIGMA = 6.0
 
 
 class CiderD(Metric):
-    """The mean over captions, 0 to 10; a good captioner has about 1, which others write as 100.
+    """The mean over captions, 0 to 10; a good captioner has about 1, often reported as 100.
 
-    How telling an n-gram is comes from the references of the scored set itself, so the score needs them all,
-    and one image alone has 0. Every rank's texts are gathered. NaN where nothing was counted.
+    Document frequencies come from the references of the scored set itself, so the score needs the whole set,
+    and a single image scores 0. Texts are gathered from all ranks. NaN if nothing was counted.
     """
 
     is_differentiable = False
@@ -43,7 +43,7 @@ class CiderD(Metric):
         self.reset()
 
     def reset(self) -> None:
-        """Starts anew; a rank without captions has no bytes, rather than no state, to gather."""
+        """Resets the metric; a rank without captions still has an (empty) state to gather."""
         super().reset()
         self.texts.append(torch.zeros(0, dtype=torch.uint8, device=self.device))
 
@@ -64,7 +64,7 @@ class CiderD(Metric):
 
 @dataclass(frozen=True)
 class _Vectors:
-    """Of one caption: weights of n-grams, by order; their norms; words."""
+    """One caption: n-gram weights by order, their norms, and the number of words."""
 
     weights: list[dict[tuple[str, ...], float]]
     norms: list[float]
@@ -72,7 +72,7 @@ class _Vectors:
 
 
 def cider_d(captions: Sequence[str], references: Sequence[Sequence[str]]) -> list[float]:
-    """The CIDEr-D of each caption, in the company of all others."""
+    """The CIDEr-D of each caption, with document frequencies from the whole set."""
     golds = [[ngrams(caption_words(text)) for text in texts] for texts in references]
     images = Counter(gram for counts in golds for gram in set().union(*counts))
     log_images = math.log(max(len(captions), 1))
@@ -83,7 +83,7 @@ def cider_d(captions: Sequence[str], references: Sequence[Sequence[str]]) -> lis
         for gram, count in counts.items():
             weights[len(gram) - 1][gram] = count * telling.get(gram, log_images)
         norms = [math.sqrt(math.fsum(w * w for w in of_order.values())) for of_order in weights]
-        # as the published code has it, the length is that of the bigrams: one less than the words
+        # as in the published code, the length counts bigrams: one fewer than the words
         return _Vectors(weights, norms, sum(c for gram, c in counts.items() if len(gram) == 2))
 
     scores = []
@@ -95,7 +95,7 @@ def cider_d(captions: Sequence[str], references: Sequence[Sequence[str]]) -> lis
 
 
 def _likeness(written: _Vectors, gold: _Vectors) -> float:
-    """The mean over n of clipped cosines, less for another length."""
+    """The mean over n of clipped cosines, with a penalty on the difference in length."""
     total = 0.0
     for n in range(ORDERS):
         norm = written.norms[n] * gold.norms[n]

@@ -1,4 +1,4 @@
-"""How people score by a metric of captions: each reference in turn against the others of its image."""
+"""Human agreement by a caption metric: each reference scored against the other references of its image."""
 
 from collections.abc import Sequence
 
@@ -6,10 +6,10 @@ from torchmetrics import Metric
 
 
 def human_line(metric: Metric, references: Sequence[Sequence[str]]) -> float:
-    """The mean, over the places in the list of references, of the score that the ones there have.
+    """The mean over k of the score of every image's k-th reference against its other references.
 
-    A machine is scored against one reference more than people are here, which is a small help to it. Images
-    with one reference are left out; those with more than the fewest use their first ones as captions.
+    A model is scored against one more reference than people are here, a small advantage. Images with a single
+    reference are left out; k runs up to the smallest number of references among the others.
     """
     several = [list(texts) for texts in references if len(texts) > 1]
     scores = []

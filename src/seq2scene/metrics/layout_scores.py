@@ -1,8 +1,7 @@
-"""How like the true layout a generated one is (as Text2Scene is evaluated, Tan et al. 2019).
+"""Similarity of generated to true layouts, as Text2Scene is evaluated (Tan et al. 2019).
 
-Boxes are matched greedily within their classes, by how alike their places are, and so are the pairs of boxes
-that overlap, as the objects of ``scene_scores`` are; then the shapes of matched boxes are held against each
-other.
+Boxes, and pairs of overlapping boxes, are matched greedily within their classes by the similarity of their
+positions, as the objects of ``scene_scores`` are; then the shapes of matched boxes are compared.
 """
 
 import torch
@@ -18,7 +17,7 @@ SHAPES = ("size", "aspect", "iou")
 
 
 class LayoutScores(SceneScores):
-    """The means of ``layout_scores`` over layouts, each 0 to 1, by the same names."""
+    """The means of ``layout_scores`` over layouts, each 0 to 1, under the same names."""
 
     def attributes(self) -> tuple[str, ...]:
         return shapes(self.schema)
@@ -28,20 +27,20 @@ class LayoutScores(SceneScores):
         return (*ROW, *shapes(self.schema))
 
     def raw(self, prediction: Objects, truth: Objects) -> dict[str, Tensor]:
-        """The scores (B,) of every layout, as they are published."""
+        """The scores (B,) of every layout, as published."""
         return layout_scores(prediction, truth, self.schema)
 
 
 def layout_scores(prediction: Objects, truth: Objects, schema: Schema) -> dict[str, Tensor]:
     """Each score (B,) float32, 0 to 1, of each layout.
 
-    u_precision, u_recall: matched boxes over predicted and over true ones, that is how many of the classes
-    are right. u_f3: their F measure, recall weighed 9. u_coord: the mean likeness of the centres of matched
-    boxes. b_...: the same of overlapping pairs, their places the polar coordinates of one about the other.
-    size, aspect, of which a dropped head's is not there: the mean likeness of the square roots of the areas,
-    and of width over height. iou: the mean intersection of matched boxes over their union, on the canvas.
-    What has nothing to count is 0; but b_recall is -1 where the truth has no overlapping boxes and anything
-    was predicted.
+    u_precision, u_recall: matched boxes over predicted and over true ones, i.e. precision and recall of the
+    classes. u_f3: their F measure with recall weighted by 9. u_coord: the mean similarity of the centres of
+    matched boxes. b_...: the same for overlapping pairs, positioned by the polar coordinates of one box
+    relative to the other. size, aspect (absent if the head was dropped): the mean similarity of the square
+    roots of areas, and of width over height. iou: the mean intersection over union of matched boxes, on the
+    canvas. A score with nothing to count is 0, except that b_recall is -1 if the truth has no overlapping
+    boxes and anything was predicted.
     """
     classes, boxes = _in_order(prediction, schema)
     true_classes, true_boxes = _in_order(truth, schema)
@@ -72,7 +71,7 @@ def layout_scores(prediction: Objects, truth: Objects, schema: Schema) -> dict[s
 
 
 def shapes(schema: Schema) -> tuple[str, ...]:
-    """Which of SHAPES are scored: not those whose head was dropped."""
+    """The SHAPES to score: those whose head was not dropped."""
     return tuple(name for name in SHAPES if name == "iou" or name in schema.heads)
 
 
@@ -85,13 +84,13 @@ def _aspect(boxes: Tensor) -> Tensor:
 
 
 def _mean(values: Tensor, matched: Tensor) -> Tensor:
-    """(B,) the mean of the values (B, P, Q) of matched boxes, 0 where there are none."""
+    """(B,) the mean of values (B, P, Q) over matched boxes, 0 if there are none."""
     return (values * matched).sum((1, 2)) / matched.sum((1, 2)).clamp(min=1)
 
 
 def _in_order(objects: Objects, schema: Schema) -> tuple[Tensor, Tensor]:
-    """Classes (B, T), 0 behind the last object, and boxes (B, T, 4) on a canvas of side 1, by class, x and y:
-    the order in which they are matched, and in which an overlapping pair has its direction.
+    """Classes (B, T), 0 after the last object, and boxes (B, T, 4) on a canvas of side 1, sorted by class, x
+    and y: the order of matching, which also gives overlapping pairs their direction.
     """
     boxes = normalised(schema.boxes(objects), schema.canvas)
     last = torch.iinfo(torch.int64).max

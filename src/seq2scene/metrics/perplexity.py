@@ -1,4 +1,4 @@
-"""Perplexity of a corpus, right however the corpus is cut into batches and ranks."""
+"""Perplexity of a corpus, however it is split into batches and ranks."""
 
 import torch
 from torch import Tensor
@@ -8,8 +8,8 @@ from torchmetrics import Metric
 class Perplexity(Metric):
     """exp of (summed negative log-likelihood / number of words), both summed over batches and ranks.
 
-    Whether EOS is one of the words is the caller's: feed one instance with it and another without. The sums
-    are in float64, since a long corpus adds many small numbers to a large one. Before any word: NaN.
+    Whether EOS counts as a word is up to the caller, e.g. one instance with it and one without. Sums are in
+    float64, as a long corpus adds many small numbers to a large one. NaN if there are no words.
     """
 
     is_differentiable = False

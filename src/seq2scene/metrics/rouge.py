@@ -1,4 +1,4 @@
-"""ROUGE-L of captions against several references (Lin 2004), as COCO counts it."""
+"""ROUGE-L of captions against several references (Lin 2004), as the COCO evaluation code computes it."""
 
 from collections.abc import Sequence
 
@@ -8,13 +8,13 @@ from torchmetrics import Metric
 
 from seq2scene.metrics.caption_words import caption_words
 
-BETA = 1.2  # recall counts for more than precision
+BETA = 1.2  # recall weighs more than precision
 
 
 class RougeL(Metric):
-    """The mean over captions, 0 to 100, of F = (1 + b^2) P R / (R + b^2 P), b = 1.2: P and R are the longest
-    common subsequence with a reference / the words of the caption and of that reference, each the best over
-    the references. NaN where nothing was counted.
+    """The mean over captions, 0 to 100, of F = (1 + b^2) P R / (R + b^2 P), b = 1.2: P and R are the length
+    of the longest common subsequence with a reference over that of the caption and of the reference, each
+    maximised over references. NaN if nothing was counted.
     """
 
     is_differentiable = False

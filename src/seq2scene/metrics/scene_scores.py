@@ -1,7 +1,7 @@
-"""How like the true scene a generated one is (as Text2Scene is evaluated, Tan et al. 2019).
+"""Similarity of generated to true scenes, as Text2Scene is evaluated (Tan et al. 2019).
 
-The objects of a scene are its unigrams, the pairs of them whose boxes overlap its bigrams. Both are matched
-greedily within their classes, by how alike their places are, and counted.
+The objects of a scene are its unigrams, pairs of objects with overlapping boxes its bigrams. Both are matched
+greedily within their classes, by the similarity of their positions, and counted.
 """
 
 import torch
@@ -28,16 +28,16 @@ HEADINGS = {  # of the scores of scenes and layouts, in the order of the paper's
     "b_coord": "B-coord",
 }
 ROW = ("u_precision", "u_recall", "b_precision", "b_recall", "u_coord")
-TOLD = ("b_precision", "b_recall", "b_f3", "b_coord_masked")  # means over the scenes with bigrams to find
+WITH_BIGRAMS = ("b_precision", "b_recall", "b_f3", "b_coord_masked")  # means over scenes with bigrams
 
 
 class SceneScores(Metric):
-    """The means of ``scene_scores`` over scenes, each 0 to 1, by the same names; from sums that add up over
-    batches and ranks.
+    """The means of ``scene_scores`` over scenes, each 0 to 1, under the same names, from sums over batches
+    and ranks.
 
-    b_precision, b_recall and b_f3 are means over the scenes with b_recall >= 0. b_coord is one over all
-    scenes, as in the authors' evaluation, b_coord_masked over those with b_recall >= 0, as in their log of
-    training. NaN where nothing was counted.
+    b_precision, b_recall and b_f3 are means over scenes with b_recall >= 0. b_coord is a mean over all
+    scenes, as in the authors' evaluation, b_coord_masked over those with b_recall >= 0, as in their training
+    log. NaN if nothing was counted.
     """
 
     is_differentiable = False
@@ -45,7 +45,7 @@ class SceneScores(Metric):
     full_state_update = False
 
     sums: Tensor  # (scores,)
-    counts: Tensor  # (scores,) scenes that each is a mean over
+    counts: Tensor  # (scores,) scenes averaged over
 
     def __init__(self, schema: Schema) -> None:
         super().__init__()
@@ -55,26 +55,26 @@ class SceneScores(Metric):
             self.add_state(state, torch.zeros(len(self.names), dtype=torch.float64), dist_reduce_fx="sum")
 
     def attributes(self) -> tuple[str, ...]:
-        """The scores beside those of places."""
+        """The names of the attribute scores."""
         return tuple(self.schema.heads)
 
     @property
     def row(self) -> tuple[str, ...]:
-        """The scores of the paper's table, but for b_coord, which grows when fewer objects are matched."""
+        """The scores of the paper's table, except b_coord, which rises when fewer objects are matched."""
         return (*ROW, *(name for name in ("pose", "expression") if name in self.names))
 
     def raw(self, prediction: Objects, truth: Objects) -> dict[str, Tensor]:
-        """The scores (B,) of every scene, as they are published."""
+        """The scores (B,) of every scene, as published."""
         return scene_scores(prediction, truth, self.schema)
 
     def each(self, prediction: Objects, truth: Objects) -> dict[str, Tensor]:
-        """The scores (B,) of every scene, NaN where the mean leaves it out."""
+        """The scores (B,) of every scene, NaN where the mean excludes it."""
         scores = self.raw(prediction, truth)
         left_out = scores["b_recall"] < 0
-        return {n: v.masked_fill(left_out, torch.nan) if n in TOLD else v for n, v in scores.items()}
+        return {n: v.masked_fill(left_out, torch.nan) if n in WITH_BIGRAMS else v for n, v in scores.items()}
 
     def update(self, prediction: Objects, truth: Objects) -> None:
-        """Adds scenes: what was generated and what is true, neither cut nor put on the grid."""
+        """Adds generated and true scenes, neither truncated nor snapped to the grid."""
         each = self.each(prediction, truth)
         masked = each["b_coord"].masked_fill(each["b_recall"].isnan(), torch.nan)
         scores = torch.stack([{**each, "b_coord_masked": masked}[name].double() for name in self.names])
@@ -85,18 +85,18 @@ class SceneScores(Metric):
         return dict(zip(self.names, self.sums / self.counts, strict=True))
 
     def score(self, computed: dict[str, Tensor]) -> Tensor:
-        """The mean over the row, of those that had anything to count; NaN where none had."""
+        """The mean over the row's scores that are not NaN; NaN if all are."""
         return torch.stack([computed[name] for name in self.row]).nanmean()
 
 
 def scene_scores(prediction: Objects, truth: Objects, schema: Schema) -> dict[str, Tensor]:
     """Each score (B,) float32, 0 to 1, of each scene.
 
-    u_precision, u_recall: matched objects over predicted and over true ones. u_f3: their F measure, recall
-    weighed 9. u_coord: the mean likeness of the places of matched objects. b_...: the same of bigrams, their
-    places the polar coordinates of one object about the other. Each head's name: the share of the matched
-    objects, of the classes that the head is about, with the true attribute. What has nothing to count is 0;
-    but b_recall is -1 where the truth has no bigrams and anything was predicted.
+    u_precision, u_recall: matched objects over predicted and over true ones. u_f3: their F measure with
+    recall weighted by 9. u_coord: the mean similarity of the positions of matched objects. b_...: the same
+    for bigrams, positioned by the polar coordinates of one object relative to the other. Each head's name:
+    the accuracy of that attribute over matched objects of the classes that have it. A score with nothing to
+    count is 0, except that b_recall is -1 if the truth has no bigrams and anything was predicted.
     """
     predicted, true = _in_order(prediction), _in_order(truth)
     canvas = torch.tensor(schema.canvas, device=predicted.places.device)
@@ -124,7 +124,9 @@ def scene_scores(prediction: Objects, truth: Objects, schema: Schema) -> dict[st
 
 
 def shares(matched: Tensor, similarity: Tensor, predicted: Tensor, true: Tensor) -> dict[str, Tensor]:
-    """How many of the items present, (B, P) predicted and (B, Q) true, were matched, and how well."""
+    """Precision, recall, F3 and mean similarity of a matching; ``predicted`` (B, P) and ``true`` (B, Q) mark
+    real items.
+    """
     both = matched.flatten(1)
     precision, recall = _ratio(both, predicted), _ratio(both, true)
     return {
@@ -136,20 +138,20 @@ def shares(matched: Tensor, similarity: Tensor, predicted: Tensor, true: Tensor)
 
 
 def _ratio(some: Tensor, of: Tensor) -> Tensor:
-    """(B,) the number of ``some`` (B, N) for each one of ``of`` (B, M); 0 where there is none of these."""
+    """(B,) the number of ``some`` (B, N) over that of ``of`` (B, M); 0 if the latter is 0."""
     return some.sum(1).float() / of.sum(1).clamp(min=1)
 
 
 def _in_order(objects: Objects) -> Objects:
-    """The objects of each scene by class, pose, expression, x and y: the order in which they are matched, and
-    in which an overlapping pair has its direction.
+    """The objects of each scene sorted by class, pose, expression, x and y: the order of matching, which also
+    gives overlapping pairs their direction.
     """
     zeros = torch.zeros_like(objects.classes)
     x, y = objects.places.unbind(2)
     pose, expression = (objects.attributes.get(name, zeros) for name in ("pose", "expression"))
     classes = objects.classes.where(objects.present, torch.iinfo(torch.int64).max)  # padding last
     order = torch.arange(classes.shape[1], device=classes.device).expand_as(classes)
-    for key in (y, x, expression, pose, classes):  # stable sorts, the one that counts most at last
+    for key in (y, x, expression, pose, classes):  # stable sorts, the primary key last
         order = order.gather(1, key.gather(1, order).argsort(dim=1, stable=True))
     return Objects(
         objects.classes.gather(1, order),
