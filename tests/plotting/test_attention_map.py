@@ -28,7 +28,7 @@ def lightness(picture: np.ndarray) -> np.ndarray:
 
 
 def cells(picture: np.ndarray) -> np.ndarray:
-    """Which pixels are darkest blue, the colour of weight 1: (height, width) bool."""
+    """The pixels in the darkest blue, the colour of weight 1: (height, width) bool."""
     full = np.round(np.array(white_to_blue()(1.0))[:3] * 255)
     return np.abs(picture.astype(int) - full).max(axis=2) <= 1
 
@@ -75,7 +75,7 @@ def test_an_empty_output_still_gives_a_picture():
 
 
 def test_weights_of_another_shape_are_refused():
-    with pytest.raises(AssertionError, match="one row for each target"):
+    with pytest.raises(AssertionError, match="one row per target"):
         draw_attention(np.zeros((4, 3)), SOURCE, TARGET)
 
 

@@ -8,7 +8,7 @@ from seq2scene.plotting.curves import draw_curves, read_curves, running_mean
 
 @pytest.fixture
 def metrics(tmp_path):
-    """What a short run's logger leaves: training every 10 steps, validation every 50."""
+    """The metrics file of a short run: training every 10 steps, validation every 50."""
     logger = CSVLogger(tmp_path, name="", version="")
     for step in range(0, 200, 10):
         loss = 5.0 / (1 + step / 50)

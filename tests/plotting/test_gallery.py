@@ -1,4 +1,4 @@
-"""Galleries: one page without the net, whatever the texts."""
+"""Galleries: one self-contained page, whatever the texts."""
 
 import json
 from html.parser import HTMLParser
@@ -12,7 +12,7 @@ NASTY = "</p><script>alert(\"1\")</script> & <b> $title 'x'"
 
 
 class Page(HTMLParser):
-    """What a browser would make of a page: elements with their attributes, the text, the scripts."""
+    """A parsed page: elements with their attributes, the text, the scripts."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Attention over a picture: bright where a word looked, the same everywhere where it looked everywhere."""
+"""Attention over a picture: bright where a word attended, uniform if attention is uniform."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Pictures of layouts: boxes where they are, in the colour of their class, the later over the earlier."""
+"""Pictures of layouts: boxes at their places, in the colour of their class, later over earlier."""
 
 import numpy as np
 import torch
@@ -42,7 +42,7 @@ def test_a_box_is_outlined_where_it_is_by_a_line_of_a_hundredth_of_the_side() ->
 def test_a_name_stands_in_the_corner_of_its_box() -> None:
     picture = draw_layout(layout((CAT, 0.5, 0.6, 0.4, 0.2)), SCHEMA)
     tag = picture[510:525, 310:340]
-    assert is_colour(tag, CAT).mean() > 0.4 and (~is_colour(tag, CAT)).any()  # letters on a ground
+    assert is_colour(tag, CAT).mean() > 0.4 and (~is_colour(tag, CAT)).any()  # letters on a background
     other = draw_layout(layout((KITE, 0.5, 0.6, 0.4, 0.2)), SCHEMA)
     assert (is_colour(tag, CAT) != is_colour(other[510:525, 310:340], KITE)).any()
 

@@ -1,4 +1,4 @@
-"""Two bars for each number of unknown words."""
+"""Two bars per number of unknown words."""
 
 import numpy as np
 from matplotlib.colors import to_rgb

@@ -1,4 +1,4 @@
-"""Scenes for people: the device painter's scenes, sharper."""
+"""Drawn scenes match the device painter's, only sharper."""
 
 from itertools import pairwise
 

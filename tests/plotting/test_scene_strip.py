@@ -1,4 +1,4 @@
-"""Strips: a panel for each step, the words under it as dark as they were looked at."""
+"""Strips: a panel per step, with the words under it shaded by attention."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Sentences drawn as points: a point for each, a colour for each group."""
+"""Sentences drawn as points: one point per sentence, one colour per group."""
 
 import numpy as np
 import pytest

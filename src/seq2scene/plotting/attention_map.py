@@ -20,7 +20,8 @@ def draw_attention(
     """One sentence's attention (T, S), over S source tokens for each of T target tokens, as (H, W, 3) uint8.
 
     Source tokens run along the top and target tokens down the side, as in Luong et al. 2015, Figure 7. White
-    is 0 and the darkest blue 1 in every picture, so that pictures compare. Padding must be cut off before.
+    is 0 and the darkest blue 1 in every picture, so that pictures are comparable. Padding must be removed
+    first.
     """
     return to_pixels(attention_figure(weights, source, target, title))
 
@@ -30,7 +31,7 @@ def attention_figure(
 ) -> Figure:
     """The figure behind ``draw_attention``."""
     weights = torch.as_tensor(weights).detach().float().cpu().numpy()
-    assert weights.shape == (len(target), len(source)), "one row for each target, one column for each source"
+    assert weights.shape == (len(target), len(source)), "one row per target, one column per source"
     cell = cell_size(len(source), len(target))
     width, height = cell * max(len(source), 1), cell * max(len(target), 1)
     figure = new_figure(width, height, layout=None)
@@ -48,7 +49,7 @@ def attention_figure(
 
 
 def cell_size(columns: int, rows: int) -> float:
-    """Side of a cell in inches: smaller for long sentences, never too small to read its word."""
+    """Side of a cell in inches: smaller for long sentences, but always large enough to read its word."""
     return float(np.clip(LARGEST_SIDE / max(columns, rows, 1), SMALLEST_CELL, CELL))
 
 
@@ -63,7 +64,7 @@ def draw_cells(axes: Axes, weights: np.ndarray) -> None:
 
 
 def draw_tokens(axes: Axes, source: Sequence[str], target: Sequence[str], size: float) -> None:
-    # a token is never a formula: `$` is a word of many corpora
+    # no mathtext: `$` is a word of many corpora
     look = {"fontsize": size, "color": INK, "family": font_families(), "parse_math": False}
     axes.xaxis.tick_top()
     axes.set_xticks(range(len(source)), [shorten(token) for token in source], rotation=60, **look)
@@ -73,7 +74,7 @@ def draw_tokens(axes: Axes, source: Sequence[str], target: Sequence[str], size: 
 
 
 def draw_scale(figure: Figure, width: float, height: float) -> None:
-    """The colour bar, of one size in inches beside a map of any size, level with its top."""
+    """The colour bar, of fixed size in inches and aligned with the top of the map."""
     thick, long, gap = 0.12, float(np.clip(height, 0.9, 2.0)), 0.18
     axes = figure.add_axes(((width + gap) / width, 1 - long / height, thick / width, long / height))
     axes.imshow(np.linspace(1, 0, 256)[:, None], cmap=white_to_blue(), extent=(0, 1, 0, 1), aspect="auto")

@@ -20,10 +20,10 @@ STAGE_COLOURS = {"train": COLOURS[0], "val": COLOURS[1], "test": COLOURS[2], "":
 
 
 def draw_curves(metrics: Path, quantities: Sequence[str] = tuple(TITLES)) -> np.ndarray:
-    """Learning curves of a run as (H, W, 3) uint8: one panel for each of ``quantities`` that the run logged.
+    """Learning curves of a run as (H, W, 3) uint8: one panel for each of the ``quantities`` logged.
 
-    metrics: Lightning's ``metrics.csv``, whose columns are named ``stage/quantity``, with ``_step`` or
-    ``_epoch`` behind where both were logged. A missing file, or one with none of them, is a UserError.
+    metrics: Lightning's ``metrics.csv``, whose columns are named ``stage/quantity``, with suffix ``_step`` or
+    ``_epoch`` if both were logged. Raises UserError if the file is missing or has none of the quantities.
     """
     curves = read_curves(metrics)
     shown = [quantity for quantity in quantities if quantity in curves]
@@ -40,8 +40,8 @@ def draw_curves(metrics: Path, quantities: Sequence[str] = tuple(TITLES)) -> np.
 
 
 def read_curves(metrics: Path) -> Curves:
-    """Every curve of a ``metrics.csv``; empty cells and values that are not finite are left out, and curves
-    that have no others.
+    """Every curve of a ``metrics.csv``, without empty and non-finite values; curves with no others are
+    dropped.
     """
     if not metrics.is_file():
         raise UserError(f"no metrics at {metrics}: the csv logger writes them (logger=csv)")
@@ -56,7 +56,7 @@ def read_curves(metrics: Path) -> Curves:
 
 def arrange(points: dict[str, list[tuple[float, float]]]) -> Curves:
     curves: Curves = defaultdict(dict)
-    for name in sorted(points):  # x_epoch comes before x_step, so the finer of the two stays
+    for name in sorted(points):  # x_epoch sorts before x_step, so the finer of the two wins
         stage, _, quantity = name.rpartition("/")
         values = np.array(points[name])
         quantity = quantity.removesuffix("_epoch").removesuffix("_step")
@@ -81,7 +81,7 @@ def draw_panel(axes: Axes, quantity: str, curves: dict[str, np.ndarray]) -> None
 
 
 def draw_curve(axes: Axes, points: np.ndarray, label: str, colour: str) -> None:
-    """A line; markers where points are few; where they are many, faint, with its running mean on top."""
+    """A line; with markers if it has few points; if it has many, faint, under its running mean."""
     steps, values = points.T
     if len(points) <= 40:
         axes.plot(steps, values, color=colour, linewidth=1.6, marker="o", markersize=3.5, label=label)
@@ -91,9 +91,9 @@ def draw_curve(axes: Axes, points: np.ndarray, label: str, colour: str) -> None:
 
 
 def running_mean(values: np.ndarray, width: int) -> np.ndarray:
-    """Mean of each value, of up to ``width`` before it and as many after it, while there are any: (points,).
+    """Mean over a window of up to ``width`` values on either side, clipped at the ends: (points,).
 
-    As many on both sides at the start, where curves are steep and a lopsided mean would lie beside them.
+    The window is symmetric at the start, where curves are steep and a one-sided mean would be biased.
     """
     sums = np.concatenate([[0.0], values.cumsum()])
     places = np.arange(len(values))

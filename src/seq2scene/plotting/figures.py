@@ -1,4 +1,4 @@
-"""What every plot shares: figures without pyplot's global state, one look, pixels and PNG files."""
+"""What every plot shares: figures without pyplot's global state, one style, output as pixels and files."""
 
 from functools import cache
 from io import BytesIO
@@ -14,7 +14,7 @@ from PIL import Image
 
 from seq2scene.caching import draft
 
-# Okabe and Ito's colours, told apart by colour-blind readers too; no yellow, which is pale on white
+# Okabe and Ito's colours, safe for colour-blind readers; without yellow, which is pale on white
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 INK, FAINT = "#222222", "#d8d8d8"
 DPI = 150
@@ -33,27 +33,27 @@ CONES_TO_RGB = np.array(
 
 
 def new_figure(width: float, height: float, layout: str | None = "constrained") -> Figure:
-    """A white figure of ``width`` x ``height`` inches that belongs to nobody but its caller."""
+    """A white figure of ``width`` x ``height`` inches, unknown to pyplot."""
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white", layout=layout)
     FigureCanvasAgg(figure)
     return figure
 
 
 def to_pixels(figure: Figure) -> np.ndarray:
-    """The figure drawn and cut to what is on it: (height, width, 3) uint8."""
+    """The rendered figure, cropped to its contents: (height, width, 3) uint8."""
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight", pad_inches=0.1)
     return np.asarray(Image.open(buffer).convert("RGB"))
 
 
 def save_picture(path: Path, picture: np.ndarray) -> None:
-    """Writes (height, width, 3) uint8 as an image file of the kind its name ends in; makes the folder."""
+    """Writes (height, width, 3) uint8 as an image file in the format of its suffix; creates the folder."""
     with draft(path) as part:
         Image.fromarray(picture).save(part)
 
 
 def tidy(axes: Axes, title: str, x: str, y: str) -> None:
-    """The common look of line plots: two spines, a faint grid behind, small labels."""
+    """The common style of line plots: two spines, a faint grid, small labels."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(FAINT)
     axes.grid(color=FAINT, linewidth=0.6, alpha=0.7)
@@ -66,7 +66,7 @@ def tidy(axes: Axes, title: str, x: str, y: str) -> None:
 
 @cache
 def white_to_blue() -> ListedColormap:
-    """A colour scale of evenly falling lightness: an arc in OKLab (Ottosson 2020) from white to indigo."""
+    """A colour map of linearly decreasing lightness: an arc in OKLab (Ottosson 2020) from white to indigo."""
     amount = np.linspace(0, 1, 256)
     chroma = np.sin(np.pi * amount**0.8) * 0.08 + 0.06 * amount
     hue = np.deg2rad(230 + 50 * amount)  # from sky to indigo
@@ -78,7 +78,7 @@ def white_to_blue() -> ListedColormap:
 
 @cache
 def font_families() -> list[str]:
-    """DejaVu Sans, which comes with matplotlib and has accents, then what is here for other scripts."""
+    """DejaVu Sans, which comes with matplotlib and has accents, then installed fonts for other scripts."""
     installed = {font.name for font in font_manager.fontManager.ttflist}
     wide = ("Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans", "Arial Unicode MS", "WenQuanYi Zen Hei")
     return ["DejaVu Sans", *(name for name in wide if name in installed)]

@@ -1,4 +1,4 @@
-"""A page of pictures that opens from disk: what a model made beside what is true, sorted by any score."""
+"""A static HTML page that compares generated with true pictures and sorts them by any score."""
 
 import html
 from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ for (const name of names) by.add(new Option(name));
 by.value = $first;
 function show() {
   const cards = [...box.children], sign = up.checked ? 1 : -1;
-  const value = card => JSON.parse(card.dataset.scores)[by.value] ?? -1e9;  // none: the worst
+  const value = card => JSON.parse(card.dataset.scores)[by.value] ?? -1e9;  // missing: sorts as worst
   cards.sort((a, b) => sign * (value(a) - value(b))).forEach(card => box.append(card));
   let seen = 0;
   for (const card of cards) {
@@ -58,8 +58,8 @@ show();
 
 @dataclass(frozen=True)
 class Item:
-    """What one card shows. text: what was asked for. pictures: by caption, file names beside the page.
-    scores: by name, NaN where the item does not count. link: a file to go to from the pictures, or None.
+    """One card. text: the model's input. pictures: caption -> file name, relative to the page. scores: by
+    name, NaN where a mean excludes the item. link: a file that the pictures link to, or None.
     """
 
     text: str
@@ -69,8 +69,8 @@ class Item:
 
 
 def write_gallery(path: Path, title: str, items: Sequence[Item], first: str, note: str = "") -> None:
-    """Writes the page, sorted by the score ``first``, the best at the top. Its script comes with it, and
-    pictures load as they come into sight.
+    """Writes the page, initially sorted by the score ``first``, best first. Its script is inline, and
+    pictures load lazily.
     """
     names = list(dict.fromkeys(name for item in items for name in item.scores))
     page = PAGE.substitute(
@@ -85,7 +85,7 @@ def write_gallery(path: Path, title: str, items: Sequence[Item], first: str, not
 
 
 def show_score(value: float, digits: int = 2) -> str:
-    """A score for people: a dash where it is NaN, of nothing to count."""
+    """A score as text; a dash if it is NaN."""
     return "-" if isnan(value) else f"{value:.{digits}f}"
 
 
@@ -110,5 +110,5 @@ def _card(item: Item) -> str:
 
 
 def _script(value: object) -> str:
-    """JSON that may stand inside a script element."""
+    """JSON that is safe inside a script element."""
     return to_json(value).replace("<", "\\u003c")

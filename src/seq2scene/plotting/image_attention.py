@@ -1,4 +1,4 @@
-"""Attention over a picture, word by word: what is looked at stays bright (Xu et al. 2015, Figures 2, 3)."""
+"""Attention over a picture, word by word: attended regions stay bright (Xu et al. 2015, Figures 2, 3)."""
 
 from collections.abc import Sequence
 
@@ -12,16 +12,17 @@ from seq2scene.plotting.figures import INK, font_families, new_figure, to_pixels
 from seq2scene.scenes.boxes import edges
 
 PANEL, GAP, HEADING = 1.7, 0.12, 0.28  # inches
-SPREAD = 0.6  # standard deviation of a place's glow, in places
-DIMMEST = 0.25  # what is left of a picture's brightness where nothing is looked at
+SPREAD = 0.6  # standard deviation of the blur, in attention cells
+DIMMEST = 0.25  # brightness of a picture where there is no attention
 
 
 def draw_image_attention(
     picture: np.ndarray, weights: Tensor | np.ndarray, words: Sequence[str], columns: int = 5
 ) -> np.ndarray:
-    """Panels of one picture (H, W, 3) uint8, as (height, width, 3) uint8: itself, then one for each word.
+    """Panels of one picture (H, W, 3) uint8, as (height, width, 3) uint8: the picture itself, then one per
+    word.
 
-    weights: (T, y, x), over the y rows and x columns of places that each of T words was written from.
+    weights: (T, y, x), the attention of each of T words over y rows and x columns of cells.
     """
     return to_pixels(image_attention_figure(picture, weights, words, columns))
 
@@ -49,9 +50,9 @@ def image_attention_figure(
 
 
 def light_up(picture: np.ndarray, weights: Tensor | np.ndarray) -> np.ndarray:
-    """The picture (H, W, 3) uint8 under each of T maps (T, y, x): (T, H, W, 3) uint8.
+    """The picture (H, W, 3) uint8 shaded by each of T maps (T, y, x): (T, H, W, 3) uint8.
 
-    Full brightness is where a map has its own largest weight, so that panels show where, not how much.
+    Each map is scaled by its own maximum, so that panels show where, not how much.
     """
     light = spread(torch.as_tensor(weights).detach().float().cpu(), picture.shape[0], picture.shape[1])
     light = light / light.amax(dim=(1, 2), keepdim=True).clamp(min=torch.finfo(light.dtype).tiny)
@@ -60,10 +61,10 @@ def light_up(picture: np.ndarray, weights: Tensor | np.ndarray) -> np.ndarray:
 
 
 def box_maps(weights: Tensor, boxes: Tensor, cells: int = 28) -> Tensor:
-    """Weights (T, S) over S boxes as maps (T, cells, cells) of the square that these lie in: a cell shows the
-    largest weight of the boxes over it.
+    """Weights (T, S) over S boxes as maps (T, cells, cells) of the square canvas: a cell has the largest
+    weight of the boxes that cover it.
 
-    boxes: (S, 4) centre x, y, width and height as shares of the square.
+    boxes: (S, 4) centre x, y, width and height as fractions of the canvas.
     """
     at = (torch.arange(cells) + 0.5) / cells
     low, high = edges(boxes)
@@ -73,15 +74,15 @@ def box_maps(weights: Tensor, boxes: Tensor, cells: int = 28) -> Tensor:
 
 
 def spread(weights: Tensor, height: int, width: int) -> Tensor:
-    """Maps (T, y, x) at the size of a picture, (T, height, width): each place glows like a Gaussian.
+    """Maps (T, y, x) upsampled to the size of a picture, (T, height, width), with Gaussian weights.
 
-    A pixel has the mean of the places around it, so a map of equal weights stays equal everywhere.
+    A pixel is a weighted mean of the cells around it, so a uniform map stays uniform.
     """
     return _glow(height, weights.shape[1]) @ weights @ _glow(width, weights.shape[2]).T
 
 
 def _glow(pixels: int, places: int) -> Tensor:
-    """(pixels, places) how much each pixel of a side shows of each place along it; rows sum to 1."""
-    at = (torch.arange(pixels) + 0.5) * places / pixels  # pixels' centres, in places
+    """(pixels, cells) interpolation weights along one side; rows sum to 1."""
+    at = (torch.arange(pixels) + 0.5) * places / pixels  # pixel centres, in cells
     distance = at.unsqueeze(1) - (torch.arange(places) + 0.5)
     return (-((distance / SPREAD) ** 2) / 2).softmax(dim=1)

@@ -1,4 +1,4 @@
-"""Layouts for people: outlined boxes with their names on a white canvas (Tan et al. 2019)."""
+"""Drawings of layouts: outlined and labelled boxes on a white canvas (Tan et al. 2019)."""
 
 from colorsys import hsv_to_rgb
 
@@ -10,12 +10,12 @@ from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.schema import Schema
 
 Colour = tuple[int, int, int]
-GOLDEN = 0.618034  # of a turn from one hue to the next: neighbours among the classes differ most
+GOLDEN = 0.618034  # of a turn from one hue to the next, so that consecutive classes differ most
 
 
 def draw_layout_steps(objects: Objects, schema: Schema, side: int = 1000) -> list[np.ndarray]:
-    """One layout (the first of ``objects``) as it comes about: the empty canvas, then a picture after each
-    box, (side, side, 3) uint8. Later boxes lie over earlier ones.
+    """One layout (the first of ``objects``) step by step: the empty canvas, then a picture after each box,
+    (side, side, 3) uint8. Later boxes cover earlier ones.
     """
     canvas = Image.new("RGB", (side, side), "white")
     steps = [np.array(canvas)]
@@ -29,12 +29,12 @@ def draw_layout_steps(objects: Objects, schema: Schema, side: int = 1000) -> lis
 
 
 def draw_layout(objects: Objects, schema: Schema, side: int = 1000) -> np.ndarray:
-    """The whole of one layout, (side, side, 3) uint8."""
+    """One complete layout, (side, side, 3) uint8."""
     return draw_layout_steps(objects, schema, side)[-1]
 
 
 def class_colour(number: int) -> Colour:
-    """The colour of an object class, always the same, dark enough to be seen on white."""
+    """The fixed colour of an object class, dark enough to be seen on white."""
     red, green, blue = hsv_to_rgb(
         number * GOLDEN % 1, 0.9 - 0.25 * (number % 3 == 1), 0.85 - 0.2 * (number % 2)
     )
@@ -42,7 +42,7 @@ def class_colour(number: int) -> Colour:
 
 
 def _draw_box(canvas: Image.Image, box: np.ndarray, title: str, colour: Colour) -> None:
-    """Outlines a box in pixels, centre x, y, width and height, its name on a tag in its left upper corner."""
+    """Outlines a box (centre x, y, width and height in pixels) with its name in the upper left corner."""
     side, draw = canvas.width, ImageDraw.Draw(canvas)
     line = max(1, round(side / 100))
     low, high = (np.clip(edge, 0, side - 1).round() for edge in edges(box))
@@ -52,11 +52,11 @@ def _draw_box(canvas: Image.Image, box: np.ndarray, title: str, colour: Colour) 
     font = ImageFont.load_default(max(10, round(side / 40)))
     left, top, right, bottom = draw.textbbox((0, 0), title, font)
     tag = np.array([right - left, bottom - top]) + 2 * line
-    corner = np.clip(low, 0, np.maximum(side - tag, 0))  # names near the edge stay whole
+    corner = np.clip(low, 0, np.maximum(side - tag, 0))  # keep names near the edge whole
     draw.rectangle([*corner, *(corner + tag - 1)], fill=colour)
     draw.text(corner + line - (left, top), title, _ink_on(colour), font)
 
 
 def _ink_on(ground: Colour) -> str:
-    """Black or white, whichever is read more easily."""
+    """Black or white, whichever is more legible."""
     return "black" if np.dot(ground, (0.299, 0.587, 0.114)) > 150 else "white"

@@ -1,4 +1,4 @@
-"""BLEU against sentence length, one line for each system (Luong et al. 2015, Figure 6)."""
+"""BLEU against sentence length, one line per system (Luong et al. 2015, Figure 6)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,7 +13,7 @@ MARKERS = "osD^vPX"
 def draw_bleu_by_length(
     systems: Mapping[str, tuple[Sequence[float], Sequence[float]]], title: str = "BLEU by sentence length"
 ) -> np.ndarray:
-    """A line for each system (name -> lengths in words, BLEU at each) as (H, W, 3) uint8."""
+    """One line per system (name -> lengths in words, BLEU at each) as (H, W, 3) uint8."""
     figure = new_figure(6.4, 3.8)
     axes = figure.add_subplot()
     tidy(axes, title, "sentence length (words)", "BLEU")

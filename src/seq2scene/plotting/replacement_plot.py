@@ -1,4 +1,4 @@
-"""BLEU before and after unknown words are replaced, by how many of them a sentence has."""
+"""BLEU before and after unknown-word replacement, by the number of unknown words in a sentence."""
 
 from collections.abc import Sequence
 
@@ -11,10 +11,8 @@ from seq2scene.plotting.figures import COLOURS, INK, new_figure, tidy, to_pixels
 def draw_replacement_gain(
     labels: Sequence[str], before: Sequence[float], after: Sequence[float], title: str = ""
 ) -> np.ndarray:
-    """Two bars for each of ``labels``, BLEU ``before`` and ``after``, the second's gain over it, as (H, W, 3)
-    uint8.
-    """
-    assert len(labels) == len(before) == len(after), "two bars for each label"
+    """Two bars per label, BLEU ``before`` and ``after``, with the gain above ``after``: (H, W, 3) uint8."""
+    assert len(labels) == len(before) == len(after), "two bars per label"
     figure = new_figure(max(4.0, 1.0 + 0.9 * len(labels)), 3.8)
     axes = figure.add_subplot()
     tidy(axes, title, "unknown words in the hypothesis, and sentences", "BLEU")

@@ -1,4 +1,4 @@
-"""Scenes of clip art for people: from the original pictures, in high resolution."""
+"""Drawings of clip-art scenes from the original pictures, in high resolution."""
 
 from collections.abc import Mapping
 
@@ -14,8 +14,8 @@ from seq2scene.scenes.sprites import BACKGROUND, open_picture, picture_name
 def draw_steps(
     objects: Objects, schema: Schema, pictures: Mapping[str, Tensor], scale: float = 1.0
 ) -> list[np.ndarray]:
-    """One scene (the first of ``objects``) as it comes about: the background, then a picture after each
-    object, (height, width, 3) uint8 at ``scale`` pixels for each unit of the canvas.
+    """One scene (the first of ``objects``) step by step: the background, then a picture after each object,
+    (height, width, 3) uint8 at ``scale`` pixels per unit of the canvas.
     """
     size = tuple(round(side * scale) for side in schema.canvas)
     canvas = open_picture(pictures, BACKGROUND).resize(size, Image.Resampling.LANCZOS)
@@ -30,14 +30,14 @@ def draw_steps(
 def draw_scene(
     objects: Objects, schema: Schema, pictures: Mapping[str, Tensor], scale: float = 1.0
 ) -> np.ndarray:
-    """The whole of one scene, (height, width, 3) uint8."""
+    """One complete scene, (height, width, 3) uint8."""
     return draw_steps(objects, schema, pictures, scale)[-1]
 
 
 def _sprite(
     objects: Objects, step: int, schema: Schema, pictures: Mapping[str, Tensor], scale: float
 ) -> tuple[Image.Image, tuple[int, int]]:
-    """An object's picture at its size and where its left upper corner is, in pixels."""
+    """An object's picture at its size, and its upper left corner in pixels."""
     value = {name: int(values[0, step]) for name, values in objects.attributes.items()}
     name = schema.names[int(objects.classes[0, step]) - FIRST_CLASS]
     variant = value.get("pose", 0) * schema.sizes.shape[2] + value.get("expression", 0)

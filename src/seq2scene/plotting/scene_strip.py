@@ -1,6 +1,6 @@
-"""A scene step by step: what was placed, and which words were looked at.
+"""A scene step by step: what was placed, and which words were attended to.
 
-Set with PIL and not as a plot: a gallery has hundreds of strips, and a plot of one takes a second.
+Drawn with PIL, not matplotlib, which takes a second per strip: a gallery has hundreds.
 """
 
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ from seq2scene.caching import draft
 from seq2scene.plotting.figures import INK, white_to_blue
 
 PANEL, GAP, PAD = 420, 18, 3  # pixels: width of a picture, between panels, around a word
-HEADING, TITLE, WORD = 18, 16, 14  # sizes of type in pixels
-DARKEST = 0.85  # of the colour scale, for the word that is looked at most
+HEADING, TITLE, WORD = 18, 16, 14  # font sizes in pixels
+DARKEST = 0.85  # of the colour scale, for the word with the largest weight
 
 
 @dataclass(frozen=True)
 class Step:
-    """picture: (height, width, 3) uint8 after the step. title: what was placed. weights: of each word, 0 to
-    1, or None.
+    """picture: (height, width, 3) uint8 after the step. title: what was placed. weights: attention to each
+    word, 0 to 1, or None.
     """
 
     picture: np.ndarray
@@ -38,8 +38,8 @@ def draw_strip(
     columns: int = 4,
     heading: str = "",
 ) -> np.ndarray:
-    """The steps side by side, wrapped into rows, the words under each as dark as they were looked at, the
-    darkest the most; at the end the true scene, where it is known. (height, width, 3) uint8.
+    """The steps side by side, wrapped into rows, with the words under each shaded by attention, and finally
+    the true scene, if known: (height, width, 3) uint8.
     """
     panels = [(step.picture, f"{n}. {step.title}", step.weights) for n, step in enumerate(steps, start=1)]
     if truth is not None:
@@ -68,7 +68,7 @@ def draw_strip(
 
 
 def save_animation(path: Path, pictures: Sequence[np.ndarray], milliseconds: int = 600) -> None:
-    """A GIF of the steps, the last one held three times as long."""
+    """Writes a GIF of the steps, the last one shown three times as long."""
     first, *others = [Image.fromarray(picture) for picture in pictures]
     durations = [milliseconds] * len(others) + [3 * milliseconds]
     with draft(path) as part:
@@ -76,7 +76,7 @@ def save_animation(path: Path, pictures: Sequence[np.ndarray], milliseconds: int
 
 
 def wrap(words: Sequence[str], size: int, width: int) -> list[list[str]]:
-    """Words in lines of at most ``width`` pixels; a word that is longer has a line of its own."""
+    """Breaks words into lines of at most ``width`` pixels; a longer word gets its own line."""
     lines: list[list[str]] = []
     room = -1.0
     for word in words:
@@ -90,7 +90,7 @@ def wrap(words: Sequence[str], size: int, width: int) -> list[list[str]]:
 
 
 def _write(pen: ImageDraw.ImageDraw, lines: list[list[str]], size: int, x: int, y: int) -> None:
-    """Lines of words from (x, y) on."""
+    """Writes lines of words, starting at (x, y)."""
     for number, line in enumerate(lines):
         pen.text((x, y + number * _leading(size)), " ".join(line), fill=INK, font=_font(size))
 
@@ -98,8 +98,8 @@ def _write(pen: ImageDraw.ImageDraw, lines: list[list[str]], size: int, x: int, 
 def _shade(
     pen: ImageDraw.ImageDraw, lines: list[list[str]], x: int, y: int, weights: Sequence[float]
 ) -> None:
-    """Lines of words, each word on a ground as dark as its share of the largest weight."""
-    assert len(weights) == sum(map(len, lines)), "one weight for each word"
+    """Shades the background of each word by its weight relative to the largest."""
+    assert len(weights) == sum(map(len, lines)), "one weight per word"
     shades = iter(np.asarray(weights) / max(*weights, 1e-9))
     for number, line in enumerate(lines):
         left, top = float(x), y + number * _leading(WORD)
@@ -113,7 +113,7 @@ def _shade(
 
 
 def _advance(word: str, size: int) -> float:
-    """Pixels from the beginning of a word to that of the next."""
+    """Pixels from the start of a word to the start of the next."""
     return _font(size).getlength(word) + 3 * PAD
 
 

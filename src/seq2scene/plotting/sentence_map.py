@@ -1,4 +1,4 @@
-"""Sentences as points in a plane, each with its name beside it (Sutskever et al. 2014, Figure 2)."""
+"""Sentences as labelled points in a plane (Sutskever et al. 2014, Figure 2)."""
 
 from collections.abc import Sequence
 
@@ -12,11 +12,11 @@ LONGEST_NAME = 48  # characters
 def draw_sentence_map(
     points: np.ndarray, names: Sequence[str], groups: Sequence[str], shares: Sequence[float]
 ) -> np.ndarray:
-    """Points (N, 2) with the name of each beside it, as (H, W, 3) uint8; those of one group share a colour.
+    """Labelled points (N, 2) as (H, W, 3) uint8; those of one group share a colour.
 
-    shares: how much of the variance each of the two axes holds, 0 to 1.
+    shares: the fraction of the variance that each of the two axes explains.
     """
-    assert points.shape == (len(names), 2), "a point for each name"
+    assert points.shape == (len(names), 2), "one point per name"
     figure = new_figure(6.4, 4.8)
     axes = figure.add_subplot()
     x, y = (
@@ -26,7 +26,7 @@ def draw_sentence_map(
     places = {group: place for place, group in enumerate(dict.fromkeys(groups))}
     colours = [COLOURS[places[group] % len(COLOURS)] for group in groups]
     axes.scatter(*points.T, c=colours, s=22)
-    # a sentence is never a formula: `$` is a word of many corpora
+    # no mathtext: `$` is a word of many corpora
     look = {"fontsize": 7, "color": INK, "family": font_families(), "parse_math": False}
     for point, name in zip(points, names, strict=True):
         short = name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1] + "…"
