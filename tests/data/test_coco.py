@@ -170,10 +170,10 @@ def test_the_official_archive_may_stay_packed(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ('{"images": [', r"line 1, column 13: no JSON"),
+        ('{"images": [', r"line 1, column 13: not JSON"),
         ([], r'no list "images"'),
         ({"images": IMAGES, "annotations": []}, r'no list "categories"'),
-        ("[" * 100_000, "nested without end"),
+        ("[" * 100_000, "nested too deeply"),
         ('{"images": [' + 5000 * "9" + "]}", "JSON that cannot be read"),
         ({**instances(), "categories": {}}, r'no list "categories"'),
         (instances({"id": 1, "image_id": 9, "bbox": [1, 2, 3, 4]}), r"annotation 1: it has no category_id"),

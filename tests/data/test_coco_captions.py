@@ -118,7 +118,7 @@ def test_the_description_brings_the_language_to_another_module(coco) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "no JSON"),
+        ("{", "not JSON"),
         ('{"images": []}', 'no list "annotations"'),
         ("[]", 'no list "images"'),
     ],

@@ -184,7 +184,7 @@ def test_a_restored_place_is_forgotten_in_another_epoch():
 
 def test_a_place_in_other_batches_is_warned_of(caplog):
     loader().load_state_dict({"epoch": 0, "done": 5, "total": 99})
-    assert "counts 99 batches" in caplog.text
+    assert "had 99 batches" in caplog.text
 
 
 def test_prefetching_changes_nothing():

@@ -144,7 +144,7 @@ def test_files_of_unequal_length_are_refused_with_counts_and_line(tmp_path):
         ("empty.gz", gzip.compress(b"", mtime=0), "is empty"),
         ("cut.gz", gzip.compress(b"a dog runs\n" * 99, mtime=0)[:-12], "damaged gzip"),
         ("broken.gz", gzip.compress(b"abc" * 99, mtime=0)[:12] + b"\xff" * 40, "damaged gzip"),
-        ("junk.gz", gzip.compress(b"a dog\n", mtime=0) + b"junk", "what follows its end is no gzip"),
+        ("junk.gz", gzip.compress(b"a dog\n", mtime=0) + b"junk", "what follows its end is not gzip"),
         ("utf16", "\ufeffa\n".encode("utf-16-le"), "is UTF-16, not UTF-8: convert it first"),
         ("zero", b"a\nb\0\n", "line 2, byte 2: a zero byte"),
     ],

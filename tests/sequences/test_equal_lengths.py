@@ -1,4 +1,4 @@
-"""Batches of one length: no padding, nothing left out, ranks in step."""
+"""Batches of one length: no padding, every sentence included, ranks in step."""
 
 import numpy as np
 import pytest

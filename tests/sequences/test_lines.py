@@ -1,4 +1,4 @@
-"""Whoever reads lines reads the same ones, whatever the file is called and however it was saved."""
+"""Lines are the same, whatever the file's name and encoding of line ends."""
 
 import gzip
 import io
@@ -74,7 +74,7 @@ def test_only_line_feeds_end_lines(tmp_path, reader) -> None:
         (MARK + b"one\ntwo \xe4h\n", r"line 2, byte 5: not UTF-8 \(0xe4\)"),
         (gzip.compress(b"a dog\n" * 99, mtime=0)[:-12], "damaged gzip file"),
         (gzip.compress(b"a\n" * 99, mtime=0)[:12] + b"\xff" * 40, "damaged gzip file"),
-        (gzip.compress(b"a\n", mtime=0) + b"junk", "damaged gzip file .what follows its end is no gzip"),
+        (gzip.compress(b"a\n", mtime=0) + b"junk", "damaged gzip file .what follows its end is not gzip"),
     ],
 )
 def test_what_is_no_text_is_refused_by_name_and_place(tmp_path, reader, content, said) -> None:
@@ -89,7 +89,7 @@ def test_lines_come_as_they_are_typed() -> None:
         lines = lines_of(stream, "keyboard")
         for line in ("a", "", "b c"):
             keyboard.write(f"{line}\n".encode())
-            assert next(lines) == line  # would wait for ever if it read ahead
+            assert next(lines) == line  # would hang if it read ahead
         keyboard.close()
         assert list(lines) == []
 
@@ -135,12 +135,12 @@ def test_every_reader_of_lines_reads_them_so(tmp_path, ending, mark, pack) -> No
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b'{"a": 1,\n "b": }', r"line 2, column 7: no JSON"),
+        (b'{"a": 1,\n "b": }', r"line 2, column 7: not JSON"),
         (b"9" * 5000, "cannot be read"),
         (b'[{"id": 1, "x": 2, "id": 3}]', r"two values for 'id'"),
         (b'{"a": "\xe4"}', r"line 1, byte 8: not UTF-8"),
         ("\ufeff{}".encode("utf-16-le"), "UTF-16"),
-        (b"[" * 100_000, "nested without end"),
+        (b"[" * 100_000, "nested too deeply"),
     ],
 )
 def test_what_is_no_json_is_refused_by_name_and_place(tmp_path, content, said) -> None:

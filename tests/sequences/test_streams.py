@@ -31,7 +31,7 @@ def batches(text: Corpus, streams: int, window: int, rank: int = 0, world: int =
 
 
 def read(parts: list[TextBatch], row: int, what: str = "gold") -> list[int]:
-    """What one reader sees from its first window to its last."""
+    """One stream, from its first window to its last."""
     ids = [(part.target.ids if what == "gold" else part.previous)[row] for part in parts]
     return torch.cat([i[: part.target.lengths[row]] for i, part in zip(ids, parts, strict=True)]).tolist()
 
@@ -48,7 +48,9 @@ def test_every_token_is_read_once_in_order(tmp_path, world: int, streams: int, w
     assert len({len(parts) for parts in ranks}) == 1
     for parts in ranks:
         assert max(part.target.ids.shape[1] for part in parts) <= window
-        assert all(part.target.mask.all() for part in parts[:-1])  # else the state carried on saw padding
+        assert all(
+            part.target.mask.all() for part in parts[:-1]
+        )  # else the carried state would include padding
         assert (parts[-1].target.lengths > 0).all()
 
 
@@ -78,7 +80,7 @@ def test_many_small_ranks_read_what_one_large_rank_reads(tmp_path) -> None:
 def test_too_many_streams_and_windows_without_a_past_are_refused(tmp_path) -> None:
     with pytest.raises(UserError, match=r"has 110 tokens, too few for 56 streams"):
         StreamWindows(made(tmp_path), 56, 35)
-    with pytest.raises(UserError, match=r"data\.window=1: a window has at least 2 tokens"):
+    with pytest.raises(UserError, match=r"data\.window=1: a window needs at least 2 tokens"):
         StreamWindows(made(tmp_path), 2, 1)
 
 

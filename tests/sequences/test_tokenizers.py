@@ -91,7 +91,7 @@ def test_pieces_are_learnt_from_long_lines_too(model_type):
 @pytest.mark.parametrize("model_type", ["bpe", "unigram"])
 @pytest.mark.parametrize("lines", [[], ["", " "], ["\u3000", "\u200b"]])
 def test_a_text_without_characters_is_refused_in_a_line(model_type, lines):
-    with pytest.raises(UserError, match=r"^data.tokenizer=\w+: the text holds no characters"):
+    with pytest.raises(UserError, match=r"^data.tokenizer=\w+: the text has no characters"):
         SentencePiece(model_type, 20).train(lines)
 
 
@@ -107,7 +107,7 @@ def test_lines_that_sentencepiece_would_skip_are_learnt_from_and_counted(caplog)
     tokenizer.train([*LINES, "\u2585 zz", "zz \u2585"])
     pieces = [tokenizer._pieces.id_to_piece(n) for n in range(40)]
     assert "z" in "".join(pieces)
-    assert "2 lines hold U+2585" in caplog.text
+    assert "2 lines contain U+2585" in caplog.text
 
 
 def test_sentencepiece_trains_in_silence(capfd):

@@ -87,10 +87,10 @@ def test_a_dictionary_reads_back_from_its_file(tmp_path, caplog):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("a\tb\nc\n", "line 2: a dictionary's line"),
+        ("a\tb\nc\n", "line 2: a dictionary line"),
         ("a\t\n", "line 1"),
         ("a\tb\n\nc\td\n", "line 2"),
-        ("a\tb\nb\tc\na\tc\n", "line 3: 'a' has an entry already"),
+        ("a\tb\nb\tc\na\tc\n", "line 3: 'a' already has an entry"),
     ],
 )
 def test_a_malformed_dictionary_is_refused_with_file_and_line(tmp_path, content, said):

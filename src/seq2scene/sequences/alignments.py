@@ -1,8 +1,8 @@
 """Word alignments: which source word each target word was written from.
 
-Read from attention (Luong et al. 2015, section 5.4), a target word is linked to the one source word that it
-looked at most. B sentences, T target positions, S source positions; a link is (source word, target word),
-both from 0, in the order of the text.
+As read from attention (Luong et al. 2015, section 5.4), a target word is linked to the one source word with
+the largest weight. B sentences, T target positions, S source positions; a link is (source word, target word),
+both counted from 0 in text order.
 """
 
 import re
@@ -27,15 +27,15 @@ SHIFTS = (0, 1)
 
 
 def soft_alignment(weights: Tensor, source_words: Tensor, target_words: Tensor, shift: int = 0) -> Tensor:
-    """How much each target word belongs to each source word: attention (B, T, S) -> (B, T, S).
+    """Soft links from each target word to each source word: attention (B, T, S) -> (B, T, S).
 
-    source_words, target_words: (B,) words of each sentence, EOS not counted; all else becomes 0. The T steps
-    of ``weights`` include the one that wrote EOS.
+    source_words, target_words: (B,) words in each sentence, without EOS; all else is set to 0. The T steps of
+    ``weights`` include the one that wrote EOS.
 
     shift 0 reads the alignment of y_t from a_t, the attention of the step that wrote it. shift 1 reads it
-    from a_{t+1}, the attention of the step that read it, and that of the last word from the step that wrote
-    EOS: so Luong et al. 2015 do with their content-based scores, in which a_t is asked for by the state that
-    has just consumed y_{t-1}.
+    from a_{t+1}, the attention of the step that read it (for the last word, the step that wrote EOS), as
+    Luong et al. 2015 do with their content-based scores, where the query of a_t is the state that has just
+    read y_{t-1}.
     """
     assert shift in SHIFTS, "a shift is 0 or 1"
     read = torch.zeros_like(weights)
@@ -46,8 +46,8 @@ def soft_alignment(weights: Tensor, source_words: Tensor, target_words: Tensor, 
 
 
 def hard_alignment(soft: Tensor) -> Tensor:
-    """The source word (B, T) of each target word, from 0, the first where several are equal; ``NO_LINK``
-    where ``soft`` (B, T, S) is 0 all along.
+    """The source word (B, T) of each target word, counted from 0, ties going to the first; ``NO_LINK`` where
+    ``soft`` (B, T, S) is all 0.
     """
     if soft.shape[2] == 0:
         return soft.new_full(soft.shape[:2], NO_LINK, dtype=torch.int64)
@@ -56,26 +56,26 @@ def hard_alignment(soft: Tensor) -> Tensor:
 
 
 def links(sources: Sequence[int]) -> set[Link]:
-    """The links of one sentence, from the source word of each of its target words."""
+    """The links of one sentence, given the source word of each of its target words."""
     return {(source, target) for target, source in enumerate(sources) if source != NO_LINK}
 
 
-# Pharaoh text: a sentence is a line, a link is `source-target`, from 0
+# Pharaoh text: one sentence per line, links as `source-target`, counted from 0
 
 
 def to_pharaoh(alignment: Iterable[Link]) -> str:
-    """One sentence's links, in the order of the target."""
+    """One sentence's links, in target order."""
     ordered = sorted(alignment, key=lambda link: (link[1], link[0]))
     return " ".join(f"{source}-{target}" for source, target in ordered)
 
 
 def write_pharaoh(path: Path, alignments: Iterable[Iterable[Link]]) -> None:
-    """Writes a line for each sentence, an empty one where there is no link."""
+    """Writes one line per sentence, empty if it has no links."""
     path.write_text("".join(f"{to_pharaoh(alignment)}\n" for alignment in alignments))
 
 
 def read_pharaoh(path: Path | str) -> list[set[Link]]:
-    """The links of each line. Raises UserError with file and line where one is malformed."""
+    """The links of each line. Raises UserError with file and line if one is malformed."""
     path = Path(path)
     return [
         {link for _, link in _links(line, path, number, "-", first=0)}
@@ -83,12 +83,12 @@ def read_pharaoh(path: Path | str) -> list[set[Link]]:
     ]
 
 
-# Gold alignments: `i-j` is sure, `ipj` possible, from 1
+# Gold alignments: `i-j` is sure, `ipj` possible, counted from 1
 
 
 @dataclass(frozen=True)
 class GoldAlignment:
-    """What annotators linked in one sentence pair. Every sure link is a possible one too."""
+    """The annotators' links of one sentence pair. Every sure link is also a possible one."""
 
     sure: frozenset[Link]
     possible: frozenset[Link]
@@ -98,10 +98,10 @@ class GoldAlignment:
 
 
 def read_gold(path: Path | str) -> list[GoldAlignment]:
-    """The gold alignment of each line: `i-j` is a sure link, `ipj` a possible one, i in the source and j in
-    the target, from 1.
+    """The gold alignment of each line: `i-j` is a sure link, `ipj` a possible one, with i in the source and j
+    in the target, both counted from 1.
 
-    Raises UserError with file and line where one is malformed.
+    Raises UserError with file and line if one is malformed.
     """
     path = Path(path)
     alignments = []
@@ -113,14 +113,15 @@ def read_gold(path: Path | str) -> list[GoldAlignment]:
 
 
 def _links(line: str, path: Path, number: int, marks: str, first: int) -> list[tuple[str, Link]]:
-    """The links of a line with their marks, counted from 0 whatever number the file calls ``first``."""
+    """The links of a line with their marks, counted from 0; the file counts from ``first``."""
     found = []
     for word in line.split():
         parts = re.fullmatch(rf"([0-9]+)([{marks}])([0-9]+)", word)
         if parts is None or min(int(parts[1]), int(parts[3])) < first:
             forms = " or ".join(f"`i{mark}j`" for mark in marks)
             raise UserError(
-                f"{path}, line {number}: {word!r} is no link; a link is {forms}, words counted from {first}"
+                f"{path}, line {number}: {word!r} is not a link; links are {forms}, "
+                f"with words counted from {first}"
             )
         found.append((parts[2], (int(parts[1]) - first, int(parts[3]) - first)))
     return found

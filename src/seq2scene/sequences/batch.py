@@ -1,4 +1,4 @@
-"""Batches of sentences: what data hands to tasks, and all that the two know of each other."""
+"""Batches of sentences: the only interface between data modules and tasks."""
 
 from dataclasses import dataclass, replace
 
@@ -13,7 +13,7 @@ class Sentences:
     """Right-padded token ids of B sentences.
 
     ids: (B, T) int64. mask: (B, T) bool, True on real positions. lengths: (B,) int64, always on the CPU, so
-    that packing a batch never waits for the device.
+    that packing never synchronises with the device.
     """
 
     ids: Tensor
@@ -40,9 +40,9 @@ class Sentences:
 class ParallelBatch:
     """B sentence pairs.
 
-    source: the sentences read. target: the sentences to write, each ending in EOS (the gold of teacher
-    forcing). lines: (B,) int64 on the CPU, the 0-based line of each pair in its corpus. references: for
-    evaluation, the target lines as they stand in the file, which unknown words do not simplify.
+    source: the input sentences. target: the sentences to write, each ending in EOS (the gold tokens of
+    teacher forcing). lines: (B,) int64 on the CPU, the 0-based line of each pair in its corpus. references:
+    for evaluation, the original target lines, in which unknown words are not replaced.
     """
 
     source: Sentences

@@ -1,8 +1,8 @@
-"""Which sentences meet in which batch, and the loader that makes those batches.
+"""How sentences are grouped into batches, and the loader that makes those batches.
 
-A training plan works in *steps*: one batch on each of W ranks. A step's sentences are cut from a
-length-sorted order first and dealt to the ranks afterwards, so W ranks with batches of B see, step by step,
-what one rank with batches of W * B sees.
+A training plan works in *steps*: one batch on each of W ranks. A length-sorted order is first cut into steps,
+whose sentences are then dealt to the ranks, so W ranks with batches of B see at each step what one rank with
+batches of W * B sees.
 """
 
 import atexit
@@ -25,32 +25,33 @@ log = logging.getLogger(__name__)
 
 
 class Plan(Protocol):
-    """Batches of row numbers, a pure function of the epoch; equally many in every epoch."""
+    """Batches of row numbers, a pure function of the epoch; the same number in every epoch."""
 
     def __len__(self) -> int:
-        """Batches in an epoch, of this rank."""
+        """This rank's batches per epoch."""
 
     def batches(self, epoch: int) -> list[np.ndarray]:
         """The rows (int64) of each batch of this rank."""
 
 
 class LengthBatches:
-    """Training batches of sentences of like length, in an order shuffled by seed and epoch.
+    """Training batches of sentences of similar length, in an order shuffled by seed and epoch.
 
     The sentences are permuted and cut into pools of ``pool_batches`` batches. Each pool is sorted by target
-    and then source length, ties in the permuted order, every second pool downwards so that pools join
-    without a jump. Steps are cut from that order, dealt to the ranks, and shuffled.
+    and then source length, ties in permuted order, every second pool in descending order so that pools join
+    smoothly. That order is cut into steps, which are dealt to the ranks and shuffled.
 
-    Every sentence is seen in every epoch, exactly once but for the up to W - 1 that are seen twice to make
-    their number a multiple of W. All ranks get equally many batches, and in a step equally many sentences.
+    Every sentence is seen exactly once per epoch, except for up to W - 1 that are seen twice to make their
+    number a multiple of W. All ranks get the same number of batches, and in each step the same number of
+    sentences.
 
-    ``by="sentences"``: ``size`` is the most sentences in a rank's batch. The batches differ by one sentence
-    at most, so the last is no smaller than the others.
-    ``by="tokens"``: ``size`` is the most padded tokens in a rank's batch, counted on the longer side. Every
-    epoch has as many steps as epoch 0 needs, plus one per cent: where fewer are needed some are halved, and
-    should more be needed ``size`` stretches by one per cent at a time.
+    ``by="sentences"``: ``size`` is the maximum number of sentences in a rank's batch. Batches differ by at
+    most one sentence, so there is no small last batch. ``by="tokens"``: ``size`` is the maximum number of
+    tokens, padding included, in a rank's batch, counted on the longer side. Every epoch has as many steps as
+    epoch 0 needs, plus one per cent: if fewer are needed, some are halved; if more are needed, ``size`` is
+    raised by one per cent at a time.
 
-    Raises UserError when the longest sentence alone has more than ``size`` tokens.
+    Raises UserError if the longest sentence alone has more than ``size`` tokens.
     """
 
     def __init__(
@@ -81,13 +82,13 @@ class LengthBatches:
 
     def batches(self, epoch: int) -> list[np.ndarray]:
         rng = np.random.default_rng([self.seed, epoch])
-        order = self._order(rng)  # (units, world): a row is one sentence for each rank
+        order = self._order(rng)  # (units, world): each row has one sentence per rank
         bounds = self._cut(order)
         rows = np.ascontiguousarray(order[:, self.rank])
         return [rows[bounds[step] : bounds[step + 1]] for step in rng.permutation(self._steps)]
 
     def _order(self, rng: np.random.Generator) -> np.ndarray:
-        """All rows in their pools' length order, (units, world)."""
+        """All rows in the length order of their pools, (units, world)."""
         sentences = len(self._longest)
         order = np.resize(rng.permutation(sentences), -(-sentences // self.world) * self.world)
         pool = np.arange(len(order)) // self._pool_size()
@@ -109,7 +110,7 @@ class LengthBatches:
         return min(math.ceil(cuts * 1.01), units)
 
     def _cut(self, order: np.ndarray) -> np.ndarray:
-        """Where steps begin and end in ``order``: (steps + 1,)."""
+        """The boundaries of steps in ``order``: (steps + 1,)."""
         if self.by == "sentences":
             return np.arange(self._steps + 1) * len(order) // self._steps
         size = self.size
@@ -122,7 +123,7 @@ class LengthBatches:
         return bounds
 
     def _cut_tokens(self, order: np.ndarray, size: float) -> np.ndarray:
-        """Greedy cuts: as many units as fit into ``size`` padded tokens."""
+        """Greedy cuts: as many units per step as fit into ``size`` tokens with padding."""
         longest = np.maximum(self._longest[order].max(axis=1), 1)
         bounds = [0]
         while bounds[-1] < len(longest):
@@ -134,11 +135,10 @@ class LengthBatches:
 
 
 class EvaluationBatches:
-    """Batches for validation and test: over all ranks every sentence exactly once, the longest first.
+    """Batches for validation and test: every sentence exactly once over all ranks, longest first.
 
-    Each of the W ranks takes every W-th sentence of the sorted order. They have equally many batches,
-    except where there are fewer sentences than ranks or batches hold one sentence: then some ranks have one
-    batch less.
+    Each of the W ranks takes every W-th sentence of the sorted order. All have the same number of batches,
+    unless there are fewer sentences than ranks or batches of one sentence; then some have one batch fewer.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class EvaluationBatches:
     ):
         order = np.lexsort((target_lengths, source_lengths))[::-1]
         mine = order[rank::world]
-        batches = -(-len(order[::world]) // size)  # those of the rank with most sentences
+        batches = -(-len(order[::world]) // size)  # of the rank with the most sentences
         self._batches = [rows for rows in np.array_split(mine, batches) if len(rows)]
 
     def __len__(self) -> int:
@@ -157,14 +157,14 @@ class EvaluationBatches:
 
 
 class Loader:
-    """Iterates over the batches of one epoch at a time, and can go on in the middle of one.
+    """Iterates over the batches of one epoch at a time, and can resume in the middle of one.
 
-    ``collate`` makes a batch of row numbers; ``prefetch`` batches are made ahead in a thread. Lightning
-    tells ``sampler`` the epoch and keeps ``state_dict()`` in checkpoints. It asks for an iterator before it
-    tells the epoch, so an iteration reads epoch and place only when its first batch is asked for.
+    ``collate`` turns row numbers into a batch; ``prefetch`` batches are made ahead of time in a thread.
+    Lightning sets the epoch on ``sampler`` and saves ``state_dict()`` in checkpoints. It creates the iterator
+    before it sets the epoch, so an iteration reads epoch and position only when its first batch is requested.
     """
 
-    batch_sampler = None  # Lightning asks
+    batch_sampler = None  # Lightning reads it
 
     def __init__(
         self,
@@ -177,14 +177,14 @@ class Loader:
         self.prefetch, self.pin_memory = prefetch, pin_memory
         self.epoch = 0
         self._done = 0  # batches handed out in this epoch
-        self._skip = 0  # batches the next iteration leaves out, having been handed out before
+        self._skip = 0  # batches that the next iteration skips, as they were handed out before
 
     @property
     def sampler(self) -> "Loader":
         return self
 
     def set_epoch(self, epoch: int) -> None:
-        """Another epoch starts at its beginning; the same one keeps a restored place."""
+        """A new epoch starts at its beginning; the same epoch keeps a restored position."""
         if epoch != self.epoch:
             self.epoch, self._done, self._skip = epoch, 0, 0
 
@@ -203,14 +203,14 @@ class Loader:
         return batch.pin_memory() if self.pin_memory else batch
 
     def state_dict(self) -> dict[str, int]:
-        """The place in the epoch: of ``total`` batches, ``done`` have been handed out."""
+        """The position in the epoch: ``done`` of ``total`` batches have been handed out."""
         return {"epoch": self.epoch, "done": self._done, "total": len(self)}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Makes the next iteration go on behind the ``done`` batches."""
+        """Makes the next iteration start after the first ``done`` batches."""
         if state["total"] != len(self):
             log.warning(
-                "the checkpoint counts %d batches in an epoch, now there are %d: some sentences of it "
+                "the checkpoint had %d batches per epoch, now there are %d: some sentences of this epoch "
                 "are seen twice or not at all",
                 *(state["total"], len(self)),
             )
@@ -223,7 +223,7 @@ def collate_pairs(
 ) -> ParallelBatch:
     """The pairs of lines ``rows`` (B,) as a batch; targets end in EOS, sources only with ``source_eos``.
 
-    With ``references`` the batch also brings the target lines as they stand in the file.
+    With ``references`` the batch also has the original target lines.
     """
     return ParallelBatch(
         cut_sentences(source, rows, source_eos),
@@ -234,7 +234,7 @@ def collate_pairs(
 
 
 def cut_sentences(corpus: Corpus, rows: np.ndarray, eos: bool) -> Sentences:
-    """The lines ``rows`` (B,) of a corpus, padded, with their EOS or without."""
+    """The lines ``rows`` (B,) of a corpus, padded, with or without EOS."""
     starts = torch.from_numpy(corpus.offsets[rows])
     lengths = torch.from_numpy(corpus.offsets[rows + 1]) - starts - (0 if eos else 1)
     ids = pad_flat(torch.from_numpy(corpus.ids), starts, lengths, corpus.vocabulary.pad)
@@ -242,7 +242,7 @@ def cut_sentences(corpus: Corpus, rows: np.ndarray, eos: bool) -> Sentences:
 
 
 def padding_efficiency(batches: list[np.ndarray], lengths: np.ndarray) -> float:
-    """Real tokens / tokens with padding, of batches of rows into ``lengths``."""
+    """Real tokens / tokens with padding, for batches of row numbers into ``lengths``."""
     sizes = np.asarray([len(rows) for rows in batches])
     flat = lengths[np.concatenate(batches)]
     widths = np.maximum.reduceat(flat, np.cumsum(sizes) - sizes)
@@ -250,7 +250,9 @@ def padding_efficiency(batches: list[np.ndarray], lengths: np.ndarray) -> float:
 
 
 def prefetched(items: Iterable, depth: int) -> Iterator:
-    """``items``, up to ``depth`` of them made ahead in a thread; it ends when the iteration is dropped."""
+    """``items``, up to ``depth`` of them computed ahead in a thread, which ends when the iterator is
+    dropped.
+    """
     ready: queue.Queue = queue.Queue(depth)
     stopped = threading.Event()
 
@@ -275,10 +277,10 @@ def prefetched(items: Iterable, depth: int) -> Iterator:
 
     def stop() -> None:
         stopped.set()
-        if thread is not threading.current_thread():  # which may be the one that collects the garbage
+        if thread is not threading.current_thread():  # the garbage collector may run in it
             thread.join()
 
-    atexit.register(stop)  # a thread that PyTorch is busy in when Python ends takes the process down with it
+    atexit.register(stop)  # a thread inside PyTorch at interpreter exit crashes the process
     thread.start()
     try:
         while True:
@@ -294,7 +296,7 @@ def prefetched(items: Iterable, depth: int) -> Iterator:
 
 
 def _halve_largest(bounds: np.ndarray, most: int) -> np.ndarray:
-    """Bounds with up to ``most`` of the largest steps cut in two."""
+    """Boundaries with up to ``most`` of the largest steps cut in half."""
     sizes = np.diff(bounds)
     largest = np.argsort(-sizes, kind="stable")[:most]
     largest = largest[sizes[largest] > 1]

@@ -1,4 +1,4 @@
-"""Batches of images and captions: what data hands to tasks."""
+"""Batches of images and captions, passed from data modules to tasks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,10 +12,10 @@ from seq2scene.sequences.batch import Sentences
 
 @dataclass(frozen=True)
 class Layouts:
-    """Objects of B images, S places of each, padded at the end, S at least 1.
+    """Objects of B images, right-padded to S objects, S at least 1.
 
-    classes: (B, S) int64, the number of each object's class, 0 where there is none. boxes: (B, S, 4) float32
-    centre x, y, width and height as shares of a square canvas, y downwards.
+    classes: (B, S) int64, each object's class, 0 on padding. boxes: (B, S, 4) float32 centre x, y, width and
+    height as fractions of a square canvas, y pointing down.
     """
 
     classes: Tensor
@@ -26,7 +26,7 @@ class Layouts:
 
     @property
     def mask(self) -> Tensor:
-        """(B, S) bool: True where there is an object."""
+        """(B, S) bool: True for real objects."""
         return self.classes != 0
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
@@ -41,12 +41,11 @@ class Layouts:
 class CaptionBatch:
     """B images, each with a caption to write.
 
-    images: (B, 3, H, W) uint8, photos in red, green and blue, which the image encoder normalises; or None,
-    where ``features`` has what a frozen encoder made of them: maps (B, D, y, x), half precision as stored; or
-    where ``layouts`` tells which objects there are, and nobody sees a photo.
-    target: the captions, each ending in EOS (the gold of teacher forcing). rows: (B,) int64 on the CPU, the
-    number of each image in its split. references: for evaluation, all captions of each image, as they stand
-    in the file.
+    images: (B, 3, H, W) uint8, RGB photos, to be normalised by the image encoder; None if ``features`` has
+    the maps (B, D, y, x) of a frozen encoder, in half precision as stored, or if ``layouts`` has the objects
+    instead of a photo. target: the captions, each ending in EOS (the gold tokens of teacher forcing). rows:
+    (B,) int64 on the CPU, the index of each image in its split. references: for evaluation, all original
+    captions of each image.
     """
 
     images: Tensor | None

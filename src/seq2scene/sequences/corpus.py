@@ -1,9 +1,8 @@
-"""Corpora: text files as flat arrays of token ids, read once and then mapped from a cache.
+"""Corpora: text files as flat arrays of token ids, read once and then memory-mapped from a cache.
 
-A file is tokenised once into *types* (the distinct tokens in order of appearance) and an array that says
-which type stands where; vocabularies are counted from that array and ids are gathered through it. All of it
-is cached under a hash of the file's bytes and of the settings, so a changed file or setting never meets a
-stale entry.
+A file is tokenised once into *types* (the distinct tokens in order of appearance) and an array of the type at
+each position; vocabularies are counted from that array and ids gathered through it. Everything is cached
+under a hash of the file's bytes and the settings, so a changed file or setting never hits a stale entry.
 """
 
 import hashlib
@@ -33,7 +32,7 @@ CACHE_VERSION = 2  # raise it when tokenizing or the layout of the cache changes
 class Text:
     """The lines of one file.
 
-    data: all bytes, uint8. starts, ends: (lines,) int64, where each line lies in ``data``. digest: a hash
+    data: all bytes, uint8. starts, ends: (lines,) int64, the extent of each line in ``data``. digest: a hash
     of the file.
     """
 
@@ -47,7 +46,7 @@ class Text:
         return len(self.starts)
 
     def line(self, i: int) -> str:
-        """Line ``i``, from 0, as it stands in the file."""
+        """Line ``i``, counted from 0, as in the file."""
         return self.data[self.starts[i] : self.ends[i]].tobytes().decode()
 
     def lines(self) -> list[str]:
@@ -76,9 +75,9 @@ class Tokens:
 
 @dataclass(frozen=True)
 class Corpus:
-    """A text in the ids of a vocabulary, each line followed by EOS, in one flat array.
+    """A text as ids of a vocabulary, each line followed by EOS, in one flat array.
 
-    text: its lines. ids: (tokens + lines,) int32. offsets: (lines + 1,) int64: line i, its EOS included, is
+    text: its lines. ids: (tokens + lines,) int32. offsets: (lines + 1,) int64: line i, including its EOS, is
     ``ids[offsets[i] : offsets[i + 1]]``.
     """
 
@@ -96,12 +95,12 @@ class Corpus:
 
     @property
     def lengths(self) -> np.ndarray:
-        """(lines,) int64, EOS not counted."""
+        """(lines,) int64, without EOS."""
         return np.diff(self.offsets) - 1
 
 
 def how_to_get(fetch: str | None) -> str:
-    """What to do about a missing file, given the command that fetches it, another advice, or nothing."""
+    """What to do about a missing file, given the command that fetches it, other advice, or None."""
     if fetch is None:
         return "check data.root and the names of the files"
     return f"fetch it with `{fetch}`" if fetch.startswith("python ") else fetch
@@ -110,8 +109,8 @@ def how_to_get(fetch: str | None) -> str:
 def read_text(path: Path | str, cache: Path | str, hint: str = "") -> Text:
     """The lines of a file as ``sequences.lines`` reads them.
 
-    ``hint`` says what to do where the file is missing. Raises UserError for a file that is missing,
-    unreadable, damaged, empty or not UTF-8.
+    ``hint`` says what to do if the file is missing. Raises UserError for a file that is missing, unreadable,
+    damaged, empty or not UTF-8.
     """
     path = Path(path)
     packed = read_bytes(path, hint)
@@ -125,7 +124,7 @@ def read_text(path: Path | str, cache: Path | str, hint: str = "") -> Text:
 
 
 def tokenise(text: Text, tokenizer: Tokenizer, cache: Path | str) -> Tokens:
-    """The tokens of a text, from the cache where they have been made before."""
+    """The tokens of a text, cached."""
     content = ["tokens", text.digest, tokenizer.state()]
     arrays = _cached(cache, content, lambda: _tokenise(text.lines(), tokenizer))
     types = json.loads(arrays["types"].tobytes())
@@ -133,7 +132,7 @@ def tokenise(text: Text, tokenizer: Tokenizer, cache: Path | str) -> Tokens:
 
 
 def encode(text: Text, language: Language, cache: Path | str) -> Corpus:
-    """A text in the ids of a language, from the cache where it has been made before."""
+    """A text as ids of a language, cached."""
 
     def make() -> Arrays:
         return _encode(tokenise(text, language.tokenizer, cache), language.vocabulary)
@@ -143,7 +142,7 @@ def encode(text: Text, language: Language, cache: Path | str) -> Corpus:
 
 
 def train_tokenizer(tokenizer: Tokenizer, texts: list[Text], cache: Path | str) -> Tokenizer:
-    """The tokenizer after learning from texts; what it learnt is cached."""
+    """The tokenizer trained on texts; its trained state is cached."""
     content = ["tokenizer", [text.digest for text in texts], tokenizer.state()]
 
     def make() -> Arrays:
@@ -154,20 +153,20 @@ def train_tokenizer(tokenizer: Tokenizer, texts: list[Text], cache: Path | str) 
 
 
 def check_parallel(source: Text, target: Text) -> None:
-    """Raises UserError unless both texts have equally many lines."""
+    """Raises UserError unless both texts have the same number of lines."""
     if len(source) == len(target):
         return
     longer, shorter = (source, target) if len(source) > len(target) else (target, source)
     raise UserError(
         f"{source.path} has {len(source)} lines but {target.path} has {len(target)}: "
         f"line {len(shorter) + 1} of {longer.path} has no partner in {shorter.path}. "
-        "Line n of one must translate line n of the other: look for a lost or doubled line"
+        "Line n of one must translate line n of the other: look for a missing or duplicated line"
     )
 
 
 def count_shared(train: Sequence[Text], other: Sequence[Text], cache: Path | str) -> int:
-    """How many lines of ``other``, one text or two side by side, are in ``train`` too, whatever their place;
-    empty ones do not count. From the cache where they have been counted before.
+    """How many non-empty lines of ``other``, one text or two parallel ones, also occur anywhere in ``train``;
+    cached.
     """
 
     def make() -> Arrays:
@@ -176,7 +175,7 @@ def count_shared(train: Sequence[Text], other: Sequence[Text], cache: Path | str
             sum((text.ends - text.starts) << 31 * side for side, text in enumerate(texts))
             for texts in (train, other)
         ]
-        alike = np.flatnonzero(np.isin(*sizes)).tolist()  # in length; few lines are left to compare
+        alike = np.flatnonzero(np.isin(*sizes)).tolist()  # of equal length: few lines are left to compare
         known = {tuple(text.line(row) for text in train) for row in alike}
         return {"shared": np.asarray(sum(any(row) and row in known for row in rows))}
 
@@ -185,7 +184,7 @@ def count_shared(train: Sequence[Text], other: Sequence[Text], cache: Path | str
 
 
 def _find_lines(data: bytes, path: Path) -> Arrays:
-    """Where lines start and end: line feeds end them, a carriage return before one is dropped."""
+    """Starts and ends of lines: a line feed ends a line, and a carriage return before it is dropped."""
     if not data.strip():
         raise UserError(f"{path} is empty: a corpus needs at least one line of text")
     flat = np.frombuffer(data if data.endswith(b"\n") else data + b"\n", dtype=np.uint8)
@@ -210,7 +209,7 @@ def _tokenise(lines: Iterable[str], tokenizer: Tokenizer) -> Arrays:
 
 
 def _encode(tokens: Tokens, vocabulary: Vocabulary) -> Arrays:
-    """Ids in place of types, and EOS behind each line."""
+    """Ids in place of types, with EOS after each line."""
     lines = len(tokens.offsets) - 1
     offsets = tokens.offsets + np.arange(lines + 1)
     ids = np.full(offsets[-1], vocabulary.eos, dtype=np.int32)
@@ -225,12 +224,12 @@ def _json_array(value: object) -> np.ndarray:
 
 
 def _cached(cache: Path | str, content: list, make: Callable[[], Arrays]) -> Arrays:
-    """The arrays kept for ``content`` (plain containers), made where there are none yet; mapped, not read."""
+    """The arrays cached for ``content`` (plain containers), computed if missing; memory-mapped."""
     entry = Path(cache) / key(to_json([CACHE_VERSION, *content], sort_keys=True))
     if not entry.is_dir():
-        arrays = make()  # before its turn, as it may look for other arrays
+        arrays = make()  # outside the lock, as it may read other cached arrays
         kept(entry, lambda: arrays, _write_entry)
-    # copy on write: torch wants writable arrays, the file stays as it is
+    # copy on write: torch needs writable arrays, and the file must not change
     return {file.stem: np.load(file, mmap_mode="c") for file in entry.glob("*.npy")}
 
 

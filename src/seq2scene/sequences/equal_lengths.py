@@ -6,8 +6,9 @@ import numpy as np
 class EqualLengths:
     """Batches of at most ``size`` sentences, all of one length, shuffled by seed and epoch.
 
-    A step is cut first and dealt to the W ranks afterwards. Every sentence is seen in every epoch; where
-    those of a step are no multiple of W, up to W - 1 are seen twice. The last batch of a length is smaller.
+    A step is cut first and then dealt to the W ranks. Every sentence is seen in every epoch; if the size of a
+    step is not a multiple of W, up to W - 1 sentences are seen twice. The last batch of a length may be
+    smaller.
     """
 
     def __init__(self, lengths: np.ndarray, size: int, seed: int = 0, rank: int = 0, world: int = 1) -> None:

@@ -1,4 +1,4 @@
-"""A language as a model sees it: how text becomes ids and ids become text."""
+"""A language as a model sees it: conversion between text and ids."""
 
 from collections.abc import Sequence
 
@@ -40,11 +40,11 @@ class Language:
         return self.vocabulary.tokens(i for i in ids if i not in silent)
 
     def decode(self, ids: Sequence[int] | Tensor) -> str:
-        """The text of one sentence (T,), as ``tokens`` cuts it."""
+        """The text of one sentence (T,) up to the first EOS."""
         return self.tokenizer.join(self.tokens(ids))
 
     def state(self) -> dict:
-        """Plain containers from which ``from_state`` makes the language again."""
+        """Plain containers from which ``from_state`` restores the language."""
         return {"tokenizer": self.tokenizer.state(), "vocabulary": self.vocabulary.state()}
 
     @classmethod

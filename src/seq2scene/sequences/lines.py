@@ -1,9 +1,8 @@
-"""Lines of text, and JSON: how every file and stream that a user gives is read.
+"""Lines of text, and JSON: reads all files and streams that a user provides.
 
-Text is UTF-8, plain or gzip; which of them its first bytes tell, whatever the file is called. A byte-order
-mark is no text. Line feeds end lines, and a carriage return before one belongs to it; nothing else does, so
-that line n of one file stays beside line n of another. Only where there is no line feed at all do carriage
-returns end lines.
+Text is UTF-8, plain or gzip, as detected from its first bytes, whatever the file's name. A byte-order mark is
+not part of the text. A line ends with a line feed, or a carriage return and a line feed, and nothing else, so
+that parallel files stay aligned. Only in a text without any line feeds do carriage returns end lines.
 """
 
 import gzip
@@ -19,7 +18,7 @@ from seq2scene.errors import UserError
 
 GZIP = b"\x1f\x8b"
 MARK = b"\xef\xbb\xbf"
-OTHER_MARKS = {  # the longer first: the marks of UTF-32 begin like those of UTF-16
+OTHER_MARKS = {  # longer ones first: the marks of UTF-32 begin like those of UTF-16
     b"\xff\xfe\0\0": "utf-32",
     b"\0\0\xfe\xff": "utf-32",
     b"\xff\xfe": "utf-16",
@@ -34,28 +33,28 @@ DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile)
 def read_lines(path: Path | str, hint: str = "") -> list[str]:
     """All lines of a file.
 
-    ``hint`` says what to do where the file is missing. Raises UserError with file and line where it cannot be
-    read as text.
+    ``hint`` says what to do if the file is missing. Raises UserError with file and line if it cannot be read
+    as text.
     """
     text = read_text(path, hint).decode()
     return text.removesuffix("\n").replace("\r\n", "\n").removesuffix("\r").split("\n") if text else []
 
 
 def read_text(path: Path | str, hint: str = "") -> bytes:
-    """All of a file as UTF-8 without a mark, its lines ended by line feeds, before which carriage returns may
-    stand. As ``read_lines``.
+    """A whole file as UTF-8 without a byte-order mark, its lines ending in line feeds, possibly after
+    carriage returns. Arguments and errors as for ``read_lines``.
     """
     return plain_text(read_bytes(path, hint), str(path))
 
 
 def read_bytes(path: Path | str, hint: str = "") -> bytes:
-    """A file as it is. Raises UserError where it cannot be read."""
+    """A file's bytes. Raises UserError if it cannot be read."""
     with _opened(path, hint) as file:
         return file.read()
 
 
 def plain_text(data: bytes, name: str) -> bytes:
-    """What ``read_text`` makes of a file's bytes; ``name`` is what errors call it."""
+    """``read_text`` for bytes already read; ``name`` identifies them in errors."""
     text = _unpacked(data, name).removeprefix(MARK)
     _refuse_other_encodings(text, name)
     if b"\n" not in text:
@@ -76,16 +75,16 @@ def plain_text(data: bytes, name: str) -> bytes:
 
 
 def each_line(path: Path | str, hint: str = "", strict: bool = True) -> Iterator[str]:
-    """The lines of a file, one after another; as ``lines_of``."""
+    """The lines of a file, one at a time; as ``lines_of``."""
     with _opened(path, hint) as file:
         yield from lines_of(file, str(path), strict)
 
 
 def lines_of(stream: BufferedReader, name: str, strict: bool = True) -> Iterator[str]:
-    """The lines of a stream, each as soon as it has come.
+    """The lines of a stream, each as soon as it arrives.
 
-    name: what errors call it. strict: what is no UTF-8 is refused, else a replacement character stands for
-    it. Raises UserError with name and line.
+    name: the stream's name in errors. strict: refuse invalid UTF-8; otherwise decode it as replacement
+    characters. Raises UserError with name and line.
     """
     number = 0
     try:
@@ -98,10 +97,10 @@ def lines_of(stream: BufferedReader, name: str, strict: bool = True) -> Iterator
 
 
 def _raw_lines(stream: IO[bytes], name: str) -> Iterator[bytes]:
-    """Lines without their ends and without a mark."""
+    """Lines without line ends and byte-order mark."""
     first = stream.readline().removeprefix(MARK)
     _refuse_other_encodings(first, name)
-    if not first.endswith(b"\n"):  # all there is
+    if not first.endswith(b"\n"):  # no line feed at all
         yield from first.removesuffix(b"\r").split(b"\r") if first else ()
         return
     yield first[:-1].removesuffix(b"\r")
@@ -110,12 +109,12 @@ def _raw_lines(stream: IO[bytes], name: str) -> Iterator[bytes]:
 
 
 def typed_lines(text: str) -> list[str]:
-    """The lines of a text that was given on the command line: at least one."""
+    """The lines of a text given on the command line: at least one."""
     return text.removesuffix("\n").replace("\r\n", "\n").split("\n")
 
 
 def standard_input() -> Iterator[str]:
-    """The lines of standard input, each as soon as it has come."""
+    """The lines of standard input, each as soon as it arrives."""
     return lines_of(sys.stdin.buffer, "standard input")
 
 
@@ -123,15 +122,15 @@ def standard_input() -> Iterator[str]:
 
 
 def read_json(path: Path | str, hint: str = "", shorten: Callable[[dict], Any] | None = None) -> Any:
-    """What a JSON file holds; as ``parse_json``."""
+    """The contents of a JSON file; as ``parse_json``."""
     return parse_json(read_bytes(path, hint), str(path), shorten)
 
 
 def parse_json(data: bytes, name: str, shorten: Callable[[dict], Any] | None = None) -> Any:
-    """What JSON holds. Each object is kept as ``shorten`` returns it, while the rest is still being parsed.
+    """The contents of JSON. ``shorten`` replaces each object as soon as it is parsed, to save memory.
 
-    Raises UserError with name, and line where that is known, for what is no JSON, and for an object with two
-    values for a key, of which one would be lost. NaN and Infinity are read as the numbers they stand for.
+    Raises UserError with name, and line if known, for invalid JSON and for an object with duplicate keys. NaN
+    and Infinity are accepted as numbers.
     """
 
     def single(pairs: list[tuple[str, Any]]) -> Any:
@@ -147,9 +146,9 @@ def parse_json(data: bytes, name: str, shorten: Callable[[dict], Any] | None = N
         return json.loads(text, object_pairs_hook=single)
     except json.JSONDecodeError as error:
         place = f"{name}, line {error.lineno}, column {error.colno}"
-        raise UserError(f"{place}: no JSON ({error.msg}); get the file again") from None
+        raise UserError(f"{place}: not JSON ({error.msg}); get the file again") from None
     except RecursionError:
-        raise UserError(f"{name}: JSON that is nested without end; get the file again") from None
+        raise UserError(f"{name}: JSON nested too deeply; get the file again") from None
     except ValueError as error:
         raise UserError(f"{name}: JSON that cannot be read ({error}); get the file again") from None
 
@@ -178,7 +177,7 @@ def _unpacked(data: bytes, name: str) -> bytes:
 
 def _damaged(name: str, error: Exception) -> str:
     junk = isinstance(error, gzip.BadGzipFile) and "Not a gzipped file" in str(error)
-    reason = "what follows its end is no gzip" if junk else error
+    reason = "what follows its end is not gzip" if junk else error
     return f"{name} is a damaged gzip file ({reason})"
 
 
@@ -201,6 +200,6 @@ def _decoded(line: bytes, name: str, number: int) -> str:
             "Convert the file, for example with iconv -f latin1 -t utf-8"
         ) from None
     raise UserError(
-        f"{name}, line {number}, byte {line.index(0) + 1}: a zero byte, which is no text. Remove it, for "
+        f"{name}, line {number}, byte {line.index(0) + 1}: a zero byte, which is not text. Remove it, for "
         "example with tr -d '\\000'; or convert the file, if it is UTF-16"
     )

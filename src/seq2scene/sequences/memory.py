@@ -1,4 +1,4 @@
-"""What an encoder hands to a decoder."""
+"""The memory: what an encoder passes to a decoder."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ class Memory:
         return len(self.states)
 
     def __getitem__(self, index: Tensor) -> "Memory":
-        """The memory of the sentences ``index`` (any,) only."""
+        """The memory of the sentences ``index`` (any,)."""
         return Memory(
             self.states[index],
             self.keys[index],

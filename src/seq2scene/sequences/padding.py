@@ -1,4 +1,4 @@
-"""Padding, lengths and masks: the one place where ragged sentences become rectangles.
+"""Padding, lengths and masks: the only module that pads ragged sentences.
 
 B sentences, T positions. A mask is a bool tensor (B, T), True on real positions, and real positions come
 first.
@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def lengths_to_mask(lengths: Tensor, width: int) -> Tensor:
-    """Mask (B, width) of sentences that are ``lengths`` (B,) long."""
+    """Mask (B, width) of sentences of ``lengths`` (B,)."""
     return torch.arange(width, device=lengths.device) < lengths.unsqueeze(1)
 
 
@@ -20,10 +20,10 @@ def pad(sentences: list[Tensor], value: int) -> tuple[Tensor, Tensor]:
 
 
 def pad_flat(tokens: Tensor, starts: Tensor, lengths: Tensor, value: int) -> Tensor:
-    """Cuts sentences out of one flat array and pads them: (B, T) with T the longest, at least 1.
+    """Slices sentences from one flat array and pads them: (B, T) with T the longest, at least 1.
 
-    ``tokens`` (all tokens,); ``starts`` and ``lengths`` (B,) index into it. One gather, no loop over
-    sentences.
+    ``tokens`` (all tokens,); ``starts`` and ``lengths`` (B,) index into it. A single gather, without a loop
+    over sentences.
     """
     width = max(int(lengths.max()), 1) if len(lengths) else 1
     mask = lengths_to_mask(lengths, width)
@@ -34,14 +34,14 @@ def pad_flat(tokens: Tensor, starts: Tensor, lengths: Tensor, value: int) -> Ten
 
 
 def shift_right(gold: Tensor, bos: int) -> Tensor:
-    """What the decoder reads while it learns to write ``gold`` (B, T): ``[bos, gold[:, :-1]]``."""
+    """The decoder's input under teacher forcing on ``gold`` (B, T): ``[bos, gold[:, :-1]]``."""
     return torch.cat([torch.full_like(gold[:, :1], bos), gold[:, :-1]], dim=1)
 
 
 def reverse(values: Tensor, lengths: Tensor) -> Tensor:
-    """Reverses the real positions of each row and leaves the padding: ``values`` (B, T) or (B, T, D).
+    """Reverses the real positions of each row, not the padding: ``values`` (B, T) or (B, T, D).
 
-    Its own inverse, so it also brings memories and attention weights back into the source's order.
+    It is its own inverse, so it also restores the source's order of memories and attention weights.
     """
     positions = torch.arange(values.shape[1], device=values.device)
     mirrored = lengths.to(values.device).unsqueeze(1) - 1 - positions  # (B, T), negative on padding

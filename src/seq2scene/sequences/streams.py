@@ -1,9 +1,9 @@
-"""A corpus as one long stream of text, read by several readers at once, a window at a time.
+"""A corpus as one long text, read as several parallel streams, a window at a time.
 
-The stream is all lines with an EOS behind each, as ``Corpus.ids`` holds them. It is cut into S streams side
-by side, and these into windows; a model reads the windows in order and keeps its state from one to the next,
-its gradient reaching back to the window's beginning (truncated back-propagation through time, Mikolov et
-al. 2010; Zaremba et al. 2014).
+The text is all lines, each followed by EOS, as in ``Corpus.ids``. It is cut into S parallel streams, and
+these into windows; a model reads the windows in order and carries its state from one to the next, with
+gradients truncated at the window's beginning (truncated back-propagation through time, Mikolov et al. 2010;
+Zaremba et al. 2014).
 """
 
 import numpy as np
@@ -17,21 +17,21 @@ from seq2scene.sequences.text_batch import TextBatch
 
 
 class StreamWindows:
-    """The windows of a corpus in ``streams`` streams over all W ranks, of which each rank reads every W-th.
+    """The windows of a corpus in ``streams`` streams over all W ranks; each rank reads every W-th stream.
 
-    Streams differ by one token at most, and so do windows, of up to ``window`` tokens: every token is in
-    exactly one window of one rank, and only the last window may be ragged. W ranks with S streams read, step
-    by step, what one rank with W * S streams reads. The order is that of the text in every epoch.
+    The lengths of streams differ by at most one token, and so do those of windows, of up to ``window``
+    tokens: every token is in exactly one window of one rank, and only the last window may be ragged. W ranks
+    with S streams read at each step what one rank with W * S streams reads. Every epoch follows text order.
 
-    A batch of this plan is where its windows begin and end in ``Corpus.ids``: (B, 2).
+    A batch of this plan holds the starts and ends of its windows in ``Corpus.ids``: (B, 2).
 
-    Raises UserError when the text is too short for so many streams, or the window for any learning.
+    Raises UserError if the text is too short for this many streams, or if a window is shorter than 2 tokens.
     """
 
     def __init__(self, corpus: Corpus, streams: int, window: int, rank: int = 0, world: int = 1):
         tokens = len(corpus.ids)
         if window < 2:
-            raise UserError(f"data.window={window}: a window has at least 2 tokens")
+            raise UserError(f"data.window={window}: a window needs at least 2 tokens")
         if tokens < 2 * streams:
             raise UserError(
                 f"{corpus.text.path} has {tokens} tokens, too few for {streams} streams of at least 2: "
@@ -52,11 +52,11 @@ class StreamWindows:
         return self._windows
 
     def collate(self, windows: np.ndarray) -> TextBatch:
-        """The windows (B, 2) as a batch. A line's beginning is read as BOS, whatever stood before it."""
+        """The windows (B, 2) as a batch. BOS is read at the beginning of every line."""
         ids, vocabulary = torch.from_numpy(self.corpus.ids), self.corpus.vocabulary
         starts, ends = torch.from_numpy(windows).unbind(1)
         gold = Sentences.of(pad_flat(ids, starts, ends - starts, vocabulary.pad), ends - starts)
-        before = ids[starts - 1].to(torch.int64).unsqueeze(1)  # of the text's first token: its last, an EOS
+        before = ids[starts - 1].to(torch.int64).unsqueeze(1)  # for the text's first token: its last, an EOS
         previous = torch.cat([before, gold.ids[:, :-1]], dim=1)
         previous = previous.masked_fill(previous == vocabulary.eos, vocabulary.bos)
         first, last = (np.array_equal(windows, self._windows[end]) for end in (0, -1))

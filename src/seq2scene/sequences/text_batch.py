@@ -16,9 +16,9 @@ from seq2scene.sequences.padding import shift_right
 class TextBatch:
     """B sentences, or windows of B streams.
 
-    previous: (B, T) int64, what the model reads: the token before each gold one, BOS where a line begins.
-    target: the gold tokens, EOS at the end of each line. continues: the rows go on where those of the batch
-    before ended, so the model's state is carried over; else it begins at zero. goes_on: the next batch
+    previous: (B, T) int64, the model's input: the token before each gold one, BOS at the beginning of a line.
+    target: the gold tokens, EOS at the end of each line. continues: the rows continue those of the previous
+    batch, so the model's state is carried over; otherwise it starts at zero. goes_on: the next batch
     continues this one.
     """
 
@@ -39,10 +39,10 @@ class TextBatch:
 
 
 def sentence_batch(gold: Sentences, bos: int) -> TextBatch:
-    """Sentences that end in EOS, each read from BOS on."""
+    """Sentences that end in EOS, each read from BOS."""
     return TextBatch(shift_right(gold.ids, bos), gold)
 
 
 def collate_lines(corpus: Corpus, rows: np.ndarray) -> TextBatch:
-    """The lines ``rows`` (B,) of a corpus, each a sentence of its own."""
+    """The lines ``rows`` (B,) of a corpus, each a separate sentence."""
     return sentence_batch(cut_sentences(corpus, rows, True), corpus.vocabulary.bos)

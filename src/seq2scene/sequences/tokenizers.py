@@ -1,4 +1,4 @@
-"""Tokenizers: how a line of text becomes tokens and tokens become text again.
+"""Tokenizers: conversion of a line of text to tokens and back.
 
 Each is restored by ``restore(tokenizer.state())``; states are plain containers.
 """
@@ -16,30 +16,30 @@ from seq2scene.errors import UserError
 
 log = logging.getLogger(__name__)
 
-LONGEST = 2**30  # bytes of a line that sentencepiece learns from, the most it can be told
-RESERVED = "\u2585"  # sentencepiece skips lines that hold it
+LONGEST = 2**30  # bytes of a training line, sentencepiece's upper limit
+RESERVED = "\u2585"  # sentencepiece skips lines that contain it
 
 
 class Tokenizer(Protocol):
-    """What every tokenizer offers."""
+    """The interface of all tokenizers."""
 
     name: ClassVar[str]
 
     def train(self, lines: Iterable[str]) -> None:
-        """Learns from the training text; most have nothing to learn."""
+        """Learns from the training text; most tokenizers have nothing to learn."""
 
     def split(self, text: str) -> list[str]:
         """Tokens of one line."""
 
     def join(self, tokens: list[str]) -> str:
-        """Text of tokens: what a reader should see."""
+        """Readable text from tokens."""
 
     def state(self) -> dict:
-        """``{"name": ..., **constructor arguments and what was learnt}``."""
+        """``{"name": ..., **constructor arguments and learnt state}``."""
 
 
 class Whitespace:
-    """Tokens are separated by ASCII spaces and nothing else: a non-breaking space may well be a token."""
+    """Tokens are separated by ASCII spaces and nothing else: a non-breaking space can be part of a token."""
 
     name = "whitespace"
 
@@ -61,7 +61,7 @@ class Whitespace:
 
 
 class Moses:
-    """The Moses tokenizer with its punctuation normalisation (sacremoses), for raw text of a language."""
+    """The Moses tokenizer with its punctuation normalisation (sacremoses), for raw text in a language."""
 
     name = "moses"
 
@@ -130,7 +130,7 @@ class SentencePiece:
         self._pieces = _load_pieces(model) if model is not None else None
 
     def train(self, lines: Iterable[str]) -> None:
-        """Raises UserError when the text is too small for ``vocabulary_size`` pieces."""
+        """Raises UserError if the text is too small for ``vocabulary_size`` pieces."""
         self._model = _train_pieces(
             (self._case(line) for line in lines), self.model_type, self.vocabulary_size
         )
@@ -179,8 +179,8 @@ class Character:
 
 
 class Words(Treebank):
-    """Lower-cased Treebank tokens, punctuation taken out, of these what is purely alphabetic: what Text2Scene
-    reads. stop_words are left out.
+    """The words that Text2Scene reads: lower-cased Treebank tokens without punctuation, purely alphabetic
+    ones only, without stop_words.
     """
 
     name = "words"
@@ -206,9 +206,9 @@ CHOICES = ["whitespace", "moses", "treebank", "bpe", "unigram", "character"]
 
 
 def choose(name: str, language: str, lowercase: bool = False, vocabulary_size: int = 8000) -> Tokenizer:
-    """The tokenizer a user names; ``vocabulary_size`` matters to bpe and unigram, ``language`` to moses.
+    """The tokenizer of that name; ``vocabulary_size`` applies to bpe and unigram, ``language`` to moses.
 
-    Raises UserError for a name that is not one of ``CHOICES``.
+    Raises UserError if ``name`` is not one of ``CHOICES``.
     """
     if name in ("bpe", "unigram"):
         return SentencePiece(name, vocabulary_size, lowercase)
@@ -220,7 +220,7 @@ def choose(name: str, language: str, lowercase: bool = False, vocabulary_size: i
 
 
 def restore(state: dict) -> Tokenizer:
-    """The tokenizer whose ``state()`` this is."""
+    """The tokenizer with this ``state()``."""
     settings = dict(state)
     return TOKENIZERS[settings.pop("name")](**settings)
 
@@ -250,7 +250,7 @@ def _train_pieces(lines: Iterable[str], model_type: str, size: int) -> str:
     except (RuntimeError, ValueError) as error:
         raise UserError(_explain(str(error), model_type, size)) from error
     if held:
-        log.info("%d lines hold U+2585, which sentencepiece keeps for itself: it is in no piece", held)
+        log.info("%d lines contain U+2585, which sentencepiece reserves: it is not in any piece", held)
     return base64.b64encode(trained.getvalue()).decode("ascii")
 
 
@@ -261,12 +261,12 @@ def _load_pieces(model: str):
 
 
 def _explain(problem: str, model_type: str, size: int) -> str:
-    """Sentencepiece's complaint in the words of this project."""
+    """Sentencepiece's error as a message in terms of our options."""
     wanted = f"data.vocabulary_size={size} ({model_type})"
     if size < 1:
         return f"{wanted}: it must be at least 1"
     if "sentences_.empty()" in problem or "all_chars_count" in problem:
-        return f"data.tokenizer={model_type}: the text holds no characters to learn pieces from"
+        return f"data.tokenizer={model_type}: the text has no characters to learn pieces from"
     if "isfinite" in problem:
         return f"data.tokenizer={model_type}: a word is too long to learn from; use data.tokenizer=bpe"
     if largest := re.search(r"value <= (\d+)", problem):

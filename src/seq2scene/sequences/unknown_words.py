@@ -1,7 +1,7 @@
-"""Words that the model could not write: found in the source by alignment, and translated or copied.
+"""Unknown-word replacement: aligned source words are translated or copied.
 
-After Luong et al. (ACL 2015) and Jean et al. (2015), as Luong et al. (EMNLP 2015) use it for Table 4: for
-each <unk> take the source word it is aligned to; a dictionary's word for it if there is one, or else the
+After Luong et al. (ACL 2015) and Jean et al. (2015), as Luong et al. (EMNLP 2015) use it for Table 4: each
+<unk> is replaced by the dictionary's translation of the source word that it is aligned to, or else by the
 source word itself.
 """
 
@@ -29,8 +29,8 @@ def replace_unknown(
 ) -> list[str]:
     """One sentence with its unknown words replaced.
 
-    words (T,) of the hypothesis, unknown (T,) which of them to replace, sources (T,) the place in ``source``
-    that each is aligned to. An unknown word without a link stays.
+    words (T,) of the hypothesis, unknown (T,) which of them to replace, sources (T,) the position in
+    ``source`` that each is aligned to. An unknown word without a link is left as it is.
     """
     return [
         dictionary.get(source[place], source[place]) if gap and place != NO_LINK else word
@@ -40,7 +40,9 @@ def replace_unknown(
 
 @dataclass(frozen=True)
 class Entry:
-    """A source word's likeliest translation, p(target | source) by counting links, and how many they were."""
+    """A source word's most probable translation, p(target | source) estimated from link counts, and its
+    count.
+    """
 
     source: str
     target: str
@@ -51,8 +53,8 @@ class Entry:
 class LinkCounts:
     """How often each source word of a training text was linked to each target word.
 
-    ``source`` and ``target`` are the two sides as words, so that words outside the model's vocabularies
-    count as what they are.
+    ``source`` and ``target`` are the two sides as words, so that words outside the model's vocabularies are
+    counted separately.
     """
 
     def __init__(self, source: Tokens, target: Tokens) -> None:
@@ -67,13 +69,13 @@ class LinkCounts:
         self._pairs.append(source_word.astype(np.int64) * len(self.target.types) + target_word)
 
     def counted(self) -> tuple[np.ndarray, np.ndarray]:
-        """The pairs seen, as source type * target types + target type, and how often: (pairs,) each."""
+        """The pairs seen, as source type * target types + target type, and their counts: (pairs,) each."""
         pairs = np.concatenate([np.zeros(0, dtype=np.int64), *self._pairs])
         return np.unique(pairs, return_counts=True)
 
     def entries(self, parts: Iterable[tuple[np.ndarray, np.ndarray]] | None = None) -> list[Entry]:
-        """The likeliest entry of each source word seen, in the order of the source words; of equals, the
-        target word that the text brought first. ``parts``: what ``counted`` gave on every rank.
+        """The most probable entry of each source word seen, in the order of source words; ties go to the
+        target word seen first in the text. ``parts``: the results of ``counted`` on every rank.
         """
         pairs, counts = merged([self.counted()] if parts is None else parts)
         source, target = np.divmod(pairs, max(len(self.target.types), 1))
@@ -90,21 +92,21 @@ class LinkCounts:
 
 
 def merged(parts: Iterable[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    """Counts of several parts added up: (pairs,) and (pairs,)."""
+    """The sum of the counts of several parts: (pairs,) and (pairs,)."""
     pairs, counts = (np.concatenate(side) for side in zip(*parts, strict=True))
     unique, place = np.unique(pairs, return_inverse=True)
     return unique, np.bincount(place, weights=counts, minlength=len(unique)).astype(np.int64)
 
 
 def chosen_dictionary(replace_unk: str) -> dict[str, str]:
-    """What ``replace_unk`` names: an empty dictionary for ``copy``, or that of a file."""
+    """The dictionary for ``replace_unk``: empty for ``copy``, otherwise read from that file."""
     return {} if replace_unk == "copy" else load_dictionary(replace_unk)
 
 
 def save_dictionary(path: Path, entries: Iterable[Entry]) -> None:
-    """Writes source word, target word, probability and number of links, between tabs; makes the folder.
+    """Writes source word, target word, probability and number of links, tab-separated; creates the folder.
 
-    Words that hold a tab or a line break have no place in such a file and are left out, counted and reported.
+    Entries with a tab or a line break in a word are left out, and their number is logged.
     """
     left_out = 0
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -121,7 +123,7 @@ def save_dictionary(path: Path, entries: Iterable[Entry]) -> None:
 def load_dictionary(path: Path | str) -> dict[str, str]:
     """Source word -> target word, from the first two columns of a file as ``save_dictionary`` writes it.
 
-    Raises UserError with file and line where there are not two words, or a second entry for one.
+    Raises UserError with file and line if a line has fewer than two columns, or a word two entries.
     """
     path = Path(path)
     dictionary: dict[str, str] = {}
@@ -129,9 +131,9 @@ def load_dictionary(path: Path | str) -> dict[str, str]:
         source, target, *_ = [*line.split("\t"), "", ""]
         if not source or not target:
             raise UserError(
-                f"{path}, line {number}: a dictionary's line is a source word, a tab and its translation"
+                f"{path}, line {number}: a dictionary line is a source word, a tab and its translation"
             )
         if source in dictionary:
-            raise UserError(f"{path}, line {number}: {source!r} has an entry already; keep one of them")
+            raise UserError(f"{path}, line {number}: {source!r} already has an entry; keep one of them")
         dictionary[source] = target
     return dictionary

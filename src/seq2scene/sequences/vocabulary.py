@@ -1,4 +1,4 @@
-"""Vocabularies: which id stands for which token."""
+"""Vocabularies: the mapping between tokens and ids."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -11,10 +11,10 @@ SPECIAL_SYMBOLS = ["<pad>", "<unk>", "<bos>", "<eos>"]
 
 
 class Vocabulary:
-    """A list of tokens, the special symbols first; a token's id is its place.
+    """A list of tokens, special symbols first; a token's id is its index.
 
-    A word of the data that is spelt like a special symbol is an ordinary word with an id of its own: no text
-    can name a special id.
+    A word of the data spelt like a special symbol is an ordinary word with its own id: no text can produce a
+    special id.
     """
 
     def __init__(self, tokens: list[str], pad: int = 0, unk: int = 1, bos: int = 2, eos: int = 3):
@@ -29,9 +29,9 @@ class Vocabulary:
     def count(
         cls, tokens: Counter | Iterable[Iterable[str]], min_count: int = 1, max_size: int | None = None
     ) -> "Vocabulary":
-        """The tokens seen at least ``min_count`` times, most frequent first and then by the alphabet.
+        """The tokens seen at least ``min_count`` times, most frequent first, ties in alphabetical order.
 
-        ``tokens`` are counts or tokenised sentences. ``max_size`` limits the size, special symbols included.
+        ``tokens``: counts or tokenised sentences. ``max_size``: maximum size, special symbols included.
         """
         counts = (
             tokens if isinstance(tokens, Counter) else Counter(t for sentence in tokens for t in sentence)
@@ -53,11 +53,11 @@ class Vocabulary:
         return [self._ids.get(token, self.unk) for token in tokens]
 
     def tokens(self, ids: Iterable[int]) -> list[str]:
-        """The tokens behind ids, special symbols included."""
+        """The tokens of ids, special symbols included."""
         return [self._tokens[i] for i in ids]
 
     def state(self) -> dict:
-        """All there is to know, as plain containers."""
+        """The vocabulary as plain containers."""
         special = {"pad": self.pad, "unk": self.unk, "bos": self.bos, "eos": self.eos}
         return {"tokens": list(self._tokens), **special}
 
@@ -66,7 +66,7 @@ class Vocabulary:
         return cls(**state)
 
     def save(self, path: Path | str) -> None:
-        """Writes JSON, which keeps tokens made of spaces or line breaks."""
+        """Writes JSON, which preserves tokens of spaces or line breaks."""
         Path(path).write_text(to_json(self.state(), ensure_ascii=False, indent=0), encoding="utf-8")
 
     @classmethod
