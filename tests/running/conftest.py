@@ -1,4 +1,4 @@
-"""Two models of one small corpus, trained once for all tests that load checkpoints."""
+"""Two models trained once on one small corpus, for all tests that load checkpoints."""
 
 import random
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
 
-import seq2scene.running.entry  # noqa: F401  (the configs' variables)
+import seq2scene.running.entry  # noqa: F401  (registers the configs' resolvers)
 from entry_points import run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass(frozen=True)
 class Models:
-    """folder: holds the corpus, SPLIT.x and SPLIT.y. a, b: the checkpoints of two seeds."""
+    """folder: contains the corpus, SPLIT.x and SPLIT.y. a, b: the checkpoints of two seeds."""
 
     folder: Path
     a: Path
@@ -26,7 +26,7 @@ class Models:
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory) -> Models:
-    """Trained to write words backwards, for as long as it takes to prefer some words to others."""
+    """Trained to write words backwards, just long enough to prefer some words to others."""
     folder = tmp_path_factory.mktemp("models")
     rng = random.Random(0)
     for split, count in (("train", 120), ("val", 8), ("test", 11)):

@@ -1,4 +1,4 @@
-"""Values without a meaning are refused with the good ones named; every default of the configs has one."""
+"""Invalid values are refused, naming the valid ones; every default of the configs is valid."""
 
 import math
 import sys

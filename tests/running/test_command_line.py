@@ -1,4 +1,4 @@
-"""Sentences and paths arrive as they were typed, through Hydra's real parser."""
+"""Sentences and paths pass unchanged through Hydra's real parser."""
 
 import random
 import re
@@ -58,7 +58,7 @@ PARSER = OverridesParser.create()
 
 
 def arrived(*arguments: str) -> Any:
-    """The value of the last argument in a config."""
+    """The value of the last argument in the composed config."""
     override = PARSER.parse_override(quoted(arguments)[-1])
     assert not override.is_sweep_override()
     return OmegaConf.create({"value": override.value()}).value

@@ -227,11 +227,11 @@ def test_the_search_of_a_checkpoint_is_changed_option_by_option(saved: Save, wri
     [
         (
             ["search.temperature=0.5"],
-            r"search\.temperature=0\.5: beam search has no such option; say search=sample",
+            r"search\.temperature=0\.5: beam search has no such option; use search=sample",
         ),
         (
             ["search=greedy", "search.size=2"],
-            r"search\.size=2: greedy search has no such option; say search=beam",
+            r"search\.size=2: greedy search has no such option; use search=beam",
         ),
         (["search.n_best=7"], r"search\.n_best=7: it must be at most search\.size=5"),
         (["search.size=0"], r"search\.size=0: it must be a whole number of at least 1"),
@@ -267,7 +267,7 @@ def test_weights_and_scores_that_are_no_numbers_are_refused_by_name(
     for key in (key for key in parts["state_dict"] if key.startswith("net.decoder.")):
         parts["state_dict"][key].fill_(3e38)  # sums of these are infinite
     torch.save(parts, ckpt)
-    with pytest.raises(UserError, match="line 1: what the model finds likely is no number"):
+    with pytest.raises(UserError, match="line 1: the model's log-probabilities are NaN"):
         written(ckpt)
     assert not (tmp_path / "out").exists()
 

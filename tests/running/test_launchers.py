@@ -1,4 +1,4 @@
-"""All processes of a launch name their run alike, and two launches never."""
+"""All processes of a launch give their run the same name, and two launches different ones."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +13,7 @@ TORCHRUN = {"TORCHELASTIC_RUN_ID": "none", "TORCHELASTIC_USE_AGENT_STORE": "True
 
 @pytest.fixture
 def launch(monkeypatch):
-    """Makes the environment that of a process of some launcher."""
+    """Sets the environment of a process of some launcher."""
 
     def set_all(**variables: object) -> None:
         for name in list(os.environ):

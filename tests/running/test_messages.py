@@ -1,4 +1,4 @@
-"""What fails for the eye is told and costs nothing else."""
+"""A failing picture is reported, and nothing else fails."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""``--help`` of a command tells of its own options, each with what its config says of it."""
+"""``--help`` of a command lists its own options, with the comments of its config."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Where lines are written: a file takes its name once it is whole; till then what stood there stays."""
+"""Output of lines: a file appears once it is complete; until then an old one stays."""
 
 import os
 import subprocess

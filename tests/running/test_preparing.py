@@ -30,7 +30,7 @@ class QuietHandler(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def published(tmp_path):
-    """A web server with two files, and the address it has them at."""
+    """A web server with two files, and their address."""
     folder = tmp_path / "published"
     (folder / "tok").mkdir(parents=True)
     (folder / "tok/train.en").write_text("a small dog\n")
@@ -46,7 +46,9 @@ def published(tmp_path):
 
 @pytest.fixture
 def scenes(published, tmp_path) -> str:
-    """The address of an archive of ten scenes, laid out as Abstract Scenes are published: without splits."""
+    """The address of an archive of ten scenes, laid out like the published Abstract Scenes: without
+    splits.
+    """
     small = ensure_scenes(tmp_path / "park", train=6, val=2, test=2)
     with ZipFile(tmp_path / "published/AbstractScenes_v1.1.zip", "w") as archive:
         for path in sorted(small.rglob("*")):
@@ -56,7 +58,7 @@ def scenes(published, tmp_path) -> str:
 
 
 def prepare_from(folder: Path, *overrides: str) -> subprocess.CompletedProcess:
-    """``python src/prepare.py`` as a user starts it, from a folder that data/ lies in."""
+    """``python src/prepare.py`` as a user runs it, from a folder that contains data/."""
     return command("prepare.py", *overrides, work=folder)
 
 
@@ -136,7 +138,7 @@ def test_scenes_are_fetched_unpacked_read_and_counted(tmp_path, scenes):
     there = ["AbstractScenes_v1.1.zip", "Pngs", "Scenes_10020.txt", "SimpleSentences", "downloads.json"]
     assert sorted(path.name for path in folder.iterdir()) == [*there, "park.json", "splits"]
 
-    (folder / "Pngs/s_0s.png").unlink()  # comes back; what is not the published number is refused
+    (folder / "Pngs/s_0s.png").unlink()  # fetched again; any other number than the published one is refused
     run = prepare_from(tmp_path, "data=abstract_scenes", f"mirror={scenes}", *counts[1:])
     assert "1 unpacked, 130 already there" in run.stdout
     assert run.returncode == 2 and "Traceback" not in run.stderr
@@ -145,7 +147,7 @@ def test_scenes_are_fetched_unpacked_read_and_counted(tmp_path, scenes):
 
 @pytest.fixture
 def photos(published, tmp_path) -> dict:
-    """A recipe of photos and captions, and archives of a few, as COCO publishes them."""
+    """A recipe for photos and captions, and small archives like COCO's."""
     write_coco(tmp_path / "coco")
     sources = {
         "annotations_trainval2017.zip": "annotations",
@@ -167,7 +169,7 @@ def test_photos_are_fetched_once_their_size_is_said_and_counted(tmp_path, photos
     config = {"data": {"root": str(root)}, "prepare": photos}
     prepare(config, "coco", [])
     first, *said = capsys.readouterr().out.splitlines()
-    assert first == f"coco: 0 MB to fetch into {root}"
+    assert first == f"coco: fetching 0 MB into {root}"
     assert said[1:] == [
         f"coco: 4 files of {s}2017.zip: 4 unpacked, 0 already there" for s in ("train", "val")
     ]

@@ -41,7 +41,7 @@ def files(folder: Path, name: str) -> list[Path]:
 
 
 def ended(pid: int) -> bool:
-    """Gone, or a zombie that nobody has asked for yet."""
+    """Whether a process is gone, or a zombie not yet reaped."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except (FileNotFoundError, ProcessLookupError):
@@ -91,7 +91,7 @@ def test_a_sweep_runs_the_jobs_beside_those_that_fail_and_lists_these(tmp_path):
     assert status == 2
     assert [path.read_text() for path in files(tmp_path, "sum0")] == ["5", "6"]
     assert "error: job 2: no such data\n" in err
-    assert "    raise ValueError" in err  # the traceback of what is no user's mistake
+    assert "    raise ValueError" in err  # the traceback of an error that is not the user's
     listed = err.partition("error: 4 jobs of this sweep failed, the others are done:\n")[2].splitlines()
     assert listed == [
         "  job 2: no such data",

@@ -1,4 +1,4 @@
-"""Going on from a checkpoint: what is taken from it, what may change, when nothing is left."""
+"""Resuming from a checkpoint: what is taken from it, what may change, when nothing is left to do."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-import seq2scene.running.entry  # noqa: F401  (the configs' variables)
+import seq2scene.running.entry  # noqa: F401  (registers the configs' resolvers)
 from entry_points import run
 from seq2scene.errors import UserError
 from seq2scene.running.checkpoints import load_checkpoint
@@ -47,7 +47,7 @@ def job(folder: Path, *overrides: str) -> Iterator[DictConfig]:
 
 @pytest.fixture
 def resumed(models, tmp_path: Path) -> Callable[..., Resumed]:
-    """Goes on from a trained model whose checkpoint holds other overrides or states."""
+    """Resumes a trained model, with other overrides or states in its checkpoint."""
 
     def make(*given: str, stored: list[Any] | None = None, **other: Any) -> Resumed:
         checkpoint = {**load_checkpoint(models.a.with_name("last.ckpt")), **other}
@@ -59,7 +59,7 @@ def resumed(models, tmp_path: Path) -> Callable[..., Resumed]:
     return make
 
 
-# What a checkpoint may choose
+# What a checkpoint may set
 
 TAKEN = [
     "task=nmt",
@@ -176,7 +176,7 @@ def test_what_was_not_taken_is_said_on_one_line(resumed, tmp_path: Path, capsys)
     found = resumed("logger.csv.name=mine", stored=evil)
     told = capsys.readouterr().out.splitlines()
     left = " ".join(evil[:3]).replace("\x1b", "?")
-    assert told[0] == f"resume: not taken from the checkpoint: {left}; say it again if you want it"
+    assert told[0] == f"resume: not taken from the checkpoint: {left}; repeat it if you want it"
     config = OmegaConf.to_container(found.cfg)
     assert config["logger"].keys() == {"csv"} and config["logger"]["csv"]["name"] == "mine"
     assert "evil" not in str(config) and not set(evil) & set(found.overrides)
@@ -189,13 +189,13 @@ def test_nothing_goes_on_from_weights_alone(resumed, models) -> None:
         torch.save({key: value for key, value in whole.items() if key != lacking}, path)
         with (
             job(models.folder, f"resume={path}") as cfg,
-            pytest.raises(UserError, match=r"holds weights alone, not where training stood"),
+            pytest.raises(UserError, match=r"has weights but not the state of training"),
         ):
             resume(cfg)
 
 
 def test_hydra_knows_the_keys_of_the_run_that_goes_on(models) -> None:
-    """The default task has no such key; nothing is added where something is wrong."""
+    """The default task has no such key; nothing is added if something is wrong."""
     stored = load_checkpoint(models.a)["overrides"]
     choices = ("debug=tiny", "data=text_files", "task=nmt", "trainer=cpu")
     added = with_choices(["-m", f"resume={models.a.parent}", "data.tokenizer=moses", "trainer=ddp"])
@@ -258,7 +258,7 @@ def test_what_the_checkpoint_may_not_say_is_asked_for_where_it_shapes_the_model(
     other = {**config, "attention": {**config["attention"], "score": "dot"}}
     description = load_checkpoint(models.a)["hyper_parameters"]["description"]
     kept = {"hyper_parameters": {"config": other, "description": description}}
-    with pytest.raises(UserError, match=r"attention\.score=general \(the run had dot\): must be said again"):
+    with pytest.raises(UserError, match=r"attention\.score=general \(the run had dot\): must be given again"):
         resumed(stored=["attention.score=${oc.env:SCORE}"], **kept)
     resumed("attention.score=dot", stored=["attention.score=${oc.env:SCORE}"], **kept)
 
@@ -278,11 +278,11 @@ def test_defaults_that_were_others_when_the_run_began_are_told(resumed, models, 
     parts = load_checkpoint(models.a)["hyper_parameters"]
     trainer = {**parts["config"]["trainer"], "precision": "bf16-mixed"}
     resumed(hyper_parameters={**parts, "config": {**parts["config"], "trainer": trainer}})
-    told = "resume: defaults are others than when the run began: trainer.precision bf16-mixed -> 32-true\n"
+    told = "resume: defaults have changed since the run began: trainer.precision bf16-mixed -> 32-true\n"
     assert told in capsys.readouterr().out
 
 
-# What changes is applied
+# Changes are applied
 
 
 def test_another_rate_is_that_times_what_the_schedule_made_of_it() -> None:
@@ -321,7 +321,7 @@ def test_a_plateaus_settings_change() -> None:
 
 @pytest.fixture(scope="module")
 def longer(models) -> Path:
-    """The run of a model, gone on for one more epoch at half its rate."""
+    """A model's run, resumed for one more epoch at half its learning rate."""
     tests = f"+data.tests.later=[{models.folder}/test.x,{models.folder}/test.y]"
     given = ["trainer.max_epochs=4", "optimizer.lr=0.01", "test=true", tests]
     run("train.py", f"resume={models.a.parent}", *given, "name=longer", work=models.folder)

@@ -1,4 +1,4 @@
-"""No run writes over another unless it is told to."""
+"""No run overwrites another without overwrite=true."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def test_a_run_that_slurm_requeued_goes_on_in_its_folder(tmp_path: Path, monkeyp
 def test_a_folder_with_a_run_is_refused_unless_it_may_be_written_over(tmp_path: Path) -> None:
     claim(tmp_path, UNASKED)
     (tmp_path / "best.ckpt").touch()
-    with pytest.raises(UserError, match=r"holds a run already: .*overwrite=true"):
+    with pytest.raises(UserError, match=r"already holds a run: .*overwrite=true"):
         claim(tmp_path, UNASKED)
     claim(tmp_path, ASKED)
     claim(tmp_path, UNASKED, start=tmp_path / "best.ckpt")

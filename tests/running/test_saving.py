@@ -1,4 +1,4 @@
-"""A checkpoint that cannot be written leaves the one before it whole."""
+"""A checkpoint that cannot be written leaves the previous one intact."""
 
 import os
 import resource
@@ -17,7 +17,7 @@ def save_with_little_room(path: Path) -> None:
     try:
         save_whole({"weights": torch.ones(1_000_000)}, path)
     except UserError as error:
-        assert str(error) == f"{path} cannot be written: File too large; the one before it stands"
+        assert str(error) == f"{path} cannot be written: File too large; the previous one is unchanged"
         os._exit(7)
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end Lightning's loops in one line and with the status that shells know."""
+"""Ctrl-C and SIGTERM end Lightning's loops with one line and the shell's exit status."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from seq2scene.running.entry import user_errors
 
 
 class Line(pl.LightningModule):
-    """A line through two points, which ``number`` stops in the step ``where``."""
+    """A linear fit to two points, stopped by signal ``number`` in the step ``where``."""
 
     def __init__(self, where: str, number: int) -> None:
         super().__init__()

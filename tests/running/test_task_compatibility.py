@@ -1,4 +1,4 @@
-"""Every option belongs to a task that takes it, and what a task takes exists."""
+"""Every option is accepted by some task, and every option that a task accepts exists."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Training ends with its last state saved, validated and tested, and goes on as if it had never ended."""
+"""Training ends with its last state saved, validated and tested, and resumes as if uninterrupted."""
 
 import csv
 import json
@@ -36,7 +36,7 @@ SMALL = [
     "optimizer.lr=0.01",
     "callbacks.early_stopping.patience=50",
     "monitor.metric=val/perplexity",
-    "monitor.mode=min",  # better and better, here
+    "monitor.mode=min",  # improves at every validation, here
     "~callbacks.samples",
     "test=false",
 ]
@@ -59,7 +59,7 @@ def files(tmp_path_factory) -> list[str]:
 
 @pytest.fixture(scope="module")
 def run(files: list[str], tmp_path_factory) -> Run:
-    """Trains in this process, what was trained before not again: the folder of the run."""
+    """Trains in this process, once per set of arguments: the run's folder."""
 
     @cache
     def train(*overrides: str, start: Path | None = None) -> Path:
@@ -76,7 +76,7 @@ def kept(run: Path, name: str) -> dict[str, Any]:
 
 
 def stand(run: Path) -> dict[str, Any]:
-    """Where a run ended, but for its weights."""
+    """A run's final state, except its weights."""
     last, best = kept(run, "last"), kept(run, "best")
     (stopping,) = (state for key, state in last["callbacks"].items() if key.startswith("EarlyStopping"))
     (chosen,) = (state for key, state in best["callbacks"].items() if key.startswith("Best"))
@@ -127,7 +127,7 @@ NO_STEPS = STEPS.format(-1)
     ],
 )
 def test_a_run_that_goes_on_ends_as_one_that_never_stopped(run: Run, plan, until: str, then: str) -> None:
-    """Its weights and rate, its best checkpoint, and how long early stopping has waited."""
+    """Same weights and learning rate, best checkpoint, and early-stopping count."""
     whole = run(*plan)
     part = run(*plan, until)
     resumed = run(*plan, then, start=part)
@@ -155,9 +155,9 @@ def test_a_best_that_is_missing_or_not_of_the_run_s_past_is_told_and_not_taken(
     others = (tmp_path / "later.ckpt", run("trainer.max_epochs=1") / "best.ckpt")
     contents = (None, b"junk", *(path.read_bytes() for path in others))
     reasons = (
-        "there is no best.ckpt beside",
+        "there is no best.ckpt next to",
         "damaged",
-        "is of a later step",
+        "is from a later step",
         "not chosen by val/perp",
     )
     for epochs, (content, reason) in enumerate(zip(contents, reasons, strict=True), start=2):
@@ -170,7 +170,7 @@ def test_a_best_that_is_missing_or_not_of_the_run_s_past_is_told_and_not_taken(
 
 def test_early_stopping_counts_on_with_the_patience_given_now(run: Run, capsys) -> None:
     stopped = run(STILL, "callbacks.early_stopping.patience=2")
-    assert "val/perplexity did not get better in 2 validations" in capsys.readouterr().out
+    assert "val/perplexity did not improve in 2 validations" in capsys.readouterr().out
     assert stand(stopped)["epoch, step"] == (2, 3 * EPOCH)
     resumed = run(STILL, "callbacks.early_stopping.patience=3", "trainer.max_epochs=9", start=stopped)
     assert stand(resumed)["epoch, step"] == (3, 4 * EPOCH)
@@ -206,7 +206,7 @@ def test_without_validation_the_last_state_is_tested(run: Run, capsys) -> None:
 def test_a_limit_of_time_is_an_ending_that_is_told(run: Run, capsys) -> None:
     folder = run("trainer.max_time=00:00:00:01", "trainer.max_epochs=9999")
     steps = kept(folder, "last")["global_step"]
-    assert f"training ended at step {steps}: trainer.max_time is over" in capsys.readouterr().out
+    assert f"training ended at step {steps}: trainer.max_time is up" in capsys.readouterr().out
 
 
 DIVERGING = ["schedule=halving", "schedule.start=1", "schedule.factor=1e38", "trainer.log_every_n_steps=1"]

@@ -1,4 +1,4 @@
-"""W&B runs offline need nothing but the folder of their run."""
+"""Offline W&B runs write only to their run folder."""
 
 import pytest
 import wandb

@@ -1,7 +1,7 @@
-"""Which values have a meaning, of every option that holds a number or one of few words.
+"""The valid values of every option that is a number or one of a few words.
 
-What a data module, a search or a net can only know itself it checks itself; here stands what is true of a key
-wherever it occurs, so that nothing is loaded, and no training begun, for a value that cannot work.
+Data modules, searches and nets check what only they can know; these rules hold for a key wherever it occurs,
+so that an invalid value is refused before anything is loaded or trained.
 """
 
 import math
@@ -15,7 +15,7 @@ from seq2scene.errors import UserError
 
 @dataclass(frozen=True)
 class Good:
-    """Which values are good, and that in words."""
+    """A predicate on values, and its description in words."""
 
     fits: Callable[[Any], bool]
     wanted: str
@@ -25,7 +25,7 @@ class Good:
 
 
 def _text(value: Any) -> str:
-    """As it is written on the command line."""
+    """A value as it is written on the command line."""
     return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -79,10 +79,11 @@ SIZES = SIZE | Good(
     lambda value: isinstance(value, list) and all(map((SIZE | LEFT_OUT).fits, value)), "a list"
 )
 BATCHES = whole(1) | Good(
-    lambda value: isinstance(value, float) and 0 < value <= 1, "a share above 0.0 and up to 1.0, which is all"
+    lambda value: isinstance(value, float) and 0 < value <= 1,
+    "a fraction above 0.0 and up to 1.0, which is all",
 )
 
-# By the whole key
+# By full key
 KEYS = {
     "seed": whole(0, 2**32 - 1),
     **dict.fromkeys(("test", "overwrite", "scores", "words", "bfloat16", "baselines"), FLAG),
@@ -93,7 +94,7 @@ KEYS = {
     "trainer.accelerator": one_of("auto", "gpu", "cuda", "cpu"),
     "trainer.devices": Good(
         lambda value: isinstance(value, str | list) or _is_number(value, int),
-        "a number from 1 on, a list of GPU indices or auto",
+        "a number of at least 1, a list of GPU indices or auto",
     ),
     "trainer.num_nodes": SIZE,
     "trainer.precision": one_of("32-true", "bf16-mixed", "16-mixed"),
@@ -139,7 +140,7 @@ KEYS = {
     "model.annotations.size": SIZE | LEFT_OUT,
 }
 
-# By the last part of the key, of these groups; null is left to the type that a parameter declares.
+# By the last part of the key, within these groups; null is checked against the parameter's declared type.
 GROUPS = (
     *("data", "grid", "heads", "canvas", "image_encoder", "model", "patch_encoder"),
     *("loss", "optimizer", "schedule"),
@@ -162,25 +163,25 @@ NAMES = {
     "dropout": CHANCE,
 }
 
-# What a run can do without; other keys of the top, and all of these groups, must be there.
+# What a run can do without; other top-level keys, and all of these groups, are required.
 DROPPABLE = ("logger", "callbacks", "heads", "published", "takes", "debug", "experiment")
 WHOLE = ("loss", "monitor", "paths")
 
 
 def check_dropped(overrides: Iterable[str]) -> None:
-    """Raises UserError if one of what a command was told, ``~KEY``, drops what every run needs."""
+    """Raises UserError if an override ``~KEY`` drops something that every run needs."""
     for override in overrides:
         key = override.removeprefix("~").split("=")[0]
         needed = "." not in key or key.split(".")[0] in WHOLE
         if override.startswith("~") and needed and key not in DROPPABLE:
-            raise UserError(f"~{key}: a run needs {key}; leave it in, or give it another value")
+            raise UserError(f"~{key}: a run needs {key}; keep it, or give it another value")
 
 
 def check_values(config: Mapping[str, Any]) -> None:
-    """Raises UserError for the first value of a resolved config that means nothing, naming the good ones."""
+    """Raises UserError for the first invalid value of a resolved config, naming the valid ones."""
     for key, value in sorted(
         _leaves(config), key=lambda leaf: leaf[0].count(".")
-    ):  # not first what copies it
+    ):  # the original before its copies
         good = KEYS.get(key)
         if good is None and value is not None and key.split(".")[0] in GROUPS:
             good = NAMES.get(key.rpartition(".")[2])

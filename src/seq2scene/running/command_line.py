@@ -1,7 +1,7 @@
-"""Sentences and paths on the command line: such a key's value is what was typed, whatever Hydra's grammar
-would make of it.
+"""Sentences and paths on the command line: the value of such a key is exactly what was typed, whatever
+Hydra's grammar would make of it.
 
-An entry point quotes these values before Hydra sees them. Which keys they are stands here, and nowhere else.
+Entry points quote these values before Hydra sees them. This module alone lists the keys.
 """
 
 import re
@@ -16,7 +16,7 @@ from seq2scene.errors import UserError
 from seq2scene.running.entry import user_errors
 
 TEXTS = ("text", "prefix")
-PATHS = (  # and names of runs, which become those of folders
+PATHS = (  # and names of runs, which become folder names
     *("file", "image", "out", "pictures", "source", "target", "resume", "mirror", "name"),
     *("replace_unk", "learn_dictionary", "gold", "gold_text", "sentence_vectors"),
     *("patches", "photos", "inpainter", "captioner", "realism"),
@@ -24,7 +24,7 @@ PATHS = (  # and names of runs, which become those of folders
     *("data.root", "data.cache", "data.photos", "data.glove", "data.val_images", "data.composites.root"),
     *("canvas.weights", "image_encoder.weights", "logger.wandb.project", "logger.wandb.group"),
 )
-LISTS = ("ckpt", "data.train", "data.val", "data.tests.*")  # one path, or [several]; a star for any name
+LISTS = ("ckpt", "data.train", "data.val", "data.tests.*")  # one path, or [several]; * matches any name
 OR_NUMBERS = ("pictures", "data.val_images")  # a path, or how many
 
 ARGUMENT = re.compile(r"\+{0,2}([\w.]+)=(.*)", re.DOTALL)
@@ -40,13 +40,13 @@ def quote_arguments() -> None:
 
 
 def quoted(arguments: Sequence[str]) -> list[str]:
-    """The arguments of an entry point as Hydra must see them, so that sentences and paths arrive as they are.
+    """An entry point's arguments, quoted so that sentences and paths pass through Hydra unchanged.
 
-    A text in single quotes, as Hydra's manual has it, arrives without them; double ones are part of it. In a
-    path ``null``, ``~/``, ``${...}`` and quotes of either kind around it all keep their meaning, as do
-    brackets for keys that take several, and commas in a sweep (``-m``).
+    Single quotes around a text are removed, as in Hydra's manual; double quotes are part of it. In a path,
+    ``null``, ``~/``, ``${...}`` and quotes of either kind around the whole keep their meaning, as do brackets
+    for keys that take several paths, and commas in a sweep (``-m``).
 
-    Raises UserError for a text that is no UTF-8.
+    Raises UserError for a text that is not UTF-8.
     """
     sweep = any(one in ("-m", "hydra.mode=MULTIRUN") or one.startswith("--m") for one in arguments)
     return [_quoted(argument, sweep) for argument in arguments]
@@ -69,10 +69,10 @@ def _text(name: str, value: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise UserError(f"{name}: not UTF-8; set the terminal to it, or give the text in a file") from None
+        raise UserError(f"{name}: not UTF-8; set the terminal to UTF-8, or give the text in a file") from None
     if re.fullmatch(SINGLE, value, re.DOTALL):
         return value
-    return _quote(re.sub(r"(\\*)\$\{", r"\1\1\\${", value))  # no interpolation, as OmegaConf has it
+    return _quote(re.sub(r"(\\*)\$\{", r"\1\1\\${", value))  # escapes interpolation, in OmegaConf's way
 
 
 def _sweep(value: str, takes_several: bool) -> str:
@@ -90,7 +90,7 @@ def _path(value: str, takes_several: bool) -> str:
 
 
 def _elements(value: str) -> list[str]:
-    """What stands between commas, without the spaces around it."""
+    """The comma-separated elements, without surrounding spaces."""
     return [match[1] for match in ELEMENT.finditer(value) if match[1]]
 
 

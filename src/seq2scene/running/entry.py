@@ -1,4 +1,4 @@
-"""What every entry point needs before and around its work. Importing it prepares the configs' variables."""
+"""What every entry point needs around its work. Importing it registers the configs' resolvers."""
 
 import errno
 import gc
@@ -28,7 +28,7 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 def run_name(task: str, resume: str | None) -> str:
-    """Names a run after its task, or after the run that it resumes: outputs/NAME/STAMP[/last.ckpt]."""
+    """A run's name: its task, or the name of the run that it resumes: outputs/NAME/STAMP[/last.ckpt]."""
     if resume is None:
         return task
     path = Path(resume).resolve()
@@ -44,25 +44,25 @@ OmegaConf.register_new_resolver("free_folder", free_folder, use_cache=True, repl
 
 @contextmanager
 def user_errors(training: bool = False) -> Iterator[None]:
-    """Prints a UserError as ``error: ...`` and ends with status 2; other exceptions keep their traceback.
+    """Prints a UserError as ``error: ...`` and exits with status 2; other exceptions keep their traceback.
 
-    A job of a sweep does not end, whatever it raises: it is told and recorded, and the next one may run. Only
-    the ranks of a launcher, which must stay in step, end together. Ctrl-C ends with status 130 and SIGTERM
-    with 143, in one line; ``training`` adds which checkpoint to go on from. Where nobody reads the output
-    any more it ends quietly, with 141.
+    An exception in a job of a sweep does not exit: it is printed and recorded, so that the next job can run;
+    only the ranks of a launcher, which must stay in step, exit together. Ctrl-C exits with status 130 and
+    SIGTERM with 143, printing one line; ``training`` adds the checkpoint to resume from. On a closed output
+    pipe it exits quietly with 141.
     """
     try:
         with stoppable():
             yield
-            sys.stdout.flush()  # while a closed pipe can still be told from a fault
-    except BrokenPipeError:  # whoever read the output has seen enough, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python still has to flush
+            sys.stdout.flush()  # while BrokenPipeError can still be caught here
+    except BrokenPipeError:  # the reader has closed the pipe, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's final flush
         sys.exit(128 + signal.SIGPIPE)
     except Stopped as stopped:
         print(f"{stopped}{_left() if training else ''}", file=sys.stderr)
         sys.exit(stopped.status)
     except Exception as error:
-        message = _told(error)
+        message = _user_message(error)
         if in_sweep() and not launched():
             if message is None:
                 traceback.print_exc()
@@ -72,11 +72,11 @@ def user_errors(training: bool = False) -> Iterator[None]:
         else:
             print(f"error: {message}", file=sys.stderr)
             sys.exit(2)
-    gc.collect()  # what failed may still hold a GPU's memory
+    gc.collect()  # a failed job may still hold GPU memory
 
 
-def _told(error: Exception) -> str | None:
-    """What to tell the user of what they can mend; None for a fault of ours."""
+def _user_message(error: Exception) -> str | None:
+    """The message for an error that the user can fix; None for a bug of ours."""
     match error:
         case UserError():
             return str(error)
@@ -90,10 +90,10 @@ def _told(error: Exception) -> str | None:
 
 
 def _left() -> str:
-    """Where a training run that was stopped may be resumed."""
+    """Where to resume an interrupted training run."""
     last = Path(HydraConfig.get().runtime.output_dir) / "last.ckpt"
     return (
-        f"; go on from its last checkpoint with resume={last.parent}"
+        f"; continue from its last checkpoint with resume={last.parent}"
         if last.exists()
         else "; it saved no checkpoint"
     )

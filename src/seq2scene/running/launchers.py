@@ -1,28 +1,28 @@
-"""Whether a launcher started this process as one of many, and a name that all of them give to their run.
+"""Detection of launchers such as torchrun and srun, and a run name on which all processes agree.
 
-It imports no PyTorch where no launcher is at work, so that ``--help`` need not wait for it.
+PyTorch is imported only under a launcher, so that ``--help`` stays fast.
 """
 
 import os
 from datetime import datetime, timedelta
 
-PATIENCE = timedelta(seconds=60)  # for torchrun's store to answer
+PATIENCE = timedelta(seconds=60)  # to wait for torchrun's store
 
 
 def launched() -> bool:
-    """Whether torchrun, srun, another launcher or ``ranks`` itself started this process as one of many.
+    """Whether torchrun, srun, another launcher or ``ranks`` started this process as one of several.
 
-    The rule is Lightning's own, so that its Trainer and this module never disagree.
+    Uses Lightning's own rule, so that its Trainer and this module always agree.
     """
     slurm = "SLURM_NTASKS" in os.environ and os.environ.get("SLURM_JOB_NAME") not in ("bash", "interactive")
     return slurm or "LOCAL_RANK" in os.environ
 
 
 def run_stamp() -> str:
-    """A run's name: date and time; of several processes that srun started, job and step.
+    """A run's stamp: date and time, or job and step if srun started several processes.
 
-    All processes of one launch get the same, two launches different ones: a Slurm allocation may hold many
-    commands, and a torchrun id may come again.
+    All processes of a launch get the same stamp, different launches different ones: a Slurm allocation may
+    run many commands, and a torchrun id may recur.
     """
     now = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
     if "TORCHELASTIC_RUN_ID" in os.environ:
@@ -33,9 +33,9 @@ def run_stamp() -> str:
 
 
 def _agreed(proposal: str) -> str:
-    """The proposal of whichever process of this torchrun came first, on all nodes."""
+    """The proposal of the first process of this torchrun, on all nodes."""
     place = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":  # then its port is chosen for each launch
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":  # then its port is different for each launch
         return f"{os.environ['TORCHELASTIC_RUN_ID']}-{place[1]}"
     from torch.distributed import TCPStore
 

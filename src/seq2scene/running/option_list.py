@@ -1,4 +1,4 @@
-"""The options of a command as its ``--help`` lists them, made of the comments of its own config."""
+"""The options of a command for its ``--help``, from the comments in its config."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,27 +9,27 @@ from hydra.core.hydra_config import HydraConfig
 
 
 def option_list() -> str:
-    """A line for each option of the running command: its key, its default and the comment of its config.
+    """One line per option of the running command: its key, default and comment in the config.
 
-    A comment on a line of its own heads those below it. A group of the defaults list is told of, with its
-    options, where it has a comment; of ``NAME@group`` the keys are listed, each with the comment that it has
-    among the group's options. For Hydra's template of help, where a dollar is written twice.
+    A comment on its own line is a heading. A group of the defaults list is included, with its options, if it
+    has a comment; for ``NAME@group`` the keys are listed with their comments from the group's options. Dollar
+    signs are doubled for Hydra's help template.
     """
     hydra = HydraConfig.get()
     (main,) = (source.path for source in hydra.runtime.config_sources if source.provider == "main")
     lines = _lines(Path(main), hydra.job.config_name)
     width = max(len(name) for name, _ in lines if name)
-    told = [f"  {name:{width}}  {comment}".rstrip() if name else f" {comment}" for name, comment in lines]
-    return "\n".join(told).replace("$", "$$")
+    shown = [f"  {name:{width}}  {comment}".rstrip() if name else f" {comment}" for name, comment in lines]
+    return "\n".join(shown).replace("$", "$$")
 
 
 def group_options(group: str) -> str:
-    """The options of a group of configs, between commas."""
+    """The options of a config group, comma-separated."""
     return ", ".join(GlobalHydra.instance().config_loader().get_group_options(group))
 
 
 def _lines(folder: Path, config: str) -> list[tuple[str, str]]:
-    """The name and the comment of each option, no name for a heading."""
+    """The name and comment of each option; an empty name for a heading."""
     groups: list[tuple[str, str]] = []
     values, lines = groups.copy(), groups.copy()
     for key, value, comment in commented(folder / f"{config}.yaml"):
@@ -57,8 +57,8 @@ def _values(folder: Path, name: str, group: str) -> list[tuple[str, str]]:
 
 
 def commented(path: Path) -> Iterator[tuple[str, str, str]]:
-    """Keys of a config, with dots, their values as written and the comments behind them, in order; a comment
-    on a line of its own between keys of the top comes with an empty key. Hydra's own keys are left out.
+    """A config's dotted keys, their values as written and their trailing comments, in order; a comment on its
+    own line between top-level keys has an empty key. Hydra's own keys are left out.
     """
     text = path.read_text(encoding="utf-8")
     lines, end = text.splitlines(), None

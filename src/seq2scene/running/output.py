@@ -1,5 +1,5 @@
-"""Where generated lines go, and what is told of them. A file takes its name only once it is whole, and is
-checked before work starts.
+"""Output of generated lines. Output paths are checked before work starts, and a file appears only once it is
+complete.
 """
 
 import os
@@ -20,7 +20,7 @@ STDOUT = (None, "-", "/dev/stdout")
 
 
 def require_output(path: str | None, key: str = "out") -> None:
-    """Raises UserError, which names ``key``, unless a file can be written at ``path``, or lines be sent."""
+    """Raises UserError, naming ``key``, unless a file can be written at ``path``, or lines sent to it."""
     if goes_through(path):
         return
     if Path(path).is_dir() or path.endswith("/"):
@@ -31,7 +31,7 @@ def require_output(path: str | None, key: str = "out") -> None:
 
 
 def require_folder(path: str | None, key: str) -> None:
-    """Raises UserError, which names ``key``, unless files can be written into the folder, or it be made."""
+    """Raises UserError, naming ``key``, unless the folder is writable or can be created."""
     if path is None:
         return
     folder = Path(path).absolute()
@@ -40,13 +40,13 @@ def require_folder(path: str | None, key: str) -> None:
     if not folder.is_dir():
         raise UserError(f"{key}: {folder} is a file, not a folder")
     try:
-        TemporaryFile(dir=folder).close()  # permissions alone do not tell
+        TemporaryFile(dir=folder).close()  # permission bits are not conclusive
     except OSError as error:
         raise UserError(f"{key}: nothing can be written in {folder} ({error.strerror})") from error
 
 
 def goes_through(path: str | None) -> bool:
-    """Whether lines leave at once: to stdout, which None and ``-`` are too, a pipe or a device."""
+    """Whether lines are sent immediately: to stdout (None or ``-``), a pipe or a device."""
     if path in STDOUT:
         return True
     known = Path(path)
@@ -55,8 +55,8 @@ def goes_through(path: str | None) -> bool:
 
 @contextmanager
 def open_output(path: str | None) -> Iterator[TextIO]:
-    """Where to write lines: a file beside ``path`` that becomes it at the end, so that nothing is lost of
-    what stood there before where that is not reached; or straight to what ``goes_through``.
+    """Where to write lines: a temporary file that replaces ``path`` at the end, so that an old file survives
+    an error; or ``path`` itself if it ``goes_through``.
     """
     if path in STDOUT:
         with open(sys.stdout.fileno(), "w", encoding="utf-8", closefd=False) as lines:
@@ -70,20 +70,20 @@ def open_output(path: str | None) -> Iterator[TextIO]:
 
 
 def require_scores(log_probs: Tensor, before: int) -> None:
-    """Raises UserError, which names the line, unless the score of the best hypothesis of each is a number.
+    """Raises UserError, naming the line, if the score of its best hypothesis is NaN.
 
-    log_probs: (B, N) of the lines after ``before`` others.
+    log_probs: (B, N), for lines that follow ``before`` others.
     """
     bad = (~log_probs[:, 0].isfinite()).nonzero()
     if len(bad):
         raise UserError(
-            f"line {before + 1 + int(bad[0])}: what the model finds likely is no number, so its weights are "
+            f"line {before + 1 + int(bad[0])}: the model's log-probabilities are NaN, so its weights are "
             "too large: give a checkpoint from before training diverged"
         )
 
 
 def tell_unknown(what: str, language: Language, text: str) -> None:
-    """Names on stderr the words of a text that the model does not know."""
+    """Prints to stderr the words of a text that are out of vocabulary."""
     unknown = [token for token in language.tokenizer.split(text) if token not in language.vocabulary]
     if unknown:
         print(f"{what}: unknown to the model: {' '.join(unknown)}", file=sys.stderr)

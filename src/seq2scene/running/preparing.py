@@ -1,4 +1,4 @@
-"""Getting a data set onto the disk: published files are fetched and unpacked, the park is generated."""
+"""Preparing a data set: published files are fetched and unpacked, the park is generated."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,14 +11,13 @@ from seq2scene.errors import UserError
 
 
 def prepare(config: Mapping[str, Any], name: str, known: Sequence[str]) -> None:
-    """Fetches or generates the data set ``name`` into ``config["data"]["root"]``, and says what it did.
+    """Fetches or generates the data set ``name`` in ``config["data"]["root"]``, and prints what was done.
 
     config: plain containers: ``data`` (its root), ``prepare`` (its catalogue: ``base`` and ``files``; without
-    files, the data module makes them itself) and ``mirror`` (an address instead of base). A catalogue may say
-    which of the files to ``unpack``, where to, and how many files they hold; and ``counts``: then all is
-    read, so that damage shows now, and what is built from it with ``data`` holds the data against the numbers
-    that were published.
-    known: the data sets that have a catalogue, named in the UserError for any other.
+    files, the data module makes them itself) and ``mirror`` (an address instead of base). A catalogue may
+    list files to ``unpack``, with their destination and number of files, and have ``counts``: then all data
+    are read, which reveals damage, and the object built from it compares ``data`` with the published numbers.
+    known: the data sets with a catalogue, for the UserError if ``name`` has none.
     """
     recipe = config.get("prepare")
     if recipe is None:
@@ -27,7 +26,7 @@ def prepare(config: Mapping[str, Any], name: str, known: Sequence[str]) -> None:
     if recipe["files"]:
         files = catalogue(recipe, config.get("mirror"))
         if size := bytes_to_come(files, root):
-            print(f"{name}: {size / 1e6:,.0f} MB to fetch into {root}", flush=True)
+            print(f"{name}: fetching {size / 1e6:,.0f} MB into {root}", flush=True)
         print(summary(name, root, fetch_all(files, root)))
         for archive, wanted in recipe.get("unpack", {}).items():
             print(f"{name}: {unpack_all(root / archive, root / wanted['to'], wanted.get('files'))}")
@@ -42,7 +41,7 @@ def prepare(config: Mapping[str, Any], name: str, known: Sequence[str]) -> None:
 
 
 def catalogue(recipe: Mapping[str, Any], mirror: str | None = None) -> list[DataFile]:
-    """The files of a recipe of ``conf/prepare``, at ``mirror`` if there is one, else at the recipe's base."""
+    """The files of a recipe of ``conf/prepare``, at ``mirror`` if given, else at the recipe's base."""
     base = (mirror or recipe["base"]).rstrip("/")
     if not base.startswith(("http://", "https://", "file://")):
         raise UserError(f"mirror={base} is not an address: it starts with https://, http:// or file://")
@@ -53,7 +52,9 @@ def catalogue(recipe: Mapping[str, Any], mirror: str | None = None) -> list[Data
 
 
 def unpack_all(archive: Path, folder: Path, files: int | None) -> str:
-    """Unpacks an archive and says what was done; raises UserError unless it holds so many ``files``."""
+    """Unpacks an archive and returns what was done; raises UserError unless it holds exactly ``files``
+    files.
+    """
     unpacked, there = unpack(archive, folder)
     if files not in (None, unpacked + there):
         raise UserError(

@@ -1,4 +1,4 @@
-"""Start the other ranks of a job on this machine, each from the job's own composed overrides.
+"""Starts the other ranks of a job on this machine, each from the job's own composed overrides.
 
 Lightning starts them from ``sys.argv``: under a sweep every child would run the whole sweep again, and under
 a sampling sweeper the ranks of one job would train different trials. Here a child runs this one job alone,
@@ -29,22 +29,22 @@ from seq2scene.errors import UserError
 from seq2scene.running.launchers import launched
 from seq2scene.running.stopping import SIGNALS, Stopped
 
-CHILD = "SEQ2SCENE_CHILD_RANK"  # set in the children: they end when their standard input does
-PATIENCE = 5.0  # seconds that the main thread may stay in a native call after its job has become hopeless
-FAREWELL = 60.0  # seconds for loggers to say goodbye after that, and for children to leave after a good end
+CHILD = "SEQ2SCENE_CHILD_RANK"  # set in child processes, which exit when their standard input closes
+PATIENCE = 5.0  # seconds that the main thread may stay in a native call after its job has failed
+FAREWELL = 60.0  # seconds for loggers to finish after that, and for children to exit after success
 
 # A forked data worker must not report its own signals as ours.
 os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
 
 
 def local_devices(devices: int | str | Sequence[int], accelerator: str = "auto") -> int:
-    """How many processes ``trainer.devices`` and ``trainer.accelerator`` ask for on this machine.
+    """The number of processes that ``trainer.devices`` and ``trainer.accelerator`` require on this machine.
 
     Reads them as Lightning does: a number, a list of GPU indices (also ``"0,2"``), ``-1`` or ``"auto"`` for
     all visible GPUs; ``"auto"`` on a CPU is one process.
 
     Raises:
-        UserError: if they make no sense or ask for more GPUs than are visible.
+        UserError: if they are invalid or need more GPUs than are visible.
     """
     gpus = torch.cuda.device_count()
     on_gpu = accelerator in ("gpu", "cuda") or (accelerator == "auto" and gpus > 0)
@@ -70,27 +70,29 @@ def _count(devices: int | str | Sequence[int], every: int) -> int:
     except (ValueError, TypeError):
         count = 0
     if count < 1 or isinstance(devices, bool):
-        raise UserError(f"trainer.devices={devices}: use a number from 1 on, a list of GPU indices or auto")
+        raise UserError(
+            f"trainer.devices={devices}: use a number of at least 1, a list of GPU indices or auto"
+        )
     return count
 
 
 @contextmanager
 def ranks(script: Path, count: int) -> Iterator[None]:
-    """Run the body as rank 0 of ``count``; the other ranks run ``script`` with this Hydra job's overrides.
+    """Runs the body as rank 0 of ``count``; the other ranks run ``script`` with this Hydra job's overrides.
 
-    Does nothing for one process, or where the processes are launched already. The children write to
-    ``rank1.log`` ... in the job's output folder. Afterwards they are gone, the process group is destroyed and
-    the environment is as it was, so that the next job of a sweep can start its own.
+    Does nothing for one process, or if a launcher has started the processes. Children write to ``rank1.log``
+    ... in the job's output folder. On exit they have ended, the process group is destroyed and the
+    environment is restored, so that the next job of a sweep can start its own ranks.
 
     Raises:
-        UserError: if a child fails, soon after it does, with its log's place and last lines.
+        UserError: soon after a child fails, with the path and last lines of its log.
     """
     if CHILD in os.environ:
         with _tied_to_parent():
             yield
         return
     if launched():
-        atexit.register(_leave_group)  # at the very end: the jobs of a sweep share the launcher's rendezvous
+        atexit.register(_leave_group)  # at exit only: the jobs of a sweep share the launcher's rendezvous
     if launched() or count == 1:
         yield
         return
@@ -99,7 +101,7 @@ def ranks(script: Path, count: int) -> Iterator[None]:
     with _environment(_rendezvous(count)), _threads(), _children(script, count) as children, _watch(children):
         try:
             yield
-        except RuntimeError as error:  # perhaps a collective that has lost its peer
+        except RuntimeError as error:  # possibly a collective whose peer has died
             if children.wait(1.0):
                 raise UserError(children.failure) from error
             raise
@@ -110,7 +112,7 @@ def ranks(script: Path, count: int) -> Iterator[None]:
 
 @contextmanager
 def _tied_to_parent() -> Iterator[None]:
-    """The body of a child: it ends as soon as rank 0 has ended, however it did, and hides no failure."""
+    """The body of a child: exits as soon as rank 0 has ended, however it did, without hiding a failure."""
 
     def end_with_parent() -> None:
         os.read(0, 1)  # returns when rank 0's end of our standard input closes
@@ -120,13 +122,11 @@ def _tied_to_parent() -> Iterator[None]:
     try:
         yield
     except BaseException:
-        farewell = threading.Timer(
-            PATIENCE, os._exit, (1,)
-        )  # leaving a broken process group may take for ever
+        farewell = threading.Timer(PATIENCE, os._exit, (1,))  # leaving a broken process group may hang
         farewell.daemon = True
         farewell.start()
         raise
-    _leave_group()  # gloo may abort a process that exits without
+    _leave_group()  # otherwise gloo may abort the exiting process
 
 
 def _rendezvous(count: int) -> dict[str, str]:
@@ -161,7 +161,7 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _threads() -> Iterator[None]:
-    """Share the cores out: torch read its number of threads before the ranks were known."""
+    """Divides the cores among ranks: torch set its number of threads before the ranks were known."""
     before = torch.get_num_threads()
     torch.set_num_threads(min(before, int(os.environ["OMP_NUM_THREADS"])))
     try:
@@ -179,7 +179,7 @@ def _command(script: Path, hydra: DictConfig) -> list[str]:
         f"hydra.run.dir={_quote(hydra.runtime.output_dir)}",
         "hydra.mode=RUN",
         "hydra.output_subdir=null",
-        "hydra/job_logging=stdout",  # which is rank1.log already
+        "hydra/job_logging=stdout",  # goes to rank1.log anyway
         f"hydra.job.name={_quote(hydra.job.name)}",
     ]
     command += [f"hydra.job.{key}={_quote(str(hydra.job[key]))}" for key in ("id", "num") if key in hydra.job]
@@ -195,7 +195,7 @@ def _command(script: Path, hydra: DictConfig) -> list[str]:
 
 
 def _quote(text: str) -> str:
-    """As a quoted string of Hydra's override grammar: sweep folders are full of ``=`` and ``,``."""
+    """A quoted string in Hydra's override grammar: sweep folders are full of ``=`` and ``,``."""
     return QuotedString(text, Quote.single).with_quotes()
 
 
@@ -205,12 +205,12 @@ class _Children:
 
     processes: list[subprocess.Popen[bytes]]
     logs: list[Path]
-    failure: str = ""  # what became of the first child that failed by itself
+    failure: str = ""  # how the first child to fail by itself ended
     killed: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def check(self) -> str:
-        """Return what has failed by itself so far; empty for nothing."""
+        """Returns the failure so far; empty if there is none."""
         with self.lock:
             return self._check()
 
@@ -223,7 +223,7 @@ class _Children:
         return self.failure
 
     def wait(self, seconds: float) -> str:
-        """Wait until all have ended or one has failed, so long at most; return what has failed."""
+        """Waits until all have ended or one has failed, at most ``seconds``; returns the failure."""
         deadline = time.monotonic() + seconds
         while not self.check() and time.monotonic() < deadline:
             if self.killed or all(process.poll() == 0 for process in self.processes):
@@ -232,7 +232,7 @@ class _Children:
         return self.failure
 
     def kill(self) -> None:
-        """End all with whatever they started; a rank inside a collective would not heed a gentler signal."""
+        """Kills all process groups; a rank inside a collective would not react to a gentler signal."""
         with self.lock:
             self._check()
             self.killed = True
@@ -274,19 +274,20 @@ def _start(command: list[str], rank: int, folder: str, log: Path) -> subprocess.
             command,
             cwd=folder,
             env=os.environ | numbers,
-            stdin=subprocess.PIPE,  # never written to: its end tells the child of ours
+            stdin=subprocess.PIPE,  # never written to: it closes when this process ends
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C is for rank 0, which ends the others
+            start_new_session=True,  # Ctrl-C reaches only rank 0, which ends the others
         )
 
 
 @contextmanager
 def _watch(children: _Children) -> Iterator[None]:
-    """Interrupt the body once a child has failed, and end the children once this process is told to stop.
+    """Interrupts the body once a child has failed, and ends the children once this process gets a stop
+    signal.
 
-    A thread does it, since the main thread may sit in a collective where Python's signal handlers do not run.
-    If it does not come back from there, the whole process ends rather than hang until a collective's timeout.
+    A thread does this, since Python's signal handlers do not run while the main thread is in a collective. If
+    the main thread does not return from it, the whole process exits rather than hang until the timeout.
     """
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
@@ -327,7 +328,7 @@ def _watch(children: _Children) -> Iterator[None]:
 
 
 def _leave_group(broken: bool = False) -> None:
-    """Destroy the process group, so that the next job can make its own; never wait for a broken one."""
+    """Destroys the process group, so that the next job can create its own; never waits for a broken one."""
     if not distributed.is_initialized():
         return
     if broken and "nccl" in distributed.get_backend():

@@ -1,9 +1,9 @@
-"""Going on from a checkpoint: what of the run that was saved holds, what may be told anew, what is left.
+"""Resuming from a checkpoint: what is taken from the saved run, what may be overridden, what is left to do.
 
-The overrides that a checkpoint stores compose its config again, but it may come from anywhere. Taken from
-them are choices and values of the model and of training, never where something is written or what else is
-done beside training; what was not taken is said. What is told anew must not shape the model, or what its
-words and objects mean.
+The overrides stored in a checkpoint recompose its config, but the checkpoint may be untrusted. Only options
+of the model and of training are taken from them, never output paths or anything run besides training; what
+was not taken is reported. New overrides must not change the model's shape or the meaning of its words and
+objects.
 """
 
 import re
@@ -31,7 +31,7 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# Of what a checkpoint stored, options of these groups and values below these keys are taken ...
+# Of a checkpoint's overrides, options of these groups and values below these keys are taken, ...
 GROUPS = _words(
     "attention attribute_attention canvas data debug experiment grid heads image_encoder model optimizer "
     "schedule search task trainer"
@@ -40,21 +40,21 @@ VALUES = _words(
     "attention attribute_attention canvas data gallery grid heads image_encoder loss model monitor "
     "optimizer patch_encoder perceptual retrieval schedule scores search seed task test val_search"
 )
-# ... of the trainer numbers, and words for these; of a callback numbers, and what it looks at.
+# ... for the trainer numbers and words for these keys; for a callback numbers and its monitor.
 TRAINER_WORDS = _words(
     "accelerator devices float32_matmul gradient_clip_algorithm max_time precision strategy"
 )
 CALLBACK_WORDS = _words("monitor mode")
 NAME = re.compile(r"\w[\w.-]*")
 VALIDATION = ("search", "val_search")
-OPTION = re.compile(r"\w[\w-]*(/\w[\w-]*)*")  # the name of a file among the configs, and of no other
+OPTION = re.compile(r"\w[\w-]*(/\w[\w-]*)*")  # the name of a config file, not a path to any other
 
-# What may change when a run goes on: these keys and all below them, ...
+# What may change when a run is resumed: these keys and all below them, ...
 CHANGE = _words(
     "callbacks gallery logger loss monitor name optimizer overwrite paths perceptual published retrieval "
     "schedule search seed takes test trainer val_search"
 )
-# ... of the data what is read and in which order, as long as it is read in the same way, ...
+# ... for the data what is read and in which order, but not how it is interpreted, ...
 DATA = _words(
     "batch_by batch_size cache candidates eval_batch_size eval_streams fetch filtered max_length min_area "
     "min_stuff min_thing mix_texts noise overlap park photos pool_batches root seed sources store tests "
@@ -62,17 +62,19 @@ DATA = _words(
 )
 ANYWHERE = _words("dropout implementation output_dropout packing")  # ... and these of a model.
 FIXED = {"loss.hard", "schedule.interval", "schedule.mode"}
-SHAPING = {"loss", "optimizer", "schedule"}  # whose parts, too, stay what they are: they have a state
-DRIFTING = _words("loss optimizer schedule search trainer val_search")  # whose defaults may be others now
-SHOWN = 4  # keys that a message names
+SHAPING = {"loss", "optimizer", "schedule"}  # their targets must not change either, as they have a state
+DRIFTING = _words(
+    "loss optimizer schedule search trainer val_search"
+)  # whose defaults may have changed since
+SHOWN = 4  # keys listed in a message
 
 ABSENT = "absent"
 Differences = dict[str, tuple[Any, Any]]
 
 
 class Restoring(pl.Callback):
-    """Brings what was told anew into the state that Lightning restores, which would hide it, and ends
-    training at once where nothing is left to do.
+    """Applies new overrides to the state that Lightning restores, which would otherwise hide them, and ends
+    training at once if nothing is left to do.
     """
 
     def __init__(self, changed: Differences, over: str | None) -> None:
@@ -88,7 +90,7 @@ class Restoring(pl.Callback):
         for state in checkpoint.get("callbacks", {}).values():
             for key, value in state.items():
                 if isinstance(value, str) and "://" in value:
-                    state[key] = ""  # Lightning deletes checkpoints of other machines when it has better ones
+                    state[key] = ""  # or Lightning would delete remote checkpoints once it has better ones
 
     def on_fit_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         trainer.should_stop = self.over is not None
@@ -96,8 +98,8 @@ class Restoring(pl.Callback):
 
 @dataclass(frozen=True)
 class Resumed:
-    """A run that goes on. start: the checkpoint. cfg, choices: as composed, the options of its groups.
-    overrides: that compose it again.
+    """A resumed run. start: the checkpoint. cfg: the composed config. choices: group -> option. overrides:
+    those that compose cfg.
     """
 
     start: Path
@@ -108,23 +110,22 @@ class Resumed:
 
 
 def resume(cfg: DictConfig) -> Resumed:
-    """What ``resume=`` comes to, in a job that was composed as ``cfg``. Says what was not taken from the
-    checkpoint, what has changed, and whether nothing is left to do.
+    """Resolves ``resume=`` in a job composed as ``cfg``. Prints what was not taken from the checkpoint, what
+    has changed, and whether nothing is left to do.
 
     Raises:
-        UserError: nothing can go on from that checkpoint, or something was told anew that cannot change.
+        UserError: the checkpoint cannot be resumed from, or an override changes something that must not
+        change.
     """
     start = find_checkpoint(cfg.resume, "last.ckpt").absolute()
     saved = load_checkpoint(start)
     if not saved.keys() >= {"optimizer_states", "lr_schedulers", "loops"}:
-        raise UserError(
-            f"resume={start} holds weights alone, not where training stood: give a run's last.ckpt"
-        )
+        raise UserError(f"resume={start} has weights but not the state of training: give a run's last.ckpt")
     before, given, stored = saved["hyper_parameters"]["config"], given_overrides(), saved.get("overrides", [])
     taken = [one for one in stored if is_taken(one, before, cfg)]
     told = {_key(one) for one in given}
     if left := [str(one) for one in stored if one not in taken and _key(str(one)) not in told]:
-        say(f"resume: not taken from the checkpoint: {' '.join(left)}; say it again if you want it")
+        say(f"resume: not taken from the checkpoint: {' '.join(left)}; repeat it if you want it")
     overrides = merge_overrides(taken, given)
     (_, base, _), (new_cfg, new, choices) = _compose(taken), _compose(overrides)
     changed = find_changes(before, base, new, told)
@@ -132,13 +133,13 @@ def resume(cfg: DictConfig) -> Resumed:
     if changed:
         say(f"resume: changed: {', '.join(_in_words(changed))}")
     if drifted := {key: both for key, both in find_drift(before, base).items() if key not in changed}:
-        say(f"resume: defaults are others than when the run began: {', '.join(_in_words(drifted))}")
+        say(f"resume: defaults have changed since the run began: {', '.join(_in_words(drifted))}")
     over, epochs = nothing_left(saved, new), _epochs(saved)
     if over:
         tested = "; the best checkpoint is tested" if new["test"] else ""
         say(f"resume: nothing left to do: {over}{tested}")
     if 0 <= (new["trainer"].get("max_epochs") or 0) < epochs:
-        new_cfg.trainer.max_epochs = epochs  # Lightning restores no fewer than are done
+        new_cfg.trainer.max_epochs = epochs  # Lightning refuses fewer than are done
     return Resumed(start, new_cfg, choices, overrides, Restoring(changed, over))
 
 
@@ -146,10 +147,10 @@ def resume(cfg: DictConfig) -> Resumed:
 
 
 def with_choices(arguments: Sequence[str]) -> list[str]:
-    """Command-line arguments with the options of groups of the run that ``resume=`` names, so that Hydra
-    knows the keys of its config. An experiment has a name, but a run that goes on is called as its folder is.
+    """Adds to command-line arguments the group options of the run that ``resume=`` names, so that Hydra knows
+    the keys of its config. A resumed run is named after its folder, even if its experiment sets a name.
 
-    What is wrong with the checkpoint is told later.
+    Errors in the checkpoint are reported later.
     """
     found = [one for one in arguments if one.startswith("resume=")]
     try:
@@ -167,17 +168,17 @@ def with_choices(arguments: Sequence[str]) -> list[str]:
 
 
 def _parse(override: str) -> Override:
-    """Raises HydraException, TypeError or AttributeError for what is no override."""
+    """Raises HydraException, TypeError or AttributeError for an invalid override."""
     return OverridesParser.create().parse_override(override)
 
 
 def given_overrides() -> list[str]:
-    """What this job was told on the command line, or by a sweeper, without ``resume`` itself."""
+    """This job's overrides, from the command line or a sweeper, except ``resume``."""
     return [o for o in HydraConfig.get().overrides.task if _key(o) != "resume"]
 
 
 def merge_overrides(saved: list[str], given: list[str]) -> list[str]:
-    """The saved run's overrides, those of the same key replaced by the given ones."""
+    """The saved run's overrides, updated by the given ones."""
     replaced = {_key(override) for override in given}
     return [override for override in saved if _key(override) not in replaced] + given
 
@@ -187,9 +188,9 @@ def _key(override: str) -> str:
 
 
 def is_taken(stored: Any, before: Mapping[str, Any], cfg: DictConfig) -> bool:
-    """Whether an override that a checkpoint stored may compose the config of a job.
+    """Whether to take a checkpoint's stored override for the config of a job.
 
-    before: the config of the run that was saved. cfg: that of the job as its user composed it.
+    before: the saved run's config. cfg: the job's, as its user composed it.
     """
     try:
         override = _parse(stored)
@@ -214,13 +215,13 @@ def is_taken(stored: Any, before: Mapping[str, Any], cfg: DictConfig) -> bool:
             return _is_number(value)
         case ["data", *_, "cache"]:
             return False
-        case ["data", *_, "root"]:  # nothing is generated there
-            return _at(at_home_of(before, cfg), name, ABSENT) == value
+        case ["data", *_, "root"]:  # only if unchanged under the user's paths
+            return _at(with_user_paths(before, cfg), name, ABSENT) == value
     return parts[0] in VALUES and (len(parts) > 1 or name not in GROUPS)
 
 
 def _is_choice(override: Override) -> bool:
-    """Whether an override chooses options of a group, plain ones, of those that a checkpoint may choose."""
+    """Whether an override chooses plain options of a group that a checkpoint may set."""
     if override.key_or_group not in GROUPS or override.is_delete():
         return False
     options = override.value() if isinstance(override.value(), list) else [override.value()]
@@ -229,14 +230,14 @@ def _is_choice(override: Override) -> bool:
 
 
 def _is_name(override: Override) -> bool:
-    """Whether an override names the run, in a word that no folder is to be left by."""
+    """Whether an override names the run, by a word that cannot escape the output folder."""
     value = override.value()
     named = (override.key_or_group, override.package, override.is_add()) == ("name", None, False)
     return named and isinstance(value, str) and NAME.fullmatch(value) is not None
 
 
-def at_home_of(config: Mapping[str, Any], cfg: DictConfig) -> dict[str, Any]:
-    """A checkpoint's config whose data write where the user of ``cfg`` says."""
+def with_user_paths(config: Mapping[str, Any], cfg: DictConfig) -> dict[str, Any]:
+    """A checkpoint's data config, with the output paths of ``cfg``."""
     return {"data": at_home(config["data"], cfg.paths)}
 
 
@@ -245,7 +246,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_plain(value: Any) -> bool:
-    """Whether a value is words and numbers, alone or in lists and mappings, with nothing to be resolved."""
+    """Whether a value consists of words, numbers, lists and mappings, without interpolations."""
     if isinstance(value, Mapping):
         return all(_is_plain(one) for pair in value.items() for one in pair)
     if isinstance(value, list):
@@ -254,9 +255,9 @@ def _is_plain(value: Any) -> bool:
 
 
 def _compose(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, Any], Mapping[str, str | None]]:
-    """The config as it is composed, the same as plain containers, and the options of its groups.
+    """The composed config, the same as plain containers, and the options of its groups.
 
-    Raises UserError where it cannot be composed.
+    Raises UserError if it cannot be composed.
     """
     places = [one for one in HydraConfig.get().overrides.hydra if one.startswith("hydra.searchpath")]
     try:
@@ -275,10 +276,9 @@ def _compose(overrides: Sequence[str]) -> tuple[DictConfig, dict[str, Any], Mapp
 def find_changes(
     before: Mapping[str, Any], base: Mapping[str, Any], new: Mapping[str, Any], told: Collection[str]
 ) -> Differences:
-    """What the config ``new`` has otherwise than the run had ``before``, by what was told anew.
+    """The values that new overrides change in ``new`` relative to the run's config ``before``.
 
-    base: what the overrides that were taken come to without that. told: the keys that were told anew, whose
-    changes come first.
+    base: the config without the new overrides. told: the keys of new overrides, whose changes come first.
 
     Raises:
         UserError: something that shapes the model has changed, or was not taken from the checkpoint.
@@ -286,24 +286,24 @@ def find_changes(
     anew = {key: (_at(before, key, was), now) for key, (was, now) in differences(base, new).items()}
     first = sorted(anew, key=lambda key: not any(f"{key}.".startswith(f"{one}.") for one in told))
     changed = {key: anew[key] for key in first if anew[key][0] != anew[key][1]}
-    _refuse_shaping(changed, "cannot change when a run goes on; leave it out, or train a new model")
+    _refuse_shaping(changed, "cannot change when a run is resumed; leave it out, or train a new model")
     drifted = {
         key: both for key, both in differences(before, base).items() if key not in anew and ABSENT not in both
     }
-    _refuse_shaping(drifted, "must be said again")
+    _refuse_shaping(drifted, "must be given again")
     return changed
 
 
 def find_drift(before: Mapping[str, Any], base: Mapping[str, Any]) -> Differences:
-    """Settings of training that the run had ``before`` and that its own overrides come to otherwise today, as
-    the defaults have changed since.
+    """Training settings in ``before`` that the run's own overrides no longer reproduce, as defaults have
+    changed.
     """
     found = differences(before, base)
     return {key: both for key, both in found.items() if key.split(".")[0] in DRIFTING and ABSENT not in both}
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> Differences:
-    """Of two configs the values that differ, by their dotted keys; ABSENT where one has no such key."""
+    """The values in which two configs differ, by dotted key; ABSENT if one lacks the key."""
     ours, theirs = dict(_values(one)), dict(_values(other))
     both = {key: (ours.get(key, ABSENT), theirs.get(key, ABSENT)) for key in {**ours, **theirs}}
     return {key: (was, now) for key, (was, now) in both.items() if was != now}
@@ -324,7 +324,7 @@ def _at(config: Any, key: str, otherwise: Any) -> Any:
 
 
 def may_change(key: str) -> bool:
-    """Whether the value at a dotted key of the config can be another when a run goes on."""
+    """Whether the value at a dotted key may change when a run is resumed."""
     first, *rest = key.split(".")
     last = rest[-1] if rest else first
     if first in SHAPING and (last == "_target_" or key in FIXED):
@@ -335,7 +335,7 @@ def may_change(key: str) -> bool:
 
 
 def _refuse_shaping(changed: Differences, why: str) -> None:
-    """Raises UserError, which ends with ``why``, where there is something that may not change."""
+    """Raises UserError, ending in ``why``, if anything changed that must not."""
     shaping = {key: both for key, both in changed.items() if not may_change(key)}
     if not shaping:
         return
@@ -348,7 +348,7 @@ def _refuse_shaping(changed: Differences, why: str) -> None:
 
 
 def _in_words(changed: Differences) -> list[str]:
-    """What has changed, a logger or callback that is new or gone by its name alone."""
+    """Changes in words; a new or removed logger or callback by name only."""
     told: dict[str, None] = {}
     for key, (was, now) in changed.items():
         parts = key.split(".")
@@ -360,10 +360,10 @@ def _in_words(changed: Differences) -> list[str]:
 
 
 def retune(checkpoint: dict[str, Any], changed: Differences) -> None:
-    """Changes settings of optimizer, schedule and early stopping in a checkpoint's state of training.
+    """Changes settings of optimizer, schedule and early stopping in a checkpoint's training state.
 
-    Another ``optimizer.lr`` is that rate times what the schedule has made of it until now. Raises UserError
-    where the state knows no such setting.
+    A new ``optimizer.lr`` is multiplied by the schedule's current factor. Raises UserError if the state has
+    no such setting.
     """
     groups = [group for state in checkpoint["optimizer_states"] for group in state["param_groups"]]
     schedules = checkpoint["lr_schedulers"]
@@ -383,9 +383,7 @@ def retune(checkpoint: dict[str, Any], changed: Differences) -> None:
 def _scale_rate(groups: list[dict[str, Any]], schedules: list[dict[str, Any]], was: Any, now: Any) -> None:
     good = all(isinstance(rate, int | float) and rate > 0 for rate in (was, now))
     if not good or any("max_lr" in group for group in groups):
-        raise UserError(
-            f"resume: optimizer.lr={now} cannot be made of {was} with this schedule; leave it out"
-        )
+        raise UserError(f"resume: optimizer.lr={now} cannot replace {was} with this schedule; leave it out")
     for group in groups:
         for name in {"lr", "initial_lr"} & group.keys():
             group[name] = group[name] * now / was
@@ -396,7 +394,7 @@ def _scale_rate(groups: list[dict[str, Any]], schedules: list[dict[str, Any]], w
 
 def _set_schedule(schedules: list[dict[str, Any]], name: str, value: Any, key: str) -> None:
     if all("lr_lambdas" in schedule for schedule in schedules):
-        return  # of this project: made anew from its settings, its state is the step alone
+        return  # one of ours: rebuilt from its settings, with the step as its only state
     if name == "min_lr":
         for schedule in schedules:
             schedule["min_lrs"] = [value] * len(schedule["min_lrs"])
@@ -407,7 +405,7 @@ def _set_schedule(schedules: list[dict[str, Any]], name: str, value: Any, key: s
 def _set(states: list[dict[str, Any]], name: str, value: Any, key: str) -> None:
     for state in states:
         if name not in state:
-            raise UserError(f"resume: {key} cannot change when a run goes on; leave it out")
+            raise UserError(f"resume: {key} cannot change when a run is resumed; leave it out")
         state[name] = value
 
 
@@ -415,7 +413,7 @@ def _set(states: list[dict[str, Any]], name: str, value: Any, key: str) -> None:
 
 
 def nothing_left(saved: Mapping[str, Any], config: Mapping[str, Any]) -> str | None:
-    """Why a run that was saved so is over by the limits of ``config``, in words; None where it is not."""
+    """Why a saved run is over by the limits of ``config``, in words; None if it is not."""
     epochs, steps = _epochs(saved), saved["global_step"]
     for unit, done in (("epochs", epochs), ("steps", steps)):
         most = config["trainer"].get(f"max_{unit}")
@@ -427,14 +425,14 @@ def nothing_left(saved: Mapping[str, Any], config: Mapping[str, Any]) -> str | N
                 waited, patience = state["wait_count"], callback["patience"]
                 if waited >= patience:
                     return (
-                        f"{callback['monitor']} did not get better in {waited} validations, and "
+                        f"{callback['monitor']} did not improve in {waited} validations, and "
                         f"callbacks.{name}.patience={patience}"
                     )
     return None
 
 
 def _epochs(saved: Mapping[str, Any]) -> int:
-    """How many epochs of training were done."""
+    """The number of completed training epochs."""
     loop = saved["loops"]["fit_loop"]
     done = loop["epoch_progress"]["current"]["processed"]
     within = loop["epoch_loop.batch_progress"]

@@ -1,4 +1,4 @@
-"""Folders of runs: each run has its own, and none that stands is written over unless that is asked for."""
+"""Run folders: each run has its own, and an existing one is overwritten only with ``overwrite=true``."""
 
 import os
 from collections.abc import Mapping
@@ -8,20 +8,24 @@ from typing import Any
 
 from seq2scene.errors import UserError
 
-RESULTS = ("*.ckpt", "metrics.csv", "metrics.json")  # what a run leaves, once all of its processes have met
+RESULTS = (
+    "*.ckpt",
+    "metrics.csv",
+    "metrics.json",
+)  # what a run writes, once all of its processes have started
 
 
 def holds_run(folder: Path) -> bool:
-    """Whether a run has left anything in ``folder``; not one that Slurm requeued, which goes on there."""
+    """Whether ``folder`` holds results of a run; a job requeued by Slurm may continue in its own."""
     if os.environ.get("SLURM_RESTART_COUNT", "0") != "0" and any(folder.glob("hpc_ckpt_*.ckpt")):
         return False
     return any(any(folder.glob(pattern)) for pattern in RESULTS)
 
 
 def free_folder(path: str) -> str:
-    """``path``, or the first of path-2, path-3, ... where neither a run nor the jobs of a sweep have been.
+    """``path``, or the first of path-2, path-3, ... not used by a run or the jobs of a sweep.
 
-    All processes of a run find the same: none leaves results before all have met.
+    All processes of a run find the same one, as none writes results before all have started.
     """
     for number in count(1):
         folder = Path(path if number == 1 else f"{path}-{number}")
@@ -31,12 +35,12 @@ def free_folder(path: str) -> str:
 
 
 def claim(folder: Path, config: Mapping[str, Any], start: Path | None = None) -> None:
-    """Raises UserError if ``folder`` holds results that would be written over without ``overwrite=true``.
+    """Raises UserError if ``folder`` holds results and ``overwrite`` is false.
 
-    start: the checkpoint to go on from; a run may go on in its own folder.
+    start: the checkpoint to resume from; a run may continue in its own folder.
     """
     own = start is not None and start.resolve().parent == folder.resolve()
     if holds_run(folder) and not own and not config["overwrite"]:
         raise UserError(
-            f"{folder} holds a run already: choose another folder, or write over it: overwrite=true"
+            f"{folder} already holds a run: choose another folder, or overwrite it: overwrite=true"
         )

@@ -1,4 +1,4 @@
-"""Checkpoints written beside what stands, and put in its place once they are whole."""
+"""Atomic saving of checkpoints: written to a temporary file, then renamed."""
 
 import os
 from pathlib import Path
@@ -12,14 +12,14 @@ from seq2scene.errors import UserError
 
 
 class WholeCheckpoints(TorchCheckpointIO):
-    """Lightning's checkpoints, by ``save_whole``."""
+    """Lightning's checkpoint plugin, with ``save_whole``."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str, storage_options: Any = None) -> None:
         save_whole(checkpoint, Path(path))
 
 
 def save_whole(checkpoint: dict[str, Any], path: Path) -> None:
-    """Writes a file beside ``path`` and renames it, so that what stood there stays whole where that fails.
+    """Writes a temporary file and renames it to ``path``, so that an old file survives a failure.
 
     Raises UserError if it cannot be written.
     """
@@ -29,8 +29,10 @@ def save_whole(checkpoint: dict[str, Any], path: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
     except (OSError, RuntimeError) as error:
-        cause = error if isinstance(error, OSError) else error.__context__  # torch says less than the system
+        cause = (
+            error if isinstance(error, OSError) else error.__context__
+        )  # the system's error is more specific than torch's
         if not isinstance(cause, OSError):
             raise
-        before = "; the one before it stands" if path.exists() else ""
+        before = "; the previous one is unchanged" if path.exists() else ""
         raise UserError(f"{path} cannot be written: {cause.strerror}{before}") from error

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: one exception for both, which ends everything in order and is told in one line."""
+"""Ctrl-C and SIGTERM: one exception for both, for an orderly exit with a one-line message."""
 
 import os
 import signal
@@ -10,25 +10,25 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(BaseException):
-    """This process was told to stop; no Exception, so that nothing takes it for a job that failed.
+    """This process got a stop signal; not an Exception, so that it does not count as a failed job.
 
-    Lightning turns KeyboardInterrupt into exit status 1 and SIGTERM into 0; this one it lets pass.
+    Lightning turns KeyboardInterrupt into exit status 1 and SIGTERM into 0, but lets this one through.
     """
 
     def __init__(self, number: int) -> None:
         how = "interrupted" if number == signal.SIGINT else f"stopped by {signal.Signals(number).name}"
         super().__init__(how)
-        self.status = 128 + number  # as shells count
+        self.status = 128 + number  # as in shells
 
 
 def stop(number: int, _: object) -> None:
-    """The handler: raises Stopped in the main thread."""
+    """Signal handler: raises Stopped in the main thread."""
     raise Stopped(number)
 
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Within, SIGINT and SIGTERM raise Stopped, unless they were ignored before, as by nohup."""
+    """In the body, SIGINT and SIGTERM raise Stopped, unless they were ignored before, e.g. by nohup."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -49,4 +49,4 @@ def _forget() -> None:
             signal.signal(number, handler)
 
 
-os.register_at_fork(after_in_child=_forget)  # workers are stopped by their parents, who say so
+os.register_at_fork(after_in_child=_forget)  # workers are stopped by their parents, which print the message

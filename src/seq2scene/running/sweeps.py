@@ -1,6 +1,7 @@
-"""Jobs of a sweep that fail: each is told when it does, the others run, and the sweep ends with a list.
+"""Failing jobs of a sweep: each failure is printed at once, the other jobs run, and the sweep ends with a
+list.
 
-What failed is kept in the jobs' folders, since launchers run jobs in other processes and on other machines.
+Failures are recorded in the jobs' folders, as launchers run jobs in other processes and on other machines.
 """
 
 import sys
@@ -21,19 +22,19 @@ def in_sweep() -> bool:
 
 
 def record_failure(message: str) -> None:
-    """Tells what became of this job, and keeps it for the list at the end of its sweep."""
+    """Prints why this job failed, and records it for the list at the end of its sweep."""
     hydra = HydraConfig.get()
-    told = f"job {hydra.job.num}: {message}"
-    print(f"error: {told}", file=sys.stderr, flush=True)
+    line = f"job {hydra.job.num}: {message}"
+    print(f"error: {line}", file=sys.stderr, flush=True)
     overrides = " ".join(hydra.overrides.task)
-    Path(hydra.runtime.output_dir, ERROR).write_text(f"{told.splitlines()[0]}\n{overrides}\n", "utf-8")
+    Path(hydra.runtime.output_dir, ERROR).write_text(f"{line.splitlines()[0]}\n{overrides}\n", "utf-8")
 
 
 class SweepFailures(Callback):
     """Ends a sweep with a list of the jobs that failed and status 2, if any did."""
 
     def on_multirun_start(self, config: DictConfig, **_: Any) -> None:
-        for path in Path(config.hydra.sweep.dir).rglob(ERROR):  # of a sweep before, in the same folder
+        for path in Path(config.hydra.sweep.dir).rglob(ERROR):  # from an earlier sweep in the same folder
             path.unlink()
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
@@ -43,6 +44,6 @@ class SweepFailures(Callback):
         jobs = "1 job" if len(paths) == 1 else f"{len(paths)} jobs"
         print(f"error: {jobs} of this sweep failed, the others are done:", file=sys.stderr)
         for path in paths:
-            told, overrides = path.read_text("utf-8").splitlines()
-            print(f"  {told}\n    {overrides}", file=sys.stderr)
+            line, overrides = path.read_text("utf-8").splitlines()
+            print(f"  {line}\n    {overrides}", file=sys.stderr)
         sys.exit(2)

@@ -1,4 +1,4 @@
-"""Options that mean nothing to a task are refused before anything is loaded."""
+"""Options that do not apply to a task are refused before anything is loaded."""
 
 from collections.abc import Mapping
 from dataclasses import fields
@@ -8,15 +8,15 @@ from seq2scene.errors import UserError
 from seq2scene.search.beam import Beam
 from seq2scene.search.stepwise import Greedy, Sample
 
-SEARCHES = {"greedy": Greedy, "beam": Beam, "sample": Sample}  # the options of the group search
-LIMITS = ("max_ratio", "max_extra", "max_length")  # of outputs: the task's, whichever search is chosen
+SEARCHES = {"greedy": Greedy, "beam": Beam, "sample": Sample}  # the options of group search
+LIMITS = ("max_ratio", "max_extra", "max_length")  # of output length: the task's, whichever search is chosen
 
 
 def check_choices(choices: Mapping[str, str | None], config: Mapping[str, Any]) -> None:
-    """Raises UserError unless the option chosen of each group is one that the config's task takes.
+    """Raises UserError unless the config's task accepts the option chosen in each group.
 
-    choices: group -> option, as composed, None where there was no choice. ``config.takes`` lists the options
-    that mean something, of those groups that the task restricts.
+    choices: group -> option, as composed, None if nothing was chosen. ``config.takes`` lists the accepted
+    options of the groups that the task restricts.
     """
     for group, good in config.get("takes", {}).items():
         if choices.get(group) not in (None, *good):
@@ -27,14 +27,14 @@ def check_choices(choices: Mapping[str, str | None], config: Mapping[str, Any]) 
 
 
 def chosen_search(given: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The search that a checkpoint's own is replaced by: the one of the group ``search`` that was chosen, but
-    with the limits of its own, or its own with other values; None where nothing was chosen.
+    """The search that replaces a checkpoint's own: the option chosen in group ``search``, with the
+    checkpoint's length limits, or the checkpoint's search with new values; None if nothing was chosen.
 
-    given: by option, None what was not chosen; a ``_target_`` where one of the group was. config: the
-    checkpoint's.
+    given: values by option, None if not given, with ``_target_`` if an option of the group was chosen.
+    config: the checkpoint's.
 
     Raises:
-        UserError: the task searches for nothing, or the search has no such option; it says which one has.
+        UserError: the task does not search, or the search has no such option; the message names one that has.
     """
     chosen = {key: value for key, value in given.items() if value is not None}
     if not chosen:
@@ -46,10 +46,13 @@ def chosen_search(given: Mapping[str, Any], config: Mapping[str, Any]) -> dict[s
     search = {**kept, **chosen}
     known = {name: {field.name for field in fields(kind)} for name, kind in SEARCHES.items()}
     named = {f"{kind.__module__}.{kind.__qualname__}": name for name, kind in SEARCHES.items()}
-    name = named.get(search.get("_target_"))  # None of another kind, whose options are checked as it is built
+    name = named.get(
+        search.get("_target_")
+    )  # None for other searches, whose options are checked when they are built
     for key in chosen if name else ():
         others = [other for other, options in known.items() if key in options]
         if others and name not in others:
-            told = f"search.{key}={chosen[key]}: {name} search has no such option; say search={others[0]} too"
-            raise UserError(told)
+            raise UserError(
+                f"search.{key}={chosen[key]}: {name} search has no such option; use search={others[0]} too"
+            )
     return search

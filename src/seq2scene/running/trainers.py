@@ -22,16 +22,16 @@ from seq2scene.running.saving import WholeCheckpoints
 
 @contextmanager
 def processes(trainer: dict[str, Any], script: Path) -> Iterator[None]:
-    """Runs the body in as many processes of this machine as the trainer's config asks for."""
+    """Runs the body in as many processes on this machine as the trainer's config needs."""
     if trainer.get("strategy") in ("ddp_spawn", "ddp_fork", "ddp_notebook"):
         raise UserError(
-            f"trainer.strategy={trainer['strategy']} would start processes of its own; use ddp, which sweeps "
-            "survive too"
+            f"trainer.strategy={trainer['strategy']} would start its own processes; use ddp, which also "
+            "works in sweeps"
         )
     if trainer.get("num_nodes", 1) > 1 and not launched() and "NODE_RANK" not in os.environ:
         raise UserError(
-            f"trainer.num_nodes={trainer['num_nodes']}: the processes of other nodes would be waited for in "
-            "vain; start all of them with srun or torchrun"
+            f"trainer.num_nodes={trainer['num_nodes']}: nothing would start the processes on other nodes; "
+            "start all of them with srun or torchrun"
         )
     with ranks(script, local_devices(trainer.get("devices", 1), trainer.get("accelerator", "auto"))):
         yield
@@ -63,19 +63,21 @@ def make_trainer(
     }
     own |= arguments
     for key in settings.keys() & own.keys():
-        raise UserError(f"trainer.{key} is no option: the groups callbacks and logger say what there is")
+        raise UserError(f"trainer.{key} is not an option: use the groups callbacks and logger")
     return build(settings, "trainer", **own)
 
 
 def filter_warnings() -> None:
-    """Silences what Lightning tells everybody and nobody here can act on."""
+    """Silences warnings of Lightning that users cannot act on."""
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
     warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
     warnings.filterwarnings("ignore", ".*recommended to use .*sync_dist=True.*")  # metrics sync themselves
-    warnings.filterwarnings("ignore", ".*was called before the ``update`` method.*")  # of a rank without data
+    warnings.filterwarnings("ignore", ".*was called before the ``update`` method.*")  # on a rank without data
     warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)
-    warnings.filterwarnings("ignore", "Found .* in eval mode at the start of training.*")  # frozen trunks are
-    warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides.*")  # of 1 x 1 filters
+    warnings.filterwarnings(
+        "ignore", "Found .* in eval mode at the start of training.*"
+    )  # frozen trunks are meant to be
+    warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides.*")  # from 1 x 1 filters
     warnings.filterwarnings("ignore", ".*Checkpoint directory .* exists and is not empty.*")
     warnings.filterwarnings("ignore", ".*Experiment logs directory .* exists and is not empty.*")

@@ -32,10 +32,10 @@ from seq2scene.tasks.task import Task
 
 
 def train(cfg: DictConfig, script: Path) -> float:
-    """``python src/train.py``: trains, tests the best checkpoint, says where everything is.
+    """``python src/train.py``: trains, tests the best checkpoint, and prints where everything is.
 
-    script: the entry point, which further processes of the same job run too. Returns the best value of the
-    monitored metric, which sweepers optimise.
+    script: the entry point, which the job's other processes run too. Returns the best value of the monitored
+    metric, which sweepers optimise.
     """
     overrides, choices = given_overrides(), HydraConfig.get().runtime.choices
     start: Path | None = None
@@ -76,7 +76,9 @@ def _train(
     watch = Watch(_monitored(callbacks, config["schedule"]))
     callbacks += [Provenance(overrides, git_revision()), watch, *more]
     trainer = make_trainer(config["trainer"], callbacks=callbacks, logger=loggers, default_root_dir=folder)
-    torch.manual_seed(config["seed"] + trainer.global_rank)  # equal weights, but dropout of each rank's own
+    torch.manual_seed(
+        config["seed"] + trainer.global_rank
+    )  # equal weights, but different dropout on each rank
     for logger in loggers:
         logger.log_hyperparams({**config, "git": git_revision()})
     try:
@@ -97,24 +99,25 @@ def _train(
 
 
 def _monitored(callbacks: list[pl.Callback], schedule: dict[str, Any]) -> list[str]:
-    """The metrics that something hangs on."""
+    """The metrics monitored by callbacks or the schedule."""
     names = [callback.monitor for callback in callbacks if isinstance(callback, Best | EarlyStopping)]
     return list(dict.fromkeys([*names, *([schedule["monitor"]] if "monitor" in schedule else [])]))
 
 
 def _fit(trainer: pl.Trainer, task: Task, data: pl.LightningDataModule, start: Path | None) -> None:
-    """Trains, says why it ended unless by ``trainer.max_epochs``, and validates the last state where the
-    trainer's plan had not come to it: it may be the best one.
+    """Trains, prints why training ended unless by ``trainer.max_epochs``, and validates the last state if the
+    trainer has not, as it may be the best.
 
     Raises:
-        UserError: training diverged before anything was kept, or the plan does not fit the data.
+        UserError: training diverged before anything was saved, or the validation interval does not fit the
+        data.
     """
     watch, best, last = (_callback(trainer, kind) for kind in (Watch, Best, Last))
     try:
         trainer.fit(task, datamodule=data, ckpt_path=start, weights_only=None if start is None else True)
     except Diverged as error:
         if not _saved(trainer):
-            raise UserError(f"{error}; no state before that was kept, so nothing is tested") from None
+            raise UserError(f"{error}; no earlier checkpoint was saved, so nothing is tested") from None
         return say(f"training ended: {error}")
     except ValueError as error:
         if "`val_check_interval`" not in str(error):
@@ -140,15 +143,15 @@ def _callback(trainer: pl.Trainer, kind: type[pl.Callback]) -> Any:
 
 
 def _saved(trainer: pl.Trainer) -> list[Path]:
-    """The checkpoints of this run, the one to test first."""
+    """This run's checkpoints, the one to test first."""
     kept = [_callback(trainer, kind) for kind in (Best, Last)]
     return [Path(one.best_model_path) for one in kept if one is not None and one.best_model_path]
 
 
 def _chosen(trainer: pl.Trainer) -> dict[str, Any] | None:
-    """The best checkpoint, or else the last, which is said; None where there is none."""
+    """The best checkpoint, or else the last, and prints which; None if there is none."""
     if not (saved := _saved(trainer)):
-        say("no checkpoint was kept, so nothing is tested")
+        say("no checkpoint was saved, so nothing is tested")
         return None
     checkpoint, best = load_checkpoint(saved[0]), _callback(trainer, Best)
     why = "nothing was best by validation"
@@ -159,7 +162,7 @@ def _chosen(trainer: pl.Trainer) -> dict[str, Any] | None:
 
 
 def git_revision() -> str | None:
-    """The commit of the project, ``+`` behind it where files differ from it; None outside a checkout."""
+    """The project's commit, with ``+`` appended if files differ from it; None outside a checkout."""
     try:
         ask = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
         return subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
@@ -168,7 +171,7 @@ def git_revision() -> str | None:
 
 
 def finish(loggers: list) -> None:
-    """Ends the loggers, so that the next job of a sweep starts a run of its own."""
+    """Finishes the loggers, so that the next job of a sweep starts its own run."""
     for logger in loggers:
         logger.finalize("success")
         if isinstance(logger, WandbLogger) and rank_zero_only.rank == 0:
@@ -178,7 +181,7 @@ def finish(loggers: list) -> None:
 def _report(config: dict[str, Any], folder: Path, results: dict[str, Any]) -> None:
     show_results(results)
     if "csv" not in (config.get("logger") or {}):
-        print("no learning curves: they are drawn from what logger=csv writes")
+        print("no learning curves: they need logger=csv")
     print(f"\nThis run is in {folder}")
     for name, what in (
         ("best.ckpt", f"best checkpoint by {config['monitor']['metric']}"),
@@ -186,11 +189,11 @@ def _report(config: dict[str, Any], folder: Path, results: dict[str, Any]) -> No
         ("metrics.csv", "every logged number"),
         ("curves.png", "learning curves"),
         ("metrics.json", "scores on the test sets"),
-        ("samples", "samples of what the model writes, by step"),
+        ("samples", "sample outputs of the model, by step"),
     ):
         if (folder / name).exists():
             print(f"  {name:14} {what}")
     for path in sorted(folder.glob("*.gallery/index.html")):
-        print(f"  {path.relative_to(folder)}  scenes beside the true ones, a page to open")
+        print(f"  {path.relative_to(folder)}  generated and true scenes, a page to open in a browser")
     for path in sorted(folder.glob("*.by_length*.png")):
         print(f"  {path.name:14} BLEU by sentence length")

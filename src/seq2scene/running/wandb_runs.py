@@ -1,4 +1,4 @@
-"""Weights & Biases runs that need nothing but the folder of their run."""
+"""Weights & Biases runs that write only to their run folder."""
 
 import os
 from pathlib import Path
@@ -9,10 +9,10 @@ from wandb import env
 
 
 def wandb_logger(save_dir: str, offline: bool = True, **arguments: Any) -> WandbLogger:
-    """Lightning's logger; ``arguments`` are its own and those of ``wandb.init``.
+    """Lightning's logger; ``arguments`` are passed to it and to ``wandb.init``.
 
-    offline: where the variable WANDB_MODE does not say otherwise. What W&B keeps in the home directory goes
-    to ``save_dir`` where that cannot be written.
+    offline: unless the environment variable WANDB_MODE is set. W&B's files in the home directory go to
+    ``save_dir`` if that is not writable.
     """
     for variable, folder in ((env.DATA_DIR, env.get_data_dir()), (env.CACHE_DIR, env.get_cache_dir())):
         if not _writable(Path(folder)):

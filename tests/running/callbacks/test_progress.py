@@ -1,4 +1,4 @@
-"""Progress: lines that fit, now and then where nobody watches, and the scores of every validation."""
+"""Progress: lines that fit, only at intervals off a terminal, and the scores of every validation."""
 
 import re
 
@@ -33,7 +33,7 @@ class Model(pl.LightningModule):
 
 @pytest.fixture
 def shown(tmp_path, capsys):
-    """What a run of two epochs of three batches shows with these callbacks."""
+    """The output of a run of two epochs of three batches with these callbacks."""
 
     def run(*callbacks: pl.Callback) -> str:
         loader = DataLoader(torch.ones(3, 1), batch_size=1)
@@ -84,5 +84,5 @@ def test_on_a_terminal_a_line_is_never_wider_than_it(shown, monkeypatch):
 def test_a_summary_counts_parameters_and_nothing_it_cannot_count(shown):
     told = shown(Summary(max_depth=2))
     assert re.search(r"^net +Linear +2 *$", told, re.MULTILINE)
-    assert "2 parameters, 2 of them trained" in told
+    assert "2 parameters, 2 of them trainable" in told
     assert "FLOPs" not in told

@@ -1,4 +1,4 @@
-"""A language model's samples are drawn by the same chance each time, and training's is left alone."""
+"""A language model's samples use the same seed each time, without touching training's random state."""
 
 import csv
 from pathlib import Path
@@ -13,7 +13,7 @@ from seq2scene.tasks.lm import LM
 
 
 class Pretend:
-    """Just enough of a trainer for a callback."""
+    """A minimal trainer for a callback."""
 
     sanity_checking, global_step, loggers, datamodule = False, 0, (), None
 

@@ -1,7 +1,7 @@
-"""What a run keeps of its training: the best state by validation, and the last one, to go on from.
+"""A run's checkpoints: the best state by validation, and the last one, to resume from.
 
-States are saved where training goes on from them exactly: behind a whole epoch, behind a validation within
-one, or behind a batch at which no validation is due.
+States are saved where training can resume exactly: after an epoch, after a validation within one, or after a
+batch with no validation due.
 """
 
 from pathlib import Path
@@ -19,7 +19,9 @@ from seq2scene.running.messages import say
 
 
 class Kept(ModelCheckpoint):
-    """One file, ``dirpath/NAME.ckpt``; subclasses say in ``_keep`` whether a state is to be in it."""
+    """A checkpoint in one file, ``dirpath/NAME.ckpt``; ``_keep`` of subclasses decides whether to save a
+    state.
+    """
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *batch: Any) -> None:
         pass
@@ -33,22 +35,22 @@ class Kept(ModelCheckpoint):
             self._keep(trainer)
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Nothing: its paths are those of the run that was saved."""
+        """Does nothing: the paths are those of the saved run."""
 
     def _keep(self, trainer: pl.Trainer) -> None:
         raise NotImplementedError
 
 
 class Best(Kept):
-    """Keeps in ``best.ckpt`` the state whose ``monitor`` was best, which one that is not finite never is.
+    """Saves in ``best.ckpt`` the state with the best ``monitor``; a non-finite value is never best.
 
-    A run that goes on from a checkpoint starts with the best one that lies beside it, and so has the same
-    best as if it had not been interrupted.
+    A resumed run starts with the best.ckpt next to its checkpoint, and so has the same best state as an
+    uninterrupted one.
     """
 
     def __init__(self, dirpath: str, monitor: str, mode: str = "min") -> None:
         super().__init__(dirpath, "best", monitor, mode=mode, enable_version_counter=False)
-        self._validated = False  # since a state was held against the best
+        self._validated = False  # since the last comparison with the best
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         self._validated = is_part_of_training(trainer)
@@ -64,8 +66,8 @@ class Best(Kept):
         return finite and super().check_monitor_top_k(trainer, current)
 
     def consider(self, trainer: pl.Trainer, score: float, last: Path | None) -> None:
-        """Holds the state that training ended in against the best, by its score in a validation made since.
-        last: where it is saved, if it is: from there training goes on exactly.
+        """Compares the final state of training with the best, by its ``score`` in a later validation. last:
+        the checkpoint of that state, from which training can resume exactly, or None.
         """
         current = torch.tensor(score)
         if self.check_monitor_top_k(trainer, current):
@@ -80,7 +82,7 @@ class Best(Kept):
         beside = start.with_name("best.ckpt")
         if not beside.is_file():
             known = checkpoint["callbacks"].get(self.state_key, {}).get("best_model_path")
-            self._say_forgotten(f"there is no best.ckpt beside {start}" if known else None)
+            self._say_forgotten(f"there is no best.ckpt next to {start}" if known else None)
             return
         try:
             best = load_checkpoint(beside)
@@ -91,7 +93,7 @@ class Best(Kept):
         if state is None or state["current_score"] is None:
             self._say_forgotten(f"{beside} was not chosen by {self.monitor}")
         elif best["global_step"] > checkpoint["global_step"]:
-            self._say_forgotten(f"{beside} is of a later step than {start}")
+            self._say_forgotten(f"{beside} is from a later step than {start}")
         else:
             self._take(trainer, state["current_score"], best)
 
@@ -100,7 +102,7 @@ class Best(Kept):
             say(f"{why}: the best checkpoint is chosen from now on")
 
     def _take(self, trainer: pl.Trainer, score: torch.Tensor, checkpoint: dict[str, Any] | None) -> None:
-        """Makes a checkpoint, or else the state of the trainer, the best one."""
+        """Makes a checkpoint, or if None the trainer's state, the best one."""
         path = self.format_checkpoint_name({})
         self.current_score = self.best_model_score = self.kth_value = score
         self.best_k_models = {path: score}
@@ -113,8 +115,8 @@ class Best(Kept):
 
 
 class Last(Kept):
-    """Keeps in ``last.ckpt`` where training stands: after each epoch, after validations within it, every so
-    many steps, and wherever it is ended. A state whose weights are not finite is not kept.
+    """Saves the state of training in ``last.ckpt``: after each epoch, after validations within it, every
+    ``every_n_train_steps`` steps, and when training ends. A state with non-finite weights is not saved.
     """
 
     def __init__(self, dirpath: str, every_n_train_steps: int | None = None) -> None:
@@ -123,13 +125,13 @@ class Last(Kept):
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *batch: Any) -> None:
         if trainer.is_last_batch or validation_due(trainer):
-            return  # it is kept a little later
+            return  # saved after the validation
         ends = trainer.should_stop or 0 < trainer.max_steps <= trainer.global_step
         if ends or (self.every_n_train_steps and trainer.global_step % self.every_n_train_steps == 0):
             self._keep(trainer)
 
     def take(self, trainer: pl.Trainer, checkpoint: Path) -> None:
-        """Keeps a checkpoint of another run, from which training did not go on."""
+        """Saves another run's checkpoint as the last one, if resuming left nothing to do."""
         self.best_model_path = self.format_checkpoint_name({})
         trainer.strategy.save_checkpoint(load_checkpoint(checkpoint), self.best_model_path)
         trainer.strategy.barrier("last.ckpt")
@@ -141,12 +143,12 @@ class Last(Kept):
 
 
 def is_part_of_training(trainer: pl.Trainer) -> bool:
-    """Whether a validation is one of a run's: neither Lightning's sanity check nor one after training."""
+    """Whether a validation belongs to training: neither Lightning's sanity check nor one afterwards."""
     return trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking
 
 
 def validation_due(trainer: pl.Trainer) -> bool:
-    """Whether the trainer's plan is to validate behind the batch it has just trained on."""
+    """Whether the trainer will validate after the batch it has just trained on."""
     every, batches = trainer.check_val_every_n_epoch, trainer.val_check_batch
     if not trainer.enable_validation or batches is None:
         return False

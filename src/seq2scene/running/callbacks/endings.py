@@ -1,4 +1,4 @@
-"""Why training ends: no progress, a limit, or weights that are no longer numbers; and what is said of it."""
+"""Why training ends: no improvement, a limit, or non-finite weights; and the message about it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,14 +16,14 @@ from seq2scene.running.resuming import Restoring
 
 
 class Diverged(Exception):
-    """Training cannot go on: some weights are no longer finite. The message is one for the user."""
+    """Training cannot continue: some weights are not finite. The message is meant for the user."""
 
 
 class EarlyStopping(early_stopping.EarlyStopping):
-    """Ends training when ``monitor`` has not got better, by more than ``min_delta``, in ``patience``
-    validations, or is beyond a threshold.
+    """Ends training when ``monitor`` has not improved by more than ``min_delta`` in ``patience`` validations,
+    or has passed a threshold.
 
-    A validation that had nothing to count, so that the metric is NaN, is not one of them.
+    A validation with nothing to count, where the metric is NaN, does not count.
     """
 
     def __init__(
@@ -47,18 +47,18 @@ class EarlyStopping(early_stopping.EarlyStopping):
         )
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Goes on counting; patience is the one given now."""
+        """Restores the count but not patience, which may have changed."""
         self.wait_count, self.best_score = state_dict["wait_count"], state_dict["best_score"]
 
     def _evaluate_stopping_criteria(self, current: Tensor) -> tuple[bool, str | None]:
         return (False, None) if torch.isnan(current) else super()._evaluate_stopping_criteria(current)
 
     def reason(self) -> str | None:
-        """Why it ended training, if it did."""
+        """Why early stopping ended training, if it did."""
         match self.stopping_reason:
             case EarlyStoppingReason.PATIENCE_EXHAUSTED:
-                best = f"it was {self.best_score:.4g} at best"
-                return f"{self.monitor} did not get better in {self.wait_count} validations ({best})"
+                best = f"best: {self.best_score:.4g}"
+                return f"{self.monitor} did not improve in {self.wait_count} validations ({best})"
             case EarlyStoppingReason.STOPPING_THRESHOLD:
                 return f"{self.monitor} reached stopping_threshold={self.stopping_threshold}"
             case EarlyStoppingReason.DIVERGENCE_THRESHOLD:
@@ -67,12 +67,12 @@ class EarlyStopping(early_stopping.EarlyStopping):
 
 
 class Watch(pl.Callback):
-    """Ends training by ``Diverged`` soon after weights stop being finite, and before they are validated.
-    Tells of ``monitored`` metrics that are not finite.
+    """Raises ``Diverged`` soon after weights stop being finite, and before they are validated. Reports
+    ``monitored`` metrics that are not finite.
 
-    validated: the number of steps that training had done when it was validated last.
+    validated: the training step of the last validation.
 
-    Raises UserError where validation gives no such metric: before training, if Lightning checks its sanity.
+    Raises UserError if validation does not log such a metric; before training, if there is a sanity check.
     """
 
     def __init__(self, monitored: Sequence[str]) -> None:
@@ -87,7 +87,7 @@ class Watch(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, index: int
     ) -> None:
-        if (index + 1) % trainer.log_every_n_steps == 0:  # loggers wait for the device then, too
+        if (index + 1) % trainer.log_every_n_steps == 0:  # when loggers synchronise with the device anyway
             require_finite(trainer)
 
     def on_validation_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -98,43 +98,43 @@ class Watch(pl.Callback):
         found = trainer.callback_metrics
         for name in self.monitored:
             if name not in found and trainer.sanity_checking and not name.startswith("val/"):
-                continue  # there is none of training yet
+                continue  # no training metrics yet
             if name not in found:
                 known = ", ".join(sorted(key for key in found if key.startswith("val/")))
-                raise UserError(f"validation gives no {name} to monitor; it gives {known}")
+                raise UserError(f"validation does not log {name}, which is monitored; it logs {known}")
             if not trainer.sanity_checking and not torch.isfinite(found[name]):
                 value = float(found[name])
-                told = ": nothing to count; early stopping does not count this one" if value != value else ""
-                say(f"epoch {trainer.current_epoch}, step {trainer.global_step}: {name} is {value}{told}")
+                note = ": nothing to count; ignored by early stopping" if value != value else ""
+                say(f"epoch {trainer.current_epoch}, step {trainer.global_step}: {name} is {value}{note}")
         if not trainer.sanity_checking:
             self.validated = trainer.global_step
 
 
 def require_finite(trainer: pl.Trainer) -> None:
-    """Raises Diverged, on every rank, where some weight of the model on any is NaN or infinite."""
+    """Raises Diverged on every rank if any rank has a NaN or infinite weight."""
     names = not_finite(trainer.lightning_module)
     if trainer.strategy.reduce_boolean_decision(bool(names), all=False):
         others = f" and {len(names) - 1} other tensors" if len(names) > 1 else ""
         raise Diverged(
             f"training diverged by step {trainer.global_step}, epoch {trainer.current_epoch}: "
-            f"{names[0] if names else 'weights of another process'}{others} not finite any more; try a lower "
-            "optimizer.lr, a lower trainer.gradient_clip_val or schedule=warm_up"
+            f"non-finite values in {names[0] if names else 'weights of another process'}{others}; try a "
+            "lower optimizer.lr, a lower trainer.gradient_clip_val or schedule=warm_up"
         )
 
 
 @torch.no_grad()
 def not_finite(module: torch.nn.Module) -> list[str]:
-    """The names of weights and buffers that hold NaN or an infinity; waits for the device once."""
+    """The names of weights and buffers with NaN or infinite values; synchronises with the device once."""
     state = {name: value for name, value in module.state_dict().items() if value.is_floating_point()}
     good = torch.stack([value.isfinite().all() for value in state.values()]).tolist()
     return [name for name, fine in zip(state, good, strict=True) if not fine]
 
 
 def why_ended(trainer: pl.Trainer) -> str | None:
-    """Why training ended before ``trainer.max_epochs``; None where it did not, or did not begin."""
+    """Why training ended before ``trainer.max_epochs``; None if it did not, or never began."""
     for callback in trainer.callbacks:
         if isinstance(callback, Restoring) and callback.over:
-            return None  # there was nothing left to do, which was told before
+            return None  # nothing was left to do, as already reported
         if isinstance(callback, EarlyStopping) and (reason := callback.reason()):
             return reason
     if 0 < trainer.max_steps <= trainer.global_step:
@@ -143,5 +143,5 @@ def why_ended(trainer: pl.Trainer) -> str | None:
         return None
     for callback in trainer.callbacks:
         if isinstance(callback, Timer) and (left := callback.time_remaining()) is not None and left <= 0:
-            return "trainer.max_time is over"
-    return "a callback asked for it"
+            return "trainer.max_time is up"
+    return "stopped by a callback"

@@ -1,4 +1,4 @@
-"""How far a run is, in single lines: rewritten in place on a terminal, printed now and then elsewhere."""
+"""The progress of a run: one line, rewritten in place on a terminal, printed at intervals elsewhere."""
 
 import shutil
 import sys
@@ -10,11 +10,11 @@ import pytorch_lightning as pl
 
 
 class Progress(pl.callbacks.ProgressBar):
-    """Says epoch, batch, what is logged for the bar and the time left, on stdout.
+    """Shows epoch, batch, metrics logged for the progress bar and the time left, on stdout.
 
-    On a terminal one line is rewritten every ``refresh_rate`` batches and cut to its width; elsewhere a line
-    is printed every ``seconds``. The scores of each validation get a line that stays. Values are asked of the
-    device for a line that is shown, and never between.
+    On a terminal one line is rewritten every ``refresh_rate`` batches and truncated to its width; elsewhere a
+    line is printed every ``seconds``. The scores of each validation get a permanent line. Values are read
+    from the device only when a line is shown.
     """
 
     def __init__(self, refresh_rate: int = 20, seconds: float = 30.0) -> None:
@@ -106,7 +106,7 @@ class Progress(pl.callbacks.ProgressBar):
         return trainer.fit_loop.epoch_loop.total_batch_idx + 1
 
     def _left(self, trainer: pl.Trainer) -> list[str]:
-        """The time until the first limit is reached, at the speed so far; nothing where there is none."""
+        """The time until the first limit is reached, at the speed so far; empty if there is no limit."""
         elapsed, done = time.monotonic() - self._since, self._done(trainer)
         pace, batches = elapsed / max(done - self._begun, 1), trainer.num_training_batches
         left = [
@@ -127,7 +127,7 @@ def _epoch(trainer: pl.Trainer) -> str:
 
 
 def _named(metrics: Mapping[str, float], stage: str) -> list[str]:
-    """The metrics of a stage in words: ``loss 5.36``, ``843 tokens/s``."""
+    """The metrics of a stage as text: ``loss 5.36``, ``843 tokens/s``."""
     values = []
     for name, value in metrics.items():
         if name.startswith(stage):

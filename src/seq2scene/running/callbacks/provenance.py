@@ -1,4 +1,4 @@
-"""What a checkpoint must hold besides weights, to be composed and continued exactly."""
+"""What a checkpoint needs besides weights to recompose its config and resume exactly."""
 
 from typing import Any
 
@@ -8,16 +8,15 @@ from pytorch_lightning.trainer.states import TrainerFn
 
 
 class Provenance(pl.Callback):
-    """Keeps the overrides that compose the run's config, the project's revision, and every rank's random
+    """Saves the overrides that compose the run's config, the project's revision, and every rank's random
     state.
 
-    A run that goes on with as many ranks as before drops the elements that it would have dropped
-    uninterrupted.
+    A run resumed with the same number of ranks draws the same dropout masks as an uninterrupted one.
     """
 
     def __init__(self, overrides: list[str], revision: str | None) -> None:
         self.overrides, self.revision = overrides, revision
-        self._max_steps: int | None = None  # hidden from Lightning while it restores where training stood
+        self._max_steps: int | None = None  # hidden from Lightning while it restores the state of training
 
     def on_save_checkpoint(
         self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -39,7 +38,7 @@ class Provenance(pl.Callback):
             if "cuda" in state and torch.cuda.is_available():
                 torch.cuda.set_rng_state(state["cuda"])
         if trainer.state.fn == TrainerFn.FITTING:
-            # With a limit of steps Lightning takes a whole epoch for an interrupted one and counts it twice.
+            # With max_steps, Lightning takes a finished epoch for an interrupted one and counts it twice.
             self._max_steps, trainer.fit_loop.epoch_loop.max_steps = trainer.max_steps, -1
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:

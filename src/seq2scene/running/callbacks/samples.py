@@ -1,8 +1,7 @@
-"""What the model writes after every validation: a table, and pictures of attention where there is some.
+"""Samples after every validation: a table of outputs, and pictures of attention if the model attends.
 
-A translator translates the same few validation lines each time, a model of scenes makes scenes of the same
-few texts, a captioner captions the same few photos; a language model writes texts of its own, by the same
-chance each time.
+The inputs are the same each time: a few validation lines for a translator, texts for a scene model, photos
+for a captioner; a language model samples texts with a fixed seed.
 """
 
 import csv
@@ -26,7 +25,7 @@ from seq2scene.tasks.captioning import Captioning
 from seq2scene.tasks.lm import LM
 from seq2scene.tasks.scenes import SceneTask
 
-Table = list[list]  # the names of its columns, then rows
+Table = list[list]  # column names, then rows
 TRANSLATIONS = ["line", "source", "reference", "translation", "log_prob"]
 TEXTS = ["number", "text", "log_prob"]
 CAPTIONS = ["number", "photo", "reference", "caption", "log_prob"]
@@ -34,9 +33,9 @@ SCENES = ["sample", "sentences", "true", "generated", "log_prob"]
 
 
 class Samples(pl.Callback):
-    """Writes ``folder/step_NNNNNN.csv`` and attention maps ``folder/step_NNNNNN_line_L.png``, and shows both
-    to W&B and TensorBoard where those log. ``lines`` are spread evenly over the validation set (a language
-    model writes so many texts); the first ``pictures`` of them are drawn.
+    """Writes ``folder/step_NNNNNN.csv`` and attention maps ``folder/step_NNNNNN_line_L.png``, and logs both
+    to W&B and TensorBoard if enabled. ``lines`` samples are spread evenly over the validation set (a language
+    model writes this many texts); the first ``pictures`` of them are drawn.
     """
 
     def __init__(self, folder: str, lines: int = 8, pictures: int = 3) -> None:
@@ -53,7 +52,7 @@ class Samples(pl.Callback):
             self._show(trainer, name, table, pictures)
 
     def _make(self, data, module) -> tuple[str, Table, dict[int, np.ndarray]]:
-        """What they are called where they are logged, the table, and pictures by line."""
+        """Their name in the loggers, the table, and pictures by line."""
         if isinstance(module, SceneTask):
             return "val/scenes", *self._write_scenes(data, module)
         if isinstance(module, Captioning):
@@ -114,7 +113,7 @@ class Samples(pl.Callback):
         return rows, pictures
 
     def _spread(self, total: int) -> list[int]:
-        """Numbers of the validation samples to follow, spread evenly."""
+        """Indices of the validation samples to use, evenly spread."""
         return np.linspace(0, total - 1, min(self.lines, total)).round().astype(int).tolist()
 
     def _write_texts(self, module: LM) -> Table:

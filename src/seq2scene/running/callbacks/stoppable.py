@@ -1,4 +1,4 @@
-"""SIGTERM keeps the handler that it had before Lightning's loops."""
+"""Restores the SIGTERM handler that Lightning replaces."""
 
 import signal
 import threading
@@ -7,10 +7,10 @@ import pytorch_lightning as pl
 
 
 class Stoppable(pl.Callback):
-    """Puts the handler back that Lightning replaces when a loop starts.
+    """Restores the previous handler after Lightning replaces it at the start of a loop.
 
-    Lightning's own begins a collective inside the handler, which hangs or fails where other ranks are gone,
-    and ends the process with status 0.
+    Lightning's handler starts a collective, which hangs or fails if other ranks are gone, and exits with
+    status 0.
     """
 
     def setup(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:

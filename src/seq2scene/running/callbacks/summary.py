@@ -1,4 +1,4 @@
-"""The parts of a model and how many parameters each has."""
+"""The parts of a model and their numbers of parameters."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from rich.table import Table
 
 
 class Summary(ModelSummary):
-    """Lightning's summary without operations, which it cannot count here."""
+    """Lightning's summary without FLOPs, which it cannot count here."""
 
     @staticmethod
     def summarize(
@@ -27,4 +27,4 @@ class Summary(ModelSummary):
                 table.add_row(*row)
         Console().print(table)
         counts = map(get_human_readable_count, (total_parameters, trainable_parameters))
-        print("{} parameters, {} of them trained".format(*map(str.strip, counts)), flush=True)
+        print("{} parameters, {} of them trainable".format(*map(str.strip, counts)), flush=True)

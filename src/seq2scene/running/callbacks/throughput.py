@@ -1,4 +1,4 @@
-"""How fast training goes, in target tokens per second, or in scenes."""
+"""Training throughput in target tokens, or scenes, per second."""
 
 import time
 from typing import Any
@@ -9,11 +9,11 @@ from seq2scene.scenes.batch import SceneBatch
 
 
 class Throughput(pl.Callback):
-    """Logs ``train/tokens_per_second`` over the last ``every_n_steps`` batches, real target tokens of all
-    ranks, or ``train/scenes_per_second`` where batches are of scenes.
+    """Logs ``train/tokens_per_second`` over the last ``every_n_steps`` batches, counting real target tokens
+    on all ranks, or ``train/scenes_per_second`` for batches of scenes.
 
-    It reads lengths that are on the CPU and asks nothing of the device, so what it shows is how fast steps
-    are given out; over many steps that is how fast they are done.
+    It reads lengths on the CPU and never synchronises with the device, so it measures how fast steps are
+    issued; over many steps that is how fast they run.
     """
 
     def __init__(self, every_n_steps: int = 50) -> None:
