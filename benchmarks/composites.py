@@ -1,19 +1,19 @@
-"""Speed and memory of composites: prints a table, writes JSON, and says what all of COCO would take, were its
-photos like those that are measured.
+"""Speed and memory of composites: prints a table, writes JSON, and extrapolates to all of COCO from the
+photos measured.
 
-    python benchmarks/composites.py [OVERRIDES as to src/train.py] [--only cut] [--out FILE]
+    python benchmarks/composites.py [OVERRIDES as for src/train.py] [--only cut] [--out FILE]
 
-Rows, each a process of its own:
+Rows, each measured in its own process:
 
 - pieces: photos per second whose masks are read, opened and filtered.
-- cut: patches per second into a new store, and bytes of it, from half of the photos and from all of them:
-  their difference is what one more photo takes.
-- read: training batches per second out of the store, as a data module makes them.
+- cut: patches per second into a new store, and its size, from half of the photos and from all of them; their
+  difference gives the cost per photo.
+- read: training batches per second from the store, as a data module makes them.
 - embed: patches per second through the patch encoder.
-- exact, approximate: queries per second, 64 at a time, of a finder over 450,000 appearances in 95 classes of
-  very unlike sizes; what building it took.
-- write: composites per second, greedily, from weights of chance, which paste as many pieces as they may.
-- render: pictures of 256 x 256 pixels per second, of all pieces of a true scene.
+- exact, approximate: queries per second, 64 at a time, of an index over 450,000 appearances in 95 classes of
+  very different sizes; and the time to build it.
+- write: composites per second by greedy search with random weights, which paste the maximum number of pieces.
+- render: pictures of 256 x 256 pixels per second, with all pieces of a true scene.
 """
 
 import argparse
@@ -34,16 +34,16 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from seq2scene.json_text import to_json  # noqa: E402
 
-COCO = 77_783  # photos of the paper's training split, before it filters them
-SECONDS = 5.0  # that a row is timed at least
+COCO = 77_783  # photos of the paper's training split, before filtering
+SECONDS = 5.0  # minimum timing per row
 
 
 def configuration(overrides: list[str]) -> dict:
-    """A composed config as plain containers, without the parts that need a run's folder."""
+    """A composed config as plain containers, without the parts that need a run folder."""
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
-    import seq2scene.running.entry  # noqa: F401  (the configs' variables)
+    import seq2scene.running.entry  # noqa: F401  (registers the configs' resolvers)
 
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         settings = ["task=composite", "trainer=cpu", "~logger", "~callbacks", *overrides]
@@ -59,7 +59,7 @@ def module_of(config: dict):
 
 
 def prepared(config: dict):
-    """The data module and the task, from chance, stocked."""
+    """The data module, and the task with random weights and its retrieval index."""
     from seq2scene.running.checkpoints import build_task
 
     module = module_of(config)
@@ -70,7 +70,7 @@ def prepared(config: dict):
 
 
 def rate(work: Callable[[int], int]) -> float:
-    """What ``work`` does in a second, after one call to warm up: it says of each call how much that was."""
+    """Items per second of ``work``, after one call to warm up; each call returns its number of items."""
     work(0)
     done, step, since = 0, 0, time.perf_counter()
     while time.perf_counter() - since < SECONDS or step < 2:
@@ -159,7 +159,7 @@ def measure_embedding(config: dict) -> dict:
     cuts = task.store.cuts(np.arange(min(256, len(task.store))))
     with torch.inference_mode():
         speed = rate(lambda step: len(task.embed(cuts)))
-    patches = COCO * len(task.store) / len(task.store.image_ids)  # if its photos are like these
+    patches = COCO * len(task.store) / len(task.store.image_ids)  # extrapolated from these photos
     return {"patches/s": speed, "all of COCO, minutes": round(patches / speed / 60, 1)}
 
 
@@ -245,7 +245,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("overrides", nargs="*", help="as to src/train.py: data=coco_composite")
+    parser.add_argument("overrides", nargs="*", help="as for src/train.py: data=coco_composite")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--only", default="", choices=["", *ROWS], help="one row")
     parser.add_argument("--out", default="composites_benchmark.json")

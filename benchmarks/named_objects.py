@@ -1,12 +1,13 @@
-"""Whether captions name what is in their photos, or scenes show what their texts name: prints a table.
+"""How often captions name objects that are in their photos, or scenes show objects that their texts name:
+prints a table.
 
     python benchmarks/named_objects.py RUN/test.captions.jsonl INSTANCES.json [--also man=person]
     python benchmarks/named_objects.py RUN/test.scenes.jsonl INSTANCES.json
 
-Of the objects that texts name, by the names of the categories of COCO's instances, the share that the photo
-or the scene has (for captions 1 - CHAIR_i of Rohrbach et al., EMNLP 2018), and the share of texts that name
-nothing else (1 - CHAIR_s). Files are those of src/train.py and src/evaluate.py. Beside captions stands the
-first reference of each photo; shuffled: each text with what another one was to go with.
+Objects are those named in a text by the names of COCO's categories. Reports the fraction of them that the
+photo or scene has (for captions, 1 - CHAIR_i of Rohrbach et al., EMNLP 2018), and the fraction of texts that
+name no others (1 - CHAIR_s). Files are those of src/train.py and src/evaluate.py. For comparison: the first
+reference of each photo, and shuffled: each text with another one's photo or scene.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from pathlib import Path
 
 
 def named(text: str, names: list[str], also: dict[str, str]) -> set[str]:
-    """The names in a text, in whole words; of names within names the longest, plurals in s too."""
+    """The names in a text, as whole words, including plurals in s; the longest of nested names."""
     text, found = text.lower().replace(" '", "'"), set()
     for word, name in also.items():
         text = re.sub(rf"\b{re.escape(word)}\b", name, text)
@@ -28,7 +29,7 @@ def named(text: str, names: list[str], also: dict[str, str]) -> set[str]:
 
 
 def objects_of_photos(path: Path) -> tuple[list[str], dict[str, set[str]]]:
-    """The names of a file of instances, and of those each photo has, by the photo's file name."""
+    """The category names of an instances file, and the names in each photo by file name."""
     told = json.loads(path.read_text(encoding="utf-8"))
     names = {category["id"]: category["name"].lower() for category in told["categories"]}
     files = {image["id"]: image["file_name"] for image in told["images"]}
@@ -49,10 +50,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("texts", type=Path, help="a file of captions or of scenes, one JSON object a line")
+    parser.add_argument("texts", type=Path, help="captions or scenes, one JSON object per line")
     parser.add_argument("instances", type=Path, help="annotations/instances_NAME.json of the photos")
-    parser.add_argument("--leave-out", nargs="*", default=[], help="names that do not count")
-    parser.add_argument("--also", nargs="*", default=[], help="WORD=NAME: the word names it too")
+    parser.add_argument("--leave-out", nargs="*", default=[], help="names to ignore")
+    parser.add_argument("--also", nargs="*", default=[], help="WORD=NAME: count this word as the name")
     options = parser.parse_args()
     names, objects = objects_of_photos(options.instances)
     also = dict(pair.split("=", 1) for pair in options.also)

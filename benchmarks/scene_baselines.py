@@ -1,19 +1,19 @@
-"""What predictions without a model score on a test set of scenes or of layouts: prints a table in Markdown,
-writes JSON.
+"""Scores of baselines without a model on a test set of scenes or layouts: prints a Markdown table, writes
+JSON.
 
     python benchmarks/scene_baselines.py [task=layout data=coco_layout ...] [--out FILE.json] [--seed 0]
 
-Task, data and the data's options are said as to ``src/train.py``; where nothing is said, it is the scenes of
-``data=abstract_scenes``. Every row but the first says what a model could say: no more objects than it may
-place, at points of the grid, with the sizes and shapes that its heads have. Means are over the test set's
-samples: each scene with each of its texts.
+Task, data and the data's options are given as for ``src/train.py``; the default is ``data=abstract_scenes``.
+All rows but the first are limited to what a model can output: at most its number of objects, on grid points,
+with the sizes and shapes of its heads. Means are over the test set's samples: each scene with each of its
+texts.
 
-- another test ...: the scenes of the test set in a random order.
-- most frequent classes, of layouts: those with most boxes in the training set, each once, at its mean box;
-  one of them, and as many as a training layout has boxes in the mean.
-- nearest text: the training scene whose text is most like the test text, both as the model reads them, by
-  the cosine of the words' counts, weighed by idf = log(texts / texts with the word); other ways to weigh.
-- nearest texts of ...: all texts of a training scene are one, and in the last row those of a test scene too.
+- another test ...: the test scenes in random order (the random-scene baseline).
+- most frequent classes (layouts only): those with the most boxes in the training set, each once, at its mean
+  box; one class, and as many as a training layout has boxes on average.
+- nearest text: the training scene whose text is most similar to the test text, both as the model reads them,
+  by the cosine of word counts weighted by idf = log(texts / texts with the word); and other weightings.
+- nearest texts of ...: all texts of a training scene joined; in the last row those of a test scene, too.
 """
 
 import argparse
@@ -41,13 +41,13 @@ from seq2scene.running.task_compatibility import check_choices  # noqa: E402
 from seq2scene.scenes.objects import Objects  # noqa: E402
 from seq2scene.scenes.schema import Schema, aspect_classes, size_classes  # noqa: E402
 
-TASKS = {"abstract": "scene", "layout": "layout"}  # and what one of its samples shows
+TASKS = {"abstract": "scene", "layout": "layout"}  # and the name of a sample
 PER_SET = 10  # of Abstract Scenes
-CHUNK = 250  # samples held against all texts, or scored: what bounds the memory
+CHUNK = 250  # samples compared with all texts, or scored, at a time: bounds memory
 TITLES = {**HEADINGS, "b_coord_masked": "masked"}
 WORDS = {
     "": {},
-    ", 1 + idf": {"add": 1.0},  # as scikit-learn has it by default
+    ", 1 + idf": {"add": 1.0},  # scikit-learn's default
     ", no stop words": {"stop_words": "english"},
     ", words and pairs": {"ngram_range": (1, 2)},
 }
@@ -55,20 +55,20 @@ MEASURES = {"size": size_classes, "aspect": aspect_classes}
 
 
 def configuration(overrides: list[str]) -> dict[str, Any]:
-    """Of the composed config what is needed here, as plain containers."""
+    """The parts of the composed config needed here, as plain containers."""
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         config = compose("train", overrides, return_hydra_config=True)
     if config.task.name not in TASKS:
-        raise UserError(f"task={config.task.name} predicts no scenes; choose one of {', '.join(TASKS)}")
+        raise UserError(f"task={config.task.name} does not predict scenes; choose one of {', '.join(TASKS)}")
     check_choices(config.hydra.runtime.choices, config)
     return {key: OmegaConf.to_container(config[key], resolve=True) for key in ("task", "data", "scores")}
 
 
-# What can be predicted
+# Predictions
 
 
 def sayable(objects: Objects, schema: Schema) -> Objects:
-    """The objects as a model says them: cut, at the nearest points of the grid, sized by their attributes."""
+    """The objects as a model can output them: truncated, snapped to the grid, sized by their attributes."""
     ended = schema.with_end(objects)
     places = schema.grid.point(schema.cells(ended)) * ended.present.unsqueeze(2)
     attributes = {name: ended.attributes[name] for name in schema.heads}
@@ -76,7 +76,7 @@ def sayable(objects: Objects, schema: Schema) -> Objects:
 
 
 def most_frequent(known: Objects, schema: Schema, count: int) -> Objects:
-    """One layout: the ``count`` classes with most boxes among the known ones, each once, at its mean box."""
+    """One layout: the ``count`` classes with the most boxes in ``known``, each once, at its mean box."""
     classes, boxes = known.classes[known.present], schema.boxes(known)[known.present]
     counts = classes.bincount(minlength=schema.classes)
     sums = torch.zeros(schema.classes, 4).index_add(0, classes, boxes)
@@ -88,8 +88,8 @@ def most_frequent(known: Objects, schema: Schema, count: int) -> Objects:
 
 
 def nearest(documents: list[str], queries: list[str], add: float = 0.0, **settings: Any) -> Tensor:
-    """(queries,) int64, the place of the document most like each query by TF-IDF, the first of equals. Words
-    are what spaces separate.
+    """(queries,) int64, the index of the document most similar to each query by TF-IDF, ties going to the
+    first. Words are separated by spaces.
     """
     vectorizer = TfidfVectorizer(smooth_idf=False, token_pattern=r"\S+", **settings).fit(documents)
     vectorizer.idf_ = vectorizer.idf_ - 1 + add
@@ -100,7 +100,7 @@ def nearest(documents: list[str], queries: list[str], add: float = 0.0, **settin
 
 
 def words(data: SceneModule, split: str) -> list[list[str]]:
-    """Of each scene its texts, each as the words that the model reads."""
+    """The texts of each scene, as the words that the model reads."""
     read, spelt = data.reader.ids, data.reader.language.vocabulary.tokens
     return [
         [" ".join(word for sentence in text for word in spelt(read(sentence))) for text in texts]
@@ -109,12 +109,12 @@ def words(data: SceneModule, split: str) -> list[list[str]]:
 
 
 def scenes_of(texts: list[list[str]]) -> Tensor:
-    """(samples,) int64, the place of the scene that each text tells."""
+    """(samples,) int64, the index of the scene that each text describes."""
     return torch.arange(len(texts)).repeat_interleave(torch.tensor([len(told) for told in texts]))
 
 
 def predictions(data: SceneModule, task: str, seed: int) -> dict[str, Objects]:
-    """What each row predicts for the samples of the test set, in their order."""
+    """The predictions of each row for the test samples, in order."""
     schema, what, test = data.schema, TASKS[task], data.splits["test"]
     exact = data.splits["train"].objects
     truth, known = sayable(test.objects, schema), sayable(exact, schema)
@@ -125,7 +125,7 @@ def predictions(data: SceneModule, task: str, seed: int) -> dict[str, Objects]:
     if task == "abstract":
         place = {number: index for index, number in enumerate(test.numbers)}
         beside = [place.get(n // PER_SET * PER_SET + (n + 1) % PER_SET) for n in test.numbers]
-        if None not in beside:  # the test set is made of whole sets
+        if None not in beside:  # the test set consists of whole sets
             rows["next scene of its set"] = truth[torch.tensor(beside)[scenes]]
     shuffled = torch.randperm(len(truth), generator=torch.Generator().manual_seed(seed))
     rows[f"another test {what}"] = truth[shuffled[scenes]]
@@ -156,8 +156,8 @@ def main(given: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("overrides", nargs="*", default=["data=abstract_scenes"], help="as to src/train.py")
-    parser.add_argument("--seed", type=int, default=0, help="of the row of other test samples")
+    parser.add_argument("overrides", nargs="*", default=["data=abstract_scenes"], help="as for src/train.py")
+    parser.add_argument("--seed", type=int, default=0, help="of the row with other test samples")
     parser.add_argument("--out", default="scene_baselines.json")
     options = parser.parse_intermixed_args(given)
     config = configuration(options.overrides)

@@ -1,20 +1,21 @@
-"""Speed and memory of writing scenes: prints a table, writes JSON.
+"""Speed and memory of scene generation: prints a table, writes JSON.
 
     python benchmarks/scenes.py [--data FOLDER] [--device cpu] [--only train] [--steps 50] [--profile]
 
-Two sizes: ``small`` for CPUs, over a semantic canvas, and ``paper``, over a painted picture that a ResNet-50
-from chance sees. A row is ``device size what``, runs in a process of its own and is warm before it is timed:
+Two sizes: ``small`` for CPUs, with a semantic canvas, and ``paper``, with a rendered picture encoded by a
+ResNet-50 with random weights. Each row is named ``device size what``, runs in its own process and is warmed
+up before timing:
 
-- train: samples per second through the whole of Lightning's loop, over real batches; when the first batch was
-  there and the first step done, in seconds from the start of Python, the park's scenes being written already.
-- greedy, beam 8: scenes per second of the test set, from weights of chance, which write all nine objects.
-- text encoder: scenes (three sentences each) per second, forward and backward, all sentences as one batch;
-  or sentence by sentence in a Python loop, as the reference does it.
-- painter: scenes per second, all ten prefixes that training sees, 224 x 224, on the device at once; or one
-  scene and one prefix at a time with PIL, every picture read anew, as the reference does it.
+- train: samples per second through Lightning's whole loop, on real batches; and the seconds from the start of
+  Python to the first batch and to the first step, with the park's scenes already written.
+- greedy, beam 8: test scenes per second, with random weights, which write all nine objects.
+- text encoder: scenes (of three sentences) per second, forward and backward, all sentences as one batch;
+  or sentence by sentence in a Python loop, as in the reference.
+- painter: scenes per second, all ten prefixes seen in training, 224 x 224, on the device at once; or one
+  scene and one prefix at a time with PIL, reading every picture again, as in the reference.
 
---steps is how many batches are timed, after as many to warm up: a tenth of them for the paper's size on a
-CPU, beam search and the slow ways.
+--steps is the number of batches timed, after the same number to warm up; a tenth of it for the paper's size
+on a CPU, beam search and the slow variants.
 """
 
 import argparse
@@ -36,7 +37,7 @@ sys.path.insert(0, str(ROOT / "src"))
 from seq2scene.json_text import to_json  # noqa: E402
 
 SIDE = 224
-SIZES = {  # overrides, samples of a training batch and of one to generate from
+SIZES = {  # overrides, samples per training batch and per generation batch
     "small": (["model=text2scene_small", "model.decoder.hidden_size=64", "canvas=semantic"], 16, 128),
     "paper": (["model=text2scene", "canvas=resnet50", "canvas.weights=none"], 8, 16),
 }
@@ -45,11 +46,11 @@ BEAM = ["search=beam", "search.size=8"]
 
 
 def configuration(device: str, size: str, options: argparse.Namespace, overrides: list[str]) -> dict:
-    """A composed config as plain containers, without the parts that need a run's folder."""
+    """A composed config as plain containers, without the parts that need a run folder."""
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
-    import seq2scene.running.entry  # noqa: F401  (the configs' variables)
+    import seq2scene.running.entry  # noqa: F401  (registers the configs' resolvers)
 
     own, batch, eval_batch = SIZES[size]
     real = (Path(options.data) / "Scenes_10020.txt").is_file()
@@ -65,7 +66,7 @@ def configuration(device: str, size: str, options: argparse.Namespace, overrides
 
 
 def prepared(config: dict):
-    """The data module and the task, from chance, of a config."""
+    """The data module, and the task with random weights, of a config."""
     import pytorch_lightning as pl
     import torch
 
@@ -83,7 +84,7 @@ def prepared(config: dict):
 
 
 def now(device: str) -> float:
-    """Seconds, once the device has done all it was told."""
+    """The time in seconds, after synchronising with the device."""
     import torch
 
     if device == "cuda":
@@ -93,7 +94,7 @@ def now(device: str) -> float:
 
 @contextmanager
 def profiled(options: argparse.Namespace, device: str) -> Iterator[dict[str, float]]:
-    """Fills a dict with the share of the device's time, in percent, of the ten operators that use most."""
+    """Fills a dict with the ten most expensive operators and their percentage of the device's time."""
     from torch.profiler import ProfilerActivity, profile
 
     shares: dict[str, float] = {}
@@ -111,8 +112,8 @@ def profiled(options: argparse.Namespace, device: str) -> Iterator[dict[str, flo
 
 
 def rate(work: Callable[[int], int], steps: int, device: str, options: argparse.Namespace) -> dict:
-    """``work`` does a step and says of how many scenes: as many per second over the last ``steps`` of
-    2 * ``steps``.
+    """Scenes per second over the last ``steps`` of 2 * ``steps``; ``work`` does a step and returns its number
+    of scenes.
     """
     for step in range(steps):
         work(step)
@@ -123,7 +124,7 @@ def rate(work: Callable[[int], int], steps: int, device: str, options: argparse.
     return {"scenes/s": round(speed, 2)} | ({"where the time goes": shares} if shares else {})
 
 
-# What is measured
+# Measurements
 
 
 def measure_training(
@@ -206,7 +207,7 @@ def measure_text(device: str, size: str, options: argparse.Namespace, slowly: bo
 
 
 def encode_slowly(encoder, texts):
-    """The words of B scenes (B, W, features), each sentence read on its own."""
+    """The words of B scenes (B, W, features), each sentence encoded separately."""
     import torch
     from torch.nn.utils.rnn import pad_sequence
 
@@ -268,7 +269,7 @@ def paint_slowly(objects, module):
     return torch.stack(prefixes)
 
 
-# Rows: of each what measures it, with which overrides or in which way, and on what share of the steps
+# Rows: the function that measures each, its overrides or variant, and its fraction of the steps
 
 ROWS = {
     "train": (measure_training, [], 1.0),
@@ -284,7 +285,7 @@ PAINTERS = {"painter": (measure_painting, False, 1.0), "painter, PIL": (measure_
 def row_names(device: str) -> list[str]:
     painters = [
         what for what in PAINTERS if device == "cpu" or "PIL" not in what
-    ]  # PIL paints on the CPU alone
+    ]  # PIL paints only on the CPU
     return [
         *(f"{device} {size} {what}" for size in SIZES for what in ROWS),
         *(f"{device} 224 {what}" for what in painters),
@@ -311,17 +312,17 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     default = Path(os.environ.get("SEQ2SCENE_DATA", ROOT / "data")) / "AbstractScenes_v1.1"
+    parser.add_argument("--data", default=str(default), help="of Abstract Scenes; the park's if missing")
     parser.add_argument(
-        "--data", default=str(default), help="of Abstract Scenes; the park's where it is none"
-    )
-    parser.add_argument(
-        "--device", choices=["cpu", "cuda"], help="one; else the CPU and a GPU if there is one"
+        "--device", choices=["cpu", "cuda"], help="default: the CPU, and a GPU if there is one"
     )
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--steps", type=int, default=50)
-    parser.add_argument("--batch", type=int, help="samples of every batch; else as in SIZES")
-    parser.add_argument("--only", default="", help="the rows whose name this is a part of")
-    parser.add_argument("--profile", action="store_true", help="where the time goes; slower while it looks")
+    parser.add_argument("--batch", type=int, help="samples per batch; default as in SIZES")
+    parser.add_argument("--only", default="", help="rows whose name contains this")
+    parser.add_argument(
+        "--profile", action="store_true", help="where the time goes; slows the measurement down"
+    )
     parser.add_argument("--out", default="scenes_benchmark.json")
     parser.add_argument("--row", help=argparse.SUPPRESS)
     options = parser.parse_args()

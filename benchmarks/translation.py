@@ -2,10 +2,11 @@
 
     python benchmarks/translation.py [--data FOLDER] [--ckpt RUN] [--threads 2] [--steps 200]
 
-Training rows are the size of the published comparisons on Multi30k (one layer, 256 embedding features, an
-encoder of 2 x 128 and a decoder of 256 cells, general attention, 64 sentences a batch): real target tokens
-per second through the whole of Lightning's loop, after a warm-up of as many steps. Search rows, with --ckpt,
-translate test_2016_flickr with a trained model, once loaded and warm. Every row runs in a process of its own.
+Training rows have the size of the published comparisons on Multi30k (one layer, 256 embedding features, an
+encoder of 2 x 128 and a decoder of 256 cells, general attention, batches of 64 sentences): real target tokens
+per second through Lightning's whole loop, after a warm-up of the same number of steps. Search rows, with
+--ckpt, translate test_2016_flickr with a trained model, once it is loaded and warm. Each row runs in its own
+process.
 """
 
 import argparse
@@ -41,11 +42,11 @@ SIZE = ["model.encoder.hidden_size=128", "model.decoder.bridge=copy", "loss.smoo
 
 
 def configuration(name: str, overrides: list[str], data: str) -> dict:
-    """A composed config as plain containers, without the parts that need a run's folder."""
+    """A composed config as plain containers, without the parts that need a run folder."""
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
-    import seq2scene.running.entry  # noqa: F401  (the configs' variables)
+    import seq2scene.running.entry  # noqa: F401  (registers the configs' resolvers)
 
     place = ["task=nmt", "data=multi30k", f"data.root={data}", "data.eval_batch_size=250"]
     settings = [*place, "~logger", "~callbacks", *overrides]
@@ -54,7 +55,7 @@ def configuration(name: str, overrides: list[str], data: str) -> dict:
 
 
 def measure_training(overrides: list[str], data: str, steps: int) -> dict:
-    """Real target tokens per second over the last half of 2 * ``steps`` steps."""
+    """Real target tokens per second over the second half of 2 * ``steps`` steps."""
     import pytorch_lightning as pl
 
     from seq2scene.building import build
@@ -92,8 +93,8 @@ def measure_training(overrides: list[str], data: str, steps: int) -> dict:
 
 
 def measure_search(overrides: list[str], data: str, ckpt: str, half: bool) -> dict:
-    """Sentences per second of test_2016_flickr, sorted by length in batches of 250, text made of them too;
-    and the BLEU of that text's tokens.
+    """Sentences per second on test_2016_flickr, sorted by length in batches of 250, including detokenisation;
+    and the BLEU of the tokens.
     """
     import torch
     from sacrebleu.metrics import BLEU

@@ -1,5 +1,5 @@
-"""Prints the tables of RESULTS.md from runs, what others published beside what came out:
-python experiments/collect.py NAME=RUN_FOLDER ... [--epochs]
+"""Prints the tables of RESULTS.md from runs, with published next to measured scores: python
+experiments/collect.py NAME=RUN_FOLDER ... [--epochs]
 """
 
 import argparse
@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from seq2scene.metrics.scene_scores import HEADINGS
 from seq2scene.running.length_report import read_csv
 
-# What an experiment's `published` can hold, by its name in metrics.json and alignment_error.json: its heading
+# Headings of the scores in an experiment's `published`, by name in metrics.json and alignment_error.json
 SCORES = {
     "perplexity": "perplexity",
     "bleu_tok": "BLEU (tokens)",
@@ -51,7 +51,7 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def epochs(run: Path) -> str:
-    """Validation by epoch, and the speed of training in it."""
+    """Validation scores and training throughput by epoch."""
     shown = {
         "val/perplexity": "val perplexity",
         "val/bleu_tok": "val BLEU (greedy)",
@@ -82,17 +82,17 @@ def epochs(run: Path) -> str:
 
 
 def digits(score: str) -> int:
-    """Decimals of a score: shares of scenes have three."""
+    """Decimals to show: three for scores of scenes."""
     return 3 if score in SCENE or score in ("score", "loss", "cider") else 2
 
 
 def shown(value: float | None, score: str) -> str:
-    """A score as it stands in tables; nothing where there is none."""
+    """A score as shown in tables; empty if missing."""
     return "" if value is None else f"{value:.{digits(score)}f}"
 
 
 def scores(runs: dict[str, Path]) -> str:
-    """Test scores, a row for each run and test set, and for what stands there beside it."""
+    """Test scores, one row per run and test set, and one for each of its baselines."""
     measured = []
     for name, run in runs.items():
         for test, result in json.loads((run / "metrics.json").read_text()).items():
@@ -108,7 +108,7 @@ def scores(runs: dict[str, Path]) -> str:
 
 
 def lengths(runs: dict[str, Path], test: str) -> str:
-    """BLEU by reference length, a row for each run."""
+    """BLEU by reference length, one row per run."""
     tables = {
         name: next(iter(read_csv(run / f"{test}.by_length.csv").values())) for name, run in runs.items()
     }
@@ -118,7 +118,7 @@ def lengths(runs: dict[str, Path], test: str) -> str:
 
 
 def published_scores(run: Path) -> list[dict]:
-    """What others reported for the experiment of a run, or of the run that an evaluation scored."""
+    """Published scores for the experiment of a run, or of the run that an evaluation scored."""
     kept = run / ".hydra" / "config.yaml"
     if not kept.exists():
         return []
@@ -130,14 +130,14 @@ def published_scores(run: Path) -> list[dict]:
 
 
 def measured_scores(run: Path) -> dict[str, dict]:
-    """The scores of a run by test set; those of gold alignments under ``gold``."""
+    """A run's scores by test set; alignment scores under ``gold``."""
     scores = json.loads((run / "metrics.json").read_text())
     error = run / "alignment_error.json"
     return {**scores, "gold": json.loads(error.read_text())} if error.exists() else scores
 
 
 def comparison(runs: dict[str, Path]) -> str | None:
-    """Published scores beside those of the runs, a row for each; None where nothing was published."""
+    """Published next to measured scores, one row per published score; None if there are none."""
     rows = []
     for name, run in runs.items():
         measured = measured_scores(run)

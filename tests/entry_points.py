@@ -1,5 +1,5 @@
-"""Entry points as users run them, each in a process of its own. It is forked from one that has imported
-PyTorch and Lightning already, which takes longer than most of what tests ask for; ``fresh`` ones start anew.
+"""Entry points as users run them, each in its own process, forked from one that has already imported PyTorch
+and Lightning, as imports take longer than most commands of the tests; ``fresh`` ones start a new interpreter.
 """
 
 import atexit
@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("OUTPUTS", "CACHE", "DATA")
 TIMEOUT = 300.0  # seconds
 
-# The server takes its modules from this tree, whichever is installed: PYTHONPATH is all that it hears of.
+# PYTHONPATH makes the server import this tree, whichever is installed.
 SOURCE = ROOT / "src"
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")]))
 forks = multiprocessing.get_context("forkserver")
@@ -27,8 +27,8 @@ forks.set_forkserver_preload(["seq2scene.running.training", "seq2scene.running.g
 def command(
     script: str, *arguments: str, work: Path, stdin: str = "", fresh: bool = False, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Runs ``src/SCRIPT`` from the folder ``work``, where its outputs, caches and data are too, with
-    ``variables`` added to the environment. fresh: by a new interpreter, as a shell does.
+    """Runs ``src/SCRIPT`` from the folder ``work``, which also has its outputs, caches and data, with
+    ``variables`` added to the environment. fresh: in a new interpreter, as from a shell.
     """
     places = {f"SEQ2SCENE_{name}": str(work / name.lower()) for name in FOLDERS}
     settings = {"WANDB_MODE": "offline", "OMP_NUM_THREADS": "1"}
@@ -54,14 +54,14 @@ def command(
 
 
 def run(script: str, *arguments: str, work: Path, **options) -> str:
-    """What a command that must succeed says on stdout; see ``command``."""
+    """The stdout of a command that must succeed; see ``command``."""
     done = command(script, *arguments, work=work, **options)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 def _be(line: list[str], work: Path, environment: dict[str, str], streams: list[Path]) -> None:
-    """Makes this process the command: its streams, folder, environment and arguments."""
+    """Turns this process into the command: streams, folder, environment and arguments."""
     loaded = Path(seq2scene.__file__)
     assert loaded.is_relative_to(SOURCE), f"{loaded} is not of the tree under test, {SOURCE}"
     for descriptor, path in enumerate(streams):
@@ -76,4 +76,4 @@ def _be(line: list[str], work: Path, environment: dict[str, str], streams: list[
     try:
         runpy.run_path(line[0], run_name="__main__")
     finally:
-        atexit._run_exitfuncs()  # multiprocessing would leave them out
+        atexit._run_exitfuncs()  # multiprocessing would skip them

@@ -12,11 +12,11 @@ from torch import distributed
 from entry_points import forks
 
 Found = TypeVar("Found")
-TIMEOUT = timedelta(seconds=120)  # what a rank waits for another that failed
+TIMEOUT = timedelta(seconds=120)  # how long a rank waits for another that failed
 
 
 def in_ranks(function: Callable[[int], Found], world: int = 2) -> list[Found]:
-    """What ``function(rank)`` returns in each of ``world`` ranks that are joined by gloo."""
+    """The results of ``function(rank)`` in each of ``world`` ranks connected by gloo."""
     with TemporaryDirectory() as folder, ProcessPoolExecutor(world, mp_context=forks) as pool:
         join = partial(_as_rank, function, f"file://{folder}/meeting", world)
         return list(pool.map(join, range(world)))

@@ -1,4 +1,4 @@
-"""An untrained captioner of photos of 64 pixels, whose weights are chance, the same each time."""
+"""An untrained captioner of photos of 64 pixels, with random but reproducible weights."""
 
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ LANGUAGE = Language(Whitespace(), Vocabulary.count([["a", "red", "green", "blue"
 
 
 def small_captioner(config: dict[str, Any]) -> Captioning:
-    """Of a config composed with ``SMALL``; it writes whatever it likes, of three words and no <unk>."""
+    """From a config composed with ``SMALL``; its captions are arbitrary, of three words and no <unk>."""
     torch.manual_seed(0)
     task = Captioning(config, {"language": LANGUAGE.state()}).eval()
     with torch.no_grad():

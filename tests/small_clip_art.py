@@ -37,7 +37,7 @@ def to_png(pixels: np.ndarray) -> Tensor:
 
 
 def noise_pixels() -> dict[str, np.ndarray]:
-    """Straight RGBA, any colour under any alpha; a background of RGB."""
+    """Non-premultiplied RGBA, any colour with any alpha; the background is RGB."""
     random = np.random.default_rng(7)
     pixels = {
         f"{name}s": random.integers(0, 256, (height, width, 4), dtype=np.uint8)

@@ -45,8 +45,8 @@ def translator(
     seed: int = 0,
     **options,
 ) -> Translator:
-    """In evaluation, its parameters from U[-0.5, 0.5]. ``options`` by their names in the decoder's
-    constructor; ``encoder`` by theirs in the encoder's, beside those of ``SHARED``.
+    """A translator in evaluation mode, with parameters from U[-0.5, 0.5]. ``options`` are arguments of the
+    decoder, ``encoder`` of the encoder, in addition to ``SHARED``.
     """
     torch.manual_seed(seed)
     shared = {name: options[name] for name in SHARED if name in options}
@@ -66,6 +66,6 @@ def loss(net: Translator, sources: list[list[int]], targets: list[list[int]], ex
 
 
 def gradients(net: Translator, value: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Of every parameter; all of them must have a part in ``value``."""
+    """The gradient of every parameter; ``value`` must depend on all of them."""
     names = [name for name, _ in net.named_parameters()]
     return dict(zip(names, torch.autograd.grad(value, list(net.parameters())), strict=True))

@@ -1,4 +1,4 @@
-"""Benchmarks: what every row would build and run composes from today's configs."""
+"""Benchmarks: every row composes from the current configs."""
 
 import argparse
 import importlib.util

@@ -1,5 +1,5 @@
-"""Every experiment composes at its published size and differs from others as its paper says; made small,
-one of each family that trains with the same classes runs.
+"""Every experiment composes at its published size and differs from others as its paper says; scaled down, one
+of each family with the same classes runs.
 """
 
 import functools
@@ -45,7 +45,7 @@ def paper(name: str) -> dict[str, Any]:
 
 
 def own(name: str) -> dict[str, Any]:
-    """What an experiment's own file says, those that it builds on left out."""
+    """An experiment's own file, without those that it builds on."""
     return OmegaConf.to_container(OmegaConf.load(CONF / "experiment" / f"{name}.yaml"))
 
 
@@ -59,28 +59,28 @@ def flat(config: Any, place: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def changes(one: str, other: str) -> set[str]:
-    """Keys in which two experiments differ, but for their names and what was published of them."""
+    """Keys in which two experiments differ, except names and published scores."""
     ours, theirs = (dict(flat(paper(name))) for name in (one, other))
     keys = {key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)}
     return {key for key in keys if key.split(".")[0] not in ("name", "published")}
 
 
 def language(words: int) -> dict[str, Any]:
-    """A language of so many words, special symbols included."""
+    """A language of this many words, special symbols included."""
     vocabulary = Vocabulary.count([map(str, range(words))], max_size=words)
     return Language(choose("whitespace", "en"), vocabulary).state()
 
 
 def net_on_paper(name: str, source: int, target: int) -> torch.nn.Module:
-    """An experiment's net at its published size, of shapes without memory, for so many words of each side."""
+    """An experiment's net at its published size on the meta device, for this many words on each side."""
     sides = {"source": language(source), "target": language(target), "language": language(target)}
     with torch.device("meta"):
         return build_task(paper(name), {**sides, "source_eos": False}).net
 
 
 def classes(name: str) -> tuple[tuple[str, str], ...]:
-    """What trains an experiment: the classes of its task, data, net and recipe, its attention left out, which
-    test_configs.py and test_scene_task.py train with every net.
+    """The classes of an experiment's task, data, net and recipe, except attention, which test_configs.py and
+    test_scene_task.py train with every net.
     """
     parts = ("task", "data", "model", "canvas", "patch_encoder", "optimizer", "schedule")
     said = [(key, value) for key, value in flat(paper(name)) if key.endswith("_target_")]
@@ -88,11 +88,11 @@ def classes(name: str) -> tuple[tuple[str, str], ...]:
 
 
 def families(names: list[str]) -> list[str]:
-    """The first of all experiments that train with the same classes."""
+    """The first of each group of experiments with the same classes."""
     return list({classes(name): name for name in reversed(names)}.values())
 
 
-# What every file says
+# Every file
 
 
 def test_all_that_an_experiment_builds_exists() -> None:
@@ -107,7 +107,7 @@ def test_the_parts_of_a_net_fit_together_at_their_published_sizes() -> None:
 
 
 def is_published(name: str, entry: dict[str, Any]) -> bool:
-    """With a system, a source, a test set that is scored, and scores that tables have."""
+    """A published score has a system, a source, a scored test set, and scores known to the tables."""
     scores = entry.keys() - {"system", "source", "test"}
     tested = entry.get("test", "gold") in {"gold", *paper(name)["data"].get("tests", [])}
     said = entry.get("system") and entry.get("source") and scores and scores <= COLLECT["SCORES"].keys()
@@ -140,7 +140,7 @@ def test_a_run_keeps_the_name_of_its_experiment_and_what_was_published() -> None
     assert kept == said
 
 
-# What the papers say
+# The papers
 
 
 DROPOUT = {"model.encoder.dropout", "model.decoder.dropout", "schedule.start", "trainer.max_epochs"}
@@ -198,7 +198,7 @@ def test_sutskever_has_384_million_parameters_of_which_64_recurrent() -> None:
 
 
 def write_data(data: dict[str, Any]) -> None:
-    """A few lines in every file that a data set reads, under its published name."""
+    """Writes a few lines to every file of a data set, under its published name."""
     words = ["a", "dog", "sees", "the", "ball", "and", "a", "boy", "sees", "it"]
     lines = [" ".join((words * 2)[start : start + 3 + start % 5]) for start in range(len(words))]
     text = "".join(f"{line}\n" for line in lines).encode()
@@ -321,7 +321,7 @@ def test_every_family_of_composites_trains_and_writes_composites(
 
 
 def test_a_composite_model_is_of_the_papers_size(tmp_path: Path) -> None:
-    """A map of 32 x 32 at stride 1, 294 planes read by 98 filters, 163 outputs at each place."""
+    """A 32 x 32 map at stride 1, 294 planes read by 98 filters, 163 outputs per location."""
     config = paper("text2scene/composite")
     heads = {name: Head(config["heads"][name]["classes"]) for name in ("size", "aspect")}
     names, grid = tuple(f"class {k}" for k in range(95)), Grid(32, 32, LEAST, LEAST, MOST, MOST)
@@ -359,7 +359,7 @@ def test_a_rehearsal_keeps_layers_and_directions(tmp_path: Path, model: str) -> 
     assert {key.split(".")[-1] for key in sizes} == {"embedding_size", "hidden_size"}
 
 
-# What came out beside what was published
+# Measured next to published scores
 
 
 def test_collect_sets_what_came_out_beside_what_was_published(tmp_path: Path) -> None:

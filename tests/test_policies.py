@@ -1,4 +1,4 @@
-"""What the tree promises about itself: floors, one builder, small files, configs that mean something."""
+"""What the source tree promises: floors, one builder, small files, valid configs."""
 
 import ast
 import configparser
@@ -38,7 +38,7 @@ FLOORS = (
 )
 FLOOR = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}
 
-# Keys beside a _target_ that our code takes out before it builds, by group.
+# Keys next to a _target_ that our code removes before building, by group.
 READ_BY_CODE = {"trainer": {"float32_matmul"}, "task": {"name"}, "schedule": {"interval", "monitor"}}
 
 
@@ -58,7 +58,7 @@ def nodes(module: Path) -> list[ast.AST]:
 
 @functools.cache
 def imports(module: Path) -> set[str]:
-    """Full names of what a module imports, wherever in it."""
+    """Full names of all that a module imports, anywhere in it."""
     package, found = module.relative_to(SOURCE).with_suffix("").parts[:-1], set()
     for node in nodes(module):
         if isinstance(node, ast.Import):
@@ -119,14 +119,14 @@ def test_nobody_calls_instantiate():
 
 
 def test_one_place_writes_json():
-    """So that no file holds a NaN, which is none."""
+    """So that no file has a NaN, which is not JSON."""
     paths = [*MODULES, *(ROOT / "benchmarks").glob("*.py")]
     writing = [p for p in paths if re.search(r"\bjson\.dumps?\(", p.read_text(encoding="utf-8"))]
     none_of(name(path) for path in writing if path.name != "json_text.py")
 
 
 def test_lightning_has_one_root():
-    """``lightning`` and ``pytorch_lightning`` hold the same classes twice, and one refuses the other's."""
+    """``lightning`` and ``pytorch_lightning`` have the same classes twice, and each refuses the other's."""
     roots = {name(module): {found.split(".")[0] for found in imports(module)} for module in MODULES}
     none_of(module for module, found in roots.items() if "lightning" in found)
 
@@ -166,13 +166,13 @@ def test_files_stay_small():
 
 
 def faults(path: Path) -> Iterator[str]:
-    """What a config says that the classes and functions it names do not take."""
+    """The keys of a config that its classes and functions do not accept."""
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:
         yield f"{name(path)}: {error}"
         return
-    config.pop("defaults", None)  # Hydra's own, which it takes out itself
+    config.pop("defaults", None)  # Hydra's own, which it removes itself
     for described in targets(config):
         target = described["_target_"]
         module, _, attribute = target.rpartition(".")
@@ -194,6 +194,6 @@ def test_configs_parse_and_their_targets_take_their_keys():
 
 
 def test_files_of_tests_have_names_of_their_own():
-    """They are imported by their base names, so that a second of one name is not."""
+    """They are imported by base name, so a second file of the same name would be skipped."""
     paths = [path for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
     none_of(base for base, count in Counter(path.name for path in paths).items() if count > 1)

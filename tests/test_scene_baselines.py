@@ -1,4 +1,4 @@
-"""Baselines of scenes and layouts: what their rows predict, and that the true scene is above them all."""
+"""Baselines of scenes and layouts: what their rows predict, and that the true scene scores highest."""
 
 import importlib.util
 import json
@@ -29,7 +29,7 @@ PERSON, DOG, CAR = 3, 4, 5
 
 
 def layouts(*scenes: list[tuple[int, float, float, float, float]]) -> Objects:
-    """Of each scene its boxes: class, centre x, y, width and height."""
+    """The boxes of each scene: class, centre x, y, width and height."""
     rows = torch.zeros(len(scenes), max(map(len, scenes)), 5)
     for row, boxes in zip(rows, scenes, strict=True):
         row[: len(boxes)] = torch.tensor(boxes)
@@ -48,7 +48,7 @@ KNOWN = layouts(
 
 
 def run(folder: Path, *overrides: str) -> dict[str, Any]:
-    """The report of a run with the cache and the JSON in a folder."""
+    """The report of a run, with cache and JSON in a folder."""
     baselines.main([*overrides, f"paths.cache={folder / 'cache'}", "--out", str(folder / "rows.json")])
     return json.loads((folder / "rows.json").read_text())
 
@@ -133,7 +133,7 @@ def test_scenes_have_a_row_of_their_sets(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("overrides", "reason"),
     [
-        (["task=nmt"], "task=nmt predicts no scenes; choose one of abstract, layout"),
+        (["task=nmt"], "task=nmt does not predict scenes; choose one of abstract, layout"),
         (["task=layout", "data=abstract_scenes"], "data=abstract_scenes has no meaning with task=layout"),
     ],
     ids=["task", "data"],
