@@ -17,7 +17,8 @@ class Step:
 
     sentences: (b,) their indices in the batch. tokens, log_probs: (b, C) of the candidates' last words.
     parents: (b, C) the beam that each extends. kept: (b, beams) the candidates that became the next step's
-    beams. ended: (b, E) the scores of the first E candidates as hypotheses, -inf if they did not end.
+    beams.
+    ended: (b, E) the scores of the first E candidates as hypotheses, -inf if they did not end.
     weights, trace: the decoder's at this step, one row for each of the b sentences' beams before it; None if
     not recorded.
     """

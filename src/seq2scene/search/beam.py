@@ -34,10 +34,11 @@ LARGEST = 1e30  # length penalty: log-probabilities divided by it are still norm
 class Live:
     """The beams of the b active sentences, w per sentence.
 
-    previous: (b, w) their last words. totals: (b, w) their log-probabilities, -inf for dead beams. best: (b,
-    n_best) the best scores of ended hypotheses. ended: (b,) the number of ended hypotheses. history: (b, w,
-    step) all their words, stored only if n-grams are banned. coverage: (b, w, S) the attention that each
-    source position received so far, stored only if there is a coverage penalty.
+    previous: (b, w) their last words. totals: (b, w) their log-probabilities, -inf for dead beams.
+    best: (b, n_best) the best scores of ended hypotheses. ended: (b,) the number of ended hypotheses.
+    history: (b, w, step) all their words, stored only if n-grams are banned.
+    coverage: (b, w, S) the attention that each source position received so far, stored only if there is a
+    coverage penalty.
     """
 
     rules: Rules
@@ -68,15 +69,17 @@ class Beam(Constraints):
     """Keeps the ``size`` most probable prefixes of each sentence and returns the ``n_best`` best hypotheses.
 
     A hypothesis ends when EOS is among the ``size`` best continuations of its sentence; ``size`` others go
-    on. Score: log-probability / lp + coverage penalty, computed once, when the hypothesis ends, with EOS
-    included in its length (``length_penalty``, ``coverage_penalty``).
+    on.
+    Score: log-probability / lp + coverage penalty, computed once, when the hypothesis ends, with EOS included
+    in its length (``length_penalty``, ``coverage_penalty``).
 
-    normalisation, alpha: the kind of lp (none, average or gnmt) and its exponent. coverage: the weight beta
-    of the coverage penalty; 0 for none. stop: when a sentence is done. ``exact``: once none of its beams can
-    beat its ``n_best`` hypotheses, which loses nothing. ``size``: also as soon as ``size`` hypotheses have
-    ended. ``best``: also as soon as the best continuation of a step is EOS and ``n_best`` hypotheses have
-    ended. pruning: drop a beam if its log-probability is more than this many nats below that of the best beam
-    of its sentence (Freitag and Al-Onaizan 2017, relative threshold pruning); 0 for no pruning. Fewer than
+    normalisation, alpha: the kind of lp (none, average or gnmt) and its exponent.
+    coverage: the weight beta of the coverage penalty; 0 for none.
+    stop: when a sentence is done. ``exact``: once none of its beams can beat its ``n_best`` hypotheses, which
+    loses nothing. ``size``: also as soon as ``size`` hypotheses have ended. ``best``: also as soon as the
+    best continuation of a step is EOS and ``n_best`` hypotheses have ended.
+    pruning: drop a beam if its log-probability is more than this many nats below that of the best beam of its
+    sentence (Freitag and Al-Onaizan 2017, relative threshold pruning); 0 for no pruning. Fewer than
     ``n_best`` hypotheses may then be found.
 
     Pruned beams, and those of finished sentences, are not projected to the vocabulary.

@@ -114,8 +114,8 @@ class Constraints:
     max_ratio, max_extra, max_length: a sentence has at most ``max_ratio * source length + max_extra`` words,
     and never more than ``max_length``; then EOS is forced. A longer forced prefix is written in full.
     min_length: EOS is banned before this many words, unless the limit forces it or nothing else is allowed.
-    ban_unk: never write the unknown word. no_repeat_ngram: no n-gram of this size occurs twice in a sentence;
-    0 to allow repeats.
+    ban_unk: never write the unknown word.
+    no_repeat_ngram: no n-gram of this size occurs twice in a sentence; 0 to allow repeats.
 
     Raises UserError if a value is out of range.
     """

@@ -34,8 +34,9 @@ class Decoder(Protocol):
 
         ``memory`` has one row per sentence, so N / len(memory) beams share one.
 
-        features: (N, any), the input of ``output``. weights: (N, S), the attention over the S positions of
-        the memory used to predict the next token, and nothing else; 0 on padding. None without attention.
+        features: (N, any), the input of ``output``.
+        weights: (N, S), the attention over the S positions of the memory used to predict the next token, and
+        nothing else; 0 on padding. None without attention.
         trace: any other per-step outputs, in their own types, e.g. where ``previous`` was placed. Searches
         return it for the best hypotheses (``Hypotheses.trace``). None if there are none, which costs nothing.
         """

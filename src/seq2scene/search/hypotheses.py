@@ -13,15 +13,17 @@ from seq2scene.search.decoder import map_tensors
 class Hypotheses:
     """N hypotheses for each of B sentences: best first from beam search, in sampling order from a sampler.
 
-    tokens: (B, N, T) int64, each ending in EOS and then padded. lengths: (B, N) int64, EOS included; 0 if
-    beam search found fewer than N hypotheses. scores: (B, N), which rank the hypotheses: normalised, EOS
-    included; -inf where the length is 0. log_probs: (B, N), the model's log-probability of the whole
-    hypothesis: the sum of ``token_log_probs``. token_log_probs: (B, N, T), EOS included, 0 on padding. The
-    model's own, whatever was banned or forced. finished: (B, N) bool, False where the length limit forced
-    EOS. Such a hypothesis is scored like any other, with the model's log-probability of EOS there. weights:
-    (B, N, T, S) attention over the source, 0 on padding; None unless requested and the model attends. trace:
-    any other per-step outputs of the decoder, each tensor (B, N, T, ...), 0 on padding; None if it has none.
-    Entry t is from the step that read token t - 1 (BOS at first).
+    tokens: (B, N, T) int64, each ending in EOS and then padded.
+    lengths: (B, N) int64, EOS included; 0 if beam search found fewer than N hypotheses.
+    scores: (B, N), which rank the hypotheses: normalised, EOS included; -inf where the length is 0.
+    log_probs: (B, N), the model's log-probability of the whole hypothesis: the sum of ``token_log_probs``.
+    token_log_probs: (B, N, T), EOS included, 0 on padding. The model's own, whatever was banned or forced.
+    finished: (B, N) bool, False where the length limit forced EOS. Such a hypothesis is scored like any
+    other, with the model's log-probability of EOS there.
+    weights: (B, N, T, S) attention over the source, 0 on padding; None unless requested and the model
+    attends.
+    trace: any other per-step outputs of the decoder, each tensor (B, N, T, ...), 0 on padding; None if it has
+    none. Entry t is from the step that read token t - 1 (BOS at first).
 
     A sentence with an empty source gets only EOS, with log-probability 0.
     """

@@ -46,10 +46,10 @@ class LengthBatches:
     sentences.
 
     ``by="sentences"``: ``size`` is the maximum number of sentences in a rank's batch. Batches differ by at
-    most one sentence, so there is no small last batch. ``by="tokens"``: ``size`` is the maximum number of
-    tokens, padding included, in a rank's batch, counted on the longer side. Every epoch has as many steps as
-    epoch 0 needs, plus one per cent: if fewer are needed, some are halved; if more are needed, ``size`` is
-    raised by one per cent at a time.
+    most one sentence, so there is no small last batch.
+    ``by="tokens"``: ``size`` is the maximum number of tokens, padding included, in a rank's batch, counted on
+    the longer side. Every epoch has as many steps as epoch 0 needs, plus one per cent: if fewer are needed,
+    some are halved; if more are needed, ``size`` is raised by one per cent at a time.
 
     Raises UserError if the longest sentence alone has more than ``size`` tokens.
     """
