@@ -235,7 +235,7 @@ def test_perplexities_beyond_all_numbers_end_no_run(run: Run, capsys) -> None:
 
 
 def test_a_metric_that_validation_does_not_give_is_refused_before_training(run: Run) -> None:
-    with pytest.raises(UserError, match=r"gives no val/blue to monitor; it gives val/bleu,"):
+    with pytest.raises(UserError, match=r"does not log val/blue, which is monitored; it logs val/bleu,"):
         run("monitor.metric=val/blue")
 
 
