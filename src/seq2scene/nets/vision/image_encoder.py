@@ -1,15 +1,13 @@
 """Photos as maps of annotation vectors, from a layer of a classifier (Xu et al. 2015, section 3.1.1)."""
 
 import hashlib
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from seq2scene.errors import UserError
 from seq2scene.nets.vision.trunks import LITE, load_trunk, normalisation
-
-Resize = Literal["crop", "squash", "pad"]
+from seq2scene.scenes.images import Resize
 
 
 class ImageEncoder(nn.Module):
@@ -19,7 +17,7 @@ class ImageEncoder(nn.Module):
     read; the paper uses vgg19 after the last convolution before the last pooling, 14 x 14 cells of 512.
     weights: torchvision's name for them, the path of a file, or ``none`` for random initialisation, the same
     each time. size: side length in pixels. resize: how photos become squares, see
-    ``seq2scene.data.images.square``. frozen: do not train the trunk. Batch statistics are never updated.
+    ``seq2scene.scenes.images.square``. frozen: do not train the trunk. Batch statistics are never updated.
 
     output_size: D. map_size: (y, x). cells: y * x.
 
