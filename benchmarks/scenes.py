@@ -70,7 +70,7 @@ def prepared(config: dict):
     import torch
 
     from seq2scene.building import build
-    from seq2scene.running.checkpoints import build_task
+    from seq2scene.tasks.loading import build_task
     from seq2scene.running.trainers import filter_warnings
 
     filter_warnings()

@@ -58,7 +58,7 @@ def measure_training(overrides: list[str], data: str, steps: int) -> dict:
     import pytorch_lightning as pl
 
     from seq2scene.building import build
-    from seq2scene.running.checkpoints import build_task
+    from seq2scene.tasks.loading import build_task
     from seq2scene.running.trainers import filter_warnings, make_trainer
 
     class Watch(pl.Callback):
@@ -99,7 +99,8 @@ def measure_search(overrides: list[str], data: str, ckpt: str, half: bool) -> di
     from sacrebleu.metrics import BLEU
 
     from seq2scene.building import build
-    from seq2scene.running.checkpoints import find_checkpoint, load_checkpoint, task_of
+    from seq2scene.models.checkpoints import find_checkpoint, load_checkpoint
+    from seq2scene.tasks.loading import task_of
 
     config = configuration("train", overrides, data)
     checkpoint = load_checkpoint(find_checkpoint(ckpt, "best.ckpt"))

@@ -14,7 +14,8 @@ from seq2scene.nets.losses.linear_cross_entropy import linear_cross_entropy
 from seq2scene.nets.text.decoders import LuongDecoder
 from seq2scene.nets.text.encoders import RecurrentEncoder
 from seq2scene.nets.text.gnmt_decoder import GNMTDecoder
-from seq2scene.nets.text.translator import Translator, initialise_uniform
+from seq2scene.models.translator import Translator
+from seq2scene.nets.text.initialisation import initialise_uniform
 from seq2scene.sequences.batch import Sentences
 from seq2scene.sequences.padding import pad, shift_right
 

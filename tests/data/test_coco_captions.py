@@ -13,7 +13,7 @@ import torch
 from captioned_photos import TOLD, write_coco, write_karpathy
 from seq2scene.data.caption_files import Captioned, read_coco, read_karpathy
 from seq2scene.data.coco_captions import CocoCaptions
-from seq2scene.data.images import read_photo
+from seq2scene.scenes.images import read_photo
 from seq2scene.errors import UserError
 from seq2scene.nets.vision.image_encoder import ImageEncoder
 

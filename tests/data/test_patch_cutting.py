@@ -19,7 +19,7 @@ from seq2scene.data import patch_cutting
 from seq2scene.data.coco import Images, License, Licenses
 from seq2scene.data.coco_layout import on_square
 from seq2scene.data.coco_masks import Pieces, Tally, mask_of, read_pieces
-from seq2scene.data.images import open_photo
+from seq2scene.scenes.images import open_photo
 from seq2scene.data.patch_cutting import full_patches, store_patches
 from seq2scene.errors import UserError
 from seq2scene.nets.vision.image_encoder import ImageEncoder

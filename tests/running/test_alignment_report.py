@@ -20,7 +20,8 @@ from seq2scene.errors import UserError
 from seq2scene.running.alignment_error_report import read_gold_pairs, score_gold, word_language
 from seq2scene.running.alignment_report import AlignmentReport
 from seq2scene.running.callbacks.alignments import AlignedLine, RecordAlignments, forced_alignment
-from seq2scene.running.checkpoints import load_checkpoint, task_of
+from seq2scene.models.checkpoints import load_checkpoint
+from seq2scene.tasks.loading import task_of
 from seq2scene.running.unknown_word_report import learn_dictionary, score_replaced
 from seq2scene.sequences.alignments import links, read_pharaoh
 from seq2scene.sequences.batch import ParallelBatch

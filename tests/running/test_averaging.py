@@ -10,7 +10,8 @@ import torch
 from entry_points import run
 from seq2scene.errors import UserError
 from seq2scene.running.averaging import average, average_checkpoints
-from seq2scene.running.checkpoints import load_checkpoint, load_task
+from seq2scene.models.checkpoints import load_checkpoint
+from seq2scene.tasks.loading import load_task
 from seq2scene.running.generation import generate
 
 pytestmark = pytest.mark.slow

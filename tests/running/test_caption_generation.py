@@ -9,7 +9,8 @@ from omegaconf import OmegaConf
 from captioned_photos import write_photos
 from seq2scene.errors import UserError
 from seq2scene.running.caption_generation import find_photos
-from seq2scene.running.checkpoints import load_checkpoint, load_task
+from seq2scene.models.checkpoints import load_checkpoint
+from seq2scene.tasks.loading import load_task
 from seq2scene.running.generation import generate
 from seq2scene.tasks.captioning import Captioning
 from small_captioner import LANGUAGE, SMALL, save, small_captioner
@@ -143,7 +144,7 @@ def test_where_nothing_is_looked_at_nothing_is_drawn(captioner, say, photos: Pat
 
 
 def test_a_model_that_reads_text_refuses_photos(composed, tmp_path: Path) -> None:
-    from seq2scene.running.checkpoints import build_task
+    from seq2scene.tasks.loading import build_task
 
     config = composed("train", "task=lm", "debug=tiny")
     parts = ("task", "model", "attention", "loss", "val_search", "search")

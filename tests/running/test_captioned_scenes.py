@@ -18,7 +18,7 @@ from seq2scene.running.callbacks.samples import Samples
 from seq2scene.running.caption_evaluation import add_baselines, another, draw_captions
 from seq2scene.running.caption_generation import generate_captions
 from seq2scene.running.captioned_scenes import Teller, load_captioner, score_captions
-from seq2scene.running.checkpoints import build_task
+from seq2scene.tasks.loading import build_task
 from seq2scene.running.evaluation import evaluate_task, show_results
 from seq2scene.running.trainers import filter_warnings, make_trainer
 from seq2scene.scenes.objects import Objects

@@ -22,7 +22,7 @@ from seq2scene.running.composite_drawing import (
     photo_picture,
     render_composites,
 )
-from seq2scene.running.scene_records import credit, scene_records
+from seq2scene.models.scene_records import credit, scene_records
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.scene_json import from_plain

@@ -12,7 +12,8 @@ from omegaconf import OmegaConf
 
 from seq2scene.errors import UserError
 from seq2scene.running.averaging import average_checkpoints
-from seq2scene.running.checkpoints import build_task, load_checkpoint, load_task
+from seq2scene.models.checkpoints import load_checkpoint
+from seq2scene.tasks.loading import build_task, load_task
 from seq2scene.running.generation import generate
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.tokenizers import Whitespace

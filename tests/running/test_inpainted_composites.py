@@ -19,7 +19,7 @@ from seq2scene.building import build
 from seq2scene.compositing.pasting import Rendering, occupied
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.errors import UserError
-from seq2scene.running.checkpoints import at_home, build_task
+from seq2scene.tasks.loading import at_home, build_task
 from seq2scene.running.composite_drawing import empty_canvas, render_composites
 from seq2scene.running.evaluation import evaluate_task, load_others
 from seq2scene.running.generation import generate

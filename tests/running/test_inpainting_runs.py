@@ -14,7 +14,7 @@ from seq2scene.building import build
 from seq2scene.compositing.pasting import Rendering, stretched
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.errors import UserError
-from seq2scene.running.checkpoints import load_checkpoint
+from seq2scene.models.checkpoints import load_checkpoint
 from seq2scene.running.inpainters import inpaint, load_inpainter
 from seq2scene.running.inpainting import TABLE, draw_mending, evaluate_inpainting
 from seq2scene.running.trainers import filter_warnings, make_trainer

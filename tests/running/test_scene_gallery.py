@@ -10,7 +10,7 @@ from PIL import Image
 
 from seq2scene.building import build
 from seq2scene.data.park.scenes_writing import ensure_scenes
-from seq2scene.running.checkpoints import build_task
+from seq2scene.tasks.loading import build_task
 from seq2scene.running.evaluation import evaluate_task
 from seq2scene.running.scene_drawing import scene_steps
 from seq2scene.running.trainers import filter_warnings, make_trainer

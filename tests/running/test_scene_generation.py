@@ -12,7 +12,7 @@ from PIL import Image
 from seq2scene.building import build
 from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.errors import UserError
-from seq2scene.running.checkpoints import build_task, load_task
+from seq2scene.tasks.loading import build_task, load_task
 from seq2scene.running.generation import generate
 from seq2scene.running.scene_generation import require_sentences, sentences_of
 from test_configs import compose_plain

@@ -8,7 +8,7 @@ import torch
 from entry_points import run
 from seq2scene.building import build
 from seq2scene.errors import UserError
-from seq2scene.running.checkpoints import load_task
+from seq2scene.tasks.loading import load_task
 from seq2scene.running.generation import generate
 from seq2scene.running.scoring import score, score_pairs
 from seq2scene.sequences import corpus

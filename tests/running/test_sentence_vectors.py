@@ -10,7 +10,7 @@ from PIL import Image
 
 from entry_points import run
 from seq2scene.errors import UserError
-from seq2scene.running.checkpoints import load_task
+from seq2scene.tasks.loading import load_task
 from seq2scene.running.sentence_vectors import (
     BATCH,
     principal_plane,

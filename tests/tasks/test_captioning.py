@@ -39,7 +39,7 @@ def task(decoder: str = "xu", **loss: Any) -> Captioning:
     config = {
         "image_encoder": IMAGE_ENCODER,
         "model": {
-            "annotations": {"_target_": "seq2scene.nets.text.captioner.Annotations", "size": 5},
+            "annotations": {"_target_": "seq2scene.nets.vision.annotations.Annotations", "size": 5},
             "decoder": DECODERS[decoder],
             "initial_range": 0.5,
         },

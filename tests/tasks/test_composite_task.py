@@ -16,7 +16,8 @@ from seq2scene.data.coco_composite import CocoComposite
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.errors import UserError
 from seq2scene.nets.losses.scene_losses import fields
-from seq2scene.running.checkpoints import build_task, load_checkpoint, task_of
+from seq2scene.models.checkpoints import load_checkpoint
+from seq2scene.tasks.loading import build_task, task_of
 from seq2scene.running.trainers import filter_warnings, make_trainer
 from seq2scene.scenes.batch import SceneBatch
 from seq2scene.scenes.objects import FIRST_CLASS, PAD, Objects

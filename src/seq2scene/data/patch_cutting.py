@@ -26,12 +26,12 @@ from pycocotools import mask as run_lengths
 from seq2scene.caching import facts_of, kept, key
 from seq2scene.compositing.patch_store import FACTS, PatchStore, packed
 from seq2scene.data.coco_masks import Pieces
-from seq2scene.data.images import open_photo
 from seq2scene.data.progress import progress_bar
 from seq2scene.errors import UserError
 from seq2scene.json_text import to_json
 from seq2scene.nets.vision.image_encoder import ImageEncoder
 from seq2scene.scenes.boxes import on_square
+from seq2scene.scenes.images import open_photo
 from seq2scene.scenes.objects import FIRST_CLASS
 from seq2scene.scenes.photos import Patches
 from seq2scene.sequences.batching import prefetched

@@ -8,12 +8,8 @@ import torch
 from omegaconf import DictConfig
 
 from seq2scene.errors import UserError
-from seq2scene.running.checkpoints import (
-    find_checkpoints,
-    load_checkpoint,
-    require_numbers,
-    require_same_languages,
-)
+from seq2scene.models.checkpoints import find_checkpoints, load_checkpoint, require_numbers
+from seq2scene.models.loading import require_same_languages
 from seq2scene.running.output import require_output
 from seq2scene.running.saving import save_whole
 

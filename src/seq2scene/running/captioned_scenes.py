@@ -15,7 +15,6 @@ from seq2scene.errors import UserError
 from seq2scene.json_text import to_json
 from seq2scene.plotting.gallery import show_score
 from seq2scene.running.caption_evaluation import another, caption_scores, human_scores
-from seq2scene.running.checkpoints import load_beside, require_same_classes
 from seq2scene.running.composite_drawing import photo_picture, render_composites
 from seq2scene.running.distributed import gather, samples
 from seq2scene.running.inpainters import photos_of
@@ -26,6 +25,7 @@ from seq2scene.sequences.caption_batch import CaptionBatch
 from seq2scene.tasks.captioning import FREE_RUNNING, Captioning
 from seq2scene.tasks.composites import CompositeTask
 from seq2scene.tasks.inpainting import InpaintingTask
+from seq2scene.tasks.loading import load_beside, require_same_classes
 from seq2scene.tasks.scenes import Result, SceneTask
 from seq2scene.tasks.task import Task
 

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from seq2scene.compositing.pasting import Aspect, Edges, Rendering, paste, render
 from seq2scene.compositing.patch_store import PatchStore
-from seq2scene.data.images import open_photo
 from seq2scene.data.patch_cutting import MARGIN, full_patches
 from seq2scene.scenes.boxes import normalised
+from seq2scene.scenes.images import open_photo
 from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.photos import Patches
 from seq2scene.scenes.schema import Schema

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from seq2scene.compositing.pasting import Rendering, stretched
 from seq2scene.compositing.simulated_composites import put_back
-from seq2scene.running.checkpoints import load_beside, require_same_classes
 from seq2scene.running.composite_drawing import render_composites
 from seq2scene.running.patch_sources import PatchSource
 from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.schema import Schema
 from seq2scene.tasks.inpainting import InpaintingTask
+from seq2scene.tasks.loading import load_beside, require_same_classes
 
 CHUNK = 16  # composites that the net is given together
 

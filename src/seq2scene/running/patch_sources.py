@@ -11,13 +11,11 @@ from typing import Any, Self, get_args
 from seq2scene.compositing.pasting import Aspect, Edges
 from seq2scene.compositing.patch_store import FACTS, PatchStore
 from seq2scene.errors import UserError
-from seq2scene.tasks.composites import CompositeTask
-from seq2scene.tasks.task import Task
 
 
 @dataclass(frozen=True)
 class PatchSource:
-    """What composites are drawn from. photos: the folder of those that the patches were cut out of, None
+    """What composites are drawn from. A task here, or a model, has a description, a config and a store. photos: the folder of those that the patches were cut out of, None
     where they are not at hand. aspect, edges: how patches are pasted, see ``compositing.pasting``.
     """
 
@@ -27,24 +25,24 @@ class PatchSource:
     edges: Edges = "hard"
 
     @classmethod
-    def of_training(cls, task: Task, edges: Edges = "hard") -> Self | None:
+    def of_training(cls, task: Any, edges: Edges = "hard") -> Self | None:
         """Of the scenes that a task writes, which is stocked; None where these are no composites."""
-        if not isinstance(task, CompositeTask):
+        if "patches" not in task.description:
             return None
         photos = _at_hand(Path(task.description["photos"]), "photos=FOLDER says where they are now")
         return cls(task.store, photos, task.config["canvas"].get("aspect", "kept"), edges)
 
     @classmethod
-    def of_split(cls, task: Task, data: Any, split: str) -> Self | None:
+    def of_split(cls, task: Any, data: Any, split: str) -> Self | None:
         """Of the true scenes of a split; None where these are no composites."""
-        if not isinstance(task, CompositeTask):
+        if "patches" not in task.description:
             return None
         photos = _at_hand(data.photo_folder(split), "data.root and data.photos say where they are")
         return cls(data.stores[split], photos)
 
 
 def find_patches(
-    task: Task,
+    task: Any,
     patches: str | None,
     photos: str | None,
     edges: Edges | str | None = None,
@@ -59,7 +57,7 @@ def find_patches(
         UserError: one of these is given for a task without patches; there is no such folder, no store, or no
             such choice of edges.
     """
-    if not isinstance(task, CompositeTask):
+    if "patches" not in task.description:
         for key, value in {"patches": patches, "photos": photos, "edges": edges, **others}.items():
             if value is not None:
                 raise UserError(f"{key}: this model pastes no patches of photos; leave it out")

@@ -8,14 +8,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from seq2scene.data.scene_texts import SceneTexts
 from seq2scene.plotting.figures import save_picture
 from seq2scene.plotting.gallery import Item, write_gallery
 from seq2scene.plotting.scene_strip import Step, draw_strip
 from seq2scene.running.composite_drawing import as_pixels, empty_canvas
 from seq2scene.running.inpainters import photos_of
 from seq2scene.running.patch_sources import PatchSource
-from seq2scene.running.scene_drawing import HEIGHT, scene_steps, strip_of, true_pictures, words_of
+from seq2scene.running.scene_drawing import HEIGHT, scene_steps, strip_of, true_pictures
 from seq2scene.scenes.objects import EOS, PAD
 from seq2scene.scenes.scene_json import from_plain
 from seq2scene.tasks.inpainting import InpaintingTask
@@ -39,7 +38,7 @@ def draw_gallery(
     too.
     """
     place = folder / f"{name}.gallery"
-    texts = SceneTexts.from_state(task.description["texts"])
+    texts = task.model.texts
     merit = [mean_score(row["scores"], task.scores["test_scores"].row) for row in rows]
     order = np.argsort(np.nan_to_num(merit, nan=-np.inf), kind="stable")[::-1]
     chosen = order[np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)].tolist()
@@ -58,7 +57,7 @@ def draw_gallery(
     items, sheet = [], []
     for number, row in enumerate(chosen):
         at, sentences, true = number * copies, rows[row]["sentences"], true_pictures(task, data, name, row)
-        made = {"generated": scene_steps(task, first[number : number + 1].to("cpu"), source=source)[-1]}
+        made = {"generated": scene_steps(task.model, first[number : number + 1].to("cpu"), source=source)[-1]}
         if photos is not None:
             made["inpainted"] = as_pixels(next(photos))
         shown = {}
@@ -71,7 +70,7 @@ def draw_gallery(
         sheet.append(Step(np.concatenate([*beside, real], axis=1), " ".join(sentences)))
         strip = f"{row:04d}.strip.png"
         save_picture(
-            place / strip, strip_of(task, written, at, words_of(texts, sentences), real, source=source)
+            place / strip, strip_of(task.model, written, at, task.model.words(sentences), real, source=source)
         )
         scores = {"mean": float(merit[row]), **rows[row]["scores"]}
         items.append(Item(" ".join(sentences), shown, scores, strip))

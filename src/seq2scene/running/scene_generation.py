@@ -1,26 +1,16 @@
 """Scenes from a text, a file of texts or stdin: as pictures, as strips, as JSON."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from omegaconf import DictConfig
 
-from seq2scene.caching import draft
-from seq2scene.data.scene_texts import SceneTexts, split_sentences
 from seq2scene.errors import UserError
-from seq2scene.json_text import to_json
-from seq2scene.plotting.figures import save_picture
-from seq2scene.plotting.scene_strip import save_animation
-from seq2scene.running.composite_drawing import as_pixels, empty_canvas
-from seq2scene.running.inpainters import load_inpainter, photos_of
 from seq2scene.running.output import goes_through, open_output, require_scores
-from seq2scene.running.patch_sources import PatchSource
-from seq2scene.running.scene_drawing import HEIGHT, scene_steps, strip_of, words_of
-from seq2scene.running.scene_records import scene_records
+from seq2scene.scenes.scene_texts import SceneTexts
 from seq2scene.sequences.lines import typed_lines
-from seq2scene.tasks.composites import CompositeTask
-from seq2scene.tasks.scenes import SceneTask, Written
+from seq2scene.tasks.scenes import SceneTask
 
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm")
 LINES = ("", ".json", ".jsonl", ".txt")
@@ -48,88 +38,29 @@ def generate_scenes(cfg: DictConfig, task: SceneTask, chunks: Iterator[list[str]
         raise UserError(
             f"out={out}: a picture is one of {', '.join(PICTURES)}; {', '.join(LINES[1:])} are lines of JSON"
         )
-    inpainter = None
-    if cfg.inpainter is not None:
-        if not drawn:
-            raise UserError(f"inpainter: makes pictures; say where as out=NAME with {', '.join(PICTURES)}")
-        inpainter = load_inpainter(cfg.inpainter, task.schema.names).to(task.device)
-    texts = SceneTexts.from_state(task.description["texts"])
-    task.build_retrieval_index()
-    store = task.store if isinstance(task, CompositeTask) else None
-    source = PatchSource.of_training(task, cfg.edges or "hard") if drawn else None
+    if cfg.inpainter is not None and not drawn:
+        raise UserError(f"inpainter: makes pictures; say where as out=NAME with {', '.join(PICTURES)}")
+    draw = _artist(cfg, model) if drawn else None
+    model.build_retrieval_index()
     number = 0
     with open_output(None if drawn else cfg.out) as lines:
         for chunk in chunks:
-            require_sentences(task, chunk, number)
-            scenes = [sentences_of(task, text) for text in chunk]
-            for place, sentences in enumerate(scenes, start=number + 1):
-                _tell_unknown(texts, sentences, place)
-            written = task.write(texts.batch(scenes).to(task.device))
-            require_scores(written.log_probs, number)
-            plain = scene_records(written.objects.to("cpu"), task.schema, store)
-            copies = written.log_probs.shape[1]
-            photos = None
-            if inpainter is not None:
-                side = round(HEIGHT * SCALE)
-                photos = photos_of(inpainter, written.objects, task.schema, source, side, empty_canvas(side))
-            for at, objects in enumerate(plain):
-                row, n = divmod(at, copies)
-                log_prob = round(float(written.log_probs[row, n]), 4)
-                result = {"sentences": scenes[row], "objects": objects, "log_prob": log_prob}
-                if not drawn:
-                    lines.write(to_json(result, ensure_ascii=False) + "\n")
-                    continue
-                marks = [f"_{number + row + 1}"] * (not single) + [f"_{n + 1}"] * (copies > 1)
-                path = out.with_name(out.stem + "".join(marks) + out.suffix)
-                draw(path, task, written, at, scenes[row], words_of(texts, scenes[row]), source)
-                if photos is not None:
-                    save_picture(path.with_suffix(".inpainted.png"), as_pixels(next(photos)))
-                text = to_json(result, ensure_ascii=False, indent=1)
-                with draft(path.with_suffix(".json")) as part:
-                    part.write_text(text + "\n", encoding="utf-8")
-                lines.write(f"{path}\n")
+            model.require_sentences(chunk, number)
+            for place, text in enumerate(chunk, start=number + 1):
+                _tell_unknown(model, text, place)
+            written = model.write_tensors(chunk)
+            require_scores(written.log_probs[:, 0].tolist(), number)
+            for row, scenes in enumerate(model.read_written(chunk, written)):
+                for n, scene in enumerate(scenes):
+                    if draw is None:
+                        lines.write(scene.to_json() + "\n")
+                        continue
+                    marks = [f"_{number + row + 1}"] * (not single) + [f"_{n + 1}"] * (len(scenes) > 1)
+                    path = out.with_name(out.stem + "".join(marks) + out.suffix)
+                    draw(path, written, row * len(scenes) + n, scene)
+                    lines.write(f"{path}\n")
             number += len(chunk)
             lines.flush()
-
-
-def sentences_of(task: SceneTask, text: str) -> list[str]:
-    """A text as the model reads it: whole, as it has learnt captions, or cut into sentences."""
-    if task.schema.sentences == 1:
-        return [text.strip()] if text.strip() else []
-    return split_sentences(text)
-
-
-def require_sentences(task: SceneTask, texts: Iterable[str], before: int = 0) -> None:
-    """Raises UserError, which names the text by its number, for one of more sentences than a scene can have.
-
-    texts: those after ``before`` others.
-    """
-    for number, text in enumerate(texts, start=before + 1):
-        count = len(sentences_of(task, text))
-        if count > task.schema.sentences:
-            raise UserError(
-                f"text {number}: this model reads at most {task.schema.sentences} sentences of a scene, here "
-                f"are {count}: leave some out"
-            )
-
-
-def draw(
-    path: Path,
-    task: SceneTask,
-    written: Written,
-    at: int,
-    sentences: list[str],
-    words: list[str],
-    source: PatchSource | None,
-) -> None:
-    """The picture of a written scene, and its strip beside it. source: where a composite's patches are."""
-    steps = scene_steps(task, written.objects[at : at + 1].to("cpu"), SCALE, source)
-    if path.suffix.lower() == ".gif":
-        save_animation(path, steps)
-    else:
-        save_picture(path, steps[-1])
-    strip = strip_of(task, written, at, words, heading=" ".join(sentences), source=source)
-    save_picture(path.with_suffix(".strip.png"), strip)
 
 
 def _tell_unknown(texts: SceneTexts, sentences: list[str], number: int) -> None:

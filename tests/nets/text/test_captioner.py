@@ -9,7 +9,7 @@ from seq2scene.nets.losses.linear_cross_entropy import linear_cross_entropy
 from seq2scene.nets.losses.scene_losses import doubly_stochastic
 from seq2scene.nets.text.captioner import Annotations, Captioner
 from seq2scene.nets.text.decoders import LuongDecoder
-from seq2scene.nets.text.translator import initialise_uniform
+from seq2scene.nets.text.initialisation import initialise_uniform
 from seq2scene.nets.text.xu_decoder import XuDecoder
 from seq2scene.search.beam import Beam
 from seq2scene.search.stepwise import Greedy

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -11,7 +12,8 @@ from PIL import ExifTags, Image, ImageFile, ImageOps
 from torch import Tensor
 
 from seq2scene.errors import UserError
-from seq2scene.nets.vision.image_encoder import Resize
+
+Resize = Literal["crop", "squash", "pad"]
 
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # twice as large is an error
 
@@ -35,7 +37,12 @@ def open_photo(path: Path | str) -> Image.Image:
     """
     with readable(path), Image.open(path) as picture:
         picture.load()
-        return _opaque(_upright(picture))
+        return as_photo(picture)
+
+
+def as_photo(picture: Image.Image) -> Image.Image:
+    """A picture in RGB, upright as its EXIF data say, on white where it is transparent."""
+    return _opaque(_upright(picture))
 
 
 @contextmanager
