@@ -70,8 +70,8 @@ def prepared(config: dict):
     import torch
 
     from seq2scene.building import build
-    from seq2scene.tasks.loading import build_task
     from seq2scene.running.trainers import filter_warnings
+    from seq2scene.tasks.loading import build_task
 
     filter_warnings()
     pl.seed_everything(1, verbose=False)

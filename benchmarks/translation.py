@@ -58,8 +58,8 @@ def measure_training(overrides: list[str], data: str, steps: int) -> dict:
     import pytorch_lightning as pl
 
     from seq2scene.building import build
-    from seq2scene.tasks.loading import build_task
     from seq2scene.running.trainers import filter_warnings, make_trainer
+    from seq2scene.tasks.loading import build_task
 
     class Watch(pl.Callback):
         first = 0.0

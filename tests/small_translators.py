@@ -10,11 +10,11 @@ from seq2scene.attention import (
     PredictiveAttention,
     no_attention,
 )
+from seq2scene.models.translator import Translator
 from seq2scene.nets.losses.linear_cross_entropy import linear_cross_entropy
 from seq2scene.nets.text.decoders import LuongDecoder
 from seq2scene.nets.text.encoders import RecurrentEncoder
 from seq2scene.nets.text.gnmt_decoder import GNMTDecoder
-from seq2scene.models.translator import Translator
 from seq2scene.nets.text.initialisation import initialise_uniform
 from seq2scene.sequences.batch import Sentences
 from seq2scene.sequences.padding import pad, shift_right

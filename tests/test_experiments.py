@@ -21,15 +21,15 @@ from omegaconf import OmegaConf
 from seq2scene.building import build
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.data.park.scenes_writing import ensure_scenes
-from seq2scene.scenes.scene_texts import SceneTexts
-from seq2scene.tasks.loading import build_task
 from seq2scene.running.evaluation import evaluate_task
 from seq2scene.running.trainers import filter_warnings, make_trainer
 from seq2scene.scenes.grid import Grid
+from seq2scene.scenes.scene_texts import SceneTexts
 from seq2scene.scenes.schema import LEAST, MOST, Appearance, Head, Schema
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.tokenizers import Words, choose
 from seq2scene.sequences.vocabulary import Vocabulary
+from seq2scene.tasks.loading import build_task
 from test_configs import CONF, NMT_TAKES, compose_plain, options, read_files
 
 EXPERIMENTS = options("experiment")

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+from seq2scene.nets.text.captioner import LayoutCaptioner
 
 from seq2scene.errors import UserError
 from seq2scene.nets.losses.linear_cross_entropy import linear_cross_entropy
 from seq2scene.nets.scene.object_annotations import ObjectAnnotations
-from seq2scene.nets.text.captioner import LayoutCaptioner
 from seq2scene.nets.text.decoders import LuongDecoder
 from seq2scene.nets.text.initialisation import initialise_uniform
 from seq2scene.search.stepwise import Greedy

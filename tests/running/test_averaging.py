@@ -9,10 +9,10 @@ import torch
 
 from entry_points import run
 from seq2scene.errors import UserError
-from seq2scene.running.averaging import average, average_checkpoints
 from seq2scene.models.checkpoints import load_checkpoint
-from seq2scene.tasks.loading import load_task
+from seq2scene.running.averaging import average, average_checkpoints
 from seq2scene.running.generation import generate
+from seq2scene.tasks.loading import load_task
 
 pytestmark = pytest.mark.slow
 

@@ -8,11 +8,11 @@ from omegaconf import OmegaConf
 
 from captioned_photos import write_photos
 from seq2scene.errors import UserError
-from seq2scene.running.caption_generation import find_photos
 from seq2scene.models.checkpoints import load_checkpoint
-from seq2scene.tasks.loading import load_task
+from seq2scene.running.caption_generation import find_photos
 from seq2scene.running.generation import generate
 from seq2scene.tasks.captioning import Captioning
+from seq2scene.tasks.loading import load_task
 from small_captioner import LANGUAGE, SMALL, save, small_captioner
 
 PARTS = ("task", "image_encoder", "model", "attention", "loss", "val_search", "search")

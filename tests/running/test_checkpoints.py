@@ -11,8 +11,8 @@ import torch
 from entry_points import command, run
 from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import find_checkpoint, load_checkpoint
-from seq2scene.tasks.loading import at_home, load_task
 from seq2scene.search.stepwise import Greedy, Sample
+from seq2scene.tasks.loading import at_home, load_task
 
 
 class Bomb:

@@ -11,13 +11,13 @@ import torch
 from omegaconf import OmegaConf
 
 from seq2scene.errors import UserError
-from seq2scene.running.averaging import average_checkpoints
 from seq2scene.models.checkpoints import load_checkpoint
-from seq2scene.tasks.loading import build_task, load_task
+from seq2scene.running.averaging import average_checkpoints
 from seq2scene.running.generation import generate
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.tokenizers import Whitespace
 from seq2scene.sequences.vocabulary import Vocabulary
+from seq2scene.tasks.loading import build_task, load_task
 from seq2scene.tasks.nmt import NMT
 
 pytestmark = pytest.mark.slow

@@ -11,11 +11,12 @@ from PIL import Image
 
 from entry_points import run as run_entry_point
 from seq2scene.building import build
+from seq2scene.compositing.inpainting import inpaint
 from seq2scene.compositing.pasting import Rendering, stretched
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import load_checkpoint
-from seq2scene.running.inpainters import inpaint, load_inpainter
+from seq2scene.models.loading import load_inpainter
 from seq2scene.running.inpainting import TABLE, draw_mending, evaluate_inpainting
 from seq2scene.running.trainers import filter_warnings, make_trainer
 
@@ -101,7 +102,7 @@ def test_photos_are_made_inside_the_box_of_a_composite(run: Path) -> None:
 
 def test_a_scene_is_mended_as_it_would_be_alone(run: Path, monkeypatch) -> None:
     task, given = load_inpainter(run), scenes(5)
-    monkeypatch.setattr("seq2scene.running.inpainters.CHUNK", 2)
+    monkeypatch.setattr("seq2scene.compositing.inpainting.CHUNK", 2)
     alone = [
         inpaint(task, Rendering(*(part[n : n + 1] for part in (given.pictures, given.labels, given.masks))))
         for n in range(5)

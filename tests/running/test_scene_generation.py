@@ -12,9 +12,9 @@ from PIL import Image
 from seq2scene.building import build
 from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.errors import UserError
-from seq2scene.tasks.loading import build_task, load_task
 from seq2scene.running.generation import generate
 from seq2scene.running.scene_generation import require_sentences, sentences_of
+from seq2scene.tasks.loading import build_task, load_task
 from test_configs import compose_plain
 
 TEXTS = ["Mike is happy. Jenny is next to the tree.", "", "The dog is running.", "Jenny is sad. Mike is sad."]

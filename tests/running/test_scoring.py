@@ -8,11 +8,11 @@ import torch
 from entry_points import run
 from seq2scene.building import build
 from seq2scene.errors import UserError
-from seq2scene.tasks.loading import load_task
 from seq2scene.running.generation import generate
 from seq2scene.running.scoring import score, score_pairs
 from seq2scene.sequences import corpus
 from seq2scene.sequences.batch import ParallelBatch, Sentences
+from seq2scene.tasks.loading import load_task
 from seq2scene.tasks.nmt import NMT
 
 pytestmark = pytest.mark.slow

@@ -13,13 +13,13 @@ from seq2scene.building import build
 from seq2scene.data.abstract_scenes import AbstractScenes
 from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.errors import UserError
-from seq2scene.nets.losses.scene_losses import doubly_stochastic, fields
 from seq2scene.models.checkpoints import load_checkpoint
-from seq2scene.tasks.loading import build_task, task_of
+from seq2scene.nets.losses.scene_losses import doubly_stochastic, fields
 from seq2scene.running.trainers import filter_warnings, make_trainer
 from seq2scene.scenes.batch import SceneBatch
 from seq2scene.scenes.objects import PAD, Objects
 from seq2scene.sequences.batch import Sentences
+from seq2scene.tasks.loading import build_task, task_of
 from seq2scene.tasks.scenes import SceneTask
 from test_configs import CONF, compose_plain
 

@@ -26,9 +26,9 @@ from seq2scene.data.coco import (
 )
 from seq2scene.data.coco_entries import file_within, looked_up
 from seq2scene.data.processes import forked
-from seq2scene.data.progress import progress_bar
 from seq2scene.data.run_lengths import area, checked_runs, decoded, encoded
 from seq2scene.errors import UserError
+from seq2scene.progress import progress_bar
 from seq2scene.scenes.boxes import inside
 from seq2scene.scenes.images import readable
 

@@ -1,6 +1,4 @@
-"""A captioner as its user holds it: photos, or layouts, in and captions out (Xu et al. 2015, "Show, Attend and
-Tell").
-"""
+"""A captioner as its user holds it: photos, or layouts, in and captions out (Xu et al. 2015)."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,7 +32,7 @@ class Captioner(Model):
     """Images to words by any recurrent decoder, from a memory of places of photos, or of objects where images
     are known by their layouts.
 
-    encoder: images (B, 3, H, W) -> maps (B, D, y, x); None where batches bring features alone, and of layouts.
+    encoder: images (B, 3, H, W) -> maps (B, D, y, x); None where batches bring features alone, or layouts.
     annotations: what makes annotations (B, S, D) of maps, or of layouts where there is a ``schema`` of these.
     The memory's last state, from which the decoder's bridge starts, is the mean annotation, for h and c and
     every layer.
@@ -200,7 +198,7 @@ class Captioner(Model):
         keep_attention: bool = False,
         batch_size: int = CHUNK,
     ) -> list[list[Hypothesis]]:
-        """All that the search finds of each photo, best first; ``batch_size`` photos are captioned together."""
+        """All that the search finds for each photo, best first; ``batch_size`` photos are read together."""
         if keep_attention:
             self.require_attention("keep_attention")
         rows: list[list[Hypothesis]] = []

@@ -5,16 +5,21 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from seq2scene.building import build
+from seq2scene.compositing.compositor import Compositor, as_pixels, empty_canvas
+from seq2scene.compositing.inpainting import InpaintingModel, photos_of
+from seq2scene.compositing.pasting import Edges
 from seq2scene.compositing.patch_finder import box_vectors, stored_finder
 from seq2scene.compositing.patch_store import PatchStore
 from seq2scene.compositing.retrieval import PatchRetrieval
 from seq2scene.errors import UserError
-from seq2scene.models.scene_writer import SceneWriter, Written, build_net
+from seq2scene.models.model import verb
+from seq2scene.models.scene_writer import HEIGHT, Scene, SceneWriter, Written, build_net
 from seq2scene.nets.scene.colour_canvas import ColourCanvas
-from seq2scene.scenes.patch_crops import Cuts
+from seq2scene.scenes.photos import LabelledPatches
 from seq2scene.scenes.scene_texts import SceneTexts
 from seq2scene.scenes.schema import Schema
 from seq2scene.search.constraints import Constraints
@@ -50,12 +55,12 @@ class CompositeWriter(SceneWriter):
             )
         return cls(encoder, decoder, texts, patch_encoder=patch_encoder)
 
-    def embed(self, cuts: Cuts) -> Tensor:
-        """How N patches look: (N, size) of unit length."""
+    def embed(self, patches: LabelledPatches) -> Tensor:
+        """The appearances of N patches: (N, size) of unit length."""
         dtype = next(self.parameters()).dtype
-        features = None if cuts.features is None else cuts.features.to(dtype)
-        pictures, masks = cuts.pictures.to(dtype), cuts.masks.unsqueeze(1)
-        return self.patch_encoder(cuts.labels.long(), masks, pictures, features)
+        features = None if patches.features is None else patches.features.to(dtype)
+        pictures, masks = patches.pictures.to(dtype), patches.masks.unsqueeze(1)
+        return self.patch_encoder(patches.labels.long(), masks, pictures, features)
 
     def decode(self, texts: Sentences, search: Constraints | None = None, **options: Any) -> Written:
         if self.decoder.retrieval is None:
@@ -67,6 +72,17 @@ class CompositeWriter(SceneWriter):
         """The patches that scenes are made of; known after ``build_retrieval_index``."""
         assert self.decoder.retrieval is not None, "call build_retrieval_index first"
         return self.decoder.retrieval.store
+
+    def compositor(self, edges: Edges = "hard") -> Compositor:
+        aspect = self.config["canvas"].get("aspect", "kept")
+        return Compositor.of_training(self.store, self.description["photos"], self.schema, aspect, edges)
+
+    @verb
+    def inpainted(self, scene: Scene, inpainter: InpaintingModel, scale: float = 1.0) -> Image.Image:
+        """What an inpainter makes of a composite, 400 pixels high at scale 1."""
+        side = round(HEIGHT * scale)
+        photos = photos_of(inpainter, scene.written.objects, self.compositor(), side, empty_canvas(side))
+        return Image.fromarray(as_pixels(next(photos)))
 
     def build_retrieval_index(self, folder: str | None = None) -> None:
         """Embeds the patches of a store, that of the training photos or another in ``folder``. Raises
@@ -96,6 +112,6 @@ class CompositeWriter(SceneWriter):
         training, numbers = self.patch_encoder.training, np.arange(len(store))
         self.patch_encoder.eval()
         slices = np.split(numbers, range(CHUNK, len(numbers), CHUNK))
-        vectors = [self.embed(store.cuts(some).to(self.device)).cpu() for some in slices]
+        vectors = [self.embed(store.labelled_patches(some).to(self.device)).cpu() for some in slices]
         self.patch_encoder.train(training)
         return torch.cat(vectors)

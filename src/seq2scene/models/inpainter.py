@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from torch import Tensor, nn
 
@@ -30,7 +30,7 @@ class Inpainter(Model):
     pixels of what the net reads and makes.
     """
 
-    earlier_names = {"net.": "net."}
+    earlier_names: ClassVar[dict[str, str]] = {"net.": "net."}
 
     def __init__(self, net: inpainter.Inpainter, names: tuple[str, ...], first_stuff: int, side: int) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class Inpainter(Model):
 
     @property
     def photo_side(self) -> int:
-        """Pixels of the photos whose composites it was trained on, before these were cropped and stretched."""
+        """Pixels of the photos whose composites it learns from, before these are cropped and stretched."""
         return self.config["data"]["composites"]["photo_side"]
 
     def forward(self, composite: Rendering) -> inpainter.Inpainted:

@@ -1,7 +1,7 @@
 """A language model as its user holds it: it continues texts and says how likely they are."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 import torch.nn.functional as F
@@ -25,7 +25,7 @@ class LanguageModel(Model):
     nothing (``nets.text.language_model.no_source``), and also reads on from a state (``read``).
     """
 
-    earlier_names = {"net.": "decoder."}
+    earlier_names: ClassVar[dict[str, str]] = {"net.": "decoder."}
 
     def __init__(self, decoder: nn.Module, language: Language, search: Constraints | None = None) -> None:
         super().__init__(search)

@@ -8,7 +8,13 @@ from typing import Any
 
 from seq2scene.building import find
 from seq2scene.errors import UserError
-from seq2scene.models.checkpoints import find_checkpoints, load_checkpoint, rename_weights, require_numbers
+from seq2scene.models.checkpoints import (
+    find_checkpoint,
+    find_checkpoints,
+    load_checkpoint,
+    rename_weights,
+    require_numbers,
+)
 from seq2scene.models.ensemble import Ensemble
 from seq2scene.models.model import Model
 from seq2scene.models.translator import Translator
@@ -130,6 +136,47 @@ def chosen_search(given: Mapping[str, Any], config: Mapping[str, Any]) -> dict[s
             told = f"search.{key}={chosen[key]}: {name} search has no such option; say search={others[0]} too"
             raise UserError(told)
     return search
+
+
+# A model beside another one, as an inpainter beside a writer of composites
+
+
+def load_beside(option: str, path: str | Path, task: str) -> dict[str, Any]:
+    """The checkpoint, or a run's best one, that an ``option`` names beside the model at work.
+
+    Raises:
+        UserError: there is no such checkpoint, it is not of ``task``, or its weights are not finite.
+    """
+    found = find_checkpoint(path, "best.ckpt")
+    checkpoint = load_checkpoint(found)
+    own = _task(checkpoint)
+    if own != task:
+        raise UserError(f"{option}={found}: a checkpoint of task={own}; give one of task={task}")
+    require_numbers(found, checkpoint)
+    return checkpoint
+
+
+def load_inpainter(path: str | Path, names: Sequence[str] | None = None) -> Model:
+    """The ``Inpainter`` of a checkpoint, or of a run's best one.
+
+    names: of the object classes of the composites that it will be given.
+
+    Raises:
+        UserError: there is no such checkpoint, it is of another task, or it was trained on other classes.
+    """
+    inpainter = model_of(load_beside("inpainter", path, "inpainting"))
+    if names is not None:
+        require_same_classes(inpainter.names, names, f"inpainter={path}")
+    return inpainter
+
+
+def require_same_classes(learnt: Sequence[str], names: Sequence[str], what: str) -> None:
+    """Raises UserError, which begins with ``what``, unless both are the same object classes."""
+    if tuple(learnt) != tuple(names):
+        raise UserError(
+            f"{what}: it learnt {len(learnt)} classes of objects that are not the {len(names)} of these "
+            "scenes: train both on the same data"
+        )
 
 
 # Several checkpoints

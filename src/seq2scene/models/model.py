@@ -72,7 +72,7 @@ class Model(nn.Module):
 
 
 def verb(method: Callable[Concatenate[Model, P], R]) -> Callable[Concatenate[Model, P], R]:
-    """Lets a method of a model run in evaluation mode and without gradients, whatever mode the model is in."""
+    """Lets a method of a model run in evaluation mode and without gradients, whatever its mode."""
 
     @wraps(method)
     def run(self: Model, *arguments: P.args, **options: P.kwargs) -> R:

@@ -1,12 +1,15 @@
 """A writer of scenes as its user holds it: text in, objects out (Text2Scene, Tan, Feng and Ordonez 2019)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Self
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Self
 
+from PIL import Image
 from torch import Tensor, nn
 
 from seq2scene.building import build
+from seq2scene.compositing.compositor import Compositor
+from seq2scene.compositing.pasting import Edges
 from seq2scene.compositing.patch_store import PatchStore
 from seq2scene.errors import UserError
 from seq2scene.json_text import to_json
@@ -24,6 +27,7 @@ from seq2scene.search.constraints import Constraints
 from seq2scene.sequences.batch import Sentences
 
 CHUNK = 128  # texts at a time
+HEIGHT = 400  # pixels of a picture at scale 1
 
 
 @dataclass(frozen=True)
@@ -40,18 +44,26 @@ class Written:
     attribute_attention: Tensor
     log_probs: Tensor
 
+    def alone(self, number: int) -> Self:
+        """One of the B * N scenes, as the only one of one text."""
+        only = slice(number, number + 1)
+        attentions = self.object_attention[only], self.attribute_attention[only]
+        return Written(self.objects[only], *attentions, self.log_probs.view(-1, 1)[only])
+
 
 @dataclass(frozen=True)
 class Scene:
     """One scene that a model wrote.
 
-    sentences: the text as the model read it. objects: as ``scenes.scene_json`` documents them, in the order
-    in which they were placed. log_prob: of the objects, END included.
+    sentences: the text as the model read it. objects: as ``models.scene_records`` documents them, in the
+    order in which they were placed. log_prob: of the objects, END included. written: the scene as tensors,
+    with the attention to the words.
     """
 
     sentences: tuple[str, ...]
     objects: tuple[PlainObject, ...]
     log_prob: float
+    written: Written = field(repr=False, compare=False)
 
     def plain(self) -> dict[str, Any]:
         """Plain containers, for JSON."""
@@ -71,7 +83,7 @@ class SceneWriter(Model):
     texts: how it reads sentences. patch_encoder: of composites, what embeds patches of photos.
     """
 
-    earlier_names = {"net.": "", "patch_encoder.": "patch_encoder."}
+    earlier_names: ClassVar[dict[str, str]] = {"net.": "", "patch_encoder.": "patch_encoder."}
 
     def __init__(
         self,
@@ -82,9 +94,7 @@ class SceneWriter(Model):
         patch_encoder: nn.Module | None = None,
     ) -> None:
         super().__init__(search)
-        self.patch_encoder = (
-            patch_encoder  # first: optimizer states in checkpoints go by the order of parameters
-        )
+        self.patch_encoder = patch_encoder  # first: optimizer states go by the order of parameters
         self.encoder = encoder
         self.decoder = decoder
         self.texts = texts
@@ -127,6 +137,12 @@ class SceneWriter(Model):
 
     def build_retrieval_index(self, folder: str | None = None) -> None:
         """Prepares what writing needs beyond the net, which here is nothing; see ``CompositeWriter``."""
+
+    def compositor(self, edges: Edges = "hard") -> Compositor | None:
+        """What renders the scenes that the model writes, if these are composites; after
+        ``build_retrieval_index``.
+        """
+        return None
 
     @property
     def store(self) -> PatchStore | None:
@@ -189,22 +205,57 @@ class SceneWriter(Model):
         return chosen[0] if isinstance(text, str) else chosen
 
     @verb
-    def scenes(self, texts: Sequence[str], search: Constraints | None = None) -> list[list[Scene]]:
-        """All that the search finds of each text, best first."""
+    def scenes(
+        self, texts: Sequence[str], search: Constraints | None = None, batch_size: int = CHUNK
+    ) -> list[list[Scene]]:
+        """All that the search finds of each text, best first; ``batch_size`` texts are read together."""
         self.require_sentences(texts)
         rows: list[list[Scene]] = []
-        for first in range(0, len(texts), CHUNK):
-            some = texts[first : first + CHUNK]
+        for first in range(0, len(texts), batch_size):
+            some = texts[first : first + batch_size]
             rows += self.read_written(some, self.decode(self.read(some), search))
         return rows
 
     def read_written(self, texts: Sequence[str], written: Written) -> list[list[Scene]]:
         """What ``decode`` found of each of B texts as plain values, best first."""
-        plain = iter(scene_records(written.objects.to("cpu"), self.schema, self.store))
-        return [
-            [Scene(tuple(self.sentences(text)), tuple(next(plain)), log_prob) for log_prob in log_probs]
-            for text, log_probs in zip(texts, written.log_probs.tolist(), strict=True)
+        plain = scene_records(written.objects.to("cpu"), self.schema, self.store)
+        copies = written.log_probs.shape[1]
+        scenes = [
+            Scene(
+                tuple(self.sentences(texts[number // copies])),
+                tuple(objects),
+                log_prob,
+                written.alone(number),
+            )
+            for number, (objects, log_prob) in enumerate(
+                zip(plain, written.log_probs.flatten().tolist(), strict=True)
+            )
         ]
+        return [scenes[first : first + copies] for first in range(0, len(scenes), copies)]
+
+    # Pictures
+
+    def steps(self, scene: Scene, scale: float = 1.0, edges: Edges = "hard") -> list[Image.Image]:
+        """How a scene comes about: the empty canvas, then a picture after each object, 400 pixels high at
+        scale 1. edges: of the patches of composites.
+        """
+        from seq2scene.models.scene_pictures import scene_steps  # with matplotlib, for its fonts
+
+        objects = scene.written.objects.to("cpu")
+        return [Image.fromarray(one) for one in scene_steps(self, objects, scale, self.compositor(edges))]
+
+    def picture(self, scene: Scene, scale: float = 1.0, edges: Edges = "hard") -> Image.Image:
+        """A scene, 400 pixels high at scale 1."""
+        return self.steps(scene, scale, edges)[-1]
+
+    def strip(self, scene: Scene, edges: Edges = "hard") -> Image.Image:
+        """A scene step by step, with the words that the model looked at."""
+        from seq2scene.models.scene_pictures import strip_of  # with matplotlib, for its fonts
+
+        heading, words = " ".join(scene.sentences), self.words(scene.sentences)
+        compositor = self.compositor(edges)
+        strip = strip_of(self, scene.written, 0, words, heading=heading, compositor=compositor)
+        return Image.fromarray(strip)
 
 
 def build_net(

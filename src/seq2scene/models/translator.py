@@ -25,8 +25,8 @@ CHUNK = 128  # texts at a time
 
 
 class Translator(Model):
-    """Sequence to sequence (Sutskever et al. 2014; Luong et al. 2015): an encoder and a decoder that obeys the
-    decoder contract, joined by a memory.
+    """Sequence to sequence (Sutskever et al. 2014; Luong et al. 2015): an encoder and a decoder that obeys
+    the decoder contract, joined by a memory.
 
     source, target: the languages that it reads and writes. source_eos: whether what it reads ends in EOS.
     """

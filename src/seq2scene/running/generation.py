@@ -9,6 +9,7 @@ from typing import Any, TextIO
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from seq2scene.compositing.compositor import relocated
 from seq2scene.errors import UserError
 from seq2scene.models.captioner import Captioner
 from seq2scene.models.inpainter import Inpainter
@@ -21,7 +22,6 @@ from seq2scene.models.words import Hypothesis
 from seq2scene.running.bounds import check_values
 from seq2scene.running.caption_generation import generate_captions
 from seq2scene.running.output import open_output, require_folder, require_output, require_scores, tell_unknown
-from seq2scene.running.patch_sources import find_patches
 from seq2scene.running.scene_generation import generate_scenes
 from seq2scene.sequences.alignments import require_shift
 from seq2scene.sequences.lines import each_line, standard_input, typed_lines
@@ -42,7 +42,8 @@ def generate(cfg: DictConfig) -> None:
     model = load(cfg.ckpt, find_device(cfg.device), _search(cfg), cfg.ensemble, cfg.paths.cache)
     if isinstance(model, Inpainter):
         raise UserError("ckpt: an inpainter writes nothing itself; give a checkpoint of a model that does")
-    find_patches(model, cfg.patches, cfg.photos, cfg.edges, inpainter=cfg.inpainter)
+    moved = cfg.patches, cfg.photos, cfg.edges
+    model.description = relocated(model.description, *moved, inpainter=cfg.inpainter)
     if cfg.n_best > 1:
         model.search = with_n_best(model.search, cfg.n_best)
     if cfg.bfloat16:

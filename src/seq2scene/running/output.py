@@ -75,8 +75,8 @@ def require_scores(log_probs: Iterable[float], before: int) -> None:
     for number, log_prob in enumerate(log_probs, start=before + 1):
         if not isfinite(log_prob):
             raise UserError(
-                f"line {number}: what the model finds likely is no number, so its weights are too large: give "
-                "a checkpoint from before training diverged"
+                f"line {number}: what the model finds likely is no number, so its weights are too large: "
+                "give a checkpoint from before training diverged"
             )
 
 

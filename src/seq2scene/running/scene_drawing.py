@@ -1,99 +1,21 @@
-"""Pictures of what a scene model writes: scenes, and strips of how they came about."""
+"""Pictures of what is true of a test set of scenes."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from seq2scene.models.scene_writer import SceneWriter, Written
-from seq2scene.plotting.layout_picture import draw_layout_steps
-from seq2scene.plotting.scene_picture import draw_steps
-from seq2scene.plotting.scene_strip import Step, draw_strip
-from seq2scene.running.composite_drawing import composite_steps, photo_picture
-from seq2scene.running.patch_sources import PatchSource
-from seq2scene.scenes.objects import Objects
-from seq2scene.scenes.schema import Schema
-
-EXPRESSIONS = ("angry", "laughing", "smiling", "sad", "surprised")
-POSES = ("arms out", "arms up", "kicking", "running", "kneeling", "sitting", "waving")
-SIZES = ("near", "middle", "far")
+from seq2scene.models.scene_pictures import scene_steps
+from seq2scene.models.scene_writer import HEIGHT
+from seq2scene.tasks.scenes import SceneTask
 
 
-HEIGHT = 400  # pixels of a picture at scale 1
-
-
-def scene_steps(
-    model: SceneWriter, objects: Objects, scale: float = 1.0, source: PatchSource | None = None
-) -> list[np.ndarray]:
-    """The pictures of the first scene of ``objects``, the empty canvas first, 400 pixels high at scale 1.
-
-    source: where the patches of composites are; without it their boxes are drawn, as of a layout.
-    """
-    schema, side = model.schema, round(HEIGHT * scale)
-    if schema.sizes is not None:
-        return draw_steps(objects, schema, model.description["pictures"], scale)
-    if source is None:
-        return draw_layout_steps(objects, schema, side)
-    return composite_steps(source.store, source.photos, objects, schema, side, source.aspect, source.edges)
-
-
-def true_pictures(task: Any, data: Any, split: str, row: int) -> dict[str, np.ndarray]:
+def true_pictures(task: SceneTask, data: Any, split: str, row: int) -> dict[str, np.ndarray]:
     """What a sample of a split truly shows, by what to call it: ``true``, the true scene as the model's own
     are drawn, and of a composite ``photo``, what it was cut out of.
     """
-    source = PatchSource.of_split(task, data, split)
-    pictures = {"true": scene_steps(task.model, data.truth(split)[row : row + 1], source=source)[-1]}
-    if source is not None:
-        photo = int(np.searchsorted(source.store.image_ids, data.scene_ids(split)[row]))
-        pictures["photo"] = photo_picture(source.store, source.photos, photo, HEIGHT)
+    compositor = data.compositor(split)
+    pictures = {"true": scene_steps(task.model, data.truth(split)[row : row + 1], compositor=compositor)[-1]}
+    if compositor is not None:
+        photo = int(np.searchsorted(compositor.store.image_ids, data.scene_ids(split)[row]))
+        pictures["photo"] = compositor.photo(photo, HEIGHT)
     return pictures
-
-
-def strip_of(
-    model: SceneWriter,
-    written: Written,
-    row: int,
-    words: Sequence[str],
-    truth: np.ndarray | None = None,
-    heading: str = "",
-    source: PatchSource | None = None,
-) -> np.ndarray:
-    """One written scene step by step, with the words as the object decoder looked at them (as the attribute
-    decoder did where only that has an attention), and the true scene beside it.
-
-    words: those of the text as the model read them, EOS last. truth: a picture of the true scene.
-    source: where the patches of composites are; None: where they were in training.
-    """
-    objects = written.objects[row : row + 1].to("cpu")
-    empty, *pictures = scene_steps(model, objects, source=source or PatchSource.of_training(model))
-    decoder = model.decoder
-    weights = None
-    if decoder.object_decoder.attention is not None:
-        weights = written.object_attention[row]
-    elif decoder.attribute_decoder.attention is not None:
-        weights = written.attribute_attention[row]
-    steps = [
-        Step(
-            picture,
-            describe(model.schema, objects, step),
-            None if weights is None else weights[step, : len(words)].tolist(),
-        )
-        for step, picture in enumerate(pictures)
-    ]
-    if not steps:
-        steps = [Step(empty, "nothing")]
-    return draw_strip(steps, words, truth, heading=heading)
-
-
-def describe(schema: Schema, objects: Objects, step: int) -> str:
-    """An object and its attributes in words: "Mike, near, to the left, running, sad"."""
-    number = int(objects.classes[0, step])
-    parts = [schema.title(number)]
-    names = {"size": SIZES, "flip": ("facing right", "facing left"), "pose": POSES, "expression": EXPRESSIONS}
-    for head in schema.heads:
-        if bool(schema.has(head)[number]):
-            value = int(objects.attributes[head][0, step])
-            parts.append(
-                names[head][value] if head in names and schema.sizes is not None else f"{head} {value}"
-            )
-    return ", ".join(parts)

@@ -8,16 +8,17 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from seq2scene.compositing.compositor import as_pixels, empty_canvas
+from seq2scene.compositing.inpainting import photos_of
+from seq2scene.models.inpainter import Inpainter
+from seq2scene.models.scene_pictures import scene_steps, strip_of
+from seq2scene.models.scene_writer import HEIGHT
 from seq2scene.plotting.figures import save_picture
 from seq2scene.plotting.gallery import Item, write_gallery
 from seq2scene.plotting.scene_strip import Step, draw_strip
-from seq2scene.running.composite_drawing import as_pixels, empty_canvas
-from seq2scene.running.inpainters import photos_of
-from seq2scene.running.patch_sources import PatchSource
-from seq2scene.running.scene_drawing import HEIGHT, scene_steps, strip_of, true_pictures
+from seq2scene.running.scene_drawing import true_pictures
 from seq2scene.scenes.objects import EOS, PAD
 from seq2scene.scenes.scene_json import from_plain
-from seq2scene.tasks.inpainting import InpaintingTask
 from seq2scene.tasks.scenes import SceneTask
 
 
@@ -29,7 +30,7 @@ def draw_gallery(
     rows: list[dict[str, Any]],
     folder: Path,
     count: int,
-    inpainter: InpaintingTask | None = None,
+    inpainter: Inpainter | None = None,
 ) -> Path:
     """``folder/NAME.gallery/index.html`` with ``count`` scenes, spread evenly from the best to the worst, and
     ``sheet.png`` of them all. Beside composites stand both the true photo and the pieces it was cut into.
@@ -48,16 +49,17 @@ def draw_gallery(
     written = task.write(
         texts.batch([rows[row]["sentences"] for row in chosen]).to(task.device), prefix=ended.to(task.device)
     )
-    source = PatchSource.of_training(task)
+    compositor = task.compositor()
     copies = written.log_probs.shape[1]
     first = written.objects[torch.arange(len(chosen), device=task.device) * copies]
     photos = None
     if inpainter is not None:
-        photos = photos_of(inpainter, first, task.schema, source, HEIGHT, empty_canvas(HEIGHT))
+        photos = photos_of(inpainter, first, compositor, HEIGHT, empty_canvas(HEIGHT))
     items, sheet = [], []
     for number, row in enumerate(chosen):
         at, sentences, true = number * copies, rows[row]["sentences"], true_pictures(task, data, name, row)
-        made = {"generated": scene_steps(task.model, first[number : number + 1].to("cpu"), source=source)[-1]}
+        objects = first[number : number + 1].to("cpu")
+        made = {"generated": scene_steps(task.model, objects, compositor=compositor)[-1]}
         if photos is not None:
             made["inpainted"] = as_pixels(next(photos))
         shown = {}
@@ -70,7 +72,8 @@ def draw_gallery(
         sheet.append(Step(np.concatenate([*beside, real], axis=1), " ".join(sentences)))
         strip = f"{row:04d}.strip.png"
         save_picture(
-            place / strip, strip_of(task.model, written, at, task.model.words(sentences), real, source=source)
+            place / strip,
+            strip_of(task.model, written, at, task.model.words(sentences), real, compositor=compositor),
         )
         scores = {"mean": float(merit[row]), **rows[row]["scores"]}
         items.append(Item(" ".join(sentences), shown, scores, strip))

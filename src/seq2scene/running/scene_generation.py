@@ -1,23 +1,25 @@
 """Scenes from a text, a file of texts or stdin: as pictures, as strips, as JSON."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from omegaconf import DictConfig
 
+from seq2scene.caching import draft
 from seq2scene.errors import UserError
+from seq2scene.models.inpainter import Inpainter
+from seq2scene.models.loading import load_inpainter
+from seq2scene.models.scene_writer import Scene, SceneWriter
 from seq2scene.running.output import goes_through, open_output, require_scores
-from seq2scene.scenes.scene_texts import SceneTexts
 from seq2scene.sequences.lines import typed_lines
-from seq2scene.tasks.scenes import SceneTask
 
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm")
 LINES = ("", ".json", ".jsonl", ".txt")
 SCALE = 2.0  # pixels of a picture for each unit of the canvas
 
 
-def generate_scenes(cfg: DictConfig, task: SceneTask, chunks: Iterator[list[str]]) -> None:
+def generate_scenes(cfg: DictConfig, model: SceneWriter, chunks: Iterator[list[str]]) -> None:
     """One text in, one scene out, or its n best. ``out=scene.png`` (or another of ``PICTURES``; a .gif moves)
     draws it, with ``scene.strip.png`` (step by step, the words that were looked at) and ``scene.json`` beside
     it; a number goes into the names where there are several. ``scene.inpainted.png`` is what the inpainter,
@@ -38,9 +40,11 @@ def generate_scenes(cfg: DictConfig, task: SceneTask, chunks: Iterator[list[str]
         raise UserError(
             f"out={out}: a picture is one of {', '.join(PICTURES)}; {', '.join(LINES[1:])} are lines of JSON"
         )
-    if cfg.inpainter is not None and not drawn:
-        raise UserError(f"inpainter: makes pictures; say where as out=NAME with {', '.join(PICTURES)}")
-    draw = _artist(cfg, model) if drawn else None
+    inpainter = None
+    if cfg.inpainter is not None:
+        if not drawn:
+            raise UserError(f"inpainter: makes pictures; say where as out=NAME with {', '.join(PICTURES)}")
+        inpainter = load_inpainter(cfg.inpainter, model.schema.names).to(model.device)
     model.build_retrieval_index()
     number = 0
     with open_output(None if drawn else cfg.out) as lines:
@@ -48,25 +52,45 @@ def generate_scenes(cfg: DictConfig, task: SceneTask, chunks: Iterator[list[str]
             model.require_sentences(chunk, number)
             for place, text in enumerate(chunk, start=number + 1):
                 _tell_unknown(model, text, place)
-            written = model.write_tensors(chunk)
-            require_scores(written.log_probs[:, 0].tolist(), number)
-            for row, scenes in enumerate(model.read_written(chunk, written)):
-                for n, scene in enumerate(scenes):
-                    if draw is None:
+            found = model.scenes(chunk, batch_size=len(chunk))
+            require_scores([row[0].log_prob for row in found], number)
+            for row, scenes in enumerate(found, start=number + 1):
+                for n, scene in enumerate(scenes, start=1):
+                    if not drawn:
                         lines.write(scene.to_json() + "\n")
                         continue
-                    marks = [f"_{number + row + 1}"] * (not single) + [f"_{n + 1}"] * (len(scenes) > 1)
+                    marks = [f"_{row}"] * (not single) + [f"_{n}"] * (len(scenes) > 1)
                     path = out.with_name(out.stem + "".join(marks) + out.suffix)
-                    draw(path, written, row * len(scenes) + n, scene)
+                    _draw(path, model, scene, cfg.edges or "hard", inpainter)
                     lines.write(f"{path}\n")
             number += len(chunk)
             lines.flush()
 
 
-def _tell_unknown(texts: SceneTexts, sentences: list[str], number: int) -> None:
-    """Names on stderr the words of a text that the model does not know."""
-    unknown = [word for sentence in sentences for word in texts.unknown(sentence)]
-    if unknown:
+def _draw(path: Path, model: SceneWriter, scene: Scene, edges: str, inpainter: Inpainter | None) -> None:
+    """The picture of a scene, and beside it its strip, its JSON, and what the inpainter makes of it."""
+    from seq2scene.plotting.scene_strip import save_animation  # with matplotlib, for its fonts
+
+    steps = model.steps(scene, SCALE, edges)
+    if path.suffix.lower() == ".gif":
+        save_animation(path, steps)
+    else:
+        _save(path, steps[-1].save)
+    _save(path.with_suffix(".strip.png"), model.strip(scene, edges).save)
+    if inpainter is not None:
+        _save(path.with_suffix(".inpainted.png"), model.inpainted(scene, inpainter, SCALE).save)
+    text = scene.to_json(indent=1) + "\n"
+    _save(path.with_suffix(".json"), lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def _save(path: Path, write: Callable[[Path], object]) -> None:
+    with draft(path) as part:
+        write(part)
+
+
+def _tell_unknown(model: SceneWriter, text: str, number: int) -> None:
+    """Prints to stderr the words of a text that are out of vocabulary."""
+    if unknown := model.unknown(text):
         print(f"text {number}: unknown to the model and left out: {' '.join(unknown)}", file=sys.stderr)
-    if not any(texts.ids(sentence) for sentence in sentences):
+    if model.is_empty(text):
         print(f"text {number}: no word that the model knows, so an empty scene", file=sys.stderr)

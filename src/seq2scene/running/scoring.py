@@ -68,9 +68,8 @@ def score_pairs(
     log_probs = [torch.empty(0)] * len(source)
     plan = EvaluationBatches(source.lengths, target.lengths, batch_size)
     for rows in plan.batches(0):
-        batch = collate_pairs(
-            source, target, rows.copy(), model.source_eos
-        )  # torch takes no view that runs backwards
+        rows = rows.copy()  # torch takes no view that runs backwards
+        batch = collate_pairs(source, target, rows, model.source_eos)
         scored = model.log_probs(batch.to(model.device)).cpu()
         for row, line in enumerate(rows):
             log_probs[line] = scored[row, : batch.target.lengths[row]]

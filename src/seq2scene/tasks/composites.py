@@ -11,8 +11,8 @@ from seq2scene.tasks.scenes import SceneTask
 
 
 class CompositeTask(SceneTask):
-    """A scene model whose objects are patches of the training photos. It learns how objects look by a triplet
-    loss, and before it writes scenes all patches are embedded anew and indexed.
+    """A scene model whose objects are patches of the training photos. It learns appearances by a triplet
+    loss; before it writes scenes, all patches are embedded anew and indexed by class.
     """
 
     model_class = CompositeWriter
@@ -23,8 +23,8 @@ class CompositeTask(SceneTask):
         if look is None:
             return super()._extra_loss(taught, batch)
         margin, paired = self.config["loss"]["margin"], batch.paired
-        own, others = (self.model.embed(cuts) for cuts in (batch.own, batch.others))
-        field = triplet(taught.appearances[paired], own[paired], others[paired], margin)
+        positives, negatives = (self.model.embed(one) for one in (batch.positives, batch.negatives))
+        field = triplet(taught.appearances[paired], positives[paired], negatives[paired], margin)
         return look.weight * field.nll / field.count.clamp(min=1)
 
     # Free running

@@ -6,7 +6,7 @@ from typing import Any
 
 from seq2scene.building import build
 from seq2scene.errors import UserError
-from seq2scene.models.checkpoints import find_checkpoint, load_checkpoint, require_numbers
+from seq2scene.models.checkpoints import load_checkpoint
 from seq2scene.models.ensemble import Ensemble
 from seq2scene.models.loading import require_together, without_pretrained
 from seq2scene.search.ensemble import require_average
@@ -53,30 +53,6 @@ def _is_generated(settings: Mapping[str, Any]) -> bool:
     """Whether these are of a data module that writes its files under its root on first use."""
     made = str(settings.get("_target_")).rpartition(".")[2].startswith("Park")
     return made and settings.get("root") is not None
-
-
-def load_beside(option: str, path: str | Path, kind: str) -> Task:
-    """The task of a checkpoint, or of a run's best one, that an ``option`` names beside the task at work.
-
-    Raises:
-        UserError: there is no such checkpoint, or it is not of task=``kind``.
-    """
-    found = find_checkpoint(path, "best.ckpt")
-    checkpoint = load_checkpoint(found)
-    own = checkpoint["hyper_parameters"]["config"]["task"]["name"]
-    if own != kind:
-        raise UserError(f"{option}={found}: a checkpoint of task={own}; give one of task={kind}")
-    require_numbers(found, checkpoint)
-    return task_of(checkpoint)
-
-
-def require_same_classes(learnt: Sequence[str], names: Sequence[str], what: str) -> None:
-    """Raises UserError, which begins with ``what``, unless both are the same object classes."""
-    if tuple(learnt) != tuple(names):
-        raise UserError(
-            f"{what}: it learnt {len(learnt)} classes of objects that are not the {len(names)} of these "
-            "scenes: train both on the same data"
-        )
 
 
 def load_task(

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 from seq2scene.building import build
+from seq2scene.compositing.compositor import Compositor
+from seq2scene.compositing.pasting import Edges
 from seq2scene.errors import UserError
 from seq2scene.metrics.scene_scores import SceneScores
 from seq2scene.models.scene_writer import SceneWriter, Written
@@ -102,6 +104,9 @@ class SceneTask(Task):
         return taught.places.new_zeros(())
 
     # Free running
+
+    def compositor(self, edges: Edges = "hard") -> Compositor | None:
+        return self.model.compositor(edges)
 
     def build_retrieval_index(self, folder: str | None = None) -> None:
         self.model.build_retrieval_index(folder)

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
+from seq2scene.nets.text.captioner import Annotations, Captioner
 from torch import nn
 
 from seq2scene.errors import UserError
 from seq2scene.nets.losses.linear_cross_entropy import linear_cross_entropy
 from seq2scene.nets.losses.scene_losses import doubly_stochastic
-from seq2scene.nets.text.captioner import Annotations, Captioner
 from seq2scene.nets.text.decoders import LuongDecoder
 from seq2scene.nets.text.initialisation import initialise_uniform
 from seq2scene.nets.text.xu_decoder import XuDecoder

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from seq2scene.errors import UserError
+from seq2scene.models.translator import Translator
 from seq2scene.nets.text.decoders import LuongDecoder
 from seq2scene.nets.text.encoders import RecurrentEncoder
-from seq2scene.models.translator import Translator
 from seq2scene.sequences.padding import shift_right
 from small_translators import ATTENTIONS, SOURCES, TARGETS, gradients, loss, sentences, translator
 

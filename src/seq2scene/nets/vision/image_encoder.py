@@ -16,8 +16,8 @@ class ImageEncoder(nn.Module):
     trunk, layer: a classifier by name, ``efficientnet_lite0`` or any of torchvision, and the part of it to
     read; the paper's is vgg19 behind the last convolution before the last pooling, 14 x 14 cells of 512.
     weights: by torchvision's name, the path of a file, or ``none`` for chance, the same each time. size:
-    pixels of a side. resize: how photos become squares, see ``seq2scene.scenes.images.square``. frozen: nothing
-    of it learns. Batch statistics stay as they are in any case.
+    pixels of a side. resize: how photos become squares, see ``seq2scene.scenes.images.square``. frozen:
+    nothing of it learns. Batch statistics stay as they are in any case.
 
     output_size: D. map_size: (y, x). cells: y * x.
 

@@ -13,16 +13,17 @@ import torch
 from PIL import Image
 from pycocotools import mask as run_lengths
 
-from seq2scene.compositing.pasting import covered, paste
+from seq2scene.compositing import store_building
+from seq2scene.compositing.pasting import overlaid, paste
+from seq2scene.compositing.patch_cutting import full_patches, open_annotated
 from seq2scene.compositing.patch_store import PatchStore
-from seq2scene.data import patch_cutting
+from seq2scene.compositing.store_building import store_patches
 from seq2scene.data.coco import Images, License, Licenses
 from seq2scene.data.coco_layout import on_square
 from seq2scene.data.coco_masks import Pieces, Tally, mask_of, read_pieces
-from seq2scene.scenes.images import open_photo
-from seq2scene.data.patch_cutting import full_patches, store_patches
 from seq2scene.errors import UserError
 from seq2scene.nets.vision.image_encoder import ImageEncoder
+from seq2scene.scenes.images import open_photo
 from seq2scene.scenes.objects import FIRST_CLASS
 
 SIDE, PHOTO_SIDE = 16, 20
@@ -153,8 +154,8 @@ def painted(classes: np.ndarray, masks: list[np.ndarray]) -> np.ndarray:
 # Cutting
 
 
-def test_cuts_are_those_of_the_reference(tmp_path: Path, pieces: Pieces, photos: list[Path]) -> None:
-    cuts = make(pieces, photos, tmp_path).cuts(np.arange(len(pieces.image)))
+def test_patches_are_those_of_the_reference(tmp_path: Path, pieces: Pieces, photos: list[Path]) -> None:
+    patches = make(pieces, photos, tmp_path).labelled_patches(np.arange(len(pieces.image)))
     for photo, path in enumerate(photos):
         picture, masks = np.asarray(open_photo(path)), masks_of(pieces, photo)
         numbers = np.flatnonzero(pieces.image == photo)
@@ -162,10 +163,10 @@ def test_cuts_are_those_of_the_reference(tmp_path: Path, pieces: Pieces, photos:
         for number, mask in zip(numbers, masks, strict=True):
             box = pieces.boxes[number]
             window = slow_window(picture, box)
-            np.testing.assert_array_equal(cuts.pictures[number], smooth(window, SIDE))
-            np.testing.assert_array_equal(cuts.masks[number], nearest(slow_window(mask, box), SIDE))
-            np.testing.assert_array_equal(cuts.labels[number], nearest(slow_window(labels, box), SIDE))
-    assert cuts.features is None and 0 < cuts.masks.float().mean() < 1
+            np.testing.assert_array_equal(patches.pictures[number], smooth(window, SIDE))
+            np.testing.assert_array_equal(patches.masks[number], nearest(slow_window(mask, box), SIDE))
+            np.testing.assert_array_equal(patches.labels[number], nearest(slow_window(labels, box), SIDE))
+    assert patches.features is None and 0 < patches.masks.float().mean() < 1
 
 
 def test_an_object_in_the_corner_lies_in_the_middle_of_a_window_that_is_black_around_the_photo(
@@ -182,11 +183,11 @@ def test_an_object_in_the_corner_lies_in_the_middle_of_a_window_that_is_black_ar
         runs=[runs],
     )
     store = make(corner, photos[:1], tmp_path)
-    cuts, picture = store.cuts(np.array([0])), np.asarray(open_photo(photos[0]))
+    patches, picture = store.labelled_patches(np.array([0])), np.asarray(open_photo(photos[0]))
     expected = np.zeros((16, 16, 3), dtype=np.uint8)
     expected[5:, 5:] = picture[:11, :11]
-    np.testing.assert_array_equal(cuts.pictures[0].permute(1, 2, 0), expected)
-    assert torch.equal(cuts.masks[0].nonzero(), torch.arange(5, 16).unsqueeze(1).expand(-1, 2))
+    np.testing.assert_array_equal(patches.pictures[0].permute(1, 2, 0), expected)
+    assert torch.equal(patches.masks[0].nonzero(), torch.arange(5, 16).unsqueeze(1).expand(-1, 2))
     assert store.patches(np.array([0])).boxes.tolist() == [[9, 9, 8, 8]]
 
 
@@ -209,14 +210,14 @@ def test_photos_lie_on_their_squares_at_the_bottom_on_the_left(
 
 
 def test_labels_are_what_pasting_covers(tmp_path: Path, pieces: Pieces, photos: list[Path]) -> None:
-    """Of each cut of the first photo: its objects' masks in that window, laid over each other."""
+    """Of each patch of the first photo: its objects' masks in that window, laid over each other."""
     store = make(pieces, photos, tmp_path)
-    masks, labels = np.stack(masks_of(pieces, 0)), store.cuts(np.arange(4)).labels
+    masks, labels = np.stack(masks_of(pieces, 0)), store.labelled_patches(np.arange(4)).labels
     classes = torch.from_numpy(store.classes[:4]).unsqueeze(0)
     for number in range(4):
         seen = np.stack([nearest(slow_window(mask, pieces.boxes[number]), SIDE) for mask in masks])
         layers = torch.from_numpy(seen).float().view(1, 4, 1, SIDE, SIDE)
-        made = covered(classes, layers.expand(-1, -1, 3, -1, -1), layers, store.first_stuff)
+        made = overlaid(classes, layers.expand(-1, -1, 3, -1, -1), layers, store.first_stuff)
         assert torch.equal(made.labels[0], labels[number].long())
     assert set(labels.unique().tolist()) == {0, 3, 4, 5, 6}
 
@@ -243,7 +244,7 @@ def test_features_are_what_the_encoder_makes_of_larger_windows_with_the_mean_col
         window = slow_window(np.asarray(open_photo(photos[photo])), pieces.boxes[number], mean)
         windows.append(torch.from_numpy(smooth(window, 32).copy()))
     expected = encoder(torch.stack(windows)).mean((2, 3))
-    features = store.cuts(np.arange(len(store))).features
+    features = store.labelled_patches(np.arange(len(store))).features
     assert features.dtype == torch.float16 and store.features == encoder.output_size
     torch.testing.assert_close(features.float(), expected, atol=1e-3, rtol=2e-3)
 
@@ -331,9 +332,21 @@ def breaking_off(at: int, work: Callable, error: type[BaseException]) -> Callabl
     return broken
 
 
+def recording(opened: list[Path]) -> Callable:
+    """``open_annotated``, listing the photos that it opens."""
+    return lambda path, size: opened.append(path) or open_annotated(path, size)
+
+
 @pytest.mark.parametrize(
     ("name", "at"),
-    [("open_photo", 0), ("open_photo", 1), ("open_photo", 3), ("_record", 0), ("_record", 2), ("_finish", 0)],
+    [
+        ("open_annotated", 0),
+        ("open_annotated", 1),
+        ("open_annotated", 3),
+        ("_record", 0),
+        ("_record", 2),
+        ("_finish", 0),
+    ],
 )
 def test_work_broken_off_at_any_moment_goes_on_to_the_same_bytes(
     tmp_path: Path,
@@ -344,16 +357,16 @@ def test_work_broken_off_at_any_moment_goes_on_to_the_same_bytes(
     name: str,
     at: int,
 ) -> None:
-    monkeypatch.setattr(patch_cutting, "CHUNK", 2)
+    monkeypatch.setattr(store_building, "CHUNK", 2)
     photos[2].write_bytes(b"no photo")
     whole = content(make(pieces, photos, tmp_path / "whole", encoder))
-    work = getattr(patch_cutting, name)
-    monkeypatch.setattr(patch_cutting, name, breaking_off(at, work, KeyboardInterrupt))
+    work = getattr(store_building, name)
+    monkeypatch.setattr(store_building, name, breaking_off(at, work, KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         make(pieces, photos, tmp_path / "broken", encoder)
     opened: list[Path] = []
-    monkeypatch.setattr(patch_cutting, name, work)
-    monkeypatch.setattr(patch_cutting, "open_photo", lambda path: opened.append(path) or open_photo(path))
+    monkeypatch.setattr(store_building, name, work)
+    monkeypatch.setattr(store_building, "open_annotated", recording(opened))
     store = make(pieces, photos, tmp_path / "broken", encoder)
     assert content(store) == whole
     if name == "_finish":
@@ -364,13 +377,13 @@ def test_work_broken_off_at_any_moment_goes_on_to_the_same_bytes(
 def test_what_is_done_is_not_done_again(
     tmp_path: Path, pieces: Pieces, photos: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patch_cutting, "CHUNK", 2)
-    monkeypatch.setattr(patch_cutting, "_record", breaking_off(3, patch_cutting._record, KeyboardInterrupt))
+    monkeypatch.setattr(store_building, "CHUNK", 2)
+    monkeypatch.setattr(store_building, "_record", breaking_off(3, store_building._record, KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         make(pieces, photos, tmp_path)
     monkeypatch.undo()
     opened: list[Path] = []
-    monkeypatch.setattr(patch_cutting, "open_photo", lambda path: opened.append(path) or open_photo(path))
+    monkeypatch.setattr(store_building, "open_annotated", recording(opened))
     store = make(pieces, photos, tmp_path)
     assert sorted(opened) == photos[4:]
     make(pieces, photos, tmp_path)
@@ -380,7 +393,7 @@ def test_what_is_done_is_not_done_again(
 def test_a_record_that_was_torn_is_begun_anew(
     tmp_path: Path, pieces: Pieces, photos: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(patch_cutting, "_finish", breaking_off(0, patch_cutting._finish, KeyboardInterrupt))
+    monkeypatch.setattr(store_building, "_finish", breaking_off(0, store_building._finish, KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         make(pieces, photos, tmp_path)
     monkeypatch.undo()
@@ -408,7 +421,10 @@ def test_a_photo_that_cannot_be_used_is_left_out_with_its_patches_and_told(
     assert (store.classes[there] == good.classes[there]).all() and not store.classes[~there].any()
     every = np.arange(len(store))
     for name in ("pictures", "masks", "labels"):
-        made, expected = getattr(store.cuts(every), name), getattr(good.cuts(every), name)
+        made, expected = (
+            getattr(store.labelled_patches(every), name),
+            getattr(good.labelled_patches(every), name),
+        )
         assert torch.equal(made[there], expected[there]) and not made[~there].any()
 
 
@@ -440,7 +456,7 @@ def test_a_disk_without_room_is_told_in_time(
     tmp_path: Path, pieces: Pieces, photos: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr(patch_cutting.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr(store_building.shutil, "disk_usage", lambda _: usage)
     with pytest.raises(UserError, match=r"take 0.0 GB, and .*patches has 0.0 GB left"):
         make(pieces, photos, tmp_path)
 
@@ -474,8 +490,8 @@ def test_real_photos_keep_the_shares_of_their_masks(tmp_path: Path, shared_data:
     masks = store.photos(np.zeros(len(store), np.int64), numbers[:, None]).masks
     shares = pieces.areas / pieces.images.sizes[pieces.image].max(1) ** 2
     np.testing.assert_allclose(masks.float().mean((1, 2, 3)).numpy(), shares, atol=0.01)
-    cuts = store.cuts(numbers)
-    middle = cuts.masks[:, 14:50, 14:50].flatten(1).sum(1) / cuts.masks.flatten(1).sum(1)
+    patches = store.labelled_patches(numbers)
+    middle = patches.masks[:, 14:50, 14:50].flatten(1).sum(1) / patches.masks.flatten(1).sum(1)
     assert (middle > 0.99).all()  # the box is the middle half
-    own = cuts.labels == torch.from_numpy(store.classes).view(-1, 1, 1)
-    assert ((own & cuts.masks).flatten(1).sum(1) / cuts.masks.flatten(1).sum(1)).mean() > 0.8
+    own = patches.labels == torch.from_numpy(store.classes).view(-1, 1, 1)
+    assert ((own & patches.masks).flatten(1).sum(1) / patches.masks.flatten(1).sum(1)).mean() > 0.8
