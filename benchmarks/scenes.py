@@ -192,7 +192,7 @@ def measure_search(
 
 def measure_text(device: str, size: str, options: argparse.Namespace, slowly: bool, steps: int) -> dict:
     module, task = prepared(configuration(device, size, options, []))
-    encoder = task.net.encoder.to(device).train()
+    encoder = task.model.encoder.to(device).train()
     texts = [batch.texts.to(device) for batch in islice(module.train_dataloader(), steps)]
     encode = encode_slowly if slowly else lambda encoder, texts: encoder(texts)[0]
 

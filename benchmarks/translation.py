@@ -107,7 +107,7 @@ def measure_search(overrides: list[str], data: str, ckpt: str, half: bool) -> di
     torch.set_float32_matmul_precision(config["trainer"]["float32_matmul"])
     task = task_of(checkpoint, search=config["search"])
     if half:
-        task.net.to(torch.bfloat16)
+        task.model.to(torch.bfloat16)
     module = build({**checkpoint["hyper_parameters"]["config"]["data"], **config["data"]}, "data")
     module.use(checkpoint["hyper_parameters"]["description"])
     module.setup("test")

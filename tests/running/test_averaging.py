@@ -68,7 +68,7 @@ def test_half_precision_is_added_up_in_single(saved) -> None:
     [
         (with_tensors(extra=torch.zeros(2)), r"extra is absent in the first and \(2,\) in the second"),
         (
-            lambda checkpoint: checkpoint["state_dict"].pop("net.decoder.output.bias"),
+            lambda checkpoint: checkpoint["state_dict"].pop("model.decoder.output.bias"),
             r"net\.decoder\.output\.bias is \(12,\) in the first and absent in the second",
         ),
         (

@@ -99,13 +99,13 @@ def test_weights_of_the_image_encoder_come_from_the_checkpoint_alone(captioner, 
     saved = load_checkpoint(ckpt)
     saved["hyper_parameters"]["config"]["image_encoder"]["weights"] = "/nowhere/weights.pth"
     for name in ("trunk.features.0.weight", "trunk.features.0.bias"):
-        saved["state_dict"][f"net.encoder.{name}"] += 1
+        saved["state_dict"][f"model.encoder.{name}"] += 1
     torch.save(saved, ckpt)
     task = load_task([ckpt])
     assert isinstance(task, Captioning)
     torch.testing.assert_close(
-        task.net.encoder.state_dict()["trunk.features.0.bias"],
-        saved["state_dict"]["net.encoder.trunk.features.0.bias"],
+        task.model.encoder.state_dict()["trunk.features.0.bias"],
+        saved["state_dict"]["model.encoder.trunk.features.0.bias"],
     )
 
 

@@ -81,9 +81,10 @@ def work(tmp_path_factory) -> Path:
         task = build_task(config, data.description())
         if name == "composite":
             with torch.no_grad():
-                for parameter in task.net.parameters():
+                parts = task.model.encoder, task.model.decoder
+                for parameter in (one for part in parts for one in part.parameters()):
                     parameter.add_(0.2 * torch.randn_like(parameter))
-                task.net.decoder.object_decoder.output.bias[2] -= 3  # seldom at an end
+                task.model.decoder.object_decoder.output.bias[2] -= 3  # seldom at an end
         parts = {"state_dict": task.state_dict(), "hyper_parameters": dict(task.hparams)}
         torch.save(parts, folder / f"{name}.ckpt")
     return folder

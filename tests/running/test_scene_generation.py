@@ -12,9 +12,9 @@ from PIL import Image
 from seq2scene.building import build
 from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.errors import UserError
+from seq2scene.models.loading import load
 from seq2scene.running.generation import generate
-from seq2scene.running.scene_generation import require_sentences, sentences_of
-from seq2scene.tasks.loading import build_task, load_task
+from seq2scene.tasks.loading import build_task
 from test_configs import compose_plain
 
 TEXTS = ["Mike is happy. Jenny is next to the tree.", "", "The dog is running.", "Jenny is sad. Mike is sad."]
@@ -38,7 +38,7 @@ def saved(tmp_path_factory) -> Path:
     with torch.no_grad():
         for parameter in task.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
-        task.net.decoder.object_decoder.output.bias[2] -= 2  # not the end at once
+        task.model.decoder.object_decoder.output.bias[2] -= 2  # not the end at once
     parts = {"state_dict": task.state_dict(), "hyper_parameters": dict(task.hparams)}
     torch.save(parts, folder / "model.ckpt")
     return folder / "model.ckpt"
@@ -149,12 +149,12 @@ def test_more_sentences_than_the_model_reads_are_refused_with_their_number(scene
 
 
 def test_a_model_of_captions_reads_a_text_of_two_sentences_as_one(saved: Path) -> None:
-    task = load_task([saved])
+    model = load(saved)
     text = " A dog runs. It barks! "
-    assert sentences_of(task, text) == ["A dog runs.", "It barks!"]
-    task.schema = replace(task.schema, sentences=1)
-    assert sentences_of(task, text) == ["A dog runs. It barks!"] and sentences_of(task, " ") == []
-    require_sentences(task, [text])
+    assert model.sentences(text) == ["A dog runs.", "It barks!"]
+    model.schema = replace(model.schema, sentences=1)
+    assert model.sentences(text) == ["A dog runs. It barks!"] and model.sentences(" ") == []
+    model.require_sentences([text])
 
 
 @pytest.mark.parametrize(

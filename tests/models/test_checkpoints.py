@@ -105,7 +105,7 @@ def test_a_checkpoint_that_says_what_parts_were_called_before_is_read(doctored) 
     search = {"_target_": "seq2scene.search.sample.Sample", "num_samples": 3}
     task = load_task([doctored(search=search, val_search={"_target_": "seq2scene.search.greedy.Greedy"})])
     assert task.config["search"] == {"_target_": "seq2scene.search.stepwise.Sample", "num_samples": 3}
-    assert task.searches == {"test": Sample(num_samples=3), "val": Greedy()}
+    assert task.model.search == Sample(num_samples=3) and task.val_search == Greedy()
 
 
 def test_an_interpolation_of_a_checkpoint_is_never_resolved(doctored, monkeypatch) -> None:
