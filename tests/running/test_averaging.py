@@ -69,11 +69,11 @@ def test_half_precision_is_added_up_in_single(saved) -> None:
         (with_tensors(extra=torch.zeros(2)), r"extra is absent in the first and \(2,\) in the second"),
         (
             lambda checkpoint: checkpoint["state_dict"].pop("model.decoder.output.bias"),
-            r"net\.decoder\.output\.bias is \(12,\) in the first and absent in the second",
+            r"model\.decoder\.output\.bias is \(12,\) in the first and absent in the second",
         ),
         (
-            with_tensors(**{"net.decoder.output.bias": torch.zeros(5)}),
-            r"net\.decoder\.output\.bias is \(12,\) in the first and \(5,\) in the second",
+            with_tensors(**{"model.decoder.output.bias": torch.zeros(5)}),
+            r"model\.decoder\.output\.bias is \(12,\) in the first and \(5,\) in the second",
         ),
         (
             lambda checkpoint: model(checkpoint)["encoder"].update(reverse_source=True),

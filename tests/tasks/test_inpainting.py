@@ -10,7 +10,7 @@ import torch
 
 from seq2scene.compositing.simulated_composites import Stencils
 from seq2scene.errors import UserError
-from seq2scene.nets.vision.inpainter import fields
+from seq2scene.nets.losses.inpainting_losses import fields
 from seq2scene.scenes.photos import Photos
 from seq2scene.tasks.inpainting import LAYERS, InpaintingTask, build_distance
 

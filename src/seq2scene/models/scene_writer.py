@@ -2,15 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from PIL import Image
 from torch import Tensor, nn
 
 from seq2scene.building import build
-from seq2scene.compositing.compositor import Compositor
-from seq2scene.compositing.pasting import Edges
-from seq2scene.compositing.patch_store import PatchStore
 from seq2scene.errors import UserError
 from seq2scene.json_text import to_json
 from seq2scene.models.model import Model, verb, with_n_best
@@ -25,6 +22,11 @@ from seq2scene.scenes.scene_texts import SceneTexts, split_sentences
 from seq2scene.scenes.schema import Schema
 from seq2scene.search.constraints import Constraints
 from seq2scene.sequences.batch import Sentences
+
+if TYPE_CHECKING:
+    from seq2scene.compositing.compositor import Compositor
+    from seq2scene.compositing.pasting import Edges
+    from seq2scene.compositing.patch_store import PatchStore
 
 CHUNK = 128  # texts at a time
 HEIGHT = 400  # pixels of a picture at scale 1
@@ -138,14 +140,14 @@ class SceneWriter(Model):
     def build_retrieval_index(self, folder: str | None = None) -> None:
         """Prepares what writing needs beyond the net, which here is nothing; see ``CompositeWriter``."""
 
-    def compositor(self, edges: Edges = "hard") -> Compositor | None:
+    def compositor(self, edges: "Edges" = "hard") -> "Compositor | None":
         """What renders the scenes that the model writes, if these are composites; after
         ``build_retrieval_index``.
         """
         return None
 
     @property
-    def store(self) -> PatchStore | None:
+    def store(self) -> "PatchStore | None":
         """The patches of photos that scenes are made of; None where they are not."""
         return None
 
@@ -235,7 +237,7 @@ class SceneWriter(Model):
 
     # Pictures
 
-    def steps(self, scene: Scene, scale: float = 1.0, edges: Edges = "hard") -> list[Image.Image]:
+    def steps(self, scene: Scene, scale: float = 1.0, edges: "Edges" = "hard") -> list[Image.Image]:
         """How a scene comes about: the empty canvas, then a picture after each object, 400 pixels high at
         scale 1. edges: of the patches of composites.
         """
@@ -244,11 +246,11 @@ class SceneWriter(Model):
         objects = scene.written.objects.to("cpu")
         return [Image.fromarray(one) for one in scene_steps(self, objects, scale, self.compositor(edges))]
 
-    def picture(self, scene: Scene, scale: float = 1.0, edges: Edges = "hard") -> Image.Image:
+    def picture(self, scene: Scene, scale: float = 1.0, edges: "Edges" = "hard") -> Image.Image:
         """A scene, 400 pixels high at scale 1."""
         return self.steps(scene, scale, edges)[-1]
 
-    def strip(self, scene: Scene, edges: Edges = "hard") -> Image.Image:
+    def strip(self, scene: Scene, edges: "Edges" = "hard") -> Image.Image:
         """A scene step by step, with the words that the model looked at."""
         from seq2scene.models.scene_pictures import strip_of  # with matplotlib, for its fonts
 

@@ -1,31 +1,30 @@
-"""``python src/generate.py``: what a model writes for a text, a file of texts or a stream."""
+"""``python src/generate.py``: what a model writes for a text, a file of texts or a stream.
+
+What only some models need is imported when one of them is at work, so that a line is translated soon.
+"""
 
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from seq2scene.compositing.compositor import relocated
 from seq2scene.errors import UserError
-from seq2scene.models.captioner import Captioner
-from seq2scene.models.inpainter import Inpainter
-from seq2scene.models.language_model import LanguageModel
 from seq2scene.models.loading import load
-from seq2scene.models.model import with_n_best
-from seq2scene.models.scene_writer import SceneWriter
-from seq2scene.models.translator import Translator
+from seq2scene.models.model import Model, with_n_best
 from seq2scene.models.words import Hypothesis
 from seq2scene.running.bounds import check_values
-from seq2scene.running.caption_generation import generate_captions
 from seq2scene.running.output import open_output, require_folder, require_output, require_scores, tell_unknown
-from seq2scene.running.scene_generation import generate_scenes
 from seq2scene.sequences.alignments import require_shift
 from seq2scene.sequences.lines import each_line, standard_input, typed_lines
 from seq2scene.sequences.unknown_words import chosen_dictionary
+
+if TYPE_CHECKING:
+    from seq2scene.models.language_model import LanguageModel
+    from seq2scene.models.translator import Translator
 
 
 def generate(cfg: DictConfig) -> None:
@@ -40,29 +39,40 @@ def generate(cfg: DictConfig) -> None:
     require_output(cfg.out)
     require_folder(cfg.pictures, "pictures")
     model = load(cfg.ckpt, find_device(cfg.device), _search(cfg), cfg.ensemble, cfg.paths.cache)
-    if isinstance(model, Inpainter):
+    if hasattr(model, "inpaint"):
         raise UserError("ckpt: an inpainter writes nothing itself; give a checkpoint of a model that does")
-    moved = cfg.patches, cfg.photos, cfg.edges
-    model.description = relocated(model.description, *moved, inpainter=cfg.inpainter)
+    _relocate(cfg, model)
     if cfg.n_best > 1:
         model.search = with_n_best(model.search, cfg.n_best)
     if cfg.bfloat16:
         model.to(torch.bfloat16)
-    if isinstance(model, Captioner):
+    if hasattr(model, "caption"):
+        from seq2scene.running.caption_generation import generate_captions
+
         return generate_captions(cfg, model)
     if cfg.image is not None:
         raise UserError("image: this model reads text; give text=... or file=..., or a model that captions")
-    match model:
-        case SceneWriter():
-            model.require_sentences(list(_lines(cfg)) if _can_be_read_twice(cfg) else [])
-            generate_scenes(cfg, model, _chunks(_lines(cfg), cfg.batch_size))
-        case LanguageModel():
-            _continue(cfg, model)
-        case Translator():
-            _translate(cfg, model, dictionary)
-        case _:
-            task = model.config["task"]["name"]
-            raise UserError(f"generate.py needs models that translate; task={task} does not")
+    if hasattr(model, "write"):
+        from seq2scene.running.scene_generation import generate_scenes
+
+        model.require_sentences(list(_lines(cfg)) if _can_be_read_twice(cfg) else [])
+        generate_scenes(cfg, model, _chunks(_lines(cfg), cfg.batch_size))
+    elif hasattr(model, "continue_text"):
+        _continue(cfg, model)
+    elif hasattr(model, "translate"):
+        _translate(cfg, model, dictionary)
+    else:
+        task = model.config["task"]["name"]
+        raise UserError(f"generate.py needs models that translate; task={task} does not")
+
+
+def _relocate(cfg: DictConfig, model: Model) -> None:
+    """Tells a writer of composites where its patches and photos are; raises UserError for other models."""
+    given = {key: cfg[key] for key in ("patches", "photos", "edges", "inpainter")}
+    if "patches" in model.description or any(value is not None for value in given.values()):
+        from seq2scene.compositing.compositor import relocated
+
+        model.description = relocated(model.description, **given)
 
 
 def _require_readable(cfg: DictConfig) -> None:
@@ -116,7 +126,7 @@ def _chunks(lines: Iterator[str], size: int) -> Iterator[list[str]]:
         yield chunk
 
 
-def _translate(cfg: DictConfig, model: Translator, dictionary: dict[str, str] | None) -> None:
+def _translate(cfg: DictConfig, model: "Translator", dictionary: dict[str, str] | None) -> None:
     for key in ("pictures", "replace_unk"):
         if cfg[key] is not None:
             model.require_attention(key)
@@ -144,7 +154,7 @@ def _translate(cfg: DictConfig, model: Translator, dictionary: dict[str, str] | 
             out.flush()
 
 
-def _continue(cfg: DictConfig, model: LanguageModel) -> None:
+def _continue(cfg: DictConfig, model: "LanguageModel") -> None:
     """Writes what a language model says after each line."""
     for key, instead in (
         ("pictures", "leave it out"),
@@ -168,7 +178,7 @@ def _write(out: TextIO, number: int, hypotheses: Sequence[Hypothesis], scores: b
         out.write(f"{number}\t{one.log_prob:.4f}\t{one.text}\n" if scores else f"{one.text}\n")
 
 
-def _draw(path: Path, model: Translator, line: str, best: Hypothesis) -> None:
+def _draw(path: Path, model: "Translator", line: str, best: Hypothesis) -> None:
     from seq2scene.plotting.attention_map import draw_attention  # matplotlib takes half a second to import
     from seq2scene.plotting.figures import save_picture
 

@@ -11,8 +11,9 @@ from seq2scene.compositing.pasting import Rendering
 from seq2scene.compositing.simulated_composites import Mending, Stencils, mend
 from seq2scene.errors import UserError
 from seq2scene.models.inpainter import WHITE, Inpainter, Mended
+from seq2scene.nets.losses.inpainting_losses import fields
 from seq2scene.nets.losses.perceptual import VGG19_LAYERS, PerceptualDistance
-from seq2scene.nets.vision.inpainter import Inpainted, fields
+from seq2scene.nets.vision.inpainter import Inpainted
 from seq2scene.nets.vision.trunks import LITE
 from seq2scene.tasks.task import Loss, Task
 
