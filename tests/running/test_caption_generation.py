@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 from omegaconf import OmegaConf
+from PIL import Image
 
 from captioned_photos import write_photos
 from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import load_checkpoint
+from seq2scene.models.loading import load
 from seq2scene.running.caption_generation import find_photos
 from seq2scene.running.generation import generate
 from seq2scene.tasks.captioning import Captioning
@@ -92,6 +94,16 @@ def test_pictures_show_the_square_and_a_panel_for_each_word(captioner, say, phot
     maps = photos.parent / "maps"
     say(captioner(), f"image={photos}", f"pictures={maps}")
     assert sorted(path.name for path in maps.iterdir()) == [f"{n + 1}_{n:012}.png" for n in range(4)]
+
+
+def test_a_model_captions_files_and_pictures_alike(captioner, say, photos: Path) -> None:
+    ckpt, (first, *others) = captioner(), sorted(photos.glob("*.png"))
+    model = load(ckpt)
+    with Image.open(first) as picture:
+        one = model.caption(picture, keep_attention=True)
+    assert [one.text] == say(ckpt, f"image={first}")
+    assert model.caption([first, *others])[0].text == one.text == model.caption(str(first)).text
+    assert one.attention.shape == (len(one.words) + 1, model.encoder.cells)
 
 
 def test_weights_of_the_image_encoder_come_from_the_checkpoint_alone(captioner, photos: Path) -> None:

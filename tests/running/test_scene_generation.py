@@ -14,6 +14,7 @@ from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.errors import UserError
 from seq2scene.models.loading import load
 from seq2scene.running.generation import generate
+from seq2scene.search.beam import Beam
 from seq2scene.tasks.loading import build_task
 from test_configs import compose_plain
 
@@ -155,6 +156,27 @@ def test_a_model_of_captions_reads_a_text_of_two_sentences_as_one(saved: Path) -
     model.schema = replace(model.schema, sentences=1)
     assert model.sentences(text) == ["A dog runs. It barks!"] and model.sentences(" ") == []
     model.require_sentences([text])
+
+
+def test_a_model_writes_what_the_command_writes(scenes, saved: Path) -> None:
+    model, command = load(saved), scenes(TEXTS)
+    written = model.write(TEXTS)
+    assert [json.loads(scene.to_json()) for scene in written] == command
+    assert model.write(TEXTS[0]) == written[0] and written[1].objects == ()
+    best = model.write(TEXTS[0], n_best=3, search=Beam(size=3, max_ratio=0.0, max_extra=5))
+    assert [scene.log_prob for scene in best] == sorted((one.log_prob for one in best), reverse=True)
+    assert model.unknown("Mike sees a zebra.")[-1] == "zebra" and model.is_empty("zebra")
+    with pytest.raises(UserError, match="text 2: this model reads at most 3 sentences"):
+        model.write(["", "A. B. C. D."])
+
+
+def test_a_scene_is_drawn_step_by_step(saved: Path) -> None:
+    model = load(saved)
+    scene = model.write(TEXTS[0])
+    steps = model.steps(scene)
+    assert len(steps) == len(scene.objects) + 1 and steps[0].size == (500, 400)
+    assert model.picture(scene, scale=2.0).size == (1000, 800)
+    assert model.strip(scene).width > 500
 
 
 @pytest.mark.parametrize(
