@@ -60,7 +60,7 @@ def module_of(config: dict):
 
 def prepared(config: dict):
     """The data module, and the task with random weights and its retrieval index."""
-    from seq2scene.running.checkpoints import build_task
+    from seq2scene.tasks.loading import build_task
 
     module = module_of(config)
     module.setup()

@@ -71,8 +71,8 @@ def prepared(config: dict):
     import torch
 
     from seq2scene.building import build
-    from seq2scene.running.checkpoints import build_task
     from seq2scene.running.trainers import filter_warnings
+    from seq2scene.tasks.loading import build_task
 
     filter_warnings()
     pl.seed_everything(1, verbose=False)
@@ -193,7 +193,7 @@ def measure_search(
 
 def measure_text(device: str, size: str, options: argparse.Namespace, slowly: bool, steps: int) -> dict:
     module, task = prepared(configuration(device, size, options, []))
-    encoder = task.net.encoder.to(device).train()
+    encoder = task.model.encoder.to(device).train()
     texts = [batch.texts.to(device) for batch in islice(module.train_dataloader(), steps)]
     encode = encode_slowly if slowly else lambda encoder, texts: encoder(texts)[0]
 

@@ -59,8 +59,8 @@ def measure_training(overrides: list[str], data: str, steps: int) -> dict:
     import pytorch_lightning as pl
 
     from seq2scene.building import build
-    from seq2scene.running.checkpoints import build_task
     from seq2scene.running.trainers import filter_warnings, make_trainer
+    from seq2scene.tasks.loading import build_task
 
     class Watch(pl.Callback):
         first = 0.0
@@ -100,14 +100,15 @@ def measure_search(overrides: list[str], data: str, ckpt: str, half: bool) -> di
     from sacrebleu.metrics import BLEU
 
     from seq2scene.building import build
-    from seq2scene.running.checkpoints import find_checkpoint, load_checkpoint, task_of
+    from seq2scene.models.checkpoints import find_checkpoint, load_checkpoint
+    from seq2scene.tasks.loading import task_of
 
     config = configuration("train", overrides, data)
     checkpoint = load_checkpoint(find_checkpoint(ckpt, "best.ckpt"))
     torch.set_float32_matmul_precision(config["trainer"]["float32_matmul"])
     task = task_of(checkpoint, search=config["search"])
     if half:
-        task.net.to(torch.bfloat16)
+        task.model.to(torch.bfloat16)
     module = build({**checkpoint["hyper_parameters"]["config"]["data"], **config["data"]}, "data")
     module.use(checkpoint["hyper_parameters"]["description"])
     module.setup("test")

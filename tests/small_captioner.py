@@ -29,7 +29,7 @@ def small_captioner(config: dict[str, Any]) -> Captioning:
     torch.manual_seed(0)
     task = Captioning(config, {"language": LANGUAGE.state()}).eval()
     with torch.no_grad():
-        task.net.decoder.output.bias[:4] = torch.tensor([0.0, -20.0, 0.0, -20.0])  # pad, unk, bos, eos
+        task.model.decoder.output.bias[:4] = torch.tensor([0.0, -20.0, 0.0, -20.0])  # pad, unk, bos, eos
     return task
 
 

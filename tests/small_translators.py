@@ -10,14 +10,19 @@ from seq2scene.attention import (
     PredictiveAttention,
     no_attention,
 )
+from seq2scene.models.translator import Translator
 from seq2scene.nets.losses.linear_cross_entropy import linear_cross_entropy
 from seq2scene.nets.text.decoders import LuongDecoder
 from seq2scene.nets.text.encoders import RecurrentEncoder
 from seq2scene.nets.text.gnmt_decoder import GNMTDecoder
-from seq2scene.nets.text.translator import Translator, initialise_uniform
+from seq2scene.nets.text.initialisation import initialise_uniform
 from seq2scene.sequences.batch import Sentences
+from seq2scene.sequences.language import Language
 from seq2scene.sequences.padding import pad, shift_right
+from seq2scene.sequences.tokenizers import Whitespace
+from seq2scene.sequences.vocabulary import Vocabulary
 
+LANGUAGE = Language(Whitespace(), Vocabulary.count([list("abcdef")]))
 SOURCES = [[4, 5, 6, 7, 8], [9, 4], [], [5, 5, 9]]
 TARGETS = [[5, 6, 3], [9, 8, 7, 6, 3], [4, 3], [3]]
 ATTENTIONS = {
@@ -53,7 +58,8 @@ def translator(
     encoder = RecurrentEncoder(10, 0, **{"embedding_size": 6, "hidden_size": 5, **shared, **(encoder or {})})
     options = {"embedding_size": 6, "hidden_size": 7, "layers": 1, "bridge": "linear", **options}
     attend = ATTENTIONS[attention](options["hidden_size"], encoder.output_size)
-    net = Translator(encoder, decoder(10, 0, encoder.output_size, encoder.rnn.num_layers, attend, **options))
+    writer = decoder(10, 0, encoder.output_size, encoder.rnn.num_layers, attend, **options)
+    net = Translator(encoder, writer, LANGUAGE, LANGUAGE)
     initialise_uniform(net.double(), 0.5)
     return net.eval()
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from entry_points import command, run
-from seq2scene.running.checkpoints import load_checkpoint, task_of
+from seq2scene.models.checkpoints import load_checkpoint
+from seq2scene.tasks.loading import task_of
 
 pytestmark = pytest.mark.slow
 

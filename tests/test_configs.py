@@ -16,13 +16,14 @@ import seq2scene.running.entry  # noqa: F401  (the configs' variables)
 from seq2scene.building import build
 from seq2scene.data.coco import ARCHIVE
 from seq2scene.errors import UserError
-from seq2scene.running.checkpoints import build_task
-from seq2scene.running.task_compatibility import LIMITS, check_choices, chosen_search
+from seq2scene.models.loading import LIMITS, chosen_search
+from seq2scene.running.task_compatibility import check_choices
 from seq2scene.sequences.batch import ParallelBatch
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.text_batch import sentence_batch
 from seq2scene.sequences.tokenizers import choose
 from seq2scene.sequences.vocabulary import Vocabulary
+from seq2scene.tasks.loading import build_task
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 SIZES = ["task=nmt", "debug=tiny"]

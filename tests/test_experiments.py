@@ -21,15 +21,15 @@ from omegaconf import OmegaConf
 from seq2scene.building import build
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.data.park.scenes_writing import ensure_scenes
-from seq2scene.data.scene_texts import SceneTexts
-from seq2scene.running.checkpoints import build_task
 from seq2scene.running.evaluation import evaluate_task
 from seq2scene.running.trainers import filter_warnings, make_trainer
 from seq2scene.scenes.grid import Grid
+from seq2scene.scenes.scene_texts import SceneTexts
 from seq2scene.scenes.schema import LEAST, MOST, Appearance, Head, Schema
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.tokenizers import Words, choose
 from seq2scene.sequences.vocabulary import Vocabulary
+from seq2scene.tasks.loading import build_task
 from test_configs import CONF, NMT_TAKES, compose_plain, options, read_files
 
 EXPERIMENTS = options("experiment")
@@ -75,7 +75,7 @@ def net_on_paper(name: str, source: int, target: int) -> torch.nn.Module:
     """An experiment's net at its published size on the meta device, for this many words on each side."""
     sides = {"source": language(source), "target": language(target), "language": language(target)}
     with torch.device("meta"):
-        return build_task(paper(name), {**sides, "source_eos": False}).net
+        return build_task(paper(name), {**sides, "source_eos": False}).model
 
 
 def classes(name: str) -> tuple[tuple[str, str], ...]:
@@ -331,11 +331,11 @@ def test_a_composite_model_is_of_the_papers_size(tmp_path: Path) -> None:
     told = {"texts": texts.state(), "schema": schema.state(), "features": 2048, "pictures": None}
     with torch.device("meta"):
         task = build_task(config, told)
-    decoder = task.net.decoder
+    decoder = task.model.decoder
     assert decoder.size == (32, 32) and decoder.canvas.output_size == 392
     assert decoder.canvas.first.weight.shape == (98, 3, 7, 7)
-    assert task.patch_encoder.output[0].weight.shape == (256, 256 + 2048)
-    assert task.patch_encoder.output[2].weight.shape == (128, 256)
+    assert task.model.patch_encoder.output[0].weight.shape == (256, 256 + 2048)
+    assert task.model.patch_encoder.output[2].weight.shape == (128, 256)
     where = decoder.attribute_decoder
     outputs = where.places[0].out_channels, where.attributes.out_channels, where.appearance.out_channels
     assert outputs == (1, 17 + 17, 128)

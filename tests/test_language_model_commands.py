@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from entry_points import command, run
-from seq2scene.running.checkpoints import load_checkpoint, task_of
+from seq2scene.models.checkpoints import load_checkpoint
+from seq2scene.tasks.loading import task_of
 from test_commands import rows, runs, weights
 
 pytestmark = pytest.mark.slow

@@ -31,6 +31,7 @@ FLOORS = (
     {"attention"},
     {"nets"},
     {"search", "metrics", "plotting"},
+    {"models"},
     {"data"},
     {"tasks"},
     {"running"},

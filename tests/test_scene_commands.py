@@ -11,8 +11,8 @@ from PIL import Image
 
 from entry_points import command, run
 from seq2scene.data.park.scenes_writing import ensure_scenes
+from seq2scene.models.checkpoints import load_checkpoint
 from seq2scene.running.callbacks.samples import SCENES
-from seq2scene.running.checkpoints import load_checkpoint
 from test_commands import fails, runs
 
 pytestmark = pytest.mark.slow

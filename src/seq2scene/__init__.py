@@ -1,0 +1,19 @@
+"""Attention models that turn text into sequences, of words and of objects.
+
+``seq2scene.load`` makes a model of a checkpoint, with neither Lightning nor Hydra.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from seq2scene.models.loading import load
+
+__all__ = ["load"]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "load":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from seq2scene.models.loading import load  # with PyTorch, which a bare import does not need
+
+    return load

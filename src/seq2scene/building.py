@@ -13,8 +13,6 @@ from importlib import import_module
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
-
 from seq2scene.errors import UserError
 
 OWN = "seq2scene."
@@ -191,10 +189,18 @@ def _make(config: Any, where: str, arguments: Mapping[str, Any]) -> Any:
     target = find(name, where)
     try:
         return target(**settings)
-    except (TypeError, ValueError, ImportError, MisconfigurationException) as error:
-        if name.startswith(OWN) and not _lacks(target, settings):
+    except Exception as error:
+        if not _is_refusal(error) or (name.startswith(OWN) and not _lacks(target, settings)):
             raise  # our own parts say what is wrong with a UserError; anything else is a fault of ours
         raise UserError(f"{where or name}: {error}") from error
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Whether a part says by this error that it cannot be built so. Lightning's own kind is known by its
+    name: nothing of Lightning is imported where a model is used.
+    """
+    refusals = TypeError, ValueError, ImportError
+    return isinstance(error, refusals) or type(error).__name__ == "MisconfigurationException"
 
 
 def _lacks(target: Any, arguments: Mapping[str, Any]) -> bool:

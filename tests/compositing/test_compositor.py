@@ -17,7 +17,7 @@ from seq2scene.data.coco import Images, License, Licenses
 from seq2scene.data.coco_composite import lay_out
 from seq2scene.data.coco_masks import Pieces, Tally
 from seq2scene.errors import UserError
-from seq2scene.running.scene_records import scene_records
+from seq2scene.models.scene_records import scene_records
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.scene_json import from_plain

@@ -17,16 +17,17 @@ from PIL import Image
 from entry_points import run as run_entry_point
 from seq2scene.data.parallel_text import ParallelText
 from seq2scene.errors import UserError
+from seq2scene.models.checkpoints import load_checkpoint
 from seq2scene.running.alignment_error_report import read_gold_pairs, score_gold, word_language
 from seq2scene.running.alignment_report import AlignmentReport
 from seq2scene.running.callbacks.alignments import AlignedLine, RecordAlignments, forced_alignment
-from seq2scene.running.checkpoints import load_checkpoint, task_of
 from seq2scene.running.unknown_word_report import learn_dictionary, score_replaced
 from seq2scene.sequences.alignments import links, read_pharaoh
 from seq2scene.sequences.batch import ParallelBatch
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.tokenizers import Character
 from seq2scene.sequences.unknown_words import load_dictionary
+from seq2scene.tasks.loading import task_of
 from seq2scene.tasks.nmt import NMT
 
 pytestmark = pytest.mark.slow

@@ -9,9 +9,10 @@ import torch
 
 from entry_points import run
 from seq2scene.errors import UserError
+from seq2scene.models.checkpoints import load_checkpoint
 from seq2scene.running.averaging import average, average_checkpoints
-from seq2scene.running.checkpoints import load_checkpoint, load_task
 from seq2scene.running.generation import generate
+from seq2scene.tasks.loading import load_task
 
 pytestmark = pytest.mark.slow
 
@@ -67,12 +68,12 @@ def test_half_precision_is_added_up_in_single(saved) -> None:
     [
         (with_tensors(extra=torch.zeros(2)), r"extra is absent in the first and \(2,\) in the second"),
         (
-            lambda checkpoint: checkpoint["state_dict"].pop("net.decoder.output.bias"),
-            r"net\.decoder\.output\.bias is \(12,\) in the first and absent in the second",
+            lambda checkpoint: checkpoint["state_dict"].pop("model.decoder.output.bias"),
+            r"model\.decoder\.output\.bias is \(12,\) in the first and absent in the second",
         ),
         (
-            with_tensors(**{"net.decoder.output.bias": torch.zeros(5)}),
-            r"net\.decoder\.output\.bias is \(12,\) in the first and \(5,\) in the second",
+            with_tensors(**{"model.decoder.output.bias": torch.zeros(5)}),
+            r"model\.decoder\.output\.bias is \(12,\) in the first and \(5,\) in the second",
         ),
         (
             lambda checkpoint: model(checkpoint)["encoder"].update(reverse_source=True),

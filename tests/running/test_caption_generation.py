@@ -5,13 +5,16 @@ from pathlib import Path
 import pytest
 import torch
 from omegaconf import OmegaConf
+from PIL import Image
 
 from captioned_photos import write_photos
 from seq2scene.errors import UserError
+from seq2scene.models.checkpoints import load_checkpoint
+from seq2scene.models.loading import load
 from seq2scene.running.caption_generation import find_photos
-from seq2scene.running.checkpoints import load_checkpoint, load_task
 from seq2scene.running.generation import generate
 from seq2scene.tasks.captioning import Captioning
+from seq2scene.tasks.loading import load_task
 from small_captioner import LANGUAGE, SMALL, save, small_captioner
 
 PARTS = ("task", "image_encoder", "model", "attention", "loss", "val_search", "search")
@@ -93,18 +96,28 @@ def test_pictures_show_the_square_and_a_panel_for_each_word(captioner, say, phot
     assert sorted(path.name for path in maps.iterdir()) == [f"{n + 1}_{n:012}.png" for n in range(4)]
 
 
+def test_a_model_captions_files_and_pictures_alike(captioner, say, photos: Path) -> None:
+    ckpt, (first, *others) = captioner(), sorted(photos.glob("*.png"))
+    model = load(ckpt)
+    with Image.open(first) as picture:
+        one = model.caption(picture, keep_attention=True)
+    assert [one.text] == say(ckpt, f"image={first}")
+    assert model.caption([first, *others])[0].text == one.text == model.caption(str(first)).text
+    assert one.attention.shape == (len(one.words) + 1, model.encoder.cells)
+
+
 def test_weights_of_the_image_encoder_come_from_the_checkpoint_alone(captioner, photos: Path) -> None:
     ckpt = captioner()
     saved = load_checkpoint(ckpt)
     saved["hyper_parameters"]["config"]["image_encoder"]["weights"] = "/nowhere/weights.pth"
     for name in ("trunk.features.0.weight", "trunk.features.0.bias"):
-        saved["state_dict"][f"net.encoder.{name}"] += 1
+        saved["state_dict"][f"model.encoder.{name}"] += 1
     torch.save(saved, ckpt)
     task = load_task([ckpt])
     assert isinstance(task, Captioning)
     torch.testing.assert_close(
-        task.net.encoder.state_dict()["trunk.features.0.bias"],
-        saved["state_dict"]["net.encoder.trunk.features.0.bias"],
+        task.model.encoder.state_dict()["trunk.features.0.bias"],
+        saved["state_dict"]["model.encoder.trunk.features.0.bias"],
     )
 
 
@@ -143,7 +156,7 @@ def test_where_nothing_is_looked_at_nothing_is_drawn(captioner, say, photos: Pat
 
 
 def test_a_model_that_reads_text_refuses_photos(composed, tmp_path: Path) -> None:
-    from seq2scene.running.checkpoints import build_task
+    from seq2scene.tasks.loading import build_task
 
     config = composed("train", "task=lm", "debug=tiny")
     parts = ("task", "model", "attention", "loss", "val_search", "search")

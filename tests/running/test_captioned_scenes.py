@@ -18,11 +18,11 @@ from seq2scene.running.callbacks.samples import Samples
 from seq2scene.running.caption_evaluation import add_baselines, another, draw_captions
 from seq2scene.running.caption_generation import generate_captions
 from seq2scene.running.captioned_scenes import Teller, load_captioner, score_captions
-from seq2scene.running.checkpoints import build_task
 from seq2scene.running.evaluation import evaluate_task, show_results
 from seq2scene.running.trainers import filter_warnings, make_trainer
 from seq2scene.scenes.objects import Objects
 from seq2scene.tasks.captioning import FREE_RUNNING, Captioning
+from seq2scene.tasks.loading import build_task
 from seq2scene.tasks.scenes import Result
 from small_captioner import SMALL, save, small_captioner
 from test_configs import compose_plain

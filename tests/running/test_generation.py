@@ -11,13 +11,14 @@ import torch
 from omegaconf import OmegaConf
 
 from seq2scene.errors import UserError
+from seq2scene.models.checkpoints import load_checkpoint
+from seq2scene.models.translator import Translator
 from seq2scene.running.averaging import average_checkpoints
-from seq2scene.running.checkpoints import build_task, load_checkpoint, load_task
 from seq2scene.running.generation import generate
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.tokenizers import Whitespace
 from seq2scene.sequences.vocabulary import Vocabulary
-from seq2scene.tasks.nmt import NMT
+from seq2scene.tasks.loading import build_task, load_task
 
 pytestmark = pytest.mark.slow
 
@@ -44,11 +45,11 @@ def saved(composed, tmp_path: Path) -> Save:
         languages = {"source": source, "target": target, "language": target}
         torch.manual_seed(0)
         task = build_task(config, {**languages, "source_eos": False})
-        output = task.net.output if config["task"]["name"] == "lm" else task.net.decoder.output
+        output = task.model.decoder.output
         with torch.no_grad():
             output.bias[:4] = torch.tensor([0.0, 5.0, 0.0, -20.0])  # pad, unk, bos, eos
             if WINDOW[0] in options:
-                for parameter in task.net.decoder.attention.parameters():
+                for parameter in task.model.decoder.attention.parameters():
                     parameter.zero_()  # every word is as good as another
         parts = {"state_dict": task.state_dict(), "hyper_parameters": dict(task.hparams)}
         torch.save(parts, tmp_path / "model.ckpt")
@@ -197,15 +198,15 @@ def test_what_cannot_be_read_or_written_is_refused_before_the_model_is_loaded(
 def test_an_interruption_leaves_what_was_there(saved: Save, composed, tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "in").write_text("a\nb\nc\n")
     (tmp_path / "out").write_text("good\n")
-    ckpt, translate, calls = saved(), NMT.translate, []
+    ckpt, translate, calls = saved(), Translator.decode, []
 
-    def interrupted(task: NMT, *arguments, **options):
+    def interrupted(model: Translator, *arguments, **options):
         calls.append(1)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return translate(task, *arguments, **options)
+        return translate(model, *arguments, **options)
 
-    monkeypatch.setattr(NMT, "translate", interrupted)
+    monkeypatch.setattr(Translator, "decode", interrupted)
     with pytest.raises(KeyboardInterrupt):
         files = (f"file={tmp_path}/in", f"out={tmp_path}/out")
         generate(composed("generate", f"ckpt={ckpt}", *files, "batch_size=1", "device=cpu"))
@@ -258,13 +259,13 @@ def test_weights_and_scores_that_are_no_numbers_are_refused_by_name(
 ) -> None:
     ckpt = saved(search)
     parts = load_checkpoint(ckpt)
-    parts["state_dict"]["net.decoder.output.weight"][2, :2] = torch.nan
+    parts["state_dict"]["model.decoder.output.weight"][2, :2] = torch.nan
     torch.save(parts, ckpt)
-    name = r"model\.ckpt: 2 of \d+ values of net\.decoder\.output\.weight are not finite"
+    name = r"model\.ckpt: 2 of \d+ values of model\.decoder\.output\.weight are not finite"
     for load in (lambda: written(ckpt), lambda: load_task([ckpt]), lambda: average_checkpoints([ckpt])):
         with pytest.raises(UserError, match=name):
             load()
-    for key in (key for key in parts["state_dict"] if key.startswith("net.decoder.")):
+    for key in (key for key in parts["state_dict"] if key.startswith("model.decoder.")):
         parts["state_dict"][key].fill_(3e38)  # sums of these are infinite
     torch.save(parts, ckpt)
     with pytest.raises(UserError, match="line 1: the model's log-probabilities are NaN"):

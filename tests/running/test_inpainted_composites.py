@@ -21,14 +21,14 @@ from seq2scene.compositing.inpainting import inpaint, photos_of
 from seq2scene.compositing.pasting import Rendering, occupied
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.errors import UserError
-from seq2scene.running.checkpoints import at_home, build_task
+from seq2scene.models.loading import load_inpainter
 from seq2scene.running.evaluation import evaluate_task, load_others
 from seq2scene.running.generation import generate
-from seq2scene.running.inpainters import load_inpainter
 from seq2scene.running.realism import score_realism
 from seq2scene.running.trainers import filter_warnings, make_trainer
 from seq2scene.scenes.objects import PAD
 from seq2scene.tasks.composites import CompositeTask
+from seq2scene.tasks.loading import at_home, build_task
 from seq2scene.tasks.scenes import Result
 from test_configs import compose_plain
 
@@ -81,9 +81,10 @@ def work(tmp_path_factory) -> Path:
         task = build_task(config, data.description())
         if name == "composite":
             with torch.no_grad():
-                for parameter in task.net.parameters():
+                parts = task.model.encoder, task.model.decoder
+                for parameter in (one for part in parts for one in part.parameters()):
                     parameter.add_(0.2 * torch.randn_like(parameter))
-                task.net.decoder.object_decoder.output.bias[2] -= 3  # seldom at an end
+                task.model.decoder.object_decoder.output.bias[2] -= 3  # seldom at an end
         parts = {"state_dict": task.state_dict(), "hyper_parameters": dict(task.hparams)}
         torch.save(parts, folder / f"{name}.ckpt")
     return folder

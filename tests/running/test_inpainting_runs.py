@@ -12,10 +12,11 @@ from entry_points import run as run_entry_point
 from seq2scene.building import build
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.errors import UserError
-from seq2scene.running.checkpoints import load_checkpoint
-from seq2scene.running.inpainters import load_inpainter
+from seq2scene.models.checkpoints import load_checkpoint
+from seq2scene.models.loading import load_inpainter
 from seq2scene.running.inpainting import TABLE, draw_mending, evaluate_inpainting
 from seq2scene.running.trainers import filter_warnings, make_trainer
+from seq2scene.tasks.loading import load_task
 
 pytestmark = pytest.mark.slow
 
@@ -72,7 +73,7 @@ def test_a_run_draws_composites_and_what_became_of_them(run: Path) -> None:
 
 def test_a_checkpoint_holds_what_an_inpainter_needs_and_no_trunk(run: Path) -> None:
     checkpoint = load_checkpoint(run / "best.ckpt")
-    assert all(name.startswith("net.") for name in checkpoint["state_dict"])
+    assert all(name.startswith("model.net.") for name in checkpoint["state_dict"])
     task = load_inpainter(run)
     assert not task.training and task.side == 16 and task.net.classes == 3 + len(task.names)
 
@@ -86,7 +87,7 @@ def test_test_sets_are_scored_beside_the_composites_as_they_were(work: Path, run
     filter_warnings()
     settings = {**parts["config"]["trainer"], "limit_test_batches": 1.0}
     trainer = make_trainer(settings, callbacks=[], logger=False, enable_checkpointing=False)
-    results = evaluate_inpainting(trainer, load_inpainter(run), data, tmp_path)
+    results = evaluate_inpainting(trainer, load_task([run / "best.ckpt"]), data, tmp_path)
     assert results["test"].keys() == {"error", "psnr", "label_accuracy", "composite"}
     assert results["test"]["composite"].keys() == {"error", "psnr", "label_accuracy"}
     assert 0 < results["test"]["composite"]["label_accuracy"] <= 1
@@ -94,7 +95,7 @@ def test_test_sets_are_scored_beside_the_composites_as_they_were(work: Path, run
 
 
 def test_three_pictures_stand_side_by_side(run: Path) -> None:
-    task = load_inpainter(run)
+    task = load_task([run / "best.ckpt"])
     data = build(load_checkpoint(run / "best.ckpt")["hyper_parameters"]["config"]["data"], "data")
     data.setup()
     mending = task.mend(data.sample("val", np.arange(2)))

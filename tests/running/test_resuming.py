@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 import seq2scene.running.entry  # noqa: F401  (registers the configs' resolvers)
 from entry_points import run
 from seq2scene.errors import UserError
-from seq2scene.running.checkpoints import load_checkpoint
+from seq2scene.models.checkpoints import load_checkpoint
 from seq2scene.running.resuming import (
     Resumed,
     is_taken,

@@ -10,11 +10,11 @@ from PIL import Image
 
 from seq2scene.building import build
 from seq2scene.data.park.scenes_writing import ensure_scenes
-from seq2scene.running.checkpoints import build_task
 from seq2scene.running.evaluation import evaluate_task
 from seq2scene.running.scene_drawing import scene_steps
 from seq2scene.running.trainers import filter_warnings, make_trainer
 from seq2scene.scenes.scene_json import from_plain
+from seq2scene.tasks.loading import build_task
 from test_configs import compose_plain
 
 pytestmark = pytest.mark.slow

@@ -12,9 +12,10 @@ from PIL import Image
 from seq2scene.building import build
 from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.errors import UserError
-from seq2scene.running.checkpoints import build_task, load_task
+from seq2scene.models.loading import load
 from seq2scene.running.generation import generate
-from seq2scene.running.scene_generation import require_sentences, sentences_of
+from seq2scene.search.beam import Beam
+from seq2scene.tasks.loading import build_task
 from test_configs import compose_plain
 
 TEXTS = ["Mike is happy. Jenny is next to the tree.", "", "The dog is running.", "Jenny is sad. Mike is sad."]
@@ -38,7 +39,7 @@ def saved(tmp_path_factory) -> Path:
     with torch.no_grad():
         for parameter in task.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
-        task.net.decoder.object_decoder.output.bias[2] -= 2  # not the end at once
+        task.model.decoder.object_decoder.output.bias[2] -= 2  # not the end at once
     parts = {"state_dict": task.state_dict(), "hyper_parameters": dict(task.hparams)}
     torch.save(parts, folder / "model.ckpt")
     return folder / "model.ckpt"
@@ -149,12 +150,33 @@ def test_more_sentences_than_the_model_reads_are_refused_with_their_number(scene
 
 
 def test_a_model_of_captions_reads_a_text_of_two_sentences_as_one(saved: Path) -> None:
-    task = load_task([saved])
+    model = load(saved)
     text = " A dog runs. It barks! "
-    assert sentences_of(task, text) == ["A dog runs.", "It barks!"]
-    task.schema = replace(task.schema, sentences=1)
-    assert sentences_of(task, text) == ["A dog runs. It barks!"] and sentences_of(task, " ") == []
-    require_sentences(task, [text])
+    assert model.sentences(text) == ["A dog runs.", "It barks!"]
+    model.schema = replace(model.schema, sentences=1)
+    assert model.sentences(text) == ["A dog runs. It barks!"] and model.sentences(" ") == []
+    model.require_sentences([text])
+
+
+def test_a_model_writes_what_the_command_writes(scenes, saved: Path) -> None:
+    model, command = load(saved), scenes(TEXTS)
+    written = model.write(TEXTS)
+    assert [json.loads(scene.to_json()) for scene in written] == command
+    assert model.write(TEXTS[0]) == written[0] and written[1].objects == ()
+    best = model.write(TEXTS[0], n_best=3, search=Beam(size=3, max_ratio=0.0, max_extra=5))
+    assert [scene.log_prob for scene in best] == sorted((one.log_prob for one in best), reverse=True)
+    assert model.unknown("Mike sees a zebra.")[-1] == "zebra" and model.is_empty("zebra")
+    with pytest.raises(UserError, match="text 2: this model reads at most 3 sentences"):
+        model.write(["", "A. B. C. D."])
+
+
+def test_a_scene_is_drawn_step_by_step(saved: Path) -> None:
+    model = load(saved)
+    scene = model.write(TEXTS[0])
+    steps = model.steps(scene)
+    assert len(steps) == len(scene.objects) + 1 and steps[0].size == (500, 400)
+    assert model.picture(scene, scale=2.0).size == (1000, 800)
+    assert model.strip(scene).width > 500
 
 
 @pytest.mark.parametrize(

@@ -8,22 +8,23 @@ import torch
 from entry_points import run
 from seq2scene.building import build
 from seq2scene.errors import UserError
-from seq2scene.running.checkpoints import load_task
+from seq2scene.models.loading import load
+from seq2scene.models.translator import Translator
 from seq2scene.running.generation import generate
 from seq2scene.running.scoring import score, score_pairs
 from seq2scene.sequences import corpus
 from seq2scene.sequences.batch import ParallelBatch, Sentences
-from seq2scene.tasks.nmt import NMT
+from seq2scene.tasks.loading import load_task
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module", params=["one", "logits", "probs"])
-def task(request, models) -> NMT:
+def model(request, models) -> Translator:
     """A model, and ensembles of two."""
     if request.param == "one":
-        return load_task([models.a])
-    return load_task([models.a, models.b], request.param)
+        return load(models.a)
+    return load([models.a, models.b], ensemble=request.param)
 
 
 @pytest.fixture
@@ -43,8 +44,8 @@ def write(path: Path, lines: list[str]) -> Path:
     return path
 
 
-def corpora(task: NMT, folder: Path, cache: Path) -> list[corpus.Corpus]:
-    sides = (("x", task.source), ("y", task.target))
+def corpora(model: Translator, folder: Path, cache: Path) -> list[corpus.Corpus]:
+    sides = (("x", model.source), ("y", model.target))
     texts = [(corpus.read_text(folder / f"test.{side}", cache), language) for side, language in sides]
     return [corpus.encode(text, language, cache) for text, language in texts]
 
@@ -57,7 +58,7 @@ def test_scores_add_up_to_minus_the_training_loss_without_smoothing(models, tmp_
     task = load_task([models.a])
     assert task.smoothing > 0
     with torch.no_grad():
-        pairs = score_pairs(task, *corpora(task, models.folder, tmp_path), batch_size=4)
+        pairs = score_pairs(task.model, *corpora(task.model, models.folder, tmp_path), batch_size=4)
     source, target = (lines(models.folder, side) for side in "xy")
     batch = ParallelBatch(task.source.batch(source), task.target.batch(target, eos=True), torch.arange(11))
     loss = task.loss(batch)  # of all pairs in one batch, in the order of the files
@@ -66,20 +67,20 @@ def test_scores_add_up_to_minus_the_training_loss_without_smoothing(models, tmp_
 
 
 @pytest.mark.parametrize("search", ["search=greedy", "search=beam", "search=sample"])
-def test_a_search_scores_its_output_as_scoring_does(task: NMT, models, search: str) -> None:
+def test_a_search_scores_its_output_as_scoring_does(model: Translator, models, search: str) -> None:
     name = search.removeprefix("search=")
     settings = {"ban_unk": True, "max_length": 9}
     kinds = {"greedy": "stepwise.Greedy", "beam": "beam.Beam", "sample": "stepwise.Sample"}
     if name == "beam":
         settings |= {"size": 4, "n_best": 4, "normalisation": "average"}
-    task.searches["test"] = build({"_target_": f"seq2scene.search.{kinds[name]}", **settings}, "search")
-    source = task.source.batch(lines(models.folder, "x"))
-    found = task.translate(source)
+    model.search = build({"_target_": f"seq2scene.search.{kinds[name]}", **settings}, "search")
+    source = model.read(lines(models.folder, "x"))
+    found = model.decode(source)
     for n in range(found.tokens.shape[1]):
         there = found.lengths[:, n] > 0
         gold = Sentences.of(found.tokens[:, n].masked_fill(~there.unsqueeze(1), 3), found.lengths[:, n])
         with torch.no_grad():
-            log_probs = task.log_probs(ParallelBatch(source, gold, torch.arange(len(source))))
+            log_probs = model.log_probs(ParallelBatch(source, gold, torch.arange(len(source))))
         torch.testing.assert_close(log_probs, found.token_log_probs[:, n], rtol=1e-5, atol=1e-5)
         torch.testing.assert_close(log_probs.sum(1), found.log_probs[:, n], rtol=1e-5, atol=1e-5)
 
@@ -96,10 +97,10 @@ def test_generated_scores_are_those_of_the_scoring_mode(models, composed, scored
     assert [float(row[0]) for row in rows] == pytest.approx([float(row[1]) for row in written], abs=2e-4)
 
 
-def test_a_pair_is_scored_alike_alone_and_among_others(task: NMT, models, tmp_path: Path) -> None:
-    sides = corpora(task, models.folder, tmp_path)
+def test_a_pair_is_scored_alike_alone_and_among_others(model: Translator, models, tmp_path: Path) -> None:
+    sides = corpora(model, models.folder, tmp_path)
     with torch.no_grad():
-        together, alone = (score_pairs(task, *sides, batch_size=size) for size in (128, 1))
+        together, alone = (score_pairs(model, *sides, batch_size=size) for size in (128, 1))
     for one, other in zip(together, alone, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from seq2scene.errors import UserError
-from seq2scene.running.checkpoints import load_checkpoint
+from seq2scene.models.checkpoints import load_checkpoint
 from seq2scene.running.training import _train
 from test_configs import compose_plain
 

@@ -7,9 +7,10 @@ import torch
 from toy_decoders import BOS, IDS, HistoryDecoder, force, markov, one, toy_memory
 
 from seq2scene.errors import UserError
+from seq2scene.models.ensemble import Ensemble
 from seq2scene.nets.text.decoders import LuongDecoder
 from seq2scene.search.beam import Beam
-from seq2scene.search.ensemble import AVERAGES, Ensemble, EnsembleDecoder, Memories, combine
+from seq2scene.search.ensemble import AVERAGES, EnsembleDecoder, Memories, combine
 from seq2scene.search.stepwise import Greedy, Sample
 from small_translators import sentences, translator
 

@@ -39,7 +39,7 @@ def task(decoder: str = "xu", **loss: Any) -> Captioning:
     config = {
         "image_encoder": IMAGE_ENCODER,
         "model": {
-            "annotations": {"_target_": "seq2scene.nets.text.captioner.Annotations", "size": 5},
+            "annotations": {"_target_": "seq2scene.nets.vision.annotations.Annotations", "size": 5},
             "decoder": DECODERS[decoder],
             "initial_range": 0.5,
         },
@@ -61,7 +61,7 @@ def task(decoder: str = "xu", **loss: Any) -> Captioning:
 
 
 def batch(module: Captioning, captions: list[str] = CAPTIONS) -> CaptionBatch:
-    channels = module.net.encoder.output_size
+    channels = module.model.encoder.output_size
     maps = torch.randn(len(captions), channels, 2, 3, generator=torch.Generator().manual_seed(1))
     return CaptionBatch(
         None,
@@ -90,8 +90,8 @@ def test_looking_at_each_place_once_weighs_lambda_and_moves_no_likelihood(decode
     plain, wishing = task(decoder), task(decoder, doubly_stochastic=2.0)
     given = batch(plain)
     previous = shift_right(given.target.ids, LANGUAGE.vocabulary.bos)
-    memory = plain.net.encode(given)
-    _, weights = plain.net.decoder(memory, previous)
+    memory = plain.model.encode(given)
+    _, weights = plain.model.decoder(memory, previous)
     wish = sum(
         ((1 - looked[:length].sum(0)) ** 2).sum()
         for looked, length in zip(weights, given.target.lengths.tolist(), strict=True)

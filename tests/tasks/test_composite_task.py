@@ -15,14 +15,15 @@ from seq2scene.compositing.patch_store import PatchStore
 from seq2scene.data.coco_composite import CocoComposite
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.errors import UserError
+from seq2scene.models.checkpoints import load_checkpoint
 from seq2scene.nets.losses.scene_losses import fields
-from seq2scene.running.checkpoints import build_task, load_checkpoint, task_of
 from seq2scene.running.trainers import filter_warnings, make_trainer
 from seq2scene.scenes.batch import SceneBatch
 from seq2scene.scenes.objects import FIRST_CLASS, PAD, Objects
 from seq2scene.scenes.photos import Patches
 from seq2scene.scenes.schema import Schema
 from seq2scene.tasks.composites import CompositeTask
+from seq2scene.tasks.loading import build_task, task_of
 from test_configs import compose_plain
 
 BLIND = ("score.3.bias", "look.2.bias")  # a softmax does not see what is added to all of its scores
@@ -129,13 +130,13 @@ def test_features_of_a_classifier_reach_the_patch_encoder(made) -> None:
     classifier = "{_target_: seq2scene.nets.vision.image_encoder.ImageEncoder, trunk: squeezenet1_1, "
     classifier += "layer: features, weights: none, size: 64}"
     task, batch = made(f"data.encoder={classifier}")
-    assert task.patch_encoder.output[0].in_features == 8 + 512
+    assert task.model.patch_encoder.output[0].in_features == 8 + 512
     task.loss(batch).total.backward()
     assert without_gradient(task) == set()
     task.eval()
     features = batch.positives.features
     blind = replace(batch.positives, features=torch.zeros_like(features))
-    assert not torch.allclose(task.embed(batch.positives), task.embed(blind))
+    assert not torch.allclose(task.model.embed(batch.positives), task.model.embed(blind))
     plain, _ = made()
     task.build_retrieval_index()
     with pytest.raises(UserError, match="a store of other classes or other features"):
@@ -165,12 +166,12 @@ def test_the_triplet_loss_is_added_with_its_weight_and_margin(made) -> None:
     """10 * the mean of max(0, |Q - F| - |Q - F'| + 0.3) over objects that are not alone in their class."""
     task, batch = made()
     task.eval()
-    loss, taught = task.loss(batch), task.net(batch.texts, batch.target, batch.photos)
+    loss, taught = task.loss(batch), task.model(batch.texts, batch.target, batch.photos)
     found = fields(taught, batch.target, task.schema)
     weights = {"object": 20.0, "place": 2.0, "size": 1.0, "aspect": 1.0}
     assert found.keys() == weights.keys()
     plain = sum(weight * found[name].nll.item() for name, weight in weights.items())
-    positives, negatives = task.embed(batch.positives), task.embed(batch.negatives)
+    positives, negatives = task.model.embed(batch.positives), task.model.embed(batch.negatives)
     assert len(positives) == len(taught.appearances) == int(batch.target.present.sum())
     for vectors in (positives, negatives, taught.appearances):
         torch.testing.assert_close(vectors.norm(dim=1), torch.ones(len(vectors)))
@@ -201,11 +202,11 @@ def test_objects_alone_in_their_class_teach_no_appearance(made) -> None:
 
 def test_without_appearance_there_is_no_patch_encoder(made) -> None:
     task, batch = made("heads=layout")
-    assert task.patch_encoder is None
+    assert task.model.patch_encoder is None
     assert not [name for name, _ in task.named_parameters() if "patch_encoder" in name]
     assert (
         batch.positives is None
-        and task.net(batch.texts, batch.target, batch.photos).appearances.shape[1] == 0
+        and task.model(batch.texts, batch.target, batch.photos).appearances.shape[1] == 0
     )
 
 
@@ -230,7 +231,7 @@ def test_without_appearance_the_patch_nearest_in_size_and_shape_comes(made) -> N
 def test_the_patch_nearest_in_appearance_comes(made) -> None:
     task, batch = made()
     task.eval().build_retrieval_index()
-    decoder, seen = task.net.decoder, []
+    decoder, seen = task.model.decoder, []
     nearest = decoder.retrieval
 
     def watched(objects: Objects, appearances: Tensor, used: Tensor) -> tuple[Tensor, Patches]:
@@ -240,7 +241,7 @@ def test_the_patch_nearest_in_appearance_comes(made) -> None:
 
     decoder.retrieval = watched
     task.write(batch.texts)
-    embedded = task._embed_all(nearest.store)
+    embedded = task.model._embed_all(nearest.store)
     known, checked = torch.from_numpy(nearest.store.classes), 0
     for classes, wanted, numbers in seen:
         for kind, vector, number in zip(classes, wanted, numbers.tolist(), strict=True):
@@ -270,7 +271,7 @@ def test_no_patch_comes_twice_if_none_may(made) -> None:
 def test_embedding_all_patches_leaves_the_encoder_in_training(made) -> None:
     task, _ = made()
     task.train().build_retrieval_index()
-    assert task.patch_encoder.training
+    assert task.model.patch_encoder.training
 
 
 def test_a_checkpoint_alone_writes_the_same_scene(made, tmp_path: Path) -> None:
@@ -329,8 +330,8 @@ def stepped(task: CompositeTask, batch: SceneBatch) -> tuple[Tensor, list[Tensor
     """The object logits (B, T, classes) of a decoder that places the true objects one by one, and the
     canvases before each.
     """
-    decoder = task.net.decoder
-    memory = task.net.encode(batch.texts)
+    decoder = task.model.decoder
+    memory = task.model.encode(batch.texts)
     state, logits, canvases = decoder.start(memory), [], []
     for previous in batch.target.previous().unbind(1):
         features, state, *_ = decoder.step(previous, state, memory)
@@ -345,7 +346,7 @@ def test_teacher_forcing_equals_stepping_where_the_canvas_shows_no_photo(made) -
     task, batch = made("canvas=semantic")
     task.eval().build_retrieval_index()
     written = task.write(batch.texts)
-    taught = task.net(batch.texts, written.objects)
+    taught = task.model(batch.texts, written.objects)
     classes = written.objects.classes
     logits, _ = stepped(task, replace(batch, target=written.objects))
     torch.testing.assert_close(logits[classes != PAD], taught.objects, rtol=1e-4, atol=1e-5)
@@ -358,13 +359,13 @@ def test_teacher_forcing_is_stepping_with_the_true_patches(made) -> None:
     """
     task, batch = made("data.side=128", "canvas.side=64", "canvas.widths=[8,8,16]")
     task.eval()
-    for parameter in task.net.decoder.canvas.parameters():
+    for parameter in task.model.decoder.canvas.parameters():
         parameter.mul_(2)  # an untrained net hardly sees what stands there
     store = PatchStore.open(task.description["patches"])
     numbers = batch.target.patches
-    task.net.decoder.retrieval = TruePatches(store, task.schema, numbers)
+    task.model.decoder.retrieval = TruePatches(store, task.schema, numbers)
     logits, canvases = stepped(task, batch)
-    prefixes = task.net.decoder.canvas.prefixes(batch.target, batch.photos)
+    prefixes = task.model.decoder.canvas.prefixes(batch.target, batch.photos)
     real = batch.target.classes != PAD
     pasted, shown = torch.stack(canvases, dim=1)[real], prefixes[real]
     there = (pasted[:, 0] > 0) | (shown[:, 0] > 0)
@@ -372,8 +373,8 @@ def test_teacher_forcing_is_stepping_with_the_true_patches(made) -> None:
     assert same.sum() > 0.95 * there.sum() > 1000
     colours = (pasted[:, 1:] - shown[:, 1:]).abs().mean(1)
     assert colours[same].mean() < 12  # of 255: patches are read from pixel to pixel, photos made smaller
-    taught = task.net(batch.texts, batch.target, batch.photos).objects
-    task.net.decoder.retrieval = TruePatches(store, task.schema, torch.full_like(numbers, -1))
+    taught = task.model(batch.texts, batch.target, batch.photos).objects
+    task.model.decoder.retrieval = TruePatches(store, task.schema, torch.full_like(numbers, -1))
     empty, _ = stepped(task, batch)
     off, blind = (logits[real] - taught).abs(), (empty[real] - taught).abs()
     assert blind.mean() > 1e-4 and off.mean() < 0.25 * blind.mean()

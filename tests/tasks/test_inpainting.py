@@ -10,7 +10,7 @@ import torch
 
 from seq2scene.compositing.simulated_composites import Stencils
 from seq2scene.errors import UserError
-from seq2scene.nets.vision.inpainter import fields
+from seq2scene.nets.losses.inpainting_losses import fields
 from seq2scene.scenes.photos import Photos
 from seq2scene.tasks.inpainting import LAYERS, InpaintingTask, build_distance
 
@@ -106,7 +106,7 @@ def test_what_goes_through_a_new_net_neither_fades_nor_grows() -> None:
     widths = {"widths": [32] * 4, "depths": [2] * 4, "decoder_widths": [32] * 5}
     task = make_task(model={**make_task().config["model"], **widths})
     seen = []
-    for block in task.net.decoder:
+    for block in task.model.net.decoder:
         block.register_forward_hook(lambda *parts: seen.append(parts[2].square().mean().sqrt().item()))
     task(task.mend(make_batch()).composite)
     assert len(seen) == 5 and all(0.01 < size < 10 for size in seen)
@@ -131,7 +131,7 @@ def test_scores_are_means_over_photos_and_those_of_composites_need_no_net() -> N
 
 def test_what_is_painted_lies_between_black_and_white() -> None:
     task, composite = make_task().eval(), make_task().mend(make_batch()).composite
-    torch.nn.init.constant_(task.net.to_picture.bias, 9.0)
+    torch.nn.init.constant_(task.model.net.to_picture.bias, 9.0)
     made = task.inpaint(composite)
     assert (made.pictures == 255).all() and made.labels.shape == (4, SIDE, SIDE)
 

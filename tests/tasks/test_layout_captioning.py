@@ -8,7 +8,6 @@ import torch
 from omegaconf import OmegaConf
 
 from seq2scene.errors import UserError
-from seq2scene.running.checkpoints import build_task
 from seq2scene.running.task_compatibility import check_choices
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.schema import LEAST, MOST, Schema
@@ -16,6 +15,7 @@ from seq2scene.sequences.caption_batch import CaptionBatch, Layouts
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.tokenizers import choose
 from seq2scene.sequences.vocabulary import Vocabulary
+from seq2scene.tasks.loading import build_task
 from test_configs import CONF, compose_plain, options
 
 TAKES = OmegaConf.to_container(OmegaConf.load(CONF / "task" / "layout_captioning.yaml").takes)

@@ -13,12 +13,13 @@ from seq2scene.building import build
 from seq2scene.data.abstract_scenes import AbstractScenes
 from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.errors import UserError
+from seq2scene.models.checkpoints import load_checkpoint
 from seq2scene.nets.losses.scene_losses import doubly_stochastic, fields
-from seq2scene.running.checkpoints import build_task, load_checkpoint, task_of
 from seq2scene.running.trainers import filter_warnings, make_trainer
 from seq2scene.scenes.batch import SceneBatch
 from seq2scene.scenes.objects import PAD, Objects
 from seq2scene.sequences.batch import Sentences
+from seq2scene.tasks.loading import build_task, task_of
 from seq2scene.tasks.scenes import SceneTask
 from test_configs import CONF, compose_plain
 
@@ -83,7 +84,7 @@ def without_gradient(task: SceneTask) -> set[str]:
 
 def found_by(task: SceneTask, batch: SceneBatch) -> dict[str, tuple[float, int]]:
     """Of each field its sum of -log p and its count."""
-    taught = task.net(batch.texts, batch.target)
+    taught = task.model(batch.texts, batch.target)
     return {
         name: (field.nll.item(), int(field.count))
         for name, field in fields(taught, batch.target, task.schema).items()
@@ -108,7 +109,7 @@ def test_gradients_reach_everything_whatever_looks_at_the_words(made, attention,
     )
     task.train().loss(batch).total.backward()
     assert without_gradient(task) == set()
-    decoder = task.net.decoder
+    decoder = task.model.decoder
     assert (decoder.object_decoder.attention is None) is (attention == "none")
     assert (decoder.attribute_decoder.attention is None) is (attribute_attention == "none")
 
@@ -192,8 +193,8 @@ def test_attributes_that_the_data_has_not_are_refused_by_name(read, given: str, 
 
 def test_a_finer_grid_has_more_places_and_a_stride_must_divide_it(made, read) -> None:
     task, batch = made("grid=32x32")
-    taught = task.net(batch.texts, batch.target)
-    assert task.net.decoder.size == (8, 8)  # of the state, at stride 4
+    taught = task.model(batch.texts, batch.target)
+    assert task.model.decoder.size == (8, 8)  # of the state, at stride 4
     assert taught.places.shape[1] == 32 * 32
     task.loss(batch).total.backward()
     assert without_gradient(task) == set()
@@ -205,8 +206,8 @@ def regulariser(task: SceneTask, batch: SceneBatch, name: str) -> tuple[float, f
     """The mean over scenes of eq. 14 of Xu et al. (2015), and the least it can be: T looks that are shared
     out equally over W words leave (W - T)^2 / W.
     """
-    memory = task.net.encode(batch.texts)
-    taught = task.net.decoder(memory, batch.target)
+    memory = task.model.encode(batch.texts)
+    taught = task.model.decoder(memory, batch.target)
     steps = batch.target.present if name == "attribute_attention" else batch.target.classes != PAD
     looks, words = steps.sum(1), memory.mask.sum(1)
     least = ((words - looks) ** 2 / words).mean()
@@ -222,7 +223,7 @@ def test_the_wish_to_look_at_each_word_once_comes_true_when_it_is_all_that_count
     weightless = [f"heads.{head}.weight=0" for head in HEADS]
     task, batch = made(*weightless, loss={**nothing, f"{decoder}_attention": 1.0, "per": "scene"})
     task.eval()
-    attention = getattr(task.net.decoder, f"{decoder}_decoder").attention
+    attention = getattr(task.model.decoder, f"{decoder}_decoder").attention
     for parameter in attention.parameters():
         torch.nn.init.normal_(parameter, std=3.0)
     before, least = regulariser(task, batch, f"{decoder}_attention")
@@ -281,7 +282,7 @@ def test_a_search_reports_the_likelihood_that_teacher_forcing_gives(made, name: 
     each = len(batch.texts) // len(batch)
     rows = torch.arange(len(batch.texts)).view(-1, each).repeat_interleave(copies, dim=0).flatten()
     texts = Sentences.of(batch.texts.ids[rows], batch.texts.lengths[rows])
-    taught = task.net(texts, written.objects)
+    taught = task.model(texts, written.objects)
     classes = written.objects.classes
     log_probs = torch.zeros(classes.shape)
     log_probs[classes != PAD] = (

@@ -64,19 +64,21 @@ def test_micro_batches_of_unequal_lengths_train_as_the_whole(tmp_path, per: str,
 
 
 def test_the_gradient_is_the_mean_over_tokens_or_sentences(tmp_path) -> None:
-    before = task().state_dict()["net.decoder.output.bias"].clone()
+    before = task().state_dict()["model.decoder.output.bias"].clone()
     module = task()
     loss = module.loss(batch(PAIRS))
-    (gradient,) = torch.autograd.grad(loss.total, module.net.decoder.output.bias)
+    (gradient,) = torch.autograd.grad(loss.total, module.model.decoder.output.bias)
     for per, divisor in (("token", 14 + 6), ("sentence", 6)):
-        after = trained(task(per), [batch(PAIRS)], tmp_path)["net.decoder.output.bias"]
+        after = trained(task(per), [batch(PAIRS)], tmp_path)["model.decoder.output.bias"]
         torch.testing.assert_close(before - after, gradient / divisor)
 
 
 def test_clipping_bounds_the_norm_of_the_normalised_gradient(tmp_path) -> None:
     before = {name: value.clone() for name, value in task().state_dict().items()}
     after = trained(task(), [batch(PAIRS)], tmp_path, gradient_clip_val=0.01)
-    norm = sum(((after[name] - value) ** 2).sum() for name, value in before.items() if "net." in name).sqrt()
+    norm = sum(
+        ((after[name] - value) ** 2).sum() for name, value in before.items() if "model." in name
+    ).sqrt()
     assert norm.item() == pytest.approx(0.01, rel=1e-3)
 
 

@@ -13,11 +13,12 @@ import torch
 from torch import Tensor
 
 from seq2scene.compositing.compositor import Compositor
-from seq2scene.data.scene_texts import SceneTexts, stop_words
+from seq2scene.data.stop_words import stop_words
 from seq2scene.data.text_module import TextModule
 from seq2scene.data.word_vectors import read_word_vectors
 from seq2scene.scenes.batch import SceneBatch
 from seq2scene.scenes.objects import Objects
+from seq2scene.scenes.scene_texts import SceneTexts
 from seq2scene.scenes.schema import Schema
 from seq2scene.sequences.batch import Sentences
 from seq2scene.sequences.batching import EvaluationBatches, LengthBatches, Loader

@@ -18,11 +18,11 @@ from seq2scene.running.alignment_error_report import (
     word_language,
 )
 from seq2scene.running.callbacks.alignments import KINDS, AlignedLine, RecordAlignments
-from seq2scene.running.checkpoints import require_translation
 from seq2scene.running.distributed import gather
 from seq2scene.running.unknown_word_report import learn_dictionary, score_replaced, show_replaced
-from seq2scene.sequences.alignments import SHIFTS, links, write_pharaoh
+from seq2scene.sequences.alignments import links, require_shift, write_pharaoh
 from seq2scene.sequences.unknown_words import chosen_dictionary, save_dictionary
+from seq2scene.tasks.loading import require_translation
 from seq2scene.tasks.nmt import NMT
 
 ALIGNMENT_CHOICES = (
@@ -34,12 +34,6 @@ ALIGNMENT_CHOICES = (
     "replace_unk",
     "learn_dictionary",
 )
-
-
-def require_shift(shift: int) -> None:
-    """Raises UserError for an ``align_shift`` that there is not."""
-    if shift not in SHIFTS:
-        raise UserError(f"align_shift={shift} is not a choice; choose one of 0, 1")
 
 
 @dataclass

@@ -8,12 +8,8 @@ import torch
 from omegaconf import DictConfig
 
 from seq2scene.errors import UserError
-from seq2scene.running.checkpoints import (
-    find_checkpoints,
-    load_checkpoint,
-    require_numbers,
-    require_same_languages,
-)
+from seq2scene.models.checkpoints import find_checkpoints, load_checkpoint, rename_weights, require_numbers
+from seq2scene.models.loading import model_class, require_same_languages
 from seq2scene.running.output import require_output
 from seq2scene.running.saving import save_whole
 
@@ -44,13 +40,11 @@ def average_checkpoints(paths: Sequence[Path]) -> dict[str, Any]:
         UserError: if the checkpoints are not of one model: of other languages, other tensors, or other
             settings of the model. It names the first difference.
     """
-    first = load_checkpoint(paths[0])
-    require_numbers(paths[0], first)
+    first = _load(paths[0])
     sums = {name: _wide(tensor) for name, tensor in first["state_dict"].items()}
     last = first
     for path in paths[1:]:
-        last = load_checkpoint(path)
-        require_numbers(path, last)
+        last = _load(path)
         require_same_languages(paths[0], first, path, last)
         _require_same_model(paths[0], first, path, last)
         for name, tensor in last["state_dict"].items():
@@ -61,6 +55,15 @@ def average_checkpoints(paths: Sequence[Path]) -> dict[str, Any]:
     }
     kept = {key: last[key] for key in KEPT if key in last}
     return {**kept, "state_dict": means, "averaged": [str(path) for path in paths]}
+
+
+def _load(path: Path) -> dict[str, Any]:
+    """A checkpoint, its weights by the names of today. Raises UserError unless all are finite."""
+    checkpoint = load_checkpoint(path)
+    require_numbers(path, checkpoint)
+    task = checkpoint["hyper_parameters"]["config"]["task"]["_target_"]
+    rename_weights(checkpoint["state_dict"], model_class(task).earlier_names)
+    return checkpoint
 
 
 def _wide(tensor: torch.Tensor) -> torch.Tensor:

@@ -9,53 +9,43 @@ from omegaconf import DictConfig
 from PIL import Image
 
 from seq2scene.errors import UserError
-from seq2scene.plotting.figures import save_picture
-from seq2scene.running.caption_drawing import draw_caption, photo_batch
+from seq2scene.models.captioner import Captioner
+from seq2scene.models.words import Hypothesis
 from seq2scene.running.output import open_output, require_scores, tell_unknown
 from seq2scene.scenes.images import is_photo, readable
-from seq2scene.search.hypotheses import Hypotheses
 from seq2scene.sequences.lines import read_lines
-from seq2scene.tasks.captioning import Captioning
 
 TOLD = 5  # files that a message names
 
 
-def generate_captions(cfg: DictConfig, task: Captioning) -> None:
+def generate_captions(cfg: DictConfig, model: Captioner) -> None:
     """``image=``: one photo, one caption or its n best. Several photos, of a folder in the order of their
     names or of a list, have their files before their captions; ``scores`` and n best put log-probabilities
     between. ``pictures=FOLDER`` draws where each word of the best caption looked.
     """
-    if task.schema is not None:
-        raise UserError(
-            "ckpt: this captioner reads layouts, not photos; evaluate.py ckpt=LAYOUTS captioner=CKPT has it "
-            "tell what is in those that a model makes"
-        )
+    model.require_photos("ckpt")
     for key in ("text", "file"):
         if cfg[key] is not None:
             raise UserError(f"{key}: this model captions photos; give image=FILE.jpg, a folder or a list")
     if cfg.replace_unk is not None:
         raise UserError("replace_unk: photos have no words to put for unknown ones; leave it out")
-    if cfg.pictures is not None and task.net.decoder.attention is None:
-        raise UserError("pictures: this model has no attention, so nobody knows where it looked")
+    if cfg.pictures is not None:
+        model.require_attention("pictures")
     photos = find_photos(cfg.image)
     require_pictures(photos)
     if cfg.prefix is not None:
-        tell_unknown("prefix", task.language, cfg.prefix)
+        tell_unknown("prefix", model.unknown(cfg.prefix))
+    scores = cfg.scores or model.n_best > 1
     with open_output(cfg.out) as out:
         for first in range(0, len(photos), cfg.batch_size):
             part = photos[first : first + cfg.batch_size]
-            batch = photo_batch(task, part)
-            prefix = None
-            if cfg.prefix is not None:
-                forced = batch.target.ids.new_tensor(task.language.encode(cfg.prefix))
-                prefix = forced.expand(len(part), -1)
-            found = task.caption(batch, prefix=prefix, keep_weights=cfg.pictures is not None).to("cpu")
-            require_scores(found.log_probs, first)
-            for row, photo in enumerate(part):
-                _write(out, task, found, row, photo if len(photos) > 1 or cfg.scores else None, cfg.scores)
-                if cfg.pictures is not None:
-                    path = Path(cfg.pictures) / f"{first + row + 1}_{photo.stem}.png"
-                    save_picture(path, draw_caption(task, batch, found, row))
+            kept = cfg.pictures is not None
+            found = model.hypotheses(part, cfg.prefix, keep_attention=kept, batch_size=len(part))
+            require_scores([row[0].log_prob for row in found], first)
+            for row, (photo, captions) in enumerate(zip(part, found, strict=True), start=first + 1):
+                _write(out, captions, photo if len(photos) > 1 or cfg.scores else None, scores)
+                if kept:
+                    _draw(Path(cfg.pictures) / f"{row}_{photo.stem}.png", model, photo, captions[0])
             out.flush()
 
 
@@ -112,14 +102,20 @@ def _listed(path: Path) -> Iterator[Path]:
             yield photo
 
 
-def _write(
-    out: TextIO, task: Captioning, found: Hypotheses, row: int, photo: Path | None, scores: bool
-) -> None:
-    """The captions of an image, a line each; the beam may have found fewer than were asked for."""
-    several = found.tokens.shape[1] > 1
-    for n in range(found.tokens.shape[1]):
-        if found.lengths[row, n] > 0:
-            columns = [] if photo is None else [str(photo)]
-            if scores or several:
-                columns.append(f"{found.log_probs[row, n]:.4f}")
-            out.write("\t".join([*columns, task.language.decode(found.tokens[row, n])]) + "\n")
+def _write(out: TextIO, captions: Sequence[Hypothesis], photo: Path | None, scores: bool) -> None:
+    """The captions of an image, a line each."""
+    for one in captions:
+        columns = [] if photo is None else [str(photo)]
+        if scores:
+            columns.append(f"{one.log_prob:.4f}")
+        out.write("\t".join([*columns, one.text]) + "\n")
+
+
+def _draw(path: Path, model: Captioner, photo: Path, best: Hypothesis) -> None:
+    """The square that the encoder saw, then where each word looked."""
+    from seq2scene.plotting.figures import save_picture  # matplotlib takes half a second to import
+    from seq2scene.plotting.image_attention import draw_image_attention
+
+    weights = best.attention[: len(best.words)].unflatten(1, model.encoder.map_size)
+    picture = model.square(photo).permute(1, 2, 0).numpy()
+    save_picture(path, draw_image_attention(picture, weights, list(best.words)))

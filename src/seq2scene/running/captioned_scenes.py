@@ -15,16 +15,17 @@ from seq2scene.compositing.compositor import Compositor
 from seq2scene.compositing.inpainting import photos_of
 from seq2scene.errors import UserError
 from seq2scene.json_text import to_json
+from seq2scene.models.inpainter import Inpainter
+from seq2scene.models.loading import load_beside, require_same_classes
 from seq2scene.plotting.gallery import show_score
 from seq2scene.running.caption_evaluation import another, caption_scores, human_scores
-from seq2scene.running.checkpoints import load_beside, require_same_classes
 from seq2scene.running.distributed import gather, samples
 from seq2scene.scenes.layouts import layouts_of
 from seq2scene.scenes.objects import Objects
 from seq2scene.sequences.caption_batch import CaptionBatch
 from seq2scene.tasks.captioning import FREE_RUNNING, Captioning
 from seq2scene.tasks.composites import CompositeTask
-from seq2scene.tasks.inpainting import InpaintingTask
+from seq2scene.tasks.loading import task_of
 from seq2scene.tasks.scenes import Result, SceneTask
 from seq2scene.tasks.task import Task
 
@@ -46,7 +47,7 @@ def load_captioner(path: str | Path, task: Task) -> Captioning:
             f"captioner: task={task.config['task']['name']} makes no layouts and no composites; leave it out"
         )
     kind = "captioning" if isinstance(task, CompositeTask) else "layout_captioning"
-    captioner = load_beside("captioner", path, kind)
+    captioner = task_of(load_beside("captioner", path, kind))
     assert isinstance(captioner, Captioning)
     if captioner.schema is not None:
         require_same_classes(captioner.schema.names, task.schema.names, f"captioner={path}")
@@ -61,7 +62,7 @@ class Teller:
     task: SceneTask
     data: Any
     split: str
-    inpainter: InpaintingTask | None = None
+    inpainter: Inpainter | None = None
 
     def layouts(self, objects: Objects) -> dict[str, Any]:
         most = self.captioner.schema.max_objects

@@ -19,6 +19,8 @@ from seq2scene.data.parallel_text import ParallelText
 from seq2scene.errors import UserError
 from seq2scene.json_text import write_json
 from seq2scene.metrics.scene_scores import HEADINGS
+from seq2scene.models.checkpoints import find_checkpoints, load_checkpoint
+from seq2scene.models.loading import chosen_search, load_inpainter
 from seq2scene.plotting.gallery import show_score
 from seq2scene.running.alignment_report import ALIGNMENT_CHOICES, AlignmentReport
 from seq2scene.running.bounds import check_dropped, check_values
@@ -32,9 +34,7 @@ from seq2scene.running.caption_evaluation import (
     require_pictures,
 )
 from seq2scene.running.captioned_scenes import captions_table, load_captioner
-from seq2scene.running.checkpoints import at_home, find_checkpoints, load_checkpoint, load_task
 from seq2scene.running.distributed import gather
-from seq2scene.running.inpainters import load_inpainter
 from seq2scene.running.inpainting import UNCHANGED, evaluate_inpainting
 from seq2scene.running.length_report import bleu_by_length, write_csv, write_plot
 from seq2scene.running.lm_evaluation import evaluate_text
@@ -44,11 +44,12 @@ from seq2scene.running.realism import load_inception, show_realism
 from seq2scene.running.run_folders import claim
 from seq2scene.running.scene_evaluation import evaluate_scenes
 from seq2scene.running.sentence_vectors import read_sentences, write_sentence_vectors
-from seq2scene.running.task_compatibility import check_choices, chosen_search
+from seq2scene.running.task_compatibility import check_choices
 from seq2scene.running.trainers import filter_warnings, make_trainer, processes
 from seq2scene.tasks.captioning import Captioning
 from seq2scene.tasks.inpainting import InpaintingTask
 from seq2scene.tasks.lm import LM
+from seq2scene.tasks.loading import at_home, load_task
 from seq2scene.tasks.nmt import NMT, Translation
 from seq2scene.tasks.scenes import SceneTask
 from seq2scene.tasks.task import Task

@@ -4,17 +4,15 @@ complete.
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from math import isfinite
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TextIO
 
-from torch import Tensor
-
 from seq2scene.caching import draft
 from seq2scene.errors import UserError
-from seq2scene.sequences.language import Language
 
 STDOUT = (None, "-", "/dev/stdout")
 
@@ -69,21 +67,20 @@ def open_output(path: str | None) -> Iterator[TextIO]:
             yield lines
 
 
-def require_scores(log_probs: Tensor, before: int) -> None:
-    """Raises UserError, naming the line, if the score of its best hypothesis is NaN.
+def require_scores(log_probs: Iterable[float], before: int) -> None:
+    """Raises UserError, naming the line, if the score of its best hypothesis is NaN or infinite.
 
-    log_probs: (B, N), for lines that follow ``before`` others.
+    log_probs: for lines that follow ``before`` others.
     """
-    bad = (~log_probs[:, 0].isfinite()).nonzero()
-    if len(bad):
-        raise UserError(
-            f"line {before + 1 + int(bad[0])}: the model's log-probabilities are NaN, so its weights are "
-            "too large: give a checkpoint from before training diverged"
-        )
+    for number, log_prob in enumerate(log_probs, start=before + 1):
+        if not isfinite(log_prob):
+            raise UserError(
+                f"line {number}: the model's log-probabilities are NaN, so its weights are too large: give a "
+                "checkpoint from before training diverged"
+            )
 
 
-def tell_unknown(what: str, language: Language, text: str) -> None:
+def tell_unknown(what: str, words: Sequence[str]) -> None:
     """Prints to stderr the words of a text that are out of vocabulary."""
-    unknown = [token for token in language.tokenizer.split(text) if token not in language.vocabulary]
-    if unknown:
-        print(f"{what}: unknown to the model: {' '.join(unknown)}", file=sys.stderr)
+    if words:
+        print(f"{what}: unknown to the model: {' '.join(words)}", file=sys.stderr)

@@ -20,9 +20,9 @@ from torchmetrics.image.inception import InceptionScore
 from seq2scene.compositing.compositor import Compositor
 from seq2scene.compositing.inpainting import photos_of
 from seq2scene.errors import UserError
+from seq2scene.models.inpainter import Inpainter
 from seq2scene.running.distributed import samples
 from seq2scene.scenes.objects import Objects
-from seq2scene.tasks.inpainting import InpaintingTask
 from seq2scene.tasks.scenes import Result, SceneTask
 
 SIDE = 299  # pixels of pictures, as Inception sees them
@@ -74,7 +74,7 @@ def score_realism(
     data: Any,
     split: str,
     found: Sequence[Result],
-    inpainter: InpaintingTask | None = None,
+    inpainter: Inpainter | None = None,
     rank: int = 0,
     world: int = 1,
 ) -> dict[str, Any]:

@@ -22,9 +22,10 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from seq2scene.errors import UserError
-from seq2scene.running.checkpoints import at_home, find_checkpoint, load_checkpoint
+from seq2scene.models.checkpoints import find_checkpoint, load_checkpoint
 from seq2scene.running.entry import run_name
 from seq2scene.running.messages import say
+from seq2scene.tasks.loading import at_home
 
 
 def _words(text: str) -> frozenset[str]:

@@ -9,15 +9,15 @@ import pytorch_lightning as pl
 from torch import nn
 
 from seq2scene.json_text import to_json, write_json
+from seq2scene.models.inpainter import Inpainter
+from seq2scene.models.scene_records import scene_records
 from seq2scene.running.captioned_scenes import Teller, score_captions
 from seq2scene.running.distributed import gather
 from seq2scene.running.messages import attempt
 from seq2scene.running.realism import score_realism
 from seq2scene.running.scene_gallery import draw_gallery
-from seq2scene.running.scene_records import scene_records
 from seq2scene.tasks.captioning import Captioning
 from seq2scene.tasks.composites import CompositeTask
-from seq2scene.tasks.inpainting import InpaintingTask
 from seq2scene.tasks.scenes import Result, SceneTask
 
 
@@ -26,7 +26,7 @@ def evaluate_scenes(
     task: SceneTask,
     data: pl.LightningDataModule,
     folder: Path,
-    inpainter: InpaintingTask | None = None,
+    inpainter: Inpainter | None = None,
     inception: nn.Module | None = None,
     captioner: Captioning | None = None,
 ) -> dict[str, Any]:

@@ -10,14 +10,15 @@ import torch.nn.functional as F
 
 from seq2scene.compositing.compositor import as_pixels, empty_canvas
 from seq2scene.compositing.inpainting import photos_of
-from seq2scene.data.scene_texts import SceneTexts
+from seq2scene.models.inpainter import Inpainter
+from seq2scene.models.scene_pictures import scene_steps, strip_of
+from seq2scene.models.scene_writer import HEIGHT
 from seq2scene.plotting.figures import save_picture
 from seq2scene.plotting.gallery import Item, write_gallery
 from seq2scene.plotting.scene_strip import Step, draw_strip
-from seq2scene.running.scene_drawing import HEIGHT, scene_steps, strip_of, true_pictures, words_of
+from seq2scene.running.scene_drawing import true_pictures
 from seq2scene.scenes.objects import EOS, PAD
 from seq2scene.scenes.scene_json import from_plain
-from seq2scene.tasks.inpainting import InpaintingTask
 from seq2scene.tasks.scenes import SceneTask
 
 
@@ -29,7 +30,7 @@ def draw_gallery(
     rows: list[dict[str, Any]],
     folder: Path,
     count: int,
-    inpainter: InpaintingTask | None = None,
+    inpainter: Inpainter | None = None,
 ) -> Path:
     """``folder/NAME.gallery/index.html`` with ``count`` scenes, spread evenly from the best to the worst, and
     ``sheet.png`` of them all. Beside composites stand both the true photo and the pieces it was cut into.
@@ -38,7 +39,7 @@ def draw_gallery(
     too.
     """
     place = folder / f"{name}.gallery"
-    texts = SceneTexts.from_state(task.description["texts"])
+    texts = task.model.texts
     merit = [mean_score(row["scores"], task.scores["test_scores"].row) for row in rows]
     order = np.argsort(np.nan_to_num(merit, nan=-np.inf), kind="stable")[::-1]
     chosen = order[np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)].tolist()
@@ -58,7 +59,7 @@ def draw_gallery(
     for number, row in enumerate(chosen):
         at, sentences, true = number * copies, rows[row]["sentences"], true_pictures(task, data, name, row)
         objects = first[number : number + 1].to("cpu")
-        made = {"generated": scene_steps(task, objects, compositor=compositor)[-1]}
+        made = {"generated": scene_steps(task.model, objects, compositor=compositor)[-1]}
         if photos is not None:
             made["inpainted"] = as_pixels(next(photos))
         shown = {}
@@ -72,7 +73,7 @@ def draw_gallery(
         strip = f"{row:04d}.strip.png"
         save_picture(
             place / strip,
-            strip_of(task, written, at, words_of(texts, sentences), real, compositor=compositor),
+            strip_of(task.model, written, at, task.model.words(sentences), real, compositor=compositor),
         )
         scores = {"mean": float(merit[row]), **rows[row]["scores"]}
         items.append(Item(" ".join(sentences), shown, scores, strip))

@@ -1,33 +1,25 @@
 """Scenes from a text, a file of texts or stdin: as pictures, as strips, as JSON."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from omegaconf import DictConfig
 
 from seq2scene.caching import draft
-from seq2scene.compositing.compositor import Compositor, as_pixels, empty_canvas
-from seq2scene.compositing.inpainting import photos_of
-from seq2scene.data.scene_texts import SceneTexts, split_sentences
 from seq2scene.errors import UserError
-from seq2scene.json_text import to_json
-from seq2scene.plotting.figures import save_picture
-from seq2scene.plotting.scene_strip import save_animation
-from seq2scene.running.inpainters import load_inpainter
+from seq2scene.models.inpainter import Inpainter
+from seq2scene.models.loading import load_inpainter
+from seq2scene.models.scene_writer import Scene, SceneWriter
 from seq2scene.running.output import goes_through, open_output, require_scores
-from seq2scene.running.scene_drawing import HEIGHT, scene_steps, strip_of, words_of
-from seq2scene.running.scene_records import scene_records
 from seq2scene.sequences.lines import typed_lines
-from seq2scene.tasks.composites import CompositeTask
-from seq2scene.tasks.scenes import SceneTask, Written
 
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm")
 LINES = ("", ".json", ".jsonl", ".txt")
 SCALE = 2.0  # pixels of a picture for each unit of the canvas
 
 
-def generate_scenes(cfg: DictConfig, task: SceneTask, chunks: Iterator[list[str]]) -> None:
+def generate_scenes(cfg: DictConfig, model: SceneWriter, chunks: Iterator[list[str]]) -> None:
     """One text in, one scene out, or its n best. ``out=scene.png`` (or another of ``PICTURES``; a .gif moves)
     draws it, with ``scene.strip.png`` (step by step, the words that were looked at) and ``scene.json`` beside
     it; a number goes into the names where there are several. ``scene.inpainted.png`` is what the inpainter,
@@ -52,90 +44,53 @@ def generate_scenes(cfg: DictConfig, task: SceneTask, chunks: Iterator[list[str]
     if cfg.inpainter is not None:
         if not drawn:
             raise UserError(f"inpainter: makes pictures; say where as out=NAME with {', '.join(PICTURES)}")
-        inpainter = load_inpainter(cfg.inpainter, task.schema.names).to(task.device)
-    texts = SceneTexts.from_state(task.description["texts"])
-    task.build_retrieval_index()
-    store = task.store if isinstance(task, CompositeTask) else None
-    compositor = task.compositor(cfg.edges or "hard") if drawn else None
+        inpainter = load_inpainter(cfg.inpainter, model.schema.names).to(model.device)
+    model.build_retrieval_index()
     number = 0
     with open_output(None if drawn else cfg.out) as lines:
         for chunk in chunks:
-            require_sentences(task, chunk, number)
-            scenes = [sentences_of(task, text) for text in chunk]
-            for place, sentences in enumerate(scenes, start=number + 1):
-                _tell_unknown(texts, sentences, place)
-            written = task.write(texts.batch(scenes).to(task.device))
-            require_scores(written.log_probs, number)
-            plain = scene_records(written.objects.to("cpu"), task.schema, store)
-            copies = written.log_probs.shape[1]
-            photos = None
-            if inpainter is not None:
-                side = round(HEIGHT * SCALE)
-                photos = photos_of(inpainter, written.objects, compositor, side, empty_canvas(side))
-            for at, objects in enumerate(plain):
-                row, n = divmod(at, copies)
-                log_prob = round(float(written.log_probs[row, n]), 4)
-                result = {"sentences": scenes[row], "objects": objects, "log_prob": log_prob}
-                if not drawn:
-                    lines.write(to_json(result, ensure_ascii=False) + "\n")
-                    continue
-                marks = [f"_{number + row + 1}"] * (not single) + [f"_{n + 1}"] * (copies > 1)
-                path = out.with_name(out.stem + "".join(marks) + out.suffix)
-                draw(path, task, written, at, scenes[row], words_of(texts, scenes[row]), compositor)
-                if photos is not None:
-                    save_picture(path.with_suffix(".inpainted.png"), as_pixels(next(photos)))
-                text = to_json(result, ensure_ascii=False, indent=1)
-                with draft(path.with_suffix(".json")) as part:
-                    part.write_text(text + "\n", encoding="utf-8")
-                lines.write(f"{path}\n")
+            model.require_sentences(chunk, number)
+            for place, text in enumerate(chunk, start=number + 1):
+                _tell_unknown(model, text, place)
+            found = model.scenes(chunk, batch_size=len(chunk))
+            require_scores([row[0].log_prob for row in found], number)
+            for row, scenes in enumerate(found, start=number + 1):
+                for n, scene in enumerate(scenes, start=1):
+                    if not drawn:
+                        lines.write(scene.to_json() + "\n")
+                        continue
+                    marks = [f"_{row}"] * (not single) + [f"_{n}"] * (len(scenes) > 1)
+                    path = out.with_name(out.stem + "".join(marks) + out.suffix)
+                    _draw(path, model, scene, cfg.edges or "hard", inpainter)
+                    lines.write(f"{path}\n")
             number += len(chunk)
             lines.flush()
 
 
-def sentences_of(task: SceneTask, text: str) -> list[str]:
-    """A text as the model reads it: whole, as it has learnt captions, or cut into sentences."""
-    if task.schema.sentences == 1:
-        return [text.strip()] if text.strip() else []
-    return split_sentences(text)
+def _draw(path: Path, model: SceneWriter, scene: Scene, edges: str, inpainter: Inpainter | None) -> None:
+    """The picture of a scene, and beside it its strip, its JSON, and what the inpainter makes of it."""
+    from seq2scene.plotting.scene_strip import save_animation  # with matplotlib, for its fonts
 
-
-def require_sentences(task: SceneTask, texts: Iterable[str], before: int = 0) -> None:
-    """Raises UserError, which names the text by its number, for one of more sentences than a scene can have.
-
-    texts: those after ``before`` others.
-    """
-    for number, text in enumerate(texts, start=before + 1):
-        count = len(sentences_of(task, text))
-        if count > task.schema.sentences:
-            raise UserError(
-                f"text {number}: this model reads at most {task.schema.sentences} sentences of a scene, here "
-                f"are {count}: leave some out"
-            )
-
-
-def draw(
-    path: Path,
-    task: SceneTask,
-    written: Written,
-    at: int,
-    sentences: list[str],
-    words: list[str],
-    compositor: Compositor | None,
-) -> None:
-    """The picture of a written scene, and its strip beside it. compositor: of a composite."""
-    steps = scene_steps(task, written.objects[at : at + 1].to("cpu"), SCALE, compositor)
+    steps = model.steps(scene, SCALE, edges)
     if path.suffix.lower() == ".gif":
         save_animation(path, steps)
     else:
-        save_picture(path, steps[-1])
-    strip = strip_of(task, written, at, words, heading=" ".join(sentences), compositor=compositor)
-    save_picture(path.with_suffix(".strip.png"), strip)
+        _save(path, steps[-1].save)
+    _save(path.with_suffix(".strip.png"), model.strip(scene, edges).save)
+    if inpainter is not None:
+        _save(path.with_suffix(".inpainted.png"), model.inpainted(scene, inpainter, SCALE).save)
+    text = scene.to_json(indent=1) + "\n"
+    _save(path.with_suffix(".json"), lambda part: part.write_text(text, encoding="utf-8"))
 
 
-def _tell_unknown(texts: SceneTexts, sentences: list[str], number: int) -> None:
-    """Names on stderr the words of a text that the model does not know."""
-    unknown = [word for sentence in sentences for word in texts.unknown(sentence)]
-    if unknown:
+def _save(path: Path, write: Callable[[Path], object]) -> None:
+    with draft(path) as part:
+        write(part)
+
+
+def _tell_unknown(model: SceneWriter, text: str, number: int) -> None:
+    """Prints to stderr the words of a text that are out of vocabulary."""
+    if unknown := model.unknown(text):
         print(f"text {number}: unknown to the model and left out: {' '.join(unknown)}", file=sys.stderr)
-    if not any(texts.ids(sentence) for sentence in sentences):
+    if model.is_empty(text):
         print(f"text {number}: no word that the model knows, so an empty scene", file=sys.stderr)

@@ -9,14 +9,14 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from seq2scene.errors import UserError
+from seq2scene.models.loading import load
+from seq2scene.models.translator import Translator
 from seq2scene.running.bounds import check_values
-from seq2scene.running.checkpoints import find_checkpoints, load_task, require_translation
 from seq2scene.running.generation import find_device
 from seq2scene.running.output import open_output, require_output, require_scores
 from seq2scene.sequences import corpus
 from seq2scene.sequences.batching import EvaluationBatches, collate_pairs
 from seq2scene.sequences.corpus import Corpus
-from seq2scene.tasks.nmt import NMT
 
 
 @torch.inference_mode()
@@ -28,20 +28,22 @@ def score(cfg: DictConfig) -> None:
     check_values(OmegaConf.to_container(cfg, resolve=True))
     require_output(cfg.out)
     device = find_device(cfg.device)
-    task = load_task(find_checkpoints(cfg.ckpt, "best.ckpt"), cfg.ensemble).to(device)
-    require_translation(task, "score.py")
-    require_sides(cfg.source, cfg.target, task.description)
+    model = load(cfg.ckpt, device, ensemble=cfg.ensemble)
+    if not isinstance(model, Translator):
+        task = model.config["task"]["name"]
+        raise UserError(f"score.py needs models that translate; task={task} does not")
+    require_sides(cfg.source, cfg.target, model.description)
     cache = cfg.paths.cache
     texts = [corpus.read_text(path, cache, "check the name") for path in (cfg.source, cfg.target)]
     corpus.check_parallel(*texts)
-    languages = zip(texts, (task.source, task.target), strict=True)
+    languages = zip(texts, (model.source, model.target), strict=True)
     source, target = (corpus.encode(text, language, cache) for text, language in languages)
-    log_probs = score_pairs(task, source, target, cfg.batch_size)
-    require_scores(torch.stack([line.sum() for line in log_probs]).unsqueeze(1), 0)
+    log_probs = score_pairs(model, source, target, cfg.batch_size)
+    require_scores((float(line.sum()) for line in log_probs), 0)
     with open_output(cfg.out) as out:
         for line, values in enumerate(log_probs):
-            out.write(_line(task, target, line, values, cfg.words))
-    _report(task, source, target, log_probs)
+            out.write(_line(model, target, line, values, cfg.words))
+    _report(model, source, target, log_probs)
 
 
 def require_sides(source: str, target: str, description: Mapping[str, Any]) -> None:
@@ -55,37 +57,39 @@ def require_sides(source: str, target: str, description: Mapping[str, Any]) -> N
         )
 
 
-def score_pairs(task: NMT, source: Corpus, target: Corpus, batch_size: int = 128) -> list[torch.Tensor]:
+def score_pairs(
+    model: Translator, source: Corpus, target: Corpus, batch_size: int = 128
+) -> list[torch.Tensor]:
     """log p of each target word and of EOS after those before it, line by line, (words + 1,) each.
 
     These are minus the terms of the training loss without label smoothing. A pair without a source, which
     search answers without asking the model, is scored by the model like any other.
     """
     log_probs = [torch.empty(0)] * len(source)
-    eos = bool(task.description["source_eos"])
     plan = EvaluationBatches(source.lengths, target.lengths, batch_size)
     for rows in plan.batches(0):
-        batch = collate_pairs(source, target, rows.copy(), eos)  # torch takes no view that runs backwards
-        scored = task.log_probs(batch.to(task.device)).cpu()
+        rows = rows.copy()  # torch takes no view that runs backwards
+        batch = collate_pairs(source, target, rows, model.source_eos)
+        scored = model.log_probs(batch.to(model.device)).cpu()
         for row, line in enumerate(rows):
             log_probs[line] = scored[row, : batch.target.lengths[row]]
     return log_probs
 
 
-def _line(task: NMT, target: Corpus, line: int, log_probs: torch.Tensor, words: bool) -> str:
+def _line(model: Translator, target: Corpus, line: int, log_probs: torch.Tensor, words: bool) -> str:
     fields = [f"{log_probs.sum():.4f}", f"{log_probs[:-1].sum():.4f}"]
     if words:
-        tokens = task.target.vocabulary.tokens([*target[line].tolist(), task.target.vocabulary.eos])
+        tokens = model.target.vocabulary.tokens([*target[line].tolist(), model.target.vocabulary.eos])
         values = zip(tokens, log_probs.tolist(), strict=True)
         fields.append(" ".join(f"{token}:{value:.4f}" for token, value in values))
     return "\t".join(fields) + "\n"
 
 
-def _report(task: NMT, source: Corpus, target: Corpus, log_probs: list[torch.Tensor]) -> None:
+def _report(model: Translator, source: Corpus, target: Corpus, log_probs: list[torch.Tensor]) -> None:
     flat = torch.cat(log_probs)
     ends = torch.cat([values[-1:] for values in log_probs])
     words = len(flat) - len(ends)
-    sides = (("source", source, task.source), ("target", target, task.target))
+    sides = (("source", source, model.source), ("target", target, model.target))
     said = f"{len(log_probs)} pairs; "
     for side, text, language in sides:
         unknown = int((text.ids == language.vocabulary.unk).sum())

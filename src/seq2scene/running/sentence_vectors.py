@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from seq2scene.errors import UserError
+from seq2scene.models.ensemble import Ensemble
 from seq2scene.plotting.figures import save_picture
 from seq2scene.plotting.sentence_map import draw_sentence_map
-from seq2scene.running.checkpoints import require_translation
-from seq2scene.search.ensemble import Ensemble
 from seq2scene.sequences.lines import read_lines
+from seq2scene.tasks.loading import require_translation
 from seq2scene.tasks.nmt import NMT
 from seq2scene.tasks.task import Task
 

@@ -14,13 +14,13 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from seq2scene.building import build
 from seq2scene.errors import UserError
+from seq2scene.models.checkpoints import load_checkpoint
 from seq2scene.plotting.curves import draw_curves
 from seq2scene.plotting.figures import save_picture
 from seq2scene.running.bounds import check_dropped, check_values
 from seq2scene.running.callbacks.checkpoints import Best, Last
 from seq2scene.running.callbacks.endings import Diverged, EarlyStopping, Watch, why_ended
 from seq2scene.running.callbacks.provenance import Provenance
-from seq2scene.running.checkpoints import build_task, load_checkpoint, task_of
 from seq2scene.running.entry import ROOT
 from seq2scene.running.evaluation import evaluate_task, show_results
 from seq2scene.running.messages import attempt, say
@@ -28,6 +28,7 @@ from seq2scene.running.resuming import given_overrides, resume
 from seq2scene.running.run_folders import claim
 from seq2scene.running.task_compatibility import check_choices
 from seq2scene.running.trainers import filter_warnings, make_trainer, processes
+from seq2scene.tasks.loading import build_task, task_of
 from seq2scene.tasks.task import Task
 
 

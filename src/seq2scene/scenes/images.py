@@ -37,7 +37,12 @@ def open_photo(path: Path | str) -> Image.Image:
     """
     with readable(path), Image.open(path) as picture:
         picture.load()
-        return _opaque(_upright(picture))
+        return as_photo(picture)
+
+
+def as_photo(picture: Image.Image) -> Image.Image:
+    """A picture in RGB, upright as its EXIF data say, on white where it is transparent."""
+    return _opaque(_upright(picture))
 
 
 @contextmanager

@@ -18,9 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from seq2scene.errors import UserError
-from seq2scene.nets.text.translator import Translator
 from seq2scene.search.decoder import Decoder
-from seq2scene.sequences.batch import Sentences
 from seq2scene.sequences.memory import Memory
 
 AVERAGES = ("logits", "log_probs", "probs")
@@ -114,20 +112,3 @@ class EnsembleDecoder:
         parts = features.split([output.in_features for output in outputs], dim=-1)
         logits = [output(part) for output, part in zip(outputs, parts, strict=True)]
         return combine(logits, self.average)
-
-
-class Ensemble(nn.Module):
-    """Translators with the same vocabularies as one: encode, then decode with ``decoder``."""
-
-    def __init__(self, members: Sequence[Translator], average: str = "logits") -> None:
-        super().__init__()
-        self.members = nn.ModuleList(members)
-        self.decoder = EnsembleDecoder([one.decoder for one in members], average)
-
-    def encode(self, source: Sentences) -> Memories:
-        """Every member's own memory of the source."""
-        return Memories(tuple(one.encode(source) for one in self.members))
-
-    def forward(self, source: Sentences, previous: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Teacher forcing: previous (B, T) ids -> features (B, T, sum of H), weights (B, T, S) or None."""
-        return self.decoder(self.encode(source), previous)

@@ -22,6 +22,10 @@ class Language:
         """The ids of a line, without special symbols around them."""
         return self.vocabulary.ids(self.tokenizer.split(text))
 
+    def unknown(self, text: str) -> list[str]:
+        """The words of a text that are out of vocabulary."""
+        return [token for token in self.tokenizer.split(text) if token not in self.vocabulary]
+
     def batch(self, lines: Sequence[str], eos: bool = False) -> Sentences:
         """Lines as a padded batch (B, T), T at least 1; with ``eos`` each ends in EOS."""
         end = [self.vocabulary.eos] if eos else []

@@ -9,10 +9,11 @@ import logging
 import re
 import string
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
-from typing import ClassVar, Protocol
+from functools import cache, lru_cache
+from typing import Any, ClassVar, Protocol
 
 from seq2scene.errors import UserError
+from seq2scene.sequences.treebank import treebank_tokens
 
 log = logging.getLogger(__name__)
 
@@ -95,22 +96,26 @@ class Treebank:
     name = "treebank"
 
     def __init__(self, lowercase: bool = False):
-        from nltk.tokenize.treebank import TreebankWordDetokenizer, TreebankWordTokenizer
-
         self.lowercase = lowercase
-        self._tokenizer, self._detokenizer = TreebankWordTokenizer(), TreebankWordDetokenizer()
 
     def train(self, lines: Iterable[str]) -> None:
         pass
 
     def split(self, text: str) -> list[str]:
-        return self._tokenizer.tokenize((text.lower() if self.lowercase else text).replace("\u2019", "'"))
+        return treebank_tokens((text.lower() if self.lowercase else text).replace("\u2019", "'"))
 
     def join(self, tokens: list[str]) -> str:
-        return self._detokenizer.detokenize(tokens)
+        return _detokenizer().detokenize(tokens)
 
     def state(self) -> dict:
         return {"name": self.name, "lowercase": self.lowercase}
+
+
+@cache
+def _detokenizer() -> Any:
+    from nltk.tokenize.treebank import TreebankWordDetokenizer  # takes longer to import than PyTorch
+
+    return TreebankWordDetokenizer()
 
 
 class SentencePiece:

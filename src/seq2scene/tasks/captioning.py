@@ -15,19 +15,16 @@ from seq2scene.metrics.caption_bleu import CaptionBleu
 from seq2scene.metrics.cider import CiderD
 from seq2scene.metrics.perplexity import Perplexity
 from seq2scene.metrics.rouge import RougeL
+from seq2scene.models.captioner import Captioner
+from seq2scene.models.words import gold_log_probs
 from seq2scene.nets.losses.linear_cross_entropy import linear_cross_entropy
 from seq2scene.nets.losses.scene_losses import doubly_stochastic
-from seq2scene.nets.text.captioner import Captioner, LayoutCaptioner
-from seq2scene.nets.text.translator import initialise_uniform
 from seq2scene.nets.text.xu_decoder import XuDecoder
-from seq2scene.scenes.schema import Schema
 from seq2scene.search.hypotheses import Hypotheses
 from seq2scene.sequences.caption_batch import CaptionBatch
-from seq2scene.sequences.language import Language
-from seq2scene.sequences.memory import Memory
 from seq2scene.sequences.padding import shift_right
 from seq2scene.tasks.task import Loss, Task
-from seq2scene.tasks.words import gold_log_probs, loss_of_words, per_sentence, special_ids
+from seq2scene.tasks.words import loss_of_words, per_sentence
 
 FREE_RUNNING = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider")
 
@@ -50,23 +47,23 @@ class Captioning(Task):
     """
 
     curves = shown = ("perplexity", "bleu_4", "cider")
+    model_class = Captioner
+    model: Captioner
 
     def __init__(self, config: dict[str, Any], description: dict[str, Any]) -> None:
         super().__init__(config, description)
-        self.language = Language.from_state(description["language"])
-        told = description.get("schema")
-        self.schema = None if told is None else Schema.from_state(told)  # of layouts; None: of photos
-        self.net = self._build_net()
+        self.language = self.model.language
+        self.schema = self.model.schema  # of layouts; None: of photos
         loss = config["loss"]
         self.smoothing = loss["smoothing"]
         self.per_sentence = per_sentence(loss)
         hard = loss.get("hard", False)
         self.reinforce = build(loss["reinforce"], "loss.reinforce") if hard else None
-        if hard and not isinstance(self.net.decoder, XuDecoder):
+        if hard and not isinstance(self.model.decoder, XuDecoder):
             raise UserError(
                 "loss.hard=true: this decoder cannot look at one place at a time; take model=xu2015"
             )
-        self.build_evaluation()
+        self.build_scores()
         self.captions: list[Caption] = []
 
     def _build_scores(self) -> ModuleDict:
@@ -80,32 +77,6 @@ class Captioning(Task):
             }
         )
 
-    def _build_net(self) -> Captioner:
-        model, vocabulary = self.config["model"], self.language.vocabulary
-        encoder = None
-        if self.schema is None:
-            encoder = build(self.config["image_encoder"], "image_encoder")
-            facts = {"map_size": encoder.output_size}
-        else:
-            facts = {"classes": self.schema.classes}
-        annotations = build(model["annotations"], "model.annotations", **facts)
-        sizes = {"query_size": model["decoder"]["hidden_size"], "memory_size": annotations.output_size}
-        decoder = build(
-            model["decoder"],
-            "model.decoder",
-            vocabulary_size=len(vocabulary),
-            padding=vocabulary.pad,
-            memory_size=annotations.output_size,
-            memory_layers=model["decoder"].get("layers", 1),  # the mean annotation, for each of them
-            attention=build(self.config["attention"], "attention", **sizes),
-        )
-        if model["initial_range"] is not None:
-            initialise_uniform(annotations, model["initial_range"])
-            initialise_uniform(decoder, model["initial_range"])
-        if encoder is None:
-            return LayoutCaptioner(annotations, decoder)
-        return Captioner(encoder, annotations, decoder)
-
     # Teacher forcing
 
     def loss(self, batch: CaptionBatch) -> Loss:
@@ -113,7 +84,7 @@ class Captioning(Task):
         ``loss.doubly_stochastic`` times how far each place is from being looked at once (eq. 14), the sums
         over places and captions, as in the paper.
         """
-        gold, decoder, memory = batch.target, self.net.decoder, self.net.encode(batch)
+        gold, decoder, memory = batch.target, self.model.decoder, self.model.encode(batch)
         previous = shift_right(gold.ids, self.language.vocabulary.bos)
         sampled = None
         if self.reinforce is not None and self.training:
@@ -134,30 +105,23 @@ class Captioning(Task):
             total = total + self.config["loss"]["doubly_stochastic"] * each.sum()
         return loss_of_words(total, nll, gold.mask, self.per_sentence)
 
-    def log_probs(self, batch: CaptionBatch, memory: Memory | None = None) -> Tensor:
-        """log p (B, T) of each target word and EOS after those before it, 0 on padding; never smoothed."""
-        previous = shift_right(batch.target.ids, self.language.vocabulary.bos)
-        features, _ = self.net.decoder(self.net.encode(batch) if memory is None else memory, previous)
-        return gold_log_probs(features, batch.target, self.net.decoder.output)
+    def log_probs(self, batch: CaptionBatch) -> Tensor:
+        return self.model.log_probs(batch)
 
     # Free running
 
     def caption(self, batch: CaptionBatch, stage: str = "test", **options: Any) -> Hypotheses:
-        """Searches for captions of the images; options go to the search (prefix, keep_weights)."""
-        return self._search(self.net.encode(batch), stage, **options)
-
-    def _search(self, memory: Memory, stage: str, **options: Any) -> Hypotheses:
-        ids = special_ids(self.language.vocabulary)
-        return self.searches[stage](self.net.decoder, memory, **ids, **options)
+        """Searches for captions of the images, as in ``stage``; options go to the search."""
+        return self.model.decode(batch, self.search(stage), **options)
 
     def _evaluate(self, batch: CaptionBatch, stage: str) -> Hypotheses:
         scores, gold = self.scores[stage + "_scores"], batch.target
-        memory = self.net.encode(batch)
-        nll = -self.log_probs(batch, memory)
+        memory = self.model.encode(batch)
+        nll = -self.model.log_probs(batch, memory)
         words = gold.mask & (gold.ids != self.language.vocabulary.eos)
         scores["perplexity_words"].update(nll[words].sum(), words.sum())
         scores["perplexity"].update(nll.sum(), gold.mask.sum())
-        found = self._search(memory, stage)
+        found = self.model.decode(memory, self.search(stage))
         texts = [self.language.decode(row) for row in found.tokens[:, 0].cpu()]
         for name in FREE_RUNNING:
             scores[name].update(texts, batch.references)

@@ -1,21 +1,20 @@
 """One photo of a composite: the LightningModule of Text2Scene's inpainting network (Tan et al. 2019)."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import ModuleDict
 from torchmetrics import MeanMetric
 
-from seq2scene.building import build
 from seq2scene.compositing.pasting import Rendering
 from seq2scene.compositing.simulated_composites import Mending, Stencils, mend
 from seq2scene.errors import UserError
+from seq2scene.models.inpainter import WHITE, Inpainter, Mended
+from seq2scene.nets.losses.inpainting_losses import fields
 from seq2scene.nets.losses.perceptual import VGG19_LAYERS, PerceptualDistance
-from seq2scene.nets.vision.inpainter import Inpainted, Inpainter, fields
+from seq2scene.nets.vision.inpainter import Inpainted
 from seq2scene.nets.vision.trunks import LITE
-from seq2scene.scenes.objects import FIRST_CLASS
 from seq2scene.tasks.task import Loss, Task
 
 # What is compared where the config names no layers. Of the small trunk: one of each resolution down to a
@@ -25,18 +24,7 @@ LAYERS = {
     "vgg19": VGG19_LAYERS,
     LITE: {"_blocks.0": 6.0, "_blocks.2": 6.0, "_blocks.4": 8.0, "_blocks.10": 10.0},
 }
-WHITE = 255.0
 SCORES = ("error", "psnr", "label_accuracy")
-
-
-@dataclass(frozen=True)
-class Mended:
-    """B photos as they were made of composites: pictures (B, 3, side, side) from 0 to 255 and labels
-    (B, side, side) int64, the likeliest class of each pixel.
-    """
-
-    pictures: Tensor
-    labels: Tensor
 
 
 class InpaintingTask(Task):
@@ -51,16 +39,13 @@ class InpaintingTask(Task):
     logs_perplexity = False
     curves = ("loss", "error", "psnr", "label_accuracy")
     shown = SCORES
+    model_class = Inpainter
+    model: Inpainter
 
     def __init__(self, config: dict[str, Any], description: dict[str, Any]) -> None:
         super().__init__(config, description)
-        self.names: tuple[str, ...] = tuple(description["names"])
-        self.first_stuff = FIRST_CLASS + description["things"]
-        self.side: int = description["side"]
-        self.net = build(config["model"], "model", classes=FIRST_CLASS + len(self.names))
-        assert isinstance(self.net, Inpainter)
-        initialise(self.net)
-        self.build_evaluation()
+        self.names, self.side = self.model.names, self.model.side
+        self.build_scores()
         self._distance: list[PerceptualDistance] = []  # hidden from parameters and checkpoints
 
     def on_fit_start(self) -> None:
@@ -76,10 +61,10 @@ class InpaintingTask(Task):
 
     def mend(self, batch: Stencils) -> Mending:
         with torch.autocast(self.device.type, enabled=False):  # pixels are found by exact numbers
-            return mend(batch, self.side, self.first_stuff)
+            return mend(batch, self.side, self.model.first_stuff)
 
     def forward(self, composite: Rendering) -> Inpainted:
-        return self.net(composite.labels, composite.masks, composite.pictures)
+        return self.model(composite)
 
     def loss(self, batch: Stencils) -> Loss:
         """The weighted sum of the fields of ``nets.vision.inpainter.fields``, a mean over photos."""
@@ -91,9 +76,7 @@ class InpaintingTask(Task):
         return Loss(total, total.detach(), count, count.to(total.dtype))
 
     def inpaint(self, composite: Rendering) -> Mended:
-        """Composites of the size that was learnt -> what is made of them."""
-        made = self(composite)
-        return Mended(made.pictures.float().clamp(0, WHITE), made.labels.argmax(1))
+        return self.model.inpaint(composite)
 
     # Scores
 
@@ -117,16 +100,6 @@ class InpaintingTask(Task):
         for name in ("psnr", "composite_psnr"):
             values[name] = 10 * torch.log10(WHITE**2 / values[name])
         return values
-
-
-def initialise(net: Inpainter) -> None:
-    """Weights of the 3 x 3 convolutions from N[0, 2 / (1.04 fan-in)], by which leaky ReLUs keep the size of
-    what goes through them (He et al. 2015), and no biases. By PyTorch's own it fades from layer to layer.
-    """
-    for layer in (*net.encoder.modules(), *net.decoder.modules()):
-        if isinstance(layer, nn.Conv2d):
-            nn.init.kaiming_normal_(layer.weight, a=0.2)
-            nn.init.zeros_(layer.bias)
 
 
 def build_distance(settings: dict[str, Any]) -> PerceptualDistance:

@@ -4,20 +4,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.nn import ModuleDict
 
-from seq2scene.building import build
 from seq2scene.metrics.perplexity import Perplexity
+from seq2scene.models.language_model import LanguageModel
 from seq2scene.nets.losses.linear_cross_entropy import linear_cross_entropy
-from seq2scene.nets.text.language_model import LanguageModel, State, no_source
-from seq2scene.nets.text.translator import initialise_uniform
+from seq2scene.nets.text.language_model import State, no_source
 from seq2scene.search.hypotheses import Hypotheses
-from seq2scene.sequences.language import Language
-from seq2scene.sequences.text_batch import TextBatch, sentence_batch
+from seq2scene.sequences.text_batch import TextBatch
 from seq2scene.tasks.task import Loss, Task
-from seq2scene.tasks.words import loss_of_words, per_sentence, special_ids
+from seq2scene.tasks.words import loss_of_words, per_sentence
 
 SCORES = ("perplexity", "perplexity_words")
 
@@ -31,17 +28,15 @@ class LM(Task):
     ranks as before.
     """
 
+    model_class = LanguageModel
+    model: LanguageModel
+
     def __init__(self, config: dict[str, Any], description: dict[str, Any]) -> None:
         super().__init__(config, description)
-        self.language = Language.from_state(description["language"])
-        vocabulary, model = self.language.vocabulary, config["model"]
-        sizes = {"vocabulary_size": len(vocabulary), "padding": vocabulary.pad}
-        self.net: LanguageModel = build(model["decoder"], "model.decoder", **sizes)
-        if model["initial_range"] is not None:
-            initialise_uniform(self.net, model["initial_range"])
+        self.language = self.model.language
         self.smoothing = config["loss"]["smoothing"]
         self.per_sentence = per_sentence(config["loss"])
-        self.build_evaluation()
+        self.build_scores()
         self._states: dict[str, State] = {}  # where the streams of a stage stand
 
     def _build_scores(self) -> ModuleDict:
@@ -60,8 +55,8 @@ class LM(Task):
         """Features (B, T, H) of a batch, from the state where the batch before ended or from zeros."""
         state = self._states.pop(stage, None) if batch.continues else None
         if state is None:
-            state = self.net.start(no_source(len(batch), self.device))
-        features, state = self.net.read(batch.previous, tuple(s.to(self.device) for s in state))
+            state = self.model.decoder.start(no_source(len(batch), self.device))
+        features, state = self.model.decoder.read(batch.previous, tuple(s.to(self.device) for s in state))
         if batch.goes_on:
             self._states[stage] = tuple(s.detach() for s in state)
         return features
@@ -69,7 +64,7 @@ class LM(Task):
     def _cross_entropy(
         self, features: Tensor, gold: Tensor, mask: Tensor, smoothing: float = 0.0
     ) -> tuple[Tensor, Tensor]:
-        output = self.net.output
+        output = self.model.decoder.output
         return linear_cross_entropy(features[mask], output.weight, output.bias, gold[mask], smoothing)
 
     def _evaluate(self, batch: TextBatch, stage: str) -> None:
@@ -87,33 +82,15 @@ class LM(Task):
     def generate(
         self, count: int, stage: str = "test", prefix: str | None = None, **options: Any
     ) -> Hypotheses:
-        """Writes ``count`` texts, each beginning with ``prefix``; options go to the search (generator).
-
-        A search without chance writes the same text ``count`` times.
-        """
-        if prefix is not None:
-            forced = torch.tensor(self.language.encode(prefix), dtype=torch.int64, device=self.device)
-            options["prefix"] = forced.expand(count, -1)
-        memory = no_source(count, self.device)
-        return self.searches[stage](self.net, memory, **special_ids(self.language.vocabulary), **options)
+        """Writes ``count`` texts, as in ``stage``, see ``LanguageModel.decode``."""
+        return self.model.decode(count, self.search(stage), prefix, **options)
 
     def sample(self, count: int, **options: Any) -> list[str]:
         """The texts that ``generate`` writes, all hypotheses of each of ``count`` one after another."""
         return [self.language.decode(row) for row in self.generate(count, **options).tokens.flatten(0, 1)]
 
-    @torch.no_grad()
     def log_probs(self, sentences: Sequence[str], eos: bool = True) -> Tensor:
-        """(B,) log-probability of each sentence, from BOS on, with its EOS or of its words alone."""
-        v = self.language.vocabulary
-        gold = self.language.batch(sentences, eos=True)
-        batch = sentence_batch(gold, v.bos).to(self.device)
-        counted = batch.target.mask if eos else batch.target.mask & (batch.target.ids != v.eos)
-        features, _ = self.net(no_source(len(batch), self.device), batch.previous)
-        logits = self.net.output(features[counted])
-        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        values = logits.new_zeros(counted.shape)
-        values[counted] = -F.cross_entropy(logits, batch.target.ids[counted], reduction="none")
-        return values.sum(1)
+        return self.model.log_probs(sentences, eos)
 
     # Going on
 

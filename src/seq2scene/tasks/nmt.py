@@ -6,18 +6,16 @@ from typing import Any
 from torch import Tensor
 from torch.nn import ModuleDict
 
-from seq2scene.building import build
 from seq2scene.metrics.bleu import CorpusBleu
 from seq2scene.metrics.chrf import CorpusChrf
 from seq2scene.metrics.perplexity import Perplexity
+from seq2scene.models.translator import Translator
 from seq2scene.nets.losses.linear_cross_entropy import linear_cross_entropy
-from seq2scene.nets.text.translator import Translator, initialise_uniform
 from seq2scene.search.hypotheses import Hypotheses
 from seq2scene.sequences.batch import ParallelBatch, Sentences
-from seq2scene.sequences.language import Language
 from seq2scene.sequences.padding import shift_right
 from seq2scene.tasks.task import Loss, Task
-from seq2scene.tasks.words import gold_log_probs, loss_of_words, per_sentence, special_ids
+from seq2scene.tasks.words import loss_of_words, per_sentence
 
 
 @dataclass(frozen=True)
@@ -38,35 +36,17 @@ class NMT(Task):
     """
 
     shown = ("perplexity", "bleu_tok")
+    model_class = Translator
+    model: Translator
 
     def __init__(self, config: dict[str, Any], description: dict[str, Any]) -> None:
         super().__init__(config, description)
-        self.source = Language.from_state(description["source"])
-        self.target = Language.from_state(description["target"])
-        self.net = self._build_net()
+        self.source, self.target = self.model.source, self.model.target
         self.smoothing = config["loss"]["smoothing"]
         self.per_sentence = per_sentence(config["loss"])
-        self.build_evaluation()
+        self.build_scores()
         self.translations: list[Translation] = []
         self.keep_weights = False  # of the attention while test sets are translated
-
-    def _build_net(self) -> Translator:
-        model, source, target = self.config["model"], self.source.vocabulary, self.target.vocabulary
-        encoder = build(model["encoder"], "model.encoder", vocabulary_size=len(source), padding=source.pad)
-        sizes = {"query_size": model["decoder"]["hidden_size"], "memory_size": encoder.output_size}
-        decoder = build(
-            model["decoder"],
-            "model.decoder",
-            vocabulary_size=len(target),
-            padding=target.pad,
-            memory_size=encoder.output_size,
-            memory_layers=encoder.rnn.num_layers,
-            attention=build(self.config["attention"], "attention", **sizes),
-        )
-        net = Translator(encoder, decoder)
-        if model["initial_range"] is not None:
-            initialise_uniform(net, model["initial_range"])
-        return net
 
     def _build_scores(self) -> ModuleDict:
         """chrF is of test sets alone."""
@@ -85,32 +65,25 @@ class NMT(Task):
 
     def loss(self, batch: ParallelBatch) -> Loss:
         gold = batch.target
-        features, _ = self.net(batch.source, shift_right(gold.ids, self.target.vocabulary.bos))
+        features, _ = self.model(batch.source, shift_right(gold.ids, self.target.vocabulary.bos))
         total, nll = self._cross_entropy(features[gold.mask], gold.ids[gold.mask], self.smoothing)
         return loss_of_words(total, nll, gold.mask, self.per_sentence)
 
     def _cross_entropy(self, features: Tensor, gold: Tensor, smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
-        output = self.net.decoder.output
+        output = self.model.decoder.output
         return linear_cross_entropy(features, output.weight, output.bias, gold, smoothing)
 
     def log_probs(self, batch: ParallelBatch) -> Tensor:
-        """log p (B, T) of each target word and EOS after those before it, 0 on padding; never smoothed."""
-        gold = batch.target
-        features, _ = self.net(batch.source, shift_right(gold.ids, self.target.vocabulary.bos))
-        return gold_log_probs(features, gold, self.net.decoder.output)
+        return self.model.log_probs(batch)
 
     def forced_weights(self, batch: ParallelBatch) -> Tensor | None:
-        """Attention (B, T, S) while the targets are force-decoded, EOS the last of the T steps; None without
-        attention.
-        """
-        return self.net(batch.source, shift_right(batch.target.ids, self.target.vocabulary.bos))[1]
+        return self.model.forced_weights(batch)
 
     # Free running
 
     def translate(self, source: Sentences, stage: str = "test", **options: Any) -> Hypotheses:
-        """Searches for translations of ``source``; options go to the search (prefix, keep_weights)."""
-        ids = special_ids(self.target.vocabulary)
-        return self.searches[stage](self.net.decoder, self.net.encode(source), **ids, **options)
+        """Searches for translations of ``source``, as in ``stage``; options go to the search."""
+        return self.model.decode(source, self.search(stage), **options)
 
     def _evaluate(self, batch: ParallelBatch, stage: str) -> Hypotheses:
         scores, gold = self.scores[stage + "_scores"], batch.target

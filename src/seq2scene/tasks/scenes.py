@@ -1,6 +1,6 @@
 """Scenes from sentences: the LightningModule of Text2Scene (Tan, Feng and Ordonez, CVPR 2019)."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,32 +11,13 @@ from seq2scene.compositing.compositor import Compositor
 from seq2scene.compositing.pasting import Edges
 from seq2scene.errors import UserError
 from seq2scene.metrics.scene_scores import SceneScores
+from seq2scene.models.scene_writer import SceneWriter, Written
 from seq2scene.nets.losses.scene_losses import doubly_stochastic, fields
-from seq2scene.nets.scene.attribute_decoder import AttributeDecoder
-from seq2scene.nets.scene.object_decoder import ObjectDecoder
-from seq2scene.nets.scene.scene_decoder import SceneDecoder, SceneNet, Taught, map_size
+from seq2scene.nets.scene.scene_decoder import Taught
 from seq2scene.scenes.batch import SceneBatch
-from seq2scene.scenes.objects import EOS, PAD, SOS, Objects
-from seq2scene.scenes.schema import Schema
-from seq2scene.search.constraints import Constraints
+from seq2scene.scenes.objects import PAD, Objects
 from seq2scene.sequences.batch import Sentences
-from seq2scene.sequences.language import Language
 from seq2scene.tasks.task import Loss, Task
-
-
-@dataclass(frozen=True)
-class Written:
-    """Scenes that a search wrote for B texts, N of each, best first.
-
-    objects: those of all B * N scenes, the N of a text adjacent. object_attention, attribute_attention: (B *
-    N, T, W), the attention over words while each object was chosen and while it was placed, 0 where there is
-    none. log_probs: (B, N) of the objects, END included.
-    """
-
-    objects: Objects
-    object_attention: Tensor
-    attribute_attention: Tensor
-    log_probs: Tensor
 
 
 @dataclass(frozen=True)
@@ -60,63 +41,20 @@ class SceneTask(Task):
     logs_perplexity = False
     curves = ("loss", "score", "u_recall", "pose")
     shown = ("loss", "u_precision", "score")
+    model_class = SceneWriter
+    model: SceneWriter
 
     def __init__(self, config: dict[str, Any], description: dict[str, Any]) -> None:
         super().__init__(config, description)
-        self.language = Language.from_state(description["texts"]["language"])
-        self.schema = Schema.from_state(description["schema"])
-        self.net = self._build_net()
+        self.schema = self.model.schema
         self.weights = self._weights()
         # DDP would send them to every rank at every step, and they never change.
         self._ddp_params_and_buffers_to_ignore = [
             name for name, _ in self.named_buffers() if ".painter." in name
         ]
-        self.build_evaluation()
+        self.build_scores()
         self.results: list[Result] = []
         self._nll: dict[str, list[Tensor]] = {}
-
-    def _build_net(self) -> SceneNet:
-        model, schema, v = self.config["model"], self.schema, self.language.vocabulary
-        encoder = build(
-            model["encoder"],
-            "model.encoder",
-            vocabulary_size=len(v),
-            padding=v.pad,
-            sentences=schema.sentences,
-            word_vectors=self.description.get("word_vectors"),
-        )
-        canvas = build(
-            self.config["canvas"],
-            "canvas",
-            schema=schema,
-            size=map_size(schema, model["decoder"]["stride"]),
-            pictures=self.description.get("pictures"),
-        )
-        memory_size, hidden_size = encoder.output_size, model["decoder"]["hidden_size"]
-        attention = build(
-            self.config["attention"],
-            "attention",
-            query_size=ObjectDecoder.query_size(schema.classes, hidden_size, model["decoder"]["inventory"]),
-            memory_size=memory_size,
-        )
-        attribute_attention = build(
-            self.config["attribute_attention"],
-            "attribute_attention",
-            query_size=AttributeDecoder.query_size(schema.classes, 0 if attention is None else memory_size),
-            memory_size=memory_size,
-        )
-        decoder = build(
-            model["decoder"],
-            "model.decoder",
-            schema=schema,
-            canvas=canvas,
-            text_size=encoder.state_size,
-            memory_size=memory_size,
-            attention=attention,
-            attribute_attention=attribute_attention,
-        )
-        assert isinstance(decoder, SceneDecoder)
-        return SceneNet(encoder, decoder)
 
     def _weights(self) -> dict[str, float]:
         """Of each field of the loss, and of the attention regularisers."""
@@ -135,19 +73,14 @@ class SceneTask(Task):
     def _build_scores(self) -> SceneScores:
         return build(self.config["scores"], "scores", schema=self.schema)
 
-    def _build_search(self, key: str) -> Constraints:
-        """No scene gets more objects than scenes had that were learnt from."""
-        found = super()._build_search(key)
-        return replace(found, max_length=min(found.max_length, self.schema.max_objects))
-
     # Teacher forcing
 
     def loss(self, batch: SceneBatch) -> Loss:
         """The weighted sum of -log p over all fields. What it is divided by: the number of fields
         (``loss.per=field``, the authors' code) or of scenes (``loss.per=scene``, the paper's sums).
         """
-        memory = self.net.encode(batch.texts)
-        taught = self.net.decoder(memory, batch.target, batch.photos)
+        memory = self.model.encode(batch.texts)
+        taught = self.model.decoder(memory, batch.target, batch.photos)
         found = fields(taught, batch.target, self.schema)
         total = sum(self.weights[name] * field.nll for name, field in found.items())
         count = sum(field.count for field in found.values())
@@ -173,31 +106,17 @@ class SceneTask(Task):
     # Free running
 
     def compositor(self, edges: Edges = "hard") -> Compositor | None:
-        """What renders the scenes that the model writes, if these are composites; after
-        ``build_retrieval_index``.
-        """
-        return None
+        return self.model.compositor(edges)
 
     def build_retrieval_index(self, folder: str | None = None) -> None:
-        """Gets ready what is needed to write scenes, where that is not in the net; here it is nothing.
-
-        folder: of what was learnt from, if it is no longer where it was then.
-        """
+        self.model.build_retrieval_index(folder)
 
     def write(self, texts: Sentences, stage: str = "test", **options: Any) -> Written:
-        """Searches for scenes of the ``texts`` (B * S sentences)."""
-        memory = self.net.encode(texts)
-        found = self.searches[stage](
-            self.net.decoder, memory, bos=SOS, eos=EOS, pad=PAD, unk=PAD, keep_weights=True, **options
-        )
-        objects, placing = self.net.decoder.read_trace(found.tokens, found.trace)
-        choosing = None if found.weights is None else found.weights.flatten(0, 1).float()
-        nowhere = found.log_probs.new_zeros(*objects.classes.shape, memory.mask.shape[1])
-        attentions = (nowhere if weights is None else weights for weights in (choosing, placing))
-        return Written(objects, *attentions, found.log_probs)
+        """Searches for scenes of the ``texts`` (B * S sentences), as in ``stage``."""
+        return self.model.decode(texts, self.search(stage), **options)
 
     def _evaluate(self, batch: SceneBatch, stage: str) -> None:
-        taught = self.net(batch.texts, batch.target, batch.photos)
+        taught = self.model(batch.texts, batch.target, batch.photos)
         for name, field in fields(taught, batch.target, self.schema).items():
             self._nll.setdefault(name, []).append(torch.stack([field.nll, field.count.to(field.nll.dtype)]))
         written = self.write(batch.texts, stage)

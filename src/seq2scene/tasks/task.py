@@ -2,8 +2,9 @@
 scores of validation and tests.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import pytorch_lightning as pl
 import torch
@@ -13,9 +14,11 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from seq2scene.building import build
 from seq2scene.errors import UserError
+from seq2scene.models.checkpoints import rename_weights
+from seq2scene.models.model import Model
 from seq2scene.search.constraints import Constraints
 
-SEARCHES = {"val": "val_search", "test": "search"}  # of each stage the group of its search
+STAGES = ("val", "test")
 
 
 @dataclass(frozen=True)
@@ -32,10 +35,13 @@ class Loss:
 
 
 class Task(pl.LightningModule):
-    """A net, its loss and its optimisation; subclasses say what a step, a validation and a prediction are.
+    """A model, its loss and its optimisation; subclasses say what a step, a validation and a test are.
 
     config: the whole composed config as plain containers. description: what the data said about itself. Both
     are kept in checkpoints, which then need nothing else.
+
+    model_class: of the model, which is built from the two. It also makes the model of a checkpoint without
+    the task (``models.loading``).
 
     The gradient is that of (sum of the losses over all ranks and accumulated micro-batches) / (sum of their
     normalisers), however many devices there are and however unequal their batches. Lightning and DDP divide
@@ -46,25 +52,40 @@ class Task(pl.LightningModule):
     logs_perplexity = True  # whether exp(loss) is the perplexity of anything
     curves = ("perplexity", "bleu")  # of what learning curves are drawn
     shown: tuple[str, ...] = ("perplexity",)  # the validation scores that the progress line shows
-    net: nn.Module
+    model_class: ClassVar[type[Model]]
+    model: Model
 
     def __init__(self, config: dict[str, Any], description: dict[str, Any]) -> None:
         super().__init__()
         self.save_hyperparameters(logger=False)
         self.config = config
-        self.description = description
         self._normaliser: Tensor | None = None
         self.test_name = "test"  # of the set being scored, for the names of its scores
-        self.searches: dict[str, Constraints] = {}  # by stage, of tasks that write
+        self.model = self.model_class.from_config(config, description)
+        self.register_load_state_dict_pre_hook(_rename_weights)
+        self.val_search: Constraints | None = None
+        if "val_search" in config:
+            self.val_search = self.model.build_search(config["val_search"], "val_search")
 
-    def build_evaluation(self) -> None:
-        """Makes the searches and the scores of both stages, once a subclass knows what they need."""
-        keys = {stage: key for stage, key in SEARCHES.items() if key in self.config}
-        self.searches = {stage: self._build_search(key) for stage, key in keys.items()}
-        self.scores = nn.ModuleDict({f"{stage}_scores": self._build_scores() for stage in SEARCHES})
+    @property
+    def net(self) -> Model:
+        return self.model
 
-    def _build_search(self, key: str) -> Constraints:
-        return build(self.config[key], key)
+    @property
+    def description(self) -> Mapping[str, Any]:
+        return self.model.description
+
+    @description.setter
+    def description(self, changed: Mapping[str, Any]) -> None:
+        self.model.description = changed
+
+    def build_scores(self) -> None:
+        """Makes the scores of both stages, once a subclass knows what they need."""
+        self.scores = nn.ModuleDict({f"{stage}_scores": self._build_scores() for stage in STAGES})
+
+    def search(self, stage: str) -> Constraints:
+        """The search of a stage: in validation its own, in tests the model's."""
+        return self.val_search if stage == "val" else self.model.search
 
     def _build_scores(self) -> nn.Module:
         """The metrics of a stage: a ModuleDict of them by name, where ``_computed`` is as it is here."""
@@ -179,3 +200,7 @@ class Task(pl.LightningModule):
     def _steps_per_epoch(self) -> int:
         self.trainer.fit_loop.setup_data()  # Lightning would do it later, after the schedule needs its count
         return -(-int(self.trainer.num_training_batches) // self.trainer.accumulate_grad_batches)
+
+
+def _rename_weights(task: Task, weights: dict[str, Any], prefix: str, *others: Any) -> None:
+    rename_weights(weights, task.model.earlier_names, prefix)

@@ -7,17 +7,22 @@ import torch
 
 from seq2scene.attention import GlobalAttention
 from seq2scene.errors import UserError
+from seq2scene.models.scene_writer import SceneWriter
 from seq2scene.nets.losses.scene_losses import doubly_stochastic, fields
 from seq2scene.nets.scene.object_decoder import ObjectDecoder
-from seq2scene.nets.scene.scene_decoder import SceneDecoder, SceneNet, map_size
+from seq2scene.nets.scene.scene_decoder import SceneDecoder, map_size
 from seq2scene.nets.scene.semantic_canvas import SemanticCanvas
 from seq2scene.nets.scene.text_encoder import SceneTextEncoder
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.objects import EOS, PAD, SOS, Objects
+from seq2scene.scenes.scene_texts import SceneTexts
 from seq2scene.scenes.schema import Head, Schema
 from seq2scene.search.beam import Beam, coverage_penalty
 from seq2scene.search.stepwise import Greedy, Sample
 from seq2scene.sequences.batch import Sentences
+from seq2scene.sequences.language import Language
+from seq2scene.sequences.tokenizers import Whitespace
+from seq2scene.sequences.vocabulary import Vocabulary
 
 NAMES = ("s_0", "s_1", "hb0", "hb1", "t_0", "t_1")
 SCHEMA = Schema(
@@ -36,9 +41,10 @@ SCHEMA = Schema(
     scales=(1.0, 0.7, 0.49),
 )
 VOCABULARY = 20
+TEXTS = SceneTexts(Language(Whitespace(), Vocabulary.count([map(str, range(VOCABULARY - 4))])), 3)
 
 
-def make_net(score="general", attribute_score="general", stride=1, seed=0, **options) -> SceneNet:
+def make_net(score="general", attribute_score="general", stride=1, seed=0, **options) -> SceneWriter:
     torch.manual_seed(seed)
     encoder = SceneTextEncoder(VOCABULARY, 0, 3, embedding_size=5, hidden_size=4)
     canvas = SemanticCanvas(SCHEMA, map_size(SCHEMA, stride), ink=5, widths=(6, 7))
@@ -61,7 +67,7 @@ def make_net(score="general", attribute_score="general", stride=1, seed=0, **opt
         widths=(6, 5),
         **options,
     )
-    net = SceneNet(encoder, decoder).double()
+    net = SceneWriter(encoder, decoder, TEXTS).double()
     for parameter in net.parameters():  # far enough from zero for choices to differ
         torch.nn.init.uniform_(parameter, -0.7, 0.7)
     return net.eval()

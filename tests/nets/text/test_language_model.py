@@ -11,8 +11,8 @@ from torch.nn.functional import log_softmax
 
 from seq2scene.errors import UserError
 from seq2scene.nets.losses.linear_cross_entropy import linear_cross_entropy
+from seq2scene.nets.text.initialisation import initialise_uniform
 from seq2scene.nets.text.language_model import LanguageModel, no_source
-from seq2scene.nets.text.translator import initialise_uniform
 from seq2scene.search.beam import Beam
 from seq2scene.search.stepwise import Greedy, Sample
 from seq2scene.sequences.batch import Sentences

@@ -10,7 +10,7 @@ from torch import nn
 
 from seq2scene.errors import UserError
 from seq2scene.nets.losses.hard_attention import Reinforce
-from seq2scene.nets.text.translator import initialise_uniform
+from seq2scene.nets.text.initialisation import initialise_uniform
 from seq2scene.nets.text.xu_decoder import Sampled, XuDecoder
 from seq2scene.search.beam import Beam
 from seq2scene.search.stepwise import Greedy

@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
+from seq2scene.nets.losses.inpainting_losses import fields
 from seq2scene.nets.losses.perceptual import PerceptualDistance
-from seq2scene.nets.vision.inpainter import Inpainted, Inpainter, fields, shrunk
+from seq2scene.nets.vision.inpainter import Inpainted, Inpainter, shrunk
 
 NOTHING = PerceptualDistance("none")
 

@@ -29,7 +29,6 @@ from seq2scene.nets.scene.object_decoder import ObjectDecoder
 from seq2scene.scenes.objects import PAD, Objects
 from seq2scene.scenes.photos import Patches, Photos
 from seq2scene.scenes.schema import Schema
-from seq2scene.sequences.batch import Sentences
 from seq2scene.sequences.memory import Memory
 
 # h (N, H, y, x), canvas (N, ...), context c (N, D) or None, standing (N, classes), patches used (N, steps)
@@ -354,19 +353,3 @@ def map_size(schema: Schema, stride: int) -> tuple[int, int]:
             "does"
         )
     return grid.columns // stride, grid.rows // stride
-
-
-class SceneNet(nn.Module):
-    """A text encoder and a scene decoder."""
-
-    def __init__(self, encoder: nn.Module, decoder: SceneDecoder) -> None:
-        super().__init__()
-        self.encoder = encoder
-        self.decoder = decoder
-
-    def encode(self, texts: Sentences) -> SceneMemory:
-        """All the decoder will ever ask of the text, made once."""
-        return self.decoder.memory(*self.encoder(texts))
-
-    def forward(self, texts: Sentences, objects: Objects, photos: Photos | None = None) -> Taught:
-        return self.decoder(self.encode(texts), objects, photos)

@@ -12,9 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seq2scene.nets.losses.perceptual import PerceptualDistance
-from seq2scene.nets.losses.scene_losses import Field
-
 
 @dataclass(frozen=True)
 class Inpainted:
@@ -92,20 +89,3 @@ def convolutions(below: int, width: int, depth: int) -> nn.Sequential:
 def shrunk(planes: Tensor, like: Tensor) -> Tensor:
     """Planes resized to the size of ``like`` by averaging pixels."""
     return F.interpolate(planes, like.shape[2:], mode="area")
-
-
-def fields(
-    made: Inpainted, pictures: Tensor, labels: Tensor, distance: PerceptualDistance
-) -> dict[str, Field]:
-    """The losses on N photos (N, 3, y, x), 0 to 255, and their labels (N, y, x), as sums over photos:
-    ``picture``, the mean absolute difference of colours; ``perceptual``, that of a trunk's features;
-    ``label``, the mean -log p of a pixel's class. The authors weight them 1, 1 and 10.
-    """
-    count = torch.tensor(len(pictures), device=pictures.device)
-    nll = F.cross_entropy(made.labels.float(), labels, reduction="none")
-    sums = {
-        "picture": (made.pictures.float() - pictures).abs().mean((1, 2, 3)),
-        "perceptual": distance(made.pictures, pictures),
-        "label": nll.mean((1, 2)),
-    }
-    return {name: Field(each.sum(), count) for name, each in sums.items()}

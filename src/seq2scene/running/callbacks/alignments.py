@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from seq2scene.search.hypotheses import Hypotheses
-from seq2scene.sequences.alignments import hard_alignment, soft_alignment
-from seq2scene.sequences.batch import ParallelBatch, Sentences
+from seq2scene.sequences.alignments import hard_alignment
+from seq2scene.sequences.batch import ParallelBatch
 from seq2scene.tasks.nmt import NMT
 
 KINDS = ("search", "forced")
@@ -60,7 +60,7 @@ class RecordAlignments(pl.Callback):
             self.lines[module.test_name, kind] += self._aligned(module, batch, ids, weights)
 
     def _aligned(self, task: NMT, batch: ParallelBatch, ids: Tensor, weights: Tensor) -> list[AlignedLine]:
-        soft = soft_alignment_of(task, batch.source, ids, weights, self.shift)
+        soft = task.model.soft_alignment(batch.source, ids, weights, self.shift)
         sources, unknown = hard_alignment(soft).tolist(), (ids == task.target.vocabulary.unk).tolist()
         lines = []
         for row, (line, tokens) in enumerate(zip(batch.lines.tolist(), ids.cpu(), strict=True)):
@@ -78,16 +78,8 @@ class RecordAlignments(pl.Callback):
         return lines
 
 
-def soft_alignment_of(task: NMT, source: Sentences, ids: Tensor, weights: Tensor, shift: int) -> Tensor:
-    """``soft_alignment`` (B, T, S) of target ids (B, T), each ending in EOS and then padded."""
-    from_eos = source.ids == task.source.vocabulary.eos
-    vocabulary = task.target.vocabulary
-    is_word = (ids != vocabulary.eos) & (ids != vocabulary.pad)
-    return soft_alignment(weights, (source.mask & ~from_eos).sum(1), is_word.sum(1), shift)
-
-
 @torch.no_grad()
 def forced_alignment(task: NMT, batch: ParallelBatch, shift: int) -> Tensor:
     """The source word (B, T) of each word of the targets, force-decoded, on the CPU."""
     weights = task.forced_weights(batch)
-    return hard_alignment(soft_alignment_of(task, batch.source, batch.target.ids, weights, shift)).cpu()
+    return hard_alignment(task.model.soft_alignment(batch.source, batch.target.ids, weights, shift)).cpu()

@@ -13,8 +13,8 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.trainer.states import TrainerFn
 
 from seq2scene.errors import UserError
+from seq2scene.models.checkpoints import load_checkpoint
 from seq2scene.running.callbacks.endings import require_finite
-from seq2scene.running.checkpoints import load_checkpoint
 from seq2scene.running.messages import say
 
 

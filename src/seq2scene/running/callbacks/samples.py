@@ -13,12 +13,12 @@ import torch
 from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
-from seq2scene.data.scene_texts import SceneTexts
+from seq2scene.models.scene_pictures import strip_of
 from seq2scene.plotting.attention_map import draw_attention
 from seq2scene.plotting.figures import save_picture
 from seq2scene.running.caption_drawing import draw_caption, split_batch
 from seq2scene.running.messages import attempt
-from seq2scene.running.scene_drawing import strip_of, true_pictures, words_of
+from seq2scene.running.scene_drawing import true_pictures
 from seq2scene.scenes.scene_json import to_plain
 from seq2scene.sequences.batch import Sentences
 from seq2scene.tasks.captioning import Captioning
@@ -79,7 +79,7 @@ class Samples(pl.Callback):
         return [TRANSLATIONS, *rows], pictures
 
     def _write_scenes(self, data, module: SceneTask) -> tuple[Table, dict[int, np.ndarray]]:
-        texts = SceneTexts.from_state(module.description["texts"])
+        texts = module.model.texts
         sentences, truth = data.texts("val"), data.truth("val")
         chosen = self._spread(len(sentences))
         written = module.write(texts.batch([sentences[line] for line in chosen]).to(module.device), "val")
@@ -92,10 +92,10 @@ class Samples(pl.Callback):
             names = [" ".join(one["class"] for one in scene) for scene in (true[row], objects[at])]
             rows.append([line + 1, text, *names, round(written.log_probs[row, 0].item(), 3)])
             if row < self.pictures:
-                words = words_of(texts, sentences[line])
+                words = module.model.words(sentences[line])
                 true_picture = true_pictures(module, data, "val", line)
                 shown = true_picture.get("photo", true_picture["true"])
-                pictures[line + 1] = strip_of(module, written, at, words, shown, text)
+                pictures[line + 1] = strip_of(module.model, written, at, words, shown, text)
         return rows, pictures
 
     def _caption(self, data, module: Captioning) -> tuple[Table, dict[int, np.ndarray]]:

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from seq2scene.errors import UserError
+from seq2scene.models.translator import Translator
 from seq2scene.nets.text.decoders import LuongDecoder
 from seq2scene.nets.text.encoders import RecurrentEncoder
-from seq2scene.nets.text.translator import Translator
 from seq2scene.sequences.padding import shift_right
-from small_translators import ATTENTIONS, SOURCES, TARGETS, gradients, loss, sentences, translator
+from small_translators import ATTENTIONS, LANGUAGE, SOURCES, TARGETS, gradients, loss, sentences, translator
 
 luong = partial(translator, LuongDecoder)
 
@@ -127,7 +127,7 @@ def test_copying_the_state_needs_equal_shapes_and_then_copies() -> None:
         luong(bridge="copy")
     encoder = RecurrentEncoder(10, 0, hidden_size=4, layers=2, bidirectional=False)
     decoder = LuongDecoder(10, 0, 4, 2, None, hidden_size=4, layers=2, bridge="copy")
-    memory = Translator(encoder, decoder).encode(sentences(SOURCES))
+    memory = Translator(encoder, decoder, LANGUAGE, LANGUAGE).encode(sentences(SOURCES))
     assert all(torch.equal(a, b) for a, b in zip(decoder.start(memory)[0], memory.final, strict=True))
 
 
@@ -142,7 +142,7 @@ def test_dropout_of_the_fed_loop_is_fresh_at_every_step_and_absent_in_evaluation
     torch.manual_seed(0)
     encoder = RecurrentEncoder(10, 0, hidden_size=4, bidirectional=False)
     decoder = LuongDecoder(10, 0, 4, 1, None, hidden_size=50, dropout=0.5, bridge="zero")
-    memory = Translator(encoder, decoder).encode(sentences([[4]]))
+    memory = Translator(encoder, decoder, LANGUAGE, LANGUAGE).encode(sentences([[4]]))
     previous = torch.full((1, 6), 5)
     dropped = decoder.train()(memory, previous)[0][0] == 0
     assert 0.3 < dropped.float().mean() < 0.7 and not torch.equal(dropped[0], dropped[1])
@@ -154,7 +154,7 @@ def test_without_output_dropout_only_what_layers_read_is_dropped(feed: bool) -> 
     encoder = RecurrentEncoder(10, 0, hidden_size=4, bidirectional=False)
     options = {"hidden_size": 50, "dropout": 0.5, "bridge": "zero", "input_feeding": feed}
     decoder = LuongDecoder(10, 0, 4, 1, None, **options, output_dropout=False)
-    memory = Translator(encoder, decoder).encode(sentences([[4]]))
+    memory = Translator(encoder, decoder, LANGUAGE, LANGUAGE).encode(sentences([[4]]))
     previous = torch.full((1, 6), 5)
     one, other = (decoder.train()(memory, previous)[0][0] for _ in range(2))
     assert (one != 0).all() and not torch.equal(one, other)

@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from seq2scene.errors import UserError
-from seq2scene.running.checkpoints import find_checkpoints, load_checkpoint, load_task
+from seq2scene.models.checkpoints import find_checkpoints, load_checkpoint
 from seq2scene.running.generation import generate
 from seq2scene.search.ensemble import AVERAGES
 from seq2scene.sequences.batch import ParallelBatch
+from seq2scene.tasks.loading import load_task
 from seq2scene.tasks.nmt import NMT
 
 pytestmark = pytest.mark.slow

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from seq2scene.data.scene_texts import SceneTexts, english_stop_words, split_sentences, stop_words
+from seq2scene.data.stop_words import english_stop_words, stop_words
 from seq2scene.data.word_vectors import read_word_vectors
 from seq2scene.errors import UserError
+from seq2scene.scenes.scene_texts import SceneTexts, split_sentences
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.tokenizers import Words, restore
 from seq2scene.sequences.vocabulary import Vocabulary

@@ -5,17 +5,18 @@ import torch
 from torch import nn
 
 from seq2scene.errors import UserError
+from seq2scene.models.captioner import Captioner
 from seq2scene.nets.losses.linear_cross_entropy import linear_cross_entropy
 from seq2scene.nets.losses.scene_losses import doubly_stochastic
-from seq2scene.nets.text.captioner import Annotations, Captioner
 from seq2scene.nets.text.decoders import LuongDecoder
-from seq2scene.nets.text.translator import initialise_uniform
+from seq2scene.nets.text.initialisation import initialise_uniform
 from seq2scene.nets.text.xu_decoder import XuDecoder
+from seq2scene.nets.vision.annotations import Annotations
 from seq2scene.search.beam import Beam
 from seq2scene.search.stepwise import Greedy
 from seq2scene.sequences.caption_batch import CaptionBatch
 from seq2scene.sequences.padding import shift_right
-from small_translators import ATTENTIONS, TARGETS, gradients, sentences
+from small_translators import ATTENTIONS, LANGUAGE, TARGETS, gradients, sentences
 
 CHANNELS, ROWS, COLUMNS = 3, 2, 4
 SYMBOLS = {"bos": 2, "eos": 3, "pad": 0, "unk": 1}
@@ -33,7 +34,8 @@ def captioner(decoder: str = "xu", attention: str = "concat", **options) -> Capt
     attend = ATTENTIONS[attention](7, features)
     layers = options.get("layers", 1)
     options = {"embedding_size": 6, "hidden_size": 7, "dropout": 0.0, **options}
-    net = Captioner(None, annotations, DECODERS[decoder](10, 0, features, layers, attend, **options)).double()
+    writer = DECODERS[decoder](10, 0, features, layers, attend, **options)
+    net = Captioner(None, annotations, writer, LANGUAGE).double()
     initialise_uniform(net, 0.5)
     return net.eval()
 

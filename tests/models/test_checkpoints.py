@@ -10,8 +10,9 @@ import torch
 
 from entry_points import command, run
 from seq2scene.errors import UserError
-from seq2scene.running.checkpoints import at_home, find_checkpoint, load_checkpoint, load_task
+from seq2scene.models.checkpoints import find_checkpoint, load_checkpoint
 from seq2scene.search.stepwise import Greedy, Sample
+from seq2scene.tasks.loading import at_home, load_task
 
 
 class Bomb:
@@ -104,7 +105,7 @@ def test_a_checkpoint_that_says_what_parts_were_called_before_is_read(doctored) 
     search = {"_target_": "seq2scene.search.sample.Sample", "num_samples": 3}
     task = load_task([doctored(search=search, val_search={"_target_": "seq2scene.search.greedy.Greedy"})])
     assert task.config["search"] == {"_target_": "seq2scene.search.stepwise.Sample", "num_samples": 3}
-    assert task.searches == {"test": Sample(num_samples=3), "val": Greedy()}
+    assert task.model.search == Sample(num_samples=3) and task.val_search == Greedy()
 
 
 def test_an_interpolation_of_a_checkpoint_is_never_resolved(doctored, monkeypatch) -> None:

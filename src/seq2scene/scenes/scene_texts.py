@@ -2,9 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from functools import cache
-from importlib.resources import files
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import torch
 
@@ -37,8 +35,8 @@ class SceneTexts:
         return [word for word in self.language.tokenizer.split(sentence) if word in self.language.vocabulary]
 
     def unknown(self, sentence: str) -> list[str]:
-        """The words of a sentence that the model does not know."""
-        return [w for w in self.language.tokenizer.split(sentence) if w not in self.language.vocabulary]
+        """The words of a sentence that are out of vocabulary."""
+        return self.language.unknown(sentence)
 
     def rows(self, scene: Sequence[str]) -> list[list[int]]:
         """The ids of a scene's sentences, empty ones where it has fewer than it may have, EOS at the end of
@@ -82,13 +80,3 @@ class SceneTexts:
 def split_sentences(text: str) -> list[str]:
     """One text as its sentences, cut after . ! and ?"""
     return [part.strip() for part in re.split(r"(?<=[.!?])\s+", text.strip()) if part.strip()]
-
-
-def stop_words(choice: Literal["keep", "remove"]) -> list[str]:
-    """What ``data.stop_words`` leaves out: the English closed-class words of NLTK's list, or none."""
-    return english_stop_words() if choice == "remove" else []
-
-
-@cache
-def english_stop_words() -> list[str]:
-    return files("seq2scene.data").joinpath("stop_words.txt").read_text("utf-8").split()

@@ -4,27 +4,30 @@ import pytest
 import torch
 
 from seq2scene.errors import UserError
+from seq2scene.models.captioner import Captioner
 from seq2scene.nets.losses.linear_cross_entropy import linear_cross_entropy
 from seq2scene.nets.scene.object_annotations import ObjectAnnotations
-from seq2scene.nets.text.captioner import LayoutCaptioner
 from seq2scene.nets.text.decoders import LuongDecoder
-from seq2scene.nets.text.translator import initialise_uniform
+from seq2scene.nets.text.initialisation import initialise_uniform
+from seq2scene.scenes.grid import Grid
+from seq2scene.scenes.schema import Schema
 from seq2scene.search.stepwise import Greedy
 from seq2scene.sequences.caption_batch import CaptionBatch, Layouts
 from seq2scene.sequences.padding import shift_right
-from small_translators import ATTENTIONS, TARGETS, gradients, sentences
+from small_translators import ATTENTIONS, LANGUAGE, TARGETS, gradients, sentences
 
 SYMBOLS = {"bos": 2, "eos": 3, "pad": 0, "unk": 1}
 CLASSES = [[3, 4, 3], [4, 5], [], [5, 3, 3, 4], [3]][: len(TARGETS)]
 SIZE = 5
+SCHEMA = Schema(("dog", "cat", "sky"), Grid(4, 4, 0, 0, 1, 1), {}, 4, 1, (1, 1))
 
 
-def captioner(attention: str = "general") -> LayoutCaptioner:
+def captioner(attention: str = "general") -> Captioner:
     torch.manual_seed(0)
     decoder = LuongDecoder(
         10, 0, SIZE, 1, ATTENTIONS[attention](7, SIZE), embedding_size=6, hidden_size=7, dropout=0.0
     )
-    net = LayoutCaptioner(ObjectAnnotations(6, 8, SIZE), decoder).double()
+    net = Captioner(None, ObjectAnnotations(6, 8, SIZE), decoder, LANGUAGE, SCHEMA).double()
     initialise_uniform(net, 0.5)
     return net.eval()
 
@@ -47,7 +50,7 @@ def batch(rows: list[int] | None = None, extra: int = 0) -> CaptionBatch:
     return CaptionBatch(None, targets, torch.tensor(rows), layouts=layouts(rows, extra))
 
 
-def loss(net: LayoutCaptioner, given: CaptionBatch) -> torch.Tensor:
+def loss(net: Captioner, given: CaptionBatch) -> torch.Tensor:
     gold, output = given.target, net.decoder.output
     features, _ = net(given, shift_right(gold.ids, 2))
     return linear_cross_entropy(features[gold.mask], output.weight, output.bias, gold.ids[gold.mask])[0]

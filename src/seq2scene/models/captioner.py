@@ -1,0 +1,210 @@
+"""A captioner as its user holds it: photos, or layouts, in and captions out (Xu et al. 2015)."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from seq2scene.building import build
+from seq2scene.errors import UserError
+from seq2scene.models.model import Model, verb, with_n_best
+from seq2scene.models.words import Hypothesis, forced_prefix, gold_log_probs, read_hypotheses, special_ids
+from seq2scene.nets.text.initialisation import initialise_uniform
+from seq2scene.nets.text.recurrent_decoder import RecurrentDecoder
+from seq2scene.scenes.images import as_photo, open_photo, square
+from seq2scene.scenes.schema import Schema
+from seq2scene.search.constraints import Constraints
+from seq2scene.search.hypotheses import Hypotheses
+from seq2scene.sequences.caption_batch import CaptionBatch
+from seq2scene.sequences.language import Language
+from seq2scene.sequences.memory import Memory
+from seq2scene.sequences.padding import shift_right
+
+CHUNK = 128  # images at a time
+
+Photo = Image.Image | Path | str
+
+
+class Captioner(Model):
+    """Images to words by any recurrent decoder, from a memory of places of photos, or of objects where images
+    are known by their layouts.
+
+    encoder: images (B, 3, H, W) -> maps (B, D, y, x); None where batches bring features alone, or layouts.
+    annotations: what makes annotations (B, S, D) of maps, or of layouts where there is a ``schema`` of these.
+    The memory's last state, from which the decoder's bridge starts, is the mean annotation, for h and c and
+    every layer.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module | None,
+        annotations: nn.Module,
+        decoder: RecurrentDecoder,
+        language: Language,
+        schema: Schema | None = None,
+        search: Constraints | None = None,
+    ) -> None:
+        super().__init__(search)
+        self.encoder = encoder
+        self.annotations = annotations
+        self.decoder = decoder
+        self.language = language
+        self.schema = schema
+
+    @classmethod
+    def _build(cls, config: Mapping[str, Any], description: Mapping[str, Any]) -> Self:
+        model, language = config["model"], Language.from_state(description["language"])
+        state = description.get("schema")
+        schema = None if state is None else Schema.from_state(state)
+        encoder = None
+        if schema is None:
+            encoder = build(config["image_encoder"], "image_encoder")
+            facts = {"map_size": encoder.output_size}
+        else:
+            facts = {"classes": schema.classes}
+        annotations = build(model["annotations"], "model.annotations", **facts)
+        sizes = {"query_size": model["decoder"]["hidden_size"], "memory_size": annotations.output_size}
+        decoder = build(
+            model["decoder"],
+            "model.decoder",
+            vocabulary_size=len(language.vocabulary),
+            padding=language.vocabulary.pad,
+            memory_size=annotations.output_size,
+            memory_layers=model["decoder"].get("layers", 1),  # the mean annotation, for each of them
+            attention=build(config["attention"], "attention", **sizes),
+        )
+        if model["initial_range"] is not None:
+            initialise_uniform(annotations, model["initial_range"])
+            initialise_uniform(decoder, model["initial_range"])
+        return cls(encoder, annotations, decoder, language, schema)
+
+    # Tensors
+
+    def maps(self, batch: CaptionBatch) -> Tensor:
+        """Feature maps (B, D, y, x) of the images, those that came with the batch if any did.
+
+        Raises UserError where a batch has images alone and there is no encoder.
+        """
+        if batch.features is not None:
+            return batch.features.to(self.decoder.embedding.weight.dtype)  # stored in half precision
+        if self.encoder is None:
+            raise UserError("these images have no stored features, and the model has no image encoder")
+        return self.encoder(batch.images)
+
+    def look(self, batch: CaptionBatch) -> tuple[Tensor, Tensor]:
+        """Annotations (B, S, D) and their mask (B, S) bool: of S places of photos, row by row, or of S
+        objects of layouts, zero where there is none.
+
+        Raises UserError where a captioner of layouts gets none.
+        """
+        if self.schema is not None:
+            if batch.layouts is None:
+                raise UserError("this captioner reads layouts, and these are images")
+            return self.annotations(batch.layouts), batch.layouts.mask
+        states = self.annotations(self.maps(batch))
+        return states, torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
+
+    def encode(self, batch: CaptionBatch) -> Memory:
+        """All the decoder will ever ask of the images, made once."""
+        states, mask = self.look(batch)
+        lengths = mask.sum(dim=1)
+        mean = states.sum(dim=1, keepdim=True) / lengths.clamp(min=1).view(-1, 1, 1)
+        mean = mean.expand(-1, self.decoder.rnn.num_layers, -1)
+        final = (mean, mean) if isinstance(self.decoder.rnn, nn.LSTM) else (mean,)
+        return Memory(states, self.decoder.keys(states), mask, lengths, final)
+
+    def forward(self, batch: CaptionBatch, previous: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Teacher forcing: previous (B, T) ids -> decoder features (B, T, any), weights (B, T, S) or None."""
+        return self.decoder(self.encode(batch), previous)
+
+    def log_probs(self, batch: CaptionBatch, memory: Memory | None = None) -> Tensor:
+        """log p (B, T) of each target word and EOS after those before it, 0 on padding; never smoothed.
+        memory: of the batch, if it is known already.
+        """
+        previous = shift_right(batch.target.ids, self.language.vocabulary.bos)
+        features, _ = self.decoder(self.encode(batch) if memory is None else memory, previous)
+        return gold_log_probs(features, batch.target, self.decoder.output)
+
+    def decode(
+        self, batch: CaptionBatch | Memory, search: Constraints | None = None, **options: Any
+    ) -> Hypotheses:
+        """Searches for captions of the images of a batch, or of what ``encode`` made of them, by default with
+        the model's own search; options go to the search (prefix, keep_weights).
+        """
+        memory = batch if isinstance(batch, Memory) else self.encode(batch)
+        ids = special_ids(self.language.vocabulary)
+        return (search or self.search)(self.decoder, memory, **ids, **options)
+
+    # Photos
+
+    def read(self, photos: Sequence[Photo]) -> CaptionBatch:
+        """Photos as a batch on the model's device, each target empty but for EOS.
+
+        Raises UserError for a captioner of layouts, and for files that are no pictures.
+        """
+        self.require_photos("photos")
+        images = torch.stack([self.square(photo) for photo in photos])
+        target = self.language.batch([""] * len(photos), eos=True)
+        return CaptionBatch(images, target, torch.arange(len(photos))).to(self.device)
+
+    def square(self, photo: Photo) -> Tensor:
+        """A photo as the encoder sees it: (3, size, size) uint8."""
+        opened = as_photo(photo) if isinstance(photo, Image.Image) else open_photo(photo)
+        return square(opened, self.encoder.size, self.encoder.resize)
+
+    def require_photos(self, what: str) -> None:
+        """Raises UserError, beginning with ``what``, for a captioner of layouts."""
+        if self.schema is not None:
+            raise UserError(
+                f"{what}: this captioner reads layouts, not photos; evaluate.py ckpt=LAYOUTS captioner=CKPT "
+                "has it tell what is in those that a model makes"
+            )
+
+    def unknown(self, text: str) -> list[str]:
+        """The words of a text that are out of vocabulary."""
+        return self.language.unknown(text)
+
+    def caption(
+        self,
+        image: Photo | Sequence[Photo],
+        n_best: int = 1,
+        prefix: str | None = None,
+        search: Constraints | None = None,
+        keep_attention: bool = False,
+    ) -> Hypothesis | list[Hypothesis] | list[list[Hypothesis]]:
+        """The caption of a photo, a PIL image or a file, or those of a list of photos: each one hypothesis,
+        or with ``n_best`` above 1 the list of the best, which may be shorter.
+
+        prefix: what every caption begins with. search: instead of the model's own.
+
+        Raises UserError where the search cannot find several, for files that are no pictures, for attention
+        of a model without, and for a captioner of layouts.
+        """
+        single = isinstance(image, Image.Image | Path | str)
+        search = with_n_best(search or self.search, n_best)
+        found = self.hypotheses([image] if single else list(image), prefix, search, keep_attention)
+        chosen = [row[0] for row in found] if n_best == 1 else found
+        return chosen[0] if single else chosen
+
+    @verb
+    def hypotheses(
+        self,
+        images: Sequence[Photo],
+        prefix: str | None = None,
+        search: Constraints | None = None,
+        keep_attention: bool = False,
+        batch_size: int = CHUNK,
+    ) -> list[list[Hypothesis]]:
+        """All that the search finds for each photo, best first; ``batch_size`` photos are read together."""
+        if keep_attention:
+            self.require_attention("keep_attention")
+        rows: list[list[Hypothesis]] = []
+        for first in range(0, len(images), batch_size):
+            batch = self.read(images[first : first + batch_size])
+            forced = forced_prefix(self.language, prefix, len(batch), self.device)
+            found = self.decode(batch, search, prefix=forced, keep_weights=keep_attention)
+            rows += read_hypotheses(found, self.language, [self.encoder.cells] * len(batch))
+        return rows

@@ -1,0 +1,145 @@
+"""Checkpoints: tensors and plain containers, loaded without executing anything they hold."""
+
+import pickle
+import struct
+import warnings
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seq2scene.errors import UserError
+
+# Modules that checkpoints of older versions call seq2scene.nets.NAME, by the room where they are now
+ROOMS = {
+    "text": "decoders encoders gnmt_decoder language_model xu_decoder",
+    "scene": "class_planes_canvas colour_canvas object_annotations patch_encoder picture_canvas "
+    "scene_decoder semantic_canvas",
+    "vision": "image_encoder inpainter",
+    "losses": "hard_attention",
+}
+RENAMED = {
+    "seq2scene.nets.captioner": "seq2scene.nets.vision.annotations",
+    "seq2scene.nets.text.captioner": "seq2scene.nets.vision.annotations",
+    "seq2scene.nets.scene_text": "seq2scene.nets.scene.text_encoder",
+    "seq2scene.search.greedy": "seq2scene.search.stepwise",
+    "seq2scene.search.sample": "seq2scene.search.stepwise",
+} | {
+    f"seq2scene.nets.{name}": f"seq2scene.nets.{room}.{name}"
+    for room, names in ROOMS.items()
+    for name in names.split()
+}
+
+
+def find_checkpoint(path: str | Path, name: str) -> Path:
+    """The checkpoint at ``path``, or the one called ``name`` if it is the folder of a run.
+
+    Raises:
+        UserError: if there is none.
+    """
+    path = Path(path)
+    found = path / name if path.is_dir() else path
+    if not found.is_file():
+        here = sorted(str(p) for p in path.glob("*.ckpt")) if path.is_dir() else []
+        hint = f"it holds {', '.join(here)}" if here else "give the .ckpt file or the folder of a run"
+        raise UserError(f"no checkpoint at {found}: {hint}")
+    return found
+
+
+def find_checkpoints(ckpt: str | Path | Sequence[str | Path], name: str) -> list[Path]:
+    """The checkpoints that ``ckpt`` names, one or a list, each as ``find_checkpoint`` finds it."""
+    several = ckpt if isinstance(ckpt, Sequence) and not isinstance(ckpt, str) else [ckpt]
+    if not several:
+        raise UserError("ckpt=[] names no checkpoint: give one, or several as ckpt=[A,B]")
+    return [find_checkpoint(str(path), name) for path in several]
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """The contents of a checkpoint of this project, on the CPU.
+
+    Raises:
+        UserError: if the file is damaged, foreign, or holds anything that would have to be executed.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Detected pickle protocol")  # of a file that is refused anyway
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(
+            f"{path} is no checkpoint of this project: it holds objects, and loading them could run foreign "
+            "code; nothing of it was run"
+        ) from error
+    except (
+        RuntimeError,
+        EOFError,
+        OSError,
+        ValueError,
+        KeyError,
+        struct.error,
+        zipfile.BadZipFile,
+    ) as error:
+        raise UserError(f"{path} is damaged or no checkpoint: {_first_line(error)}") from error
+    parts = checkpoint.get("hyper_parameters", {}) if isinstance(checkpoint, dict) else {}
+    if not all(isinstance(parts.get(key), dict) for key in ("config", "description")):
+        raise UserError(f"{path} is no checkpoint of this project: it has no config and description")
+    words = [value for value in parts["description"].values() if isinstance(value, str)]
+    if open_ended := next((word for word in _words([parts["config"], words]) if "${" in word), None):
+        raise UserError(
+            f"{path}: its config holds {open_ended}, to be looked up: no config that was saved here does"
+        )
+    parts["config"] = renamed(parts["config"])
+    return checkpoint
+
+
+def renamed(config: Any) -> Any:
+    """Plain containers with the parts that ``_target_`` names called as they are today."""
+    if isinstance(config, list):
+        return [renamed(value) for value in config]
+    if not isinstance(config, Mapping):
+        return config
+    config = {key: renamed(value) for key, value in config.items()}
+    if isinstance(target := config.get("_target_"), str):
+        module, _, name = target.rpartition(".")
+        config["_target_"] = f"{RENAMED.get(module, module)}.{name}"
+    return config
+
+
+def rename_weights(weights: dict[str, Tensor], before: Mapping[str, str], prefix: str = "") -> None:
+    """Gives the weights that a task saved before it had a ``model`` the names they have today, in place.
+
+    before: the beginnings of names then and, within the model, now. prefix: of all names of the task.
+    """
+    for name in list(weights):
+        for old, new in before.items():
+            if name.startswith(prefix + old):
+                weights[f"{prefix}model.{new}{name.removeprefix(prefix + old)}"] = weights.pop(name)
+
+
+def require_numbers(path: Path, checkpoint: dict[str, Any]) -> None:
+    """Raises UserError, which names the first bad tensor, unless all weights of a checkpoint are finite."""
+    for name, tensor in checkpoint["state_dict"].items():
+        bad = int(tensor.isfinite().logical_not().sum())
+        if bad:
+            raise UserError(
+                f"{path}: {bad} of {tensor.numel()} values of {name} are not finite: training had diverged; "
+                "give a checkpoint from before, or train at a lower optimizer.lr"
+            )
+
+
+def _words(config: Any) -> Iterator[str]:
+    """Every text in plain containers, keys included."""
+    if isinstance(config, str):
+        yield config
+    elif isinstance(config, Mapping):
+        for pair in config.items():
+            yield from _words(pair)
+    elif isinstance(config, Sequence):
+        for value in config:
+            yield from _words(value)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

@@ -1,0 +1,117 @@
+"""A writer of composites: scenes whose objects are patches of the training photos (Tan et al. 2019)."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from seq2scene.building import build
+from seq2scene.compositing.compositor import Compositor, as_pixels, empty_canvas
+from seq2scene.compositing.inpainting import InpaintingModel, photos_of
+from seq2scene.compositing.pasting import Edges
+from seq2scene.compositing.patch_finder import box_vectors, stored_finder
+from seq2scene.compositing.patch_store import PatchStore
+from seq2scene.compositing.retrieval import PatchRetrieval
+from seq2scene.errors import UserError
+from seq2scene.models.model import verb
+from seq2scene.models.scene_writer import HEIGHT, Scene, SceneWriter, Written, build_net
+from seq2scene.nets.scene.colour_canvas import ColourCanvas
+from seq2scene.scenes.photos import LabelledPatches
+from seq2scene.scenes.scene_texts import SceneTexts
+from seq2scene.scenes.schema import Schema
+from seq2scene.search.constraints import Constraints
+from seq2scene.sequences.batch import Sentences
+
+CHUNK = 256  # patches that are embedded together
+
+
+class CompositeWriter(SceneWriter):
+    """Before it writes, all patches of its store are embedded and indexed (``build_retrieval_index``); the
+    verbs do so by themselves. Without an appearance in the schema there is no patch encoder, and patches are
+    chosen by class and box.
+    """
+
+    @classmethod
+    def _build(cls, config: Mapping[str, Any], description: Mapping[str, Any]) -> Self:
+        texts = SceneTexts.from_state(description["texts"])
+        schema = Schema.from_state(description["schema"])
+        encoder, decoder = build_net(config, description, texts, schema)
+        canvas, photo_side = decoder.canvas, config["data"]["photo_side"]
+        if isinstance(canvas, ColourCanvas) and canvas.side != photo_side:
+            raise UserError(
+                f"canvas.side={canvas.side} must be data.photo_side={photo_side}: the canvas shows the photos"
+            )
+        patch_encoder = None
+        if schema.appearance is not None:
+            patch_encoder = build(
+                config["patch_encoder"],
+                "patch_encoder",
+                classes=schema.classes,
+                features=description["features"],
+                size=schema.appearance.size,
+            )
+        return cls(encoder, decoder, texts, patch_encoder=patch_encoder)
+
+    def embed(self, patches: LabelledPatches) -> Tensor:
+        """The appearances of N patches: (N, size) of unit length."""
+        dtype = next(self.parameters()).dtype
+        features = None if patches.features is None else patches.features.to(dtype)
+        pictures, masks = patches.pictures.to(dtype), patches.masks.unsqueeze(1)
+        return self.patch_encoder(patches.labels.long(), masks, pictures, features)
+
+    def decode(self, texts: Sentences, search: Constraints | None = None, **options: Any) -> Written:
+        if self.decoder.retrieval is None:
+            self.build_retrieval_index()
+        return super().decode(texts, search, **options)
+
+    @property
+    def store(self) -> PatchStore:
+        """The patches that scenes are made of; known after ``build_retrieval_index``."""
+        assert self.decoder.retrieval is not None, "call build_retrieval_index first"
+        return self.decoder.retrieval.store
+
+    def compositor(self, edges: Edges = "hard") -> Compositor:
+        aspect = self.config["canvas"].get("aspect", "kept")
+        return Compositor.of_training(self.store, self.description["photos"], self.schema, aspect, edges)
+
+    @verb
+    def inpainted(self, scene: Scene, inpainter: InpaintingModel, scale: float = 1.0) -> Image.Image:
+        """What an inpainter makes of a composite, 400 pixels high at scale 1."""
+        side = round(HEIGHT * scale)
+        photos = photos_of(inpainter, scene.written.objects, self.compositor(), side, empty_canvas(side))
+        return Image.fromarray(as_pixels(next(photos)))
+
+    def build_retrieval_index(self, folder: str | None = None) -> None:
+        """Embeds the patches of a store, that of the training photos or another in ``folder``. Raises
+        UserError where there is none, or it is of other classes.
+        """
+        store = PatchStore.open(folder or self.description["patches"])
+        if store.names != self.schema.names or store.features != self.description["features"]:
+            raise UserError(
+                f"{store.folder}: a store of other classes or other features of patches than this model "
+                "learnt from"
+            )
+        boxes = torch.from_numpy(store.boxes)
+        vectors = box_vectors(boxes) if self.patch_encoder is None else self._embed_all(store)
+        settings = self.config["retrieval"]
+        finder = stored_finder(
+            torch.from_numpy(store.classes),
+            vectors.float(),
+            torch.from_numpy(store.photo),
+            self.config["data"]["cache"],
+            settings["kind"],
+            settings["repeat"],
+        )
+        self.decoder.retrieval = PatchRetrieval(store, finder, self.schema)
+
+    @torch.no_grad()
+    def _embed_all(self, store: PatchStore) -> Tensor:
+        training, numbers = self.patch_encoder.training, np.arange(len(store))
+        self.patch_encoder.eval()
+        slices = np.split(numbers, range(CHUNK, len(numbers), CHUNK))
+        vectors = [self.embed(store.labelled_patches(some).to(self.device)).cpu() for some in slices]
+        self.patch_encoder.train(training)
+        return torch.cat(vectors)

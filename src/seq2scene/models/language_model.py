@@ -1,0 +1,104 @@
+"""A language model as its user holds it: it continues texts and says how likely they are."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seq2scene.building import build
+from seq2scene.models.model import Model, verb, with_n_best
+from seq2scene.models.words import Hypothesis, forced_prefix, read_hypotheses, special_ids
+from seq2scene.nets.text.initialisation import initialise_uniform
+from seq2scene.nets.text.language_model import no_source
+from seq2scene.search.constraints import Constraints
+from seq2scene.search.hypotheses import Hypotheses
+from seq2scene.sequences.language import Language
+from seq2scene.sequences.text_batch import sentence_batch
+
+CHUNK = 128  # texts at a time
+
+
+class LanguageModel(Model):
+    """p(text) = prod p(y_t | y_1 ... y_{t-1}). The decoder obeys the decoder contract with a memory of
+    nothing (``nets.text.language_model.no_source``), and also reads on from a state (``read``).
+    """
+
+    earlier_names: ClassVar[dict[str, str]] = {"net.": "decoder."}
+
+    def __init__(self, decoder: nn.Module, language: Language, search: Constraints | None = None) -> None:
+        super().__init__(search)
+        self.decoder = decoder
+        self.language = language
+
+    @classmethod
+    def _build(cls, config: Mapping[str, Any], description: Mapping[str, Any]) -> Self:
+        model, language = config["model"], Language.from_state(description["language"])
+        sizes = {"vocabulary_size": len(language.vocabulary), "padding": language.vocabulary.pad}
+        decoder = build(model["decoder"], "model.decoder", **sizes)
+        if model["initial_range"] is not None:
+            initialise_uniform(decoder, model["initial_range"])
+        return cls(decoder, language)
+
+    # Tensors
+
+    def forward(self, previous: Tensor) -> Tensor:
+        """Teacher forcing: previous (B, T) ids, BOS first -> features (B, T, H)."""
+        return self.decoder(no_source(len(previous), self.device), previous)[0]
+
+    def decode(
+        self, count: int, search: Constraints | None = None, prefix: str | None = None, **options: Any
+    ) -> Hypotheses:
+        """Writes ``count`` texts, each beginning with ``prefix``, by default with the model's own search;
+        options go to the search (generator). A search without chance writes the same text each time.
+        """
+        ids = special_ids(self.language.vocabulary)
+        forced = forced_prefix(self.language, prefix, count, self.device)
+        memory = no_source(count, self.device)
+        return (search or self.search)(self.decoder, memory, prefix=forced, **ids, **options)
+
+    @torch.no_grad()
+    def log_probs(self, texts: Sequence[str], eos: bool = True) -> Tensor:
+        """(B,) log-probability of each text, from BOS on, with its EOS or of its words alone."""
+        vocabulary = self.language.vocabulary
+        batch = sentence_batch(self.language.batch(texts, eos=True), vocabulary.bos).to(self.device)
+        counted = batch.target.mask if eos else batch.target.mask & (batch.target.ids != vocabulary.eos)
+        features = self(batch.previous)
+        logits = self.decoder.output(features[counted])
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        values = logits.new_zeros(counted.shape)
+        values[counted] = -F.cross_entropy(logits, batch.target.ids[counted], reduction="none")
+        return values.sum(1)
+
+    # Texts
+
+    def unknown(self, text: str) -> list[str]:
+        """The words of a text that are out of vocabulary."""
+        return self.language.unknown(text)
+
+    def continue_text(
+        self, text: str | Sequence[str] = "", n_best: int = 1, search: Constraints | None = None
+    ) -> Hypothesis | list[Hypothesis] | list[list[Hypothesis]]:
+        """A text that begins with the given one, or of a list of texts one each; with ``n_best`` above 1 the
+        list of the best, or of so many samples, of each.
+
+        search: instead of the model's own. Raises UserError where the search cannot find several.
+        """
+        search = with_n_best(search or self.search, n_best)
+        found = [self.hypotheses(one, search) for one in ([text] if isinstance(text, str) else text)]
+        chosen = [row[0] for row in found] if n_best == 1 else found
+        return chosen[0] if isinstance(text, str) else chosen
+
+    @verb
+    def hypotheses(self, text: str = "", search: Constraints | None = None) -> list[Hypothesis]:
+        """All that the search finds after one text, which they begin with, best first."""
+        return read_hypotheses(self.decode(1, search, text or None), self.language, [1])[0]
+
+    @verb
+    def score(self, text: str | Sequence[str], eos: bool = True) -> float | list[float]:
+        """The log-probability of a text, or of each of a list; ``eos``: that it ends there included."""
+        texts = [text] if isinstance(text, str) else list(text)
+        chunks = (texts[first : first + CHUNK] for first in range(0, len(texts), CHUNK))
+        scores = [score for chunk in chunks for score in self.log_probs(chunk, eos).tolist()]
+        return scores[0] if isinstance(text, str) else scores

@@ -1,0 +1,223 @@
+"""From a checkpoint to a model, without the task that trained it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from seq2scene.building import find
+from seq2scene.errors import UserError
+from seq2scene.models.checkpoints import (
+    find_checkpoint,
+    find_checkpoints,
+    load_checkpoint,
+    rename_weights,
+    require_numbers,
+)
+from seq2scene.models.ensemble import Ensemble
+from seq2scene.models.model import Model
+from seq2scene.models.translator import Translator
+from seq2scene.search.beam import Beam
+from seq2scene.search.constraints import Constraints
+from seq2scene.search.ensemble import require_average
+from seq2scene.search.stepwise import Greedy, Sample
+
+MODELS = {  # of each task of ours; another one's class names it as ``model_class``
+    "seq2scene.tasks.nmt.NMT": "translator.Translator",
+    "seq2scene.tasks.lm.LM": "language_model.LanguageModel",
+    "seq2scene.tasks.captioning.Captioning": "captioner.Captioner",
+    "seq2scene.tasks.scenes.SceneTask": "scene_writer.SceneWriter",
+    "seq2scene.tasks.composites.CompositeTask": "composite_writer.CompositeWriter",
+    "seq2scene.tasks.inpainting.InpaintingTask": "inpainter.Inpainter",
+}
+SEARCHES = {"greedy": Greedy, "beam": Beam, "sample": Sample}  # the options of the group search
+LIMITS = ("max_ratio", "max_extra", "max_length")  # of outputs: the task's, whichever search is chosen
+NO_CACHE = "/dev/null/no-cache"  # where nothing can be written
+
+
+def load(
+    ckpt: str | Path | Sequence[str | Path],
+    device: str = "cpu",
+    search: Constraints | Mapping[str, Any] | None = None,
+    ensemble: str = "logits",
+    cache: str | Path | None = None,
+) -> Model:
+    """The model of a checkpoint, ready to use; of several that translate, their ``Ensemble``.
+
+    ckpt: a checkpoint, or the folder of a run, whose best one is taken; or a list of these.
+    search: instead of the checkpoint's own, or what to change of that, as {"size": 10}.
+    ensemble: how several distributions become one: logits, log_probs or probs (``search.ensemble``).
+    cache: the folder where an approximate index of patches is kept; None where nothing is kept.
+
+    Raises:
+        UserError: there is no such checkpoint, average, or option of the search; weights are not finite; or
+            several checkpoints do not translate, or not the same tokens.
+    """
+    paths = find_checkpoints(ckpt, "best.ckpt")
+    require_average(ensemble)
+    checkpoints = [load_checkpoint(path) for path in paths]
+    require_together(paths, checkpoints)
+    models = [model_of(checkpoint, search, cache) for checkpoint in checkpoints]
+    if len(models) == 1:
+        return models[0].to(device)
+    if not isinstance(models[0], Translator):
+        raise UserError(f"an ensemble needs models that translate; task={_task(checkpoints[0])} does not")
+    return Ensemble(models, ensemble).eval().to(device)
+
+
+def model_of(
+    checkpoint: dict[str, Any],
+    search: Constraints | Mapping[str, Any] | None = None,
+    cache: str | Path | None = None,
+) -> Model:
+    """The model that a checkpoint holds, with its weights; search and cache as in ``load``."""
+    parts = checkpoint["hyper_parameters"]
+    config = without_pretrained(parts["config"])
+    if "data" in config:
+        config = {**config, "data": {**config["data"], "cache": str(cache or NO_CACHE)}}
+    if isinstance(search, Mapping) and (chosen := chosen_search(search, config)) is not None:
+        config = {**config, "search": chosen}
+    kind = model_class(config["task"]["_target_"])
+    model = kind.from_config(config, parts["description"])
+    if isinstance(search, Constraints):
+        model.search = search
+    weights = checkpoint["state_dict"]
+    rename_weights(weights, kind.earlier_names)
+    begin = "model."
+    model.load_state_dict({name[len(begin) :]: weights[name] for name in weights if name.startswith(begin)})
+    return model.eval()
+
+
+def model_class(task: str) -> type[Model]:
+    """The class of the model that a task, given by its ``_target_``, trains. Only a task that is not of
+    ``MODELS`` is imported; raises UserError where it is none.
+    """
+    if task not in MODELS:
+        return find(task, "task").model_class
+    module, name = MODELS[task].split(".")
+    return getattr(import_module(f"seq2scene.models.{module}"), name)
+
+
+def _task(checkpoint: dict[str, Any]) -> str:
+    return checkpoint["hyper_parameters"]["config"]["task"]["name"]
+
+
+def without_pretrained(config: dict[str, Any]) -> dict[str, Any]:
+    """The config without weights to start from: the checkpoint has its own."""
+    trunks = {key: config[key] for key in ("canvas", "image_encoder") if "weights" in config.get(key, {})}
+    return {**config, **{key: {**trunk, "weights": "none"} for key, trunk in trunks.items()}}
+
+
+def chosen_search(given: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The search that a checkpoint's own is replaced by: the one of the group ``search`` that was chosen, but
+    with the limits of its own, or its own with other values; None where nothing was chosen.
+
+    given: by option, None what was not chosen; a ``_target_`` where one of the group was. config: the
+    checkpoint's.
+
+    Raises:
+        UserError: the task searches for nothing, or the search has no such option; it says which one has.
+    """
+    chosen = {key: value for key, value in given.items() if value is not None}
+    if not chosen:
+        return None
+    if "search" not in config:
+        raise UserError(f"search: has no meaning with task={config['task']['name']}; leave it out")
+    own = config["search"]
+    kept = {key: own[key] for key in LIMITS if key in own} if "_target_" in chosen else own
+    search = {**kept, **chosen}
+    known = {name: {field.name for field in fields(kind)} for name, kind in SEARCHES.items()}
+    named = {f"{kind.__module__}.{kind.__qualname__}": name for name, kind in SEARCHES.items()}
+    name = named.get(search.get("_target_"))  # None of another kind, whose options are checked as it is built
+    for key in chosen if name else ():
+        others = [other for other, options in known.items() if key in options]
+        if others and name not in others:
+            told = f"search.{key}={chosen[key]}: {name} search has no such option; say search={others[0]} too"
+            raise UserError(told)
+    return search
+
+
+# A model beside another one, as an inpainter beside a writer of composites
+
+
+def load_beside(option: str, path: str | Path, task: str) -> dict[str, Any]:
+    """The checkpoint, or a run's best one, that an ``option`` names beside the model at work.
+
+    Raises:
+        UserError: there is no such checkpoint, it is not of ``task``, or its weights are not finite.
+    """
+    found = find_checkpoint(path, "best.ckpt")
+    checkpoint = load_checkpoint(found)
+    own = _task(checkpoint)
+    if own != task:
+        raise UserError(f"{option}={found}: a checkpoint of task={own}; give one of task={task}")
+    require_numbers(found, checkpoint)
+    return checkpoint
+
+
+def load_inpainter(path: str | Path, names: Sequence[str] | None = None) -> Model:
+    """The ``Inpainter`` of a checkpoint, or of a run's best one.
+
+    names: of the object classes of the composites that it will be given.
+
+    Raises:
+        UserError: there is no such checkpoint, it is of another task, or it was trained on other classes.
+    """
+    inpainter = model_of(load_beside("inpainter", path, "inpainting"))
+    if names is not None:
+        require_same_classes(inpainter.names, names, f"inpainter={path}")
+    return inpainter
+
+
+def require_same_classes(learnt: Sequence[str], names: Sequence[str], what: str) -> None:
+    """Raises UserError, which begins with ``what``, unless both are the same object classes."""
+    if tuple(learnt) != tuple(names):
+        raise UserError(
+            f"{what}: it learnt {len(learnt)} classes of objects that are not the {len(names)} of these "
+            "scenes: train both on the same data"
+        )
+
+
+# Several checkpoints
+
+
+def require_together(paths: Sequence[Path], checkpoints: Sequence[dict[str, Any]]) -> None:
+    """Raises UserError unless the weights of all checkpoints are finite and their languages the same."""
+    for path, checkpoint in zip(paths, checkpoints, strict=True):
+        require_numbers(path, checkpoint)
+    for path, checkpoint in zip(paths[1:], checkpoints[1:], strict=True):
+        require_same_languages(paths[0], checkpoints[0], path, checkpoint)
+
+
+def require_same_languages(
+    path: Path, checkpoint: dict[str, Any], other_path: Path, other: dict[str, Any]
+) -> None:
+    """Raises UserError, which names the first difference, unless both checkpoints are of one task and read
+    and write the same tokens by the same ids.
+    """
+    ours, theirs = checkpoint["hyper_parameters"], other["hyper_parameters"]
+    together = f"{path} and {other_path} do not go together"
+    tasks = [parts["config"]["task"]["_target_"] for parts in (ours, theirs)]
+    if tasks[0] != tasks[1]:
+        raise UserError(f"{together}: they are of other tasks, {tasks[0]} and {tasks[1]}")
+    ours, theirs = ours["description"], theirs["description"]
+    for side in [key for key in ("source", "target", "language") if key in ours]:
+        if ours[side]["vocabulary"] != theirs[side]["vocabulary"]:
+            difference = _vocabulary_difference(ours[side]["vocabulary"], theirs[side]["vocabulary"])
+            raise UserError(f"{together}: their {side} vocabularies differ: {difference}")
+        if ours[side]["tokenizer"] != theirs[side]["tokenizer"]:
+            raise UserError(f"{together}: their {side} tokenizers differ")
+    if ours.get("source_eos") != theirs.get("source_eos"):
+        raise UserError(f"{together}: the sources of one end in EOS (data.source_eos), the other's do not")
+
+
+def _vocabulary_difference(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
+    """In words, the first of what differs between the states of two vocabularies."""
+    sizes = len(ours["tokens"]), len(theirs["tokens"])
+    if sizes[0] != sizes[1]:
+        return f"the first has {sizes[0]} tokens, the second {sizes[1]}"
+    for number, (one, other) in enumerate(zip(ours["tokens"], theirs["tokens"], strict=True)):
+        if one != other:
+            return f"token {number} is {one!r} in the first and {other!r} in the second"
+    return "their special symbols have other ids"

@@ -1,0 +1,99 @@
+"""What all models share: how they are built, the search they write with, and how their methods run."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import wraps
+from typing import Any, ClassVar, Concatenate, ParamSpec, Self, TypeVar
+
+import torch
+from torch import nn
+
+from seq2scene.building import build
+from seq2scene.errors import UserError
+from seq2scene.search.beam import Beam
+from seq2scene.search.constraints import Constraints
+from seq2scene.search.stepwise import Sample
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Model(nn.Module):
+    """A net with what its user needs to use it: vocabularies or a schema, and a search.
+
+    search: how it writes; it may be replaced. None for a model that only reads. config, description: the
+    composed config and the description of the data that it was built from, as plain containers; both are
+    empty for a model that was put together by hand.
+    """
+
+    earlier_names: ClassVar[dict[str, str]] = {"net.": ""}  # of weights: in old checkpoints, and here
+
+    def __init__(self, search: Constraints | None = None) -> None:
+        super().__init__()
+        self.search = search
+        self.config: Mapping[str, Any] = {}
+        self.description: Mapping[str, Any] = {}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], description: Mapping[str, Any]) -> Self:
+        """An untrained model. Raises UserError where the config describes none."""
+        model = cls._build(config, description)
+        model.config, model.description = config, description
+        if "search" in config:
+            model.search = model.build_search(config["search"])
+        return model
+
+    @classmethod
+    def _build(cls, config: Mapping[str, Any], description: Mapping[str, Any]) -> Self:
+        raise NotImplementedError
+
+    def build_search(self, settings: Mapping[str, Any], where: str = "search") -> Constraints:
+        """The search that a config describes. where: its key, for messages."""
+        return build(settings, where)
+
+    @property
+    def n_best(self) -> int:
+        """How many hypotheses its search looks for."""
+        match self.search:
+            case Beam():
+                return self.search.n_best
+            case Sample():
+                return self.search.num_samples
+        return 1
+
+    def require_attention(self, what: str) -> None:
+        """Raises UserError, beginning with ``what``, unless the decoder has attention."""
+        if self.decoder.attention is None:
+            raise UserError(f"{what}: this model has no attention, so nobody knows where it looked")
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+
+def verb(method: Callable[Concatenate[Model, P], R]) -> Callable[Concatenate[Model, P], R]:
+    """Lets a method of a model run in evaluation mode and without gradients, whatever its mode."""
+
+    @wraps(method)
+    def run(self: Model, *arguments: P.args, **options: P.kwargs) -> R:
+        training = self.training
+        self.eval()
+        try:
+            with torch.inference_mode():
+                return method(self, *arguments, **options)
+        finally:
+            self.train(training)
+
+    return run
+
+
+def with_n_best(search: Constraints, n_best: int) -> Constraints:
+    """The same search, returning ``n_best`` hypotheses. Raises UserError for a search that finds one only."""
+    match search:
+        case Beam():
+            return replace(search, n_best=n_best, size=max(search.size, n_best))
+        case Sample():
+            return replace(search, num_samples=n_best)
+    if n_best == 1:
+        return search
+    raise UserError(f"n_best={n_best}: greedy search finds one translation; use search=beam or search=sample")

@@ -1,0 +1,240 @@
+"""Translation as its user holds it: text in one language in, text in another out."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from seq2scene.building import build
+from seq2scene.errors import UserError
+from seq2scene.models.model import Model, verb, with_n_best
+from seq2scene.models.words import Hypothesis, forced_prefix, gold_log_probs, read_hypotheses, special_ids
+from seq2scene.nets.text.initialisation import initialise_uniform
+from seq2scene.search.constraints import Constraints
+from seq2scene.search.hypotheses import Hypotheses
+from seq2scene.sequences.alignments import Link, hard_alignment, links, require_shift, soft_alignment
+from seq2scene.sequences.batch import ParallelBatch, Sentences
+from seq2scene.sequences.language import Language
+from seq2scene.sequences.memory import Memory
+from seq2scene.sequences.padding import shift_right
+from seq2scene.sequences.unknown_words import replace_unknown
+
+CHUNK = 128  # texts at a time
+
+
+class Translator(Model):
+    """Sequence to sequence (Sutskever et al. 2014; Luong et al. 2015): an encoder and a decoder that obeys
+    the decoder contract, joined by a memory.
+
+    source, target: the languages that it reads and writes. source_eos: whether what it reads ends in EOS.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        source: Language,
+        target: Language,
+        source_eos: bool = False,
+        search: Constraints | None = None,
+    ) -> None:
+        super().__init__(search)
+        self.encoder = encoder
+        self.decoder = decoder
+        self.source = source
+        self.target = target
+        self.source_eos = source_eos
+
+    @classmethod
+    def _build(cls, config: Mapping[str, Any], description: Mapping[str, Any]) -> Self:
+        model = config["model"]
+        source, target = (Language.from_state(description[side]) for side in ("source", "target"))
+        words = source.vocabulary
+        encoder = build(model["encoder"], "model.encoder", vocabulary_size=len(words), padding=words.pad)
+        sizes = {"query_size": model["decoder"]["hidden_size"], "memory_size": encoder.output_size}
+        decoder = build(
+            model["decoder"],
+            "model.decoder",
+            vocabulary_size=len(target.vocabulary),
+            padding=target.vocabulary.pad,
+            memory_size=encoder.output_size,
+            memory_layers=encoder.rnn.num_layers,
+            attention=build(config["attention"], "attention", **sizes),
+        )
+        translator = cls(encoder, decoder, source, target, bool(description["source_eos"]))
+        if model["initial_range"] is not None:
+            initialise_uniform(translator, model["initial_range"])
+        return translator
+
+    # Tensors
+
+    def encode(self, source: Sentences) -> Memory:
+        """All the decoder will ever ask of the source, made once."""
+        states, final = self.encoder(source)
+        lengths = source.mask.sum(dim=1)
+        return Memory(states, self.decoder.keys(states), source.mask, lengths, final)
+
+    def forward(self, source: Sentences, previous: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Teacher forcing: previous (B, T) ids -> decoder features (B, T, H), weights (B, T, S) or None."""
+        return self.decoder(self.encode(source), previous)
+
+    def log_probs(self, batch: ParallelBatch) -> Tensor:
+        """log p (B, T) of each target word and EOS after those before it, 0 on padding; never smoothed."""
+        gold = batch.target
+        features, _ = self(batch.source, shift_right(gold.ids, self.target.vocabulary.bos))
+        return gold_log_probs(features, gold, self.decoder.output)
+
+    def forced_weights(self, batch: ParallelBatch) -> Tensor | None:
+        """Attention (B, T, S) while the targets are force-decoded, EOS the last of the T steps; None without
+        attention.
+        """
+        return self(batch.source, shift_right(batch.target.ids, self.target.vocabulary.bos))[1]
+
+    def decode(self, source: Sentences, search: Constraints | None = None, **options: Any) -> Hypotheses:
+        """Searches for translations of ``source``, by default with the model's own search; options go to the
+        search (prefix, keep_weights).
+        """
+        ids = special_ids(self.target.vocabulary)
+        return (search or self.search)(self.decoder, self.encode(source), **ids, **options)
+
+    def soft_alignment(self, source: Sentences, ids: Tensor, weights: Tensor, shift: int = 0) -> Tensor:
+        """``sequences.alignments.soft_alignment`` (B, T, S) of target ids (B, T), each ending in EOS and then
+        padded, from their attention (B, T, S).
+        """
+        from_eos = source.ids == self.source.vocabulary.eos
+        vocabulary = self.target.vocabulary
+        is_word = (ids != vocabulary.eos) & (ids != vocabulary.pad)
+        return soft_alignment(weights, (source.mask & ~from_eos).sum(1), is_word.sum(1), shift)
+
+    # Texts
+
+    def read(self, texts: Sequence[str]) -> Sentences:
+        """Texts as the encoder reads them, on the model's device."""
+        return self.source.batch(texts, self.source_eos).to(self.device)
+
+    def source_tokens(self, text: str) -> list[str]:
+        """The tokens of a text at the positions that attention refers to: unknown words as <unk>, and EOS
+        where the model reads one.
+        """
+        ids = self.source.encode(text) + [self.source.vocabulary.eos] * self.source_eos
+        return self.source.vocabulary.tokens(ids)
+
+    def unknown(self, text: str) -> list[str]:
+        """The words of a source text that are out of vocabulary."""
+        return self.source.unknown(text)
+
+    def translate(
+        self,
+        text: str | Sequence[str],
+        n_best: int = 1,
+        prefix: str | None = None,
+        search: Constraints | None = None,
+        **options: Any,
+    ) -> Hypothesis | list[Hypothesis] | list[list[Hypothesis]]:
+        """The translation of a text, or those of a list of texts: each one hypothesis, or with ``n_best``
+        above 1 the list of the best, which may be shorter. An empty text has an empty translation.
+
+        prefix: what every translation begins with. search: instead of the model's own. Options: those of
+        ``hypotheses``. Raises UserError where the search cannot find several.
+        """
+        texts = [text] if isinstance(text, str) else list(text)
+        search = with_n_best(search or self.search, n_best)
+        found = self.hypotheses(texts, prefix, search, **options)
+        chosen = [row[0] for row in found] if n_best == 1 else found
+        return chosen[0] if isinstance(text, str) else chosen
+
+    @verb
+    def hypotheses(
+        self,
+        texts: Sequence[str],
+        prefix: str | None = None,
+        search: Constraints | None = None,
+        keep_attention: bool = False,
+        replace_unk: Mapping[str, str] | None = None,
+        align_shift: int = 0,
+        batch_size: int = CHUNK,
+    ) -> list[list[Hypothesis]]:
+        """All that the search finds of each text, best first; ``batch_size`` texts are translated together.
+
+        replace_unk: a dictionary by which unknown words become translations of the source words that they are
+        aligned with, or copies of those that it does not have; {} copies all, None leaves <unk>.
+        align_shift: of the alignment, see ``sequences.alignments.soft_alignment``.
+
+        Raises UserError where attention is needed and the model has none.
+        """
+        require_shift(align_shift)
+        for name, wanted in (("keep_attention", keep_attention), ("replace_unk", replace_unk is not None)):
+            if wanted:
+                self.require_attention(name)
+        rows: list[list[Hypothesis]] = []
+        for first in range(0, len(texts), batch_size):
+            some = texts[first : first + batch_size]
+            source = self.read(some)
+            forced = forced_prefix(self.target, prefix, len(some), self.device)
+            kept = keep_attention or replace_unk is not None
+            found = self.decode(source, search, prefix=forced, keep_weights=kept).to("cpu")
+            written = read_hypotheses(found, self.target, source.lengths.tolist())
+            if replace_unk is not None and found.weights is not None:  # None: all texts are empty
+                written = self._replaced(some, source.to("cpu"), found, written, replace_unk, align_shift)
+            rows += written
+        return rows
+
+    def _replaced(
+        self,
+        texts: Sequence[str],
+        source: Sentences,
+        found: Hypotheses,
+        written: list[list[Hypothesis]],
+        dictionary: Mapping[str, str],
+        shift: int,
+    ) -> list[list[Hypothesis]]:
+        """The same with unknown words replaced, each hypothesis as it is aligned with its text."""
+        written = [list(row) for row in written]
+        for n in range(found.tokens.shape[1]):
+            ids = found.tokens[:, n]
+            sources = hard_alignment(self.soft_alignment(source, ids, found.weights[:, n], shift)).tolist()
+            unknown = (ids == self.target.vocabulary.unk).tolist()
+            for row, text in enumerate(texts):
+                if n < len(written[row]):
+                    one = written[row][n]
+                    count, split = len(one.words), self.source.tokenizer.split(text)
+                    gaps, places = unknown[row][:count], sources[row][:count]
+                    words = replace_unknown(one.words, gaps, places, split, dictionary)
+                    text_of_words = self.target.tokenizer.join(words)
+                    written[row][n] = replace(one, text=text_of_words, words=tuple(words))
+        return written
+
+    @verb
+    def score(self, sources: str | Sequence[str], targets: str | Sequence[str]) -> float | list[float]:
+        """The log-probability of a target text, its EOS included, given its source; of two lists, of each
+        pair. Raises UserError where the lists differ in length.
+        """
+        single = isinstance(sources, str)
+        pairs = ([sources], [targets]) if single else (list(sources), list(targets))
+        if len(pairs[0]) != len(pairs[1]):
+            raise UserError(f"{len(pairs[0])} sources and {len(pairs[1])} targets: give one target for each")
+        scores: list[float] = []
+        for first in range(0, len(pairs[0]), CHUNK):
+            batch = self._pairs(*(side[first : first + CHUNK] for side in pairs))
+            scores += self.log_probs(batch).sum(1).tolist()
+        return scores[0] if single else scores
+
+    @verb
+    def align(self, source: str, target: str, shift: int = 0) -> list[Link]:
+        """The links (source word, target word) of a text and its translation, each from 0, in the order of
+        the target: the source word that the model looks at most while it is made to write the translation.
+
+        shift: see ``sequences.alignments.soft_alignment``. Raises UserError without attention.
+        """
+        require_shift(shift)
+        self.require_attention("align")
+        batch = self._pairs([source], [target])
+        weights = self.forced_weights(batch)
+        soft = self.soft_alignment(batch.source, batch.target.ids, weights, shift)
+        return sorted(links(hard_alignment(soft)[0].tolist()), key=lambda link: link[1])
+
+    def _pairs(self, sources: Sequence[str], targets: Sequence[str]) -> ParallelBatch:
+        gold = self.target.batch(targets, eos=True).to(self.device)
+        return ParallelBatch(self.read(sources), gold, torch.arange(len(sources)))

@@ -1,0 +1,146 @@
+"""Models from checkpoints: as the commands use them, without the tasks that trained them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import seq2scene
+from seq2scene.errors import UserError
+from seq2scene.models.checkpoints import load_checkpoint
+from seq2scene.models.language_model import LanguageModel
+from seq2scene.models.loading import MODELS, model_class
+from seq2scene.search.beam import Beam
+from seq2scene.search.stepwise import Greedy, Sample
+from seq2scene.sequences.language import Language
+from seq2scene.sequences.tokenizers import Whitespace
+from seq2scene.sequences.vocabulary import Vocabulary
+from seq2scene.tasks.loading import load_task
+
+pytestmark = pytest.mark.slow
+
+HEAVY = [
+    "faiss",
+    "hydra",
+    "lightning_fabric",
+    "matplotlib",
+    "nltk",
+    "pandas",
+    "pytorch_lightning",
+    "sacrebleu",
+    "scipy",
+    "sympy",
+    "torchmetrics",
+    "torchvision",
+    "wandb",
+]
+
+
+def test_each_task_of_ours_trains_the_model_that_its_checkpoints_are_loaded_as() -> None:
+    from seq2scene.building import find
+
+    for task in MODELS:
+        assert find(task, "task").model_class is model_class(task)
+
+
+def test_a_text_gives_one_translation_and_a_list_a_list(models) -> None:
+    model = seq2scene.load(models.a)
+    assert not model.training and model.device.type == "cpu"
+    one, many = model.translate("a b c"), model.translate(["a b c", "", "h g"])
+    assert str(one) == one.text == many[0].text and len(many) == 3
+    assert (many[1].text, many[1].words, many[1].log_prob) == ("", (), 0.0)
+    best = model.translate("a b c", n_best=3, search=Beam(size=4))
+    assert len(best) == 3 and best[0].log_prob >= best[1].log_prob >= best[2].log_prob
+    assert model.translate("a b c", prefix="h h").words[:2] == ("h", "h")
+    with pytest.raises(UserError, match="n_best=2: greedy search finds one"):
+        model.translate("a b c", n_best=2, search=Greedy())
+    assert model.unknown("a zebra b") == ["zebra"]
+
+
+def test_attention_has_a_row_for_each_word_and_eos_and_a_column_for_each_source_token(models) -> None:
+    model = seq2scene.load(models.a)
+    one = model.translate("a zebra c", keep_attention=True)
+    assert one.attention.shape == (len(one.words) + 1, 3) and model.source_tokens("a zebra c")[1] == "<unk>"
+    torch.testing.assert_close(one.attention.sum(1), torch.ones(len(one.words) + 1))
+    assert all(0 <= source < 3 for source, _ in model.align("a b c", "c b a"))
+    assert [target for _, target in model.align("a b c", "c b a")] == [0, 1, 2]
+
+
+def test_a_score_is_the_log_probability_that_a_search_reports(models) -> None:
+    model = seq2scene.load([models.a, models.b], ensemble="probs", search={"ban_unk": True})
+    sources = ["a b c", "h g"]
+    found = model.translate(sources)
+    scores = model.score(sources, [one.text for one in found])
+    assert scores == pytest.approx([one.log_prob for one in found], abs=1e-4)
+    assert model.score(sources[0], found[0].text) == pytest.approx(scores[0], abs=1e-4)
+    with pytest.raises(UserError, match="2 sources and 1 targets"):
+        model.score(sources, ["a"])
+
+
+def test_a_search_is_replaced_or_changed_option_by_option(models) -> None:
+    own = seq2scene.load(models.a).search
+    changed = seq2scene.load(models.a, search={"max_length": 2})
+    assert changed.search.max_length == 2 and type(changed.search) is type(own)
+    assert seq2scene.load(models.a, search=Sample(num_samples=2)).search == Sample(num_samples=2)
+    changed.search = Greedy(max_length=1)
+    assert len(changed.translate("a b c d").words) <= 1
+
+
+def test_a_verb_runs_in_evaluation_mode_and_gives_the_mode_back(models) -> None:
+    model = seq2scene.load(models.a).train()
+    text = model.translate("a b c").text
+    assert model.training and text == model.eval().translate("a b c").text
+
+
+def test_weights_of_before_are_read_by_a_model_and_by_its_task(models, tmp_path: Path) -> None:
+    """A task kept its net as ``net`` before it had a model."""
+    checkpoint = load_checkpoint(models.a)
+    weights = checkpoint["state_dict"].items()
+    checkpoint["state_dict"] = {name.replace("model.", "net.", 1): value for name, value in weights}
+    torch.save(checkpoint, tmp_path / "before.ckpt")
+    assert all(name.startswith("net.") for name in load_checkpoint(tmp_path / "before.ckpt")["state_dict"])
+    now, before = seq2scene.load(models.a), seq2scene.load(tmp_path / "before.ckpt")
+    task = load_task([tmp_path / "before.ckpt"])
+    for name, value in now.state_dict().items():
+        assert torch.equal(before.state_dict()[name], value)
+        assert torch.equal(task.model.state_dict()[name], value)
+
+
+def test_a_language_model_continues_a_text() -> None:
+    from seq2scene.nets.text.language_model import LanguageModel as Net
+
+    torch.manual_seed(0)
+    language = Language(Whitespace(), Vocabulary.count([list("abc")]))
+    model = LanguageModel(Net(7, 0, 4, 5), language, Greedy(max_length=6)).eval()
+    assert model.continue_text("a b").words[:2] == ("a", "b")
+    assert len(model.continue_text(["a", ""], n_best=2, search=Beam(size=3, max_length=4))[1]) == 2
+    one = model.continue_text()
+    assert model.score(one.text) == pytest.approx(one.log_prob, abs=1e-5)
+    assert model.score(["a b", "c"])[0] == pytest.approx(model.score("a b"), abs=1e-5)
+
+
+def loaded_in_a_fresh_process(script: str) -> set[str]:
+    """The top modules that a fresh process has imported after a script."""
+    script += "\nimport json, sys\nprint(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_translating_imports_nothing_of_training_or_drawing(models) -> None:
+    script = f"import seq2scene\nprint(seq2scene.load({str(models.a)!r}).translate('a b c'))"
+    assert not loaded_in_a_fresh_process(script) & set(HEAVY)
+
+
+def test_the_command_imports_no_more_than_hydra(models, tmp_path: Path) -> None:
+    root = Path(seq2scene.__file__).parents[1]
+    arguments = ["generate.py", f"ckpt={models.a}", "text=a b c", "device=cpu"]
+    script = f"import runpy, sys\nsys.argv = {arguments}\nsys.path.insert(0, {str(root)!r})\n"
+    script += f"runpy.run_path({str(root / 'generate.py')!r}, run_name='__main__')"
+    assert loaded_in_a_fresh_process(script) & set(HEAVY) == {"hydra"}
+
+
+def test_importing_the_package_imports_no_torch() -> None:
+    assert "torch" not in loaded_in_a_fresh_process("import seq2scene")
