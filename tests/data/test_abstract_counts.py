@@ -13,13 +13,15 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def small(tmp_path_factory) -> AbstractScenes:
     folder = tmp_path_factory.mktemp("scenes")
-    data = AbstractScenes(str(ensure_scenes(folder, train=6, val=2, test=2)), cache=str(folder / "cache"))
+    data = AbstractScenes(
+        root=str(ensure_scenes(folder, train=6, val=2, test=2)), cache=str(folder / "cache")
+    )
     data.prepare_data()
     return data
 
 
 def test_the_published_folder_holds_the_published_numbers(shared_data, tmp_path) -> None:
-    data = AbstractScenes(str(shared_data / "AbstractScenes_v1.1"), cache=str(tmp_path))
+    data = AbstractScenes(root=str(shared_data / "AbstractScenes_v1.1"), cache=str(tmp_path))
     data.prepare_data()
     assert verify_counts(data, scenes=10020, usable=9993, sentences=60105).startswith("10,020 scenes, 9,993")
 

@@ -84,7 +84,7 @@ def root(template, tmp_path) -> Path:
 
 
 def ready(root: Path, **settings) -> AbstractScenes:
-    data = AbstractScenes(str(root), **{"batch_size": 2, "cache": str(root / "cache"), **settings})
+    data = AbstractScenes(root=str(root), **{"batch_size": 2, "cache": str(root / "cache"), **settings})
     data.prepare_data()
     data.setup()
     return data
@@ -263,7 +263,7 @@ def test_a_description_reads_the_same_without_pictures_or_vocabulary(root) -> No
     assert description["pictures"]["s_0s"].numpy().tobytes() == (root / "Pngs/s_0s.png").read_bytes()
     assert "background" in description["pictures"] and len(description["pictures"]) == 127
     shutil.rmtree(root / "Pngs")
-    again = AbstractScenes(str(root), cache=str(root / "cache"), eval_batch_size=9)
+    again = AbstractScenes(root=str(root), cache=str(root / "cache"), eval_batch_size=9)
     again.use(description)
     again.prepare_data()
     again.setup("test")
@@ -295,7 +295,7 @@ def test_other_clip_art_than_a_checkpoint_has_learnt_is_told(root, caplog) -> No
     description = ready(root).description()
     for share, told in ((1.0, False), (0.5, True)):
         caplog.clear()
-        again, schema = AbstractScenes(str(root), cache=str(root / "cache")), description["schema"]
+        again, schema = AbstractScenes(root=str(root), cache=str(root / "cache")), description["schema"]
         again.use({**description, "schema": {**schema, "sizes": share * schema["sizes"]}})
         with caplog.at_level(logging.INFO):
             again.read(["test"])
@@ -508,7 +508,7 @@ def test_published_batches_are_small_rectangles(real) -> None:
 
 
 def test_the_park_s_scenes_are_written_on_first_use_and_read(tmp_path) -> None:
-    data = ParkScenes(str(tmp_path / "park"), park={"seed": 7, "train": 5, "val": 2, "test": 1})
+    data = ParkScenes(root=str(tmp_path / "park"), park={"seed": 7, "train": 5, "val": 2, "test": 1})
     data.prepare_data()
     data.setup()
     assert data.scene_ids("val") == [5, 5, 6, 6] and data.scene_ids("test") == [7, 7]

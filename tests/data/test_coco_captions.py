@@ -52,7 +52,7 @@ def test_an_epoch_of_training_sees_every_caption_once_with_its_photo(coco) -> No
     for batch in data.train_dataloader():
         assert batch.images is None and batch.references == ()
         for row, ids in zip(batch.rows.tolist(), batch.target.ids, strict=True):
-            seen.append((row, data.language.decode(ids)))
+            seen.append((row, data.learnt_language.decode(ids)))
     assert len(seen) == 8
     colours = ["red", "green", "blue", "grey"]
     assert all(colours[row] in text for row, text in seen)
@@ -68,7 +68,9 @@ def test_evaluation_sees_every_photo_once_with_all_its_captions(coco) -> None:
         for row, photo in enumerate(photos):
             told = tuple(" ".join(text.split()) for text in TOLD[photo])
             assert seen[row].references == (told,) == (data.references(split)[row],)
-            assert data.language.tokens(seen[row].target.ids[0]) == data.language.tokenizer.split(told[0])
+            assert data.learnt_language.tokens(
+                seen[row].target.ids[0]
+            ) == data.learnt_language.tokenizer.split(told[0])
             assert data.image_path(split, row).name == f"{photo:012}.png"
 
 
@@ -112,7 +114,7 @@ def test_the_description_brings_the_language_to_another_module(coco) -> None:
     assert data.description()["maps"] == [data.encoder.output_size, *data.encoder.map_size]
     other = coco(min_count=7)
     other.use(data.description())
-    assert other.language.state() == data.language.state()
+    assert other.learnt_language.state() == data.learnt_language.state()
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def park(tmp_path_factory) -> Path:
 def make(root: Path, **settings: Any) -> CocoComposite:
     small = {"photos": ".", "min_thing": 0.001, "side": 32, "photo_side": 32, "heads": LOOKS}
     small |= {"batch_size": 4, "eval_batch_size": 3, "cache": str(root / "cache")}
-    return CocoComposite(str(root), **{**small, **settings})
+    return CocoComposite(root=str(root), **{**small, **settings})
 
 
 def ready(root: Path, **settings: Any) -> CocoComposite:
@@ -136,7 +136,7 @@ def test_golden_pieces_lie_on_the_square_at_the_bottom_on_the_left(tmp_path) -> 
 def test_things_are_where_layouts_have_them(park) -> None:
     """The order may differ, where layouts round bottom edges that are equal in pixels."""
     composites = ready(park, **EVERYTHING)
-    layouts = CocoLayout(str(park), filtered=[], cache=str(park / "cache"))
+    layouts = CocoLayout(root=str(park), filtered=[], cache=str(park / "cache"))
     layouts.prepare_data()
     layouts.setup()
     ours, theirs = composites.splits["train"], layouts.splits["train"]
@@ -415,7 +415,7 @@ def test_things_without_a_box_in_their_photo_are_left_out_as_of_layouts_and_told
     told = [record.getMessage() for record in caplog.records if "things and parts" in record.getMessage()]
     assert "left out: 0 crowds, 1 objects that have no box inside their image" in told[0]
     assert objects.splits["train"].objects.present.sum().item() == 3
-    layouts = CocoLayout(str(root), cache=str(root / "cache"))
+    layouts = CocoLayout(root=str(root), cache=str(root / "cache"))
     assert layouts._read("train").objects.present.sum() == 1
 
 

@@ -62,7 +62,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def ready(root: Path, **settings: Any) -> CocoLayout:
-    data = CocoLayout(str(root), **{"batch_size": 2, "cache": str(root / "cache"), **settings})
+    data = CocoLayout(root=str(root), **{"batch_size": 2, "cache": str(root / "cache"), **settings})
     data.prepare_data()
     data.setup()
     return data
@@ -256,7 +256,7 @@ def test_fewer_and_coarser_heads_are_learnt(root) -> None:
 
 def test_a_checkpoint_brings_words_classes_and_heads(root) -> None:
     first = ready(root, heads={"size": {"classes": 5}})
-    second = CocoLayout(str(root), cache=str(root / "cache"))
+    second = CocoLayout(root=str(root), cache=str(root / "cache"))
     second.use(first.description())
     second.setup("test")
     assert second.schema == first.schema and "train" not in second.splits
@@ -265,7 +265,7 @@ def test_a_checkpoint_brings_words_classes_and_heads(root) -> None:
 
 @pytest.mark.parametrize(("split", "images", "boxes"), [("train", 3850, 14064), ("val", 911, 3527)])
 def test_published_layouts_are_those_of_the_files_after_filtering(shared_data, split, images, boxes) -> None:
-    found = CocoLayout(str(shared_data / "coco_layout"), cache=".cache")._read(split)
+    found = CocoLayout(root=str(shared_data / "coco_layout"), cache=".cache")._read(split)
     assert (len(found.numbers), int(found.objects.present.sum())) == (images, boxes)
     areas = found.objects.extents.prod(2)[found.objects.present]
     assert areas.min() > 0.01 and areas.max() <= 1

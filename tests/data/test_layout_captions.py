@@ -20,7 +20,7 @@ def root(tmp_path: Path) -> Path:
 
 def made(root: Path, **options: Any) -> CocoLayoutCaptions:
     given = {"min_count": 1, "batch_size": 2, "tokenizer": "whitespace", **options}
-    return CocoLayoutCaptions(str(root), cache=str(root / "cache"), **given)
+    return CocoLayoutCaptions(root=str(root), cache=str(root / "cache"), **given)
 
 
 def set_up(root: Path, **options: Any) -> CocoLayoutCaptions:
@@ -43,7 +43,7 @@ def test_an_epoch_of_training_sees_every_caption_once_with_its_layout(root: Path
             assert torch.equal(batch.layouts.classes[place, :count], truth.objects.classes[row, :count])
             boxes = layouts.schema.boxes(truth.objects)[row, :count]
             assert torch.equal(batch.layouts.boxes[place, :count], boxes)
-            seen.append((truth.numbers[row], data.language.decode(batch.target.ids[place])))
+            seen.append((truth.numbers[row], data.learnt_language.decode(batch.target.ids[place])))
     told = [
         (number, text.lower()) for number, (_, _, texts) in TRAIN.items() for text in texts if number != 8
     ]
@@ -82,7 +82,7 @@ def test_what_a_captioner_knows_is_enough_to_test_it_and_other_classes_are_refus
     data.use(known)
     data.prepare_data()
     data.setup("test")
-    assert data.language.state() == known["language"]
+    assert data.learnt_language.state() == known["language"]
     assert data.description()["schema"]["names"] == NAMES
     write(root, "val", VAL, ("dog", "person", "car"))
     other = made(root)

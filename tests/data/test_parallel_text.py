@@ -136,11 +136,18 @@ def test_a_description_survives_a_safe_checkpoint_and_gives_the_same_ids(root):
 
 
 def test_missing_files_are_refused_with_the_command_that_gets_them(root):
-    files, fetch = (["train.en", "train.de"], ["v", "v"], {}, "en", "de"), "python src/prepare.py data=x"
+    files = {
+        "train": ["train.en", "train.de"],
+        "val": ["v", "v"],
+        "tests": {},
+        "source": "en",
+        "target": "de",
+    }
+    fetch = "python src/prepare.py data=x"
     with pytest.raises(UserError, match=rf"nowhere/train.en does not exist: fetch it with `{fetch}`"):
-        ParallelText(*files, root="/nowhere", fetch=fetch).prepare_data()
+        ParallelText(**files, root="/nowhere", fetch=fetch).prepare_data()
     with pytest.raises(UserError, match=r"nowhere/train.en does not exist: place it by hand"):
-        ParallelText(*files, root="/nowhere", fetch="place it by hand").prepare_data()
+        ParallelText(**files, root="/nowhere", fetch="place it by hand").prepare_data()
 
 
 @pytest.mark.parametrize("name", ["train", "val", "test"])
@@ -235,7 +242,8 @@ def test_every_epoch_of_a_run_has_its_own_order_and_all_pairs(root):
 @pytest.mark.slow
 def test_the_park_is_written_on_first_use_and_read_like_any_text(tmp_path):
     data = ParkText(
-        ["train.en", "train.fr"], ["val.en", "val.fr"], {"test": ["test.en", "test.fr"]}, "en", "fr",
+        train=["train.en", "train.fr"], val=["val.en", "val.fr"], tests={"test": ["test.en", "test.fr"]},
+        source="en", target="fr",
         root=str(tmp_path / "park"), cache=str(tmp_path / "cache"), tokenizer="moses", lowercase=True,
     )  # fmt: skip
     data.prepare_data()
@@ -249,11 +257,11 @@ def multi30k(shared_data: Path, cache: Path, **settings) -> ParallelText:
         return [f"tok/{split}.lc.norm.tok.{language}.gz" for language in ("en", "de")]
 
     data = ParallelText(
-        files("train"),
-        files("val"),
-        {name: files(name) for name in ("test_2016_flickr", "test_2017_flickr")},
-        "en",
-        "de",
+        train=files("train"),
+        val=files("val"),
+        tests={name: files(name) for name in ("test_2016_flickr", "test_2017_flickr")},
+        source="en",
+        target="de",
         root=str(shared_data / "multi30k"),
         min_count=2,
         cache=str(cache),

@@ -38,7 +38,7 @@ def ready(root: Path, **settings) -> PlainText:
 
 
 def lines(data: PlainText, batches) -> list[str]:
-    return [data.language.decode(row) for batch in batches for row in batch.target.ids]
+    return [data.learnt_language.decode(row) for batch in batches for row in batch.target.ids]
 
 
 def tokens(batches) -> int:
@@ -129,7 +129,14 @@ def test_faults_are_refused_by_name(root) -> None:
 
 @pytest.mark.slow
 def test_the_park_is_written_on_first_use(tmp_path) -> None:
-    data = ParkPlainText("train.fr", "val.fr", {}, "fr", str(tmp_path), cache=str(tmp_path / "cache"))
+    data = ParkPlainText(
+        train="train.fr",
+        val="val.fr",
+        tests={},
+        language="fr",
+        root=str(tmp_path),
+        cache=str(tmp_path / "cache"),
+    )
     data.prepare_data()
     data.setup()
     assert len(data.references("train")) == 8000
@@ -137,7 +144,9 @@ def test_the_park_is_written_on_first_use(tmp_path) -> None:
 
 def test_multi30k_is_read_as_published(shared_data, tmp_path) -> None:
     name = "multi30k/tok/val.lc.norm.tok.en.gz"
-    data = PlainText(name, name, {}, "en", str(shared_data), cache=str(tmp_path))
+    data = PlainText(
+        train=name, val=name, tests={}, language="en", root=str(shared_data), cache=str(tmp_path)
+    )
     data.setup()
     text = gzip.decompress((shared_data / name).read_bytes()).decode()
     assert tokens(data.val_dataloader()) == len(text.split()) + text.count("\n")

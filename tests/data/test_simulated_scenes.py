@@ -24,10 +24,10 @@ def park(tmp_path_factory) -> Path:
 def make(root: Path, **settings: Any) -> SimulatedScenes:
     cache = str(root / "cache")
     composites = CocoComposite(
-        str(root), photos=".", min_thing=0.001, side=16, photo_side=24, cache=cache, heads={}
+        root=str(root), photos=".", min_thing=0.001, side=16, photo_side=24, cache=cache, heads={}
     )
     small = {"side": 16, "batch_size": 4, "eval_batch_size": 3, "cache": cache}
-    return SimulatedScenes(composites, **{**small, **settings})
+    return SimulatedScenes(composites=composites, **{**small, **settings})
 
 
 def ready(root: Path, **settings: Any) -> SimulatedScenes:
@@ -216,6 +216,6 @@ def test_other_classes_than_those_of_the_checkpoint_are_refused(park: Path, data
 def test_files_may_lie_elsewhere_than_composites_say(park: Path, data: SimulatedScenes) -> None:
     moved = make(park)
     moved.composites.root = Path("nowhere")
-    again = SimulatedScenes(moved.composites, root=str(park), cache=str(park / "cache"))
+    again = SimulatedScenes(composites=moved.composites, root=str(park), cache=str(park / "cache"))
     again.setup()
     assert again.photo_ids("val") == data.photo_ids("val")

@@ -35,7 +35,7 @@ def real(shared_data, tmp_path_factory) -> tuple[Objects, Schema]:
         for name, classes in ATTRIBUTES.items()
     }
     folder, cache = shared_data / "AbstractScenes_v1.1", tmp_path_factory.mktemp("cache")
-    data = AbstractScenes(str(folder), {"columns": 28, "rows": 28}, heads, cache=str(cache))
+    data = AbstractScenes(root=str(folder), heads=heads, cache=str(cache))
     data.setup("test")
     assert data.splits["test"].numbers == list(range(8000, 9000))
     return data.splits["test"].objects, data.schema

@@ -3,6 +3,7 @@ to 17 objects, each told twice in three sentences.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -10,10 +11,10 @@ import torch
 from torch import Tensor
 
 from seq2scene.data import abstract_files as raw
-from seq2scene.data.park.choosing import made_by
+from seq2scene.data.park.choosing import Park
 from seq2scene.data.park.lexicon import NOUNS
 from seq2scene.data.park.scenes_writing import ensure_scenes
-from seq2scene.data.scene_module import SceneModule, Split, StopWords, VocabularyFrom
+from seq2scene.data.scene_module import SceneModule, Split
 from seq2scene.errors import UserError
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.objects import FIRST_CLASS, Objects
@@ -31,57 +32,25 @@ ATTRIBUTES = {
 }
 
 
+@dataclass(kw_only=True, eq=False)
 class AbstractScenes(SceneModule):
-    """A folder in the layout of AbstractScenes_v1.1. Scenes without an object or a sentence are left out; a
-    scene that one group of annotators told is told by it twice.
+    """A folder in the layout of AbstractScenes_v1.1. Scenes without an object or a sentence are left out;
+    where only one group of annotators described a scene its text stands for both.
 
-    grid: ``columns`` and ``rows``; None: 28 of each. heads: the attributes to learn, of size 3, flip 2,
-    pose 7, expression 5; None: all. The rest as of ``SceneModule``.
+    heads: of size 3, flip 2, pose 7, expression 5.
     """
 
     sentences = raw.PER_SCENE
     titles = raw.TITLES
 
-    def __init__(
-        self,
-        root: str,
-        grid: dict[str, int] | None = None,
-        heads: dict[str, dict[str, Any]] | None = None,
-        max_objects: int = 9,
-        stop_words: StopWords = "keep",
-        max_words: int | None = None,
-        min_count: int = 1,
-        vocabulary_from: VocabularyFrom = "train",
-        glove: str | None = None,
-        mix_texts: bool = False,
-        batch_size: int = 32,
-        eval_batch_size: int = 128,
-        pool_batches: int = 50,
-        seed: int = 0,
-        cache: str = ".cache",
-        fetch: str | None = None,
-    ) -> None:
-        super().__init__(
-            root,
-            cache,
-            stop_words,
-            max_words,
-            min_count,
-            vocabulary_from,
-            glove,
-            mix_texts,
-            batch_size,
-            eval_batch_size,
-            pool_batches,
-            seed,
-            fetch,
-        )
-        self.max_objects = max_objects
-        self._require_positive("max_objects")
-        grid = grid or {"columns": 28, "rows": 28}
+    mix_texts: bool = False  # in training each sentence is drawn from either text of its scene on its own
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        grid, heads = self.grid or {"columns": 28, "rows": 28}, self.heads
+        self._grid = Grid(grid["columns"], grid["rows"], 1, 1, CANVAS[0] - 1, CANVAS[1] - 1)
         heads = {name: {"classes": n} for name, n in ATTRIBUTES.items()} if heads is None else heads
-        self.grid = Grid(grid["columns"], grid["rows"], 1, 1, CANVAS[0] - 1, CANVAS[1] - 1)
-        self.heads = choose_heads(heads, ATTRIBUTES)
+        self._heads = choose_heads(heads, ATTRIBUTES)
         self._pictures: dict[str, Tensor] | None = None
 
     def use(self, description: Mapping[str, Any]) -> None:
@@ -97,8 +66,8 @@ class AbstractScenes(SceneModule):
         self.pictures()
         return Schema(
             names=raw.NAMES,
-            grid=self.grid,
-            heads=self.heads,
+            grid=self._grid,
+            heads=self._heads,
             max_objects=self.max_objects,
             sentences=self.sentences,
             canvas=CANVAS,
@@ -152,10 +121,11 @@ class AbstractScenes(SceneModule):
         return Split(numbers, place([scenes[n] for n in numbers]), [texts[n] for n in numbers])
 
 
-@made_by(ensure_scenes)
-class ParkScenes(AbstractScenes):
+@dataclass(kw_only=True, eq=False)
+class ParkScenes(Park, AbstractScenes):
     """The park's scenes, written under ``root`` on first use (see ``seq2scene.data.park``)."""
 
+    write = staticmethod(ensure_scenes)
     titles = tuple(PARK_TITLES.get(name, NOUNS[name].english) for name in raw.NAMES)
 
 

@@ -2,15 +2,15 @@
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
 
-from seq2scene.data.text_module import TextModule
+from seq2scene.data.monolingual import MonolingualModule
 from seq2scene.errors import UserError
-from seq2scene.sequences import corpus
 from seq2scene.sequences.batching import (
     EvaluationBatches,
     LengthBatches,
@@ -19,54 +19,27 @@ from seq2scene.sequences.batching import (
     padding_efficiency,
 )
 from seq2scene.sequences.caption_batch import CaptionBatch
-from seq2scene.sequences.corpus import Corpus, Text
+from seq2scene.sequences.corpus import Text
 from seq2scene.sequences.equal_lengths import EqualLengths
-from seq2scene.sequences.language import Language
-from seq2scene.sequences.tokenizers import choose
 
 
-class CaptionModule(TextModule):
+@dataclass(kw_only=True, eq=False)
+class CaptionModule(MonolingualModule):
     """Images and their captions. In training each caption is a sample; validation and test see each image
-    once, its first caption as target, all of them as references. Subclasses say what is captioned.
-
-    tokenizer: whitespace, moses, treebank, bpe, unigram or character; vocabulary_size is the pieces of bpe
-    and unigram. min_count, max_size: which tokens of the training captions the vocabulary lists. max_length:
-    longer training captions are left out; None keeps all. batch_by: sentences or tokens, of like length
-    (``LengthBatches``), or length: sentences of exactly one length, as in Xu et al. 2015. batch_size:
-    captions of one rank. eval_batch_size: images in a batch of validation and test. cache: folder for
-    tokenised text.
+    once, its first caption as target, all of them as references. Subclasses provide the images.
     """
 
-    def __init__(
-        self,
-        files: dict[str, Any],
-        root: str,
-        cache: str,
-        fetch: str | None,
-        language: str = "en",
-        tokenizer: str = "moses",
-        lowercase: bool = True,
-        vocabulary_size: int = 8000,
-        min_count: int = 5,
-        max_size: int | None = None,
-        max_length: int | None = 50,
-        batch_by: Literal["sentences", "tokens", "length"] = "sentences",
-        batch_size: int = 64,
-        eval_batch_size: int = 128,
-        pool_batches: int = 100,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(files, root, cache, fetch)
-        self.code, self.tokenizer, self.lowercase = language, tokenizer, lowercase
-        self.vocabulary_size, self.min_count, self.max_size = vocabulary_size, min_count, max_size
-        self.max_length, self.batch_by = max_length, batch_by
-        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
-        self.pool_batches, self.seed = pool_batches, seed
-        self._require_positive("batch_size", "eval_batch_size", "pool_batches", "min_count")
-        self.language: Language | None = None
-        self.corpora: dict[str, Corpus] = {}
+    language: str = "en"
+    lowercase: bool = True
+    min_count: int = 5
+    max_length: int | None = 50
+    batch_by: Literal["sentences", "tokens", "length"] = "sentences"  # LengthBatches, or EqualLengths
 
-    # What subclasses say
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require_positive("min_count")
+
+    # What subclasses provide
 
     def references(self, split: str) -> list[tuple[str, ...]]:
         """All captions of each image, as they stand in the file, each on one line."""
@@ -86,27 +59,9 @@ class CaptionModule(TextModule):
 
     # Reading
 
-    @property
-    def knows_its_language(self) -> bool:
-        return self.language is not None
-
-    def _load(self, splits: list[str]) -> None:
-        if self.language is None:
-            self.language = self._learn_language()
-        for split in splits:
-            if split not in self.corpora:
-                self.corpora[split] = corpus.encode(self._text(split), self.language, self.cache)
-
     def _text(self, split: str) -> Text:
         """All captions of a split, a line each, those of an image adjacent."""
-        return lines_as_text([line for lines in self.references(split) for line in lines], self.root)
-
-    def _learn_language(self) -> Language:
-        text = self._text("train")
-        tokenizer = choose(self.tokenizer, self.code, self.lowercase, self.vocabulary_size)
-        tokenizer = corpus.train_tokenizer(tokenizer, [text], self.cache)
-        counts = corpus.tokenise(text, tokenizer, self.cache).counts()
-        return Language(tokenizer, self._count_vocabulary(counts, self.min_count, self.max_size))
+        return lines_as_text([line for lines in self.references(split) for line in lines], Path(self.root))
 
     # Batches
 

@@ -1,8 +1,9 @@
 """Captions of photos: COCO (Chen et al. 2015), and the splits of Karpathy and Fei-Fei (2015)."""
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,87 +12,47 @@ from seq2scene.data.caption_files import Captioned, read_coco, read_karpathy
 from seq2scene.data.caption_module import CaptionModule
 from seq2scene.data.features import Features, stored_features
 from seq2scene.data.images import read_photo
-from seq2scene.data.park.choosing import made_by
+from seq2scene.data.park.choosing import Park
 from seq2scene.data.park.photos_writing import ensure_photos
-from seq2scene.data.text_module import named_splits, same_language
+from seq2scene.data.text_module import named_splits
 from seq2scene.errors import UserError
 from seq2scene.nets.vision.image_encoder import ImageEncoder
 from seq2scene.sequences import corpus
-from seq2scene.sequences.language import Language
 
 
+@dataclass(kw_only=True, eq=False)
 class CocoCaptions(CaptionModule):
-    """Photos and their captions.
+    """Photos and their captions; photos without a caption are left out.
 
-    train, val: [annotations of COCO, folder of photos], or [file of Karpathy, folder of photos, split ...]
-    with the splits of it that are taken, relative to ``root``; tests: name -> the same. Without tests, as
-    COCO has no captions of its test photos, every second photo of val is ``test``, and val the rest. Photos
-    without a caption are left out. encoder: the image encoder; where it is frozen and ``store`` is set, what
-    it makes of the photos is stored in the cache (``data.features``) and batches bring that, else photos. The
-    rest as of ``CaptionModule``.
+    A split is [annotations of COCO, folder of photos], or [file of Karpathy, folder of photos, split ...]
+    with the splits of that file to take, all under ``root``. Without tests every second photo of val is the
+    split ``test``, and val the rest, as the captions of COCO's test photos are not public.
     """
 
-    def __init__(
-        self,
-        train: list[str],
-        val: list[str],
-        encoder: ImageEncoder,
-        tests: dict[str, list[str]] | None = None,
-        root: str = ".",
-        language: str = "en",
-        tokenizer: str = "moses",
-        lowercase: bool = True,
-        vocabulary_size: int = 8000,
-        min_count: int = 5,
-        max_size: int | None = None,
-        max_length: int | None = 50,
-        batch_by: Literal["sentences", "tokens", "length"] = "sentences",
-        batch_size: int = 64,
-        eval_batch_size: int = 128,
-        pool_batches: int = 100,
-        seed: int = 0,
-        store: bool = True,
-        cache: str = ".cache",
-        fetch: str | None = None,
-    ) -> None:
-        super().__init__(
-            named_splits(train, val, tests or {"test": val}),
-            root,
-            cache,
-            fetch,
-            language,
-            tokenizer,
-            lowercase,
-            vocabulary_size,
-            min_count,
-            max_size,
-            max_length,
-            batch_by,
-            batch_size,
-            eval_batch_size,
-            pool_batches,
-            seed,
-        )
-        self.halved = not tests  # val is halved for a test set
-        self.encoder, self.store = encoder, store and encoder.frozen
+    root: str = "."
+    train: list[str]
+    val: list[str]
+    tests: dict[str, list[str]] | None = None  # name -> the same
+    encoder: ImageEncoder
+    store: bool = True  # of a frozen encoder features are cached, and batches hold these instead of photos
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         for split, names in self.files.items():
             if len(names) < 2:
                 raise UserError(f"data: {split} must be [annotations, folder of photos], not {names}")
         self._splits: dict[str, Captioned] = {}
         self._features: dict[str, Features] = {}
 
+    def _split_files(self) -> dict[str, list[str]]:
+        return named_splits(self.train, self.val, self.tests or {"test": self.val})
+
     # What the model and generation must know
 
     def description(self) -> dict[str, Any]:
-        """The language, and the maps (D, y, x) that the image encoder makes; known after ``setup``."""
-        assert self.language is not None, "setup first"
+        """The language, and the maps (D, y, x) of the image encoder; available after ``setup``."""
         maps = [self.encoder.output_size, *self.encoder.map_size]
-        return {"language": self.language.state(), "language_code": self.code, "maps": maps}
-
-    def use(self, description: Mapping[str, Any]) -> None:
-        """Takes the language of a checkpoint instead of learning it; call before ``setup``."""
-        self.language = Language.from_state(description["language"])
-        self.code = same_language(description, "language_code", "language", self.code)
+        return {**super().description(), "maps": maps}
 
     def references(self, split: str) -> list[tuple[str, ...]]:
         return self._of(split).captions
@@ -123,7 +84,7 @@ class CocoCaptions(CaptionModule):
             if told.bare or told.blank:
                 what = "%s: left out: %d photos without a caption and %d captions without a word"
                 self._report(what, split, told.bare, told.blank)
-            halves = {"val": 0, "test": 1} if self.halved else {}
+            halves = {"val": 0, "test": 1} if not self.tests else {}
             if split in halves and len(told) < 2:
                 raise UserError(
                     f"{self.folder / self.files[split][0]}: one photo cannot be halved into val and test; "
@@ -144,12 +105,15 @@ class CocoCaptions(CaptionModule):
 
     def _load(self, splits: list[str]) -> None:
         super()._load(splits)
-        for split in splits:
-            if self.store and split not in self._features:
+        for split in splits if self.store and self.encoder.frozen else ():
+            if split not in self._features:
                 photos = self._of(split).photos
                 self._features[split] = stored_features(self.encoder, photos, self.cache, split)
 
 
-@made_by(ensure_photos, val=2)  # half of it is the test set
-class ParkCaptions(CocoCaptions):
+@dataclass(kw_only=True, eq=False)
+class ParkCaptions(Park, CocoCaptions):
     """The park's photos and captions, written under ``root`` on first use (see ``seq2scene.data.park``)."""
+
+    write = staticmethod(ensure_photos)
+    least = MappingProxyType({"val": 2})  # half of it is the test set

@@ -3,7 +3,7 @@ and the pieces of the photo, things and stuff, are what it is put together from.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,95 +13,53 @@ import torch
 from seq2scene.compositing.patch_store import PatchStore
 from seq2scene.data.coco import OUTSIDE, read_captions
 from seq2scene.data.coco_entries import file_within
-from seq2scene.data.coco_layout import CLASSES, in_split, layout_heads
+from seq2scene.data.coco_layout import CocoSplits, box_classes, in_split, layout_heads, unit_grid
 from seq2scene.data.coco_masks import Pieces
-from seq2scene.data.park.choosing import made_by
+from seq2scene.data.park.choosing import Park
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.data.patch_cutting import store_patches
 from seq2scene.data.pieces_cache import stored_pieces
-from seq2scene.data.scene_module import SceneModule, Split, StopWords, VocabularyFrom
+from seq2scene.data.scene_module import SceneModule, Split
 from seq2scene.errors import UserError
 from seq2scene.nets.vision.image_encoder import ImageEncoder
 from seq2scene.scenes.batch import SceneBatch
-from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.objects import Objects
-from seq2scene.scenes.schema import LEAST, MOST, Schema, aspect_classes, choose_appearance, size_classes
+from seq2scene.scenes.schema import Schema, aspect_classes, choose_appearance, size_classes
 from seq2scene.sequences.corpus import how_to_get
 
-SOURCES = {"train": "train2017", "val": "val2017", "test": "val2017"}
-ATTRIBUTES = ("size", "aspect")
 
-
-class CocoComposite(SceneModule):
+@dataclass(kw_only=True, eq=False)
+class CocoComposite(CocoSplits, SceneModule):
     """ROOT/annotations/{captions,instances,stuff}_NAME.json and the photos of NAME in ROOT/PHOTOS/NAME. The
-    photos of a split and their pieces are cut once and stored in the cache (``data.patch_cutting``); photos
-    without a caption, and without a piece, are left out, and what ``read_pieces`` leaves out.
+    photos of a split and the patches of their segments are cut once and stored in the cache
+    (``data.patch_cutting``). Left out: photos without a caption or without a segment, and the segments that
+    ``data.coco_masks`` leaves out.
 
-    sources: the NAME that each split is read from. val_images: training photos that validate instead of
-    those of another NAME, as of ``CocoLayout``; their patches stay on the shelves. stuff: ``stuff`` or
-    ``panoptic``, where it is read from. overlap, min_thing, min_stuff: which pieces are left out, see
-    ``data.coco_masks``. encoder: a frozen image encoder whose view of each patch is stored too and read by
-    the patch encoder; None: none. grid: ``columns`` and ``rows``; None: 32 of each. heads: of size and
-    aspect, as of ``CocoLayout``, and appearance, a vector of ``size`` numbers; None: the first two, of 17
-    classes. side, photo_side: pixels of stored patches and photos. The rest as of ``SceneModule``.
+    val_images: their patches may still be retrieved. grid: None: 32 columns and rows. heads: of size and
+    aspect, as of ``CocoLayout``, and appearance, a vector of ``size`` numbers; None: the first two.
     """
 
-    def __init__(
-        self,
-        root: str,
-        photos: str = "images",
-        sources: dict[str, str] | None = None,
-        val_images: int | str | None = None,
-        stuff: Literal["stuff", "panoptic"] = "stuff",
-        overlap: float | None = 0.8,
-        min_thing: float = 0.01,
-        min_stuff: float = 0.04,
-        encoder: ImageEncoder | None = None,
-        side: int = 64,
-        photo_side: int = 128,
-        grid: dict[str, int] | None = None,
-        heads: dict[str, dict[str, Any]] | None = None,
-        max_objects: int = 11,
-        stop_words: StopWords = "keep",
-        max_words: int | None = None,
-        min_count: int = 1,
-        vocabulary_from: VocabularyFrom = "train",
-        glove: str | None = None,
-        batch_size: int = 4,
-        eval_batch_size: int = 32,
-        pool_batches: int = 50,
-        seed: int = 0,
-        cache: str = ".cache",
-        fetch: str | None = None,
-    ) -> None:
-        super().__init__(
-            root,
-            cache,
-            stop_words,
-            max_words,
-            min_count,
-            vocabulary_from,
-            glove,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            pool_batches=pool_batches,
-            seed=seed,
-            fetch=fetch,
-        )
-        self.files, self.val_images = dict(SOURCES if sources is None else sources), val_images
-        if val_images is not None:
-            self.files["val"] = self.files["train"]
-        if encoder is not None and not encoder.frozen:
+    photos: str = "images"  # folder of the photos, under root
+    stuff: Literal["stuff", "panoptic"] = "stuff"  # annotations that stuff is read from
+    overlap: float | None = 0.8  # of two boxes of this intersection over union the larger stays; None: both
+    min_thing: float = 0.01  # things no larger, as a share of the photo's pixels, are left out
+    min_stuff: float = 0.04  # the same of segments of stuff
+    encoder: ImageEncoder | None = None  # frozen; its features of patches are stored for the patch encoder
+    side: int = 64  # pixels of stored patches
+    photo_side: int = 128  # pixels of stored photos
+    max_objects: int = 11  # of a photo; training photos with more are left out, others truncated
+    batch_size: int = 4
+    eval_batch_size: int = 32
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.encoder is not None and not self.encoder.frozen:
             raise UserError("data.encoder.frozen=false: what it sees is stored, so it cannot learn")
-        self.photos, self.stuff, self.overlap = photos, stuff, overlap
-        self.min_thing, self.min_stuff, self.encoder = min_thing, min_stuff, encoder
-        self.side, self.photo_side, self.max_objects = side, photo_side, max_objects
-        self._require_positive("max_objects", "side", "photo_side")
-        grid = grid or {"columns": 32, "rows": 32}
-        self.grid = Grid(grid["columns"], grid["rows"], LEAST, LEAST, MOST, MOST)
-        heads = {name: {"classes": CLASSES} for name in ("size", "aspect")} if heads is None else dict(heads)
-        self.appearance = choose_appearance(heads.pop("appearance", None))
-        self.heads = layout_heads(heads)
+        self._require_positive("side", "photo_side")
+        self._grid = unit_grid(self.grid or {"columns": 32, "rows": 32})
+        boxes = None if self.heads is None else {k: v for k, v in self.heads.items() if k != "appearance"}
+        self._heads = layout_heads(boxes)
+        self.appearance = choose_appearance((self.heads or {}).get("appearance"))
         self.stores: dict[str, PatchStore] = {}
 
     def description(self) -> dict[str, Any]:
@@ -116,15 +74,15 @@ class CocoComposite(SceneModule):
 
     def use(self, description: Mapping[str, Any]) -> None:
         super().use(description)
-        self.heads, self.appearance = self.schema.heads, self.schema.appearance
+        self._heads, self.appearance = self.schema.heads, self.schema.appearance
         self.photo_side = description.get("photo_side", self.photo_side)  # older checkpoints do not tell
 
     def _make_schema(self) -> Schema:
         store = self._store("train")
         return Schema(
             store.names,
-            self.grid,
-            self.heads,
+            self._grid,
+            self._heads,
             self.max_objects,
             self.sentences,
             canvas=(1.0, 1.0),
@@ -211,9 +169,9 @@ class CocoComposite(SceneModule):
                 f"{self.folder}: no photo of {self.files[split]} has a caption, and pieces above "
                 f"data.min_thing={self.min_thing} and data.min_stuff={self.min_stuff}"
             )
-        sizes = {name: self.heads[name].classes if name in self.heads else CLASSES for name in ATTRIBUTES}
         ids = store.image_ids[chosen].tolist()
-        return Split(ids, lay_out(store, chosen, sizes), [[[text] for text in captions[n]] for n in ids])
+        texts = [[[text] for text in captions[number]] for number in ids]
+        return Split(ids, lay_out(store, chosen, box_classes(self._heads)), texts)
 
     # Batches
 
@@ -258,9 +216,11 @@ class Others:
         return self.order[self.first[kind] + (own + step) % count]
 
 
-@made_by(ensure_photos)
-class ParkComposite(CocoComposite):
+@dataclass(kw_only=True, eq=False)
+class ParkComposite(Park, CocoComposite):
     """The park's photos, written under ``root`` on first use (see ``seq2scene.data.park``)."""
+
+    write = staticmethod(ensure_photos)
 
 
 def lay_out(store: PatchStore, chosen: np.ndarray, classes: Mapping[str, int]) -> Objects:

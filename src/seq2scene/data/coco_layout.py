@@ -3,6 +3,7 @@ and boxes on a square canvas of side 1 where they are.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -11,9 +12,9 @@ import numpy as np
 import torch
 
 from seq2scene.data.coco import Captions, Instances, left_out, read_captions, read_instances
-from seq2scene.data.park.choosing import made_by
+from seq2scene.data.park.choosing import Park
 from seq2scene.data.park.photos_writing import ensure_photos
-from seq2scene.data.scene_module import SceneModule, Split, StopWords, VocabularyFrom
+from seq2scene.data.scene_module import SceneModule, Split
 from seq2scene.errors import UserError
 from seq2scene.scenes.boxes import edges, on_square
 from seq2scene.scenes.grid import Grid
@@ -33,66 +34,43 @@ from seq2scene.sequences.lines import read_lines
 
 ATTRIBUTES = ("size", "aspect")
 CLASSES = 17  # of each, in the paper
+SPLITS = ("train", "val", "test")
 SOURCES = {"train": "train2017", "val": "val2017", "test": "val2017"}
 
 
-class CocoLayout(SceneModule):
-    """ROOT/annotations/captions_NAME.json and instances_NAME.json, or the official archive that holds them.
-    Images without a caption are left out, crowds too, and objects that have no box inside their image.
+@dataclass(kw_only=True, eq=False)
+class CocoSplits:
+    """Options: the annotation file NAME of each split, and which images of train validate instead."""
 
-    sources: the NAME that each split is read from; None: train2017, and val2017 for both others. val_images:
-    images of the training file that validate instead of those of another, and are not trained on: how many,
-    drawn by ``seed``, or a file of their ids, one a line. filtered: the splits whose boxes of ``min_area`` or
-    less, as a share of the canvas, are left out, and with them images without larger ones. grid: ``columns``
-    and ``rows``; None: 28 of each. heads: the attributes to learn, of size and aspect; None: both, of 17
-    classes. The rest as of ``SceneModule``.
+    sources: dict[str, str] | None = None  # NAME of each split; None: train2017, and val2017 for both others
+    val_images: int | str | None = None  # how many, drawn by seed, or a file of ids, one a line; None: none
+
+    def _split_files(self) -> dict[str, str]:
+        files = dict(SOURCES if self.sources is None else self.sources)
+        return files if self.val_images is None else {**files, "val": files["train"]}
+
+
+@dataclass(kw_only=True, eq=False)
+class CocoBoxes(CocoSplits):
+    """Options: which images and boxes of COCO make layouts."""
+
+    filtered: tuple[Literal["train", "val", "test"], ...] = SPLITS  # splits that min_area applies to
+    min_area: float = 0.01  # share of the canvas; smaller boxes are left out, and images without larger ones
+    max_objects: int = 9  # of a layout, the first in canonical order
+
+
+@dataclass(kw_only=True, eq=False)
+class CocoLayout(CocoBoxes, SceneModule):
+    """ROOT/annotations/captions_NAME.json and instances_NAME.json, or the official archive that holds them.
+    Images without a caption are left out, and so are crowds and boxes outside their image.
+
+    heads: of size and aspect, 17 classes of each by default.
     """
 
-    def __init__(
-        self,
-        root: str,
-        sources: dict[str, str] | None = None,
-        val_images: int | str | None = None,
-        filtered: tuple[Literal["train", "val", "test"], ...] = ("train", "val", "test"),
-        min_area: float = 0.01,
-        grid: dict[str, int] | None = None,
-        heads: dict[str, dict[str, Any]] | None = None,
-        max_objects: int = 9,
-        stop_words: StopWords = "keep",
-        max_words: int | None = None,
-        min_count: int = 1,
-        vocabulary_from: VocabularyFrom = "train",
-        glove: str | None = None,
-        batch_size: int = 32,
-        eval_batch_size: int = 128,
-        pool_batches: int = 50,
-        seed: int = 0,
-        cache: str = ".cache",
-        fetch: str | None = None,
-    ) -> None:
-        super().__init__(
-            root,
-            cache,
-            stop_words,
-            max_words,
-            min_count,
-            vocabulary_from,
-            glove,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            pool_batches=pool_batches,
-            seed=seed,
-            fetch=fetch,
-        )
-        self.files = dict(SOURCES if sources is None else sources)
-        if val_images is not None:
-            self.files["val"] = self.files["train"]
-        self.val_images, self.filtered, self.min_area = val_images, tuple(filtered), min_area
-        self.max_objects = max_objects
-        self._require_positive("max_objects")
-        grid = grid or {"columns": 28, "rows": 28}
-        self.grid = Grid(grid["columns"], grid["rows"], LEAST, LEAST, MOST, MOST)
-        self.heads = layout_heads(heads)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._grid = unit_grid(self.grid or {"columns": 28, "rows": 28})
+        self._heads = layout_heads(self.heads)
         self.names: tuple[str, ...] | None = None  # of the object classes
 
     @cached_property
@@ -105,10 +83,11 @@ class CocoLayout(SceneModule):
 
     def use_schema(self, schema: Schema) -> None:
         """Takes classes and heads of another module or a checkpoint; call before anything is read."""
-        self.schema, self.names, self.heads = schema, schema.names, schema.heads
+        self.schema, self.names, self._heads = schema, schema.names, schema.heads
 
     def _make_schema(self) -> Schema:
-        return Schema(self.names, self.grid, self.heads, self.max_objects, self.sentences, canvas=(1.0, 1.0))
+        square = (1.0, 1.0)
+        return Schema(self.names, self._grid, self._heads, self.max_objects, self.sentences, square)
 
     def _read(self, split: str) -> Split:
         instances, captions = self._annotations(self.files[split])
@@ -141,14 +120,26 @@ class CocoLayout(SceneModule):
                 f"{self.folder}/annotations/instances_{self.files[split]}.json: no image of the {split} set "
                 f"has a caption and a box above data.min_area={self.min_area}"
             )
-        sizes = {name: self.heads[name].classes if name in self.heads else CLASSES for name in ATTRIBUTES}
-        objects = lay_out(boxes[wanted], instances.category[wanted], instances.image[wanted], chosen, sizes)
+        of_boxes = boxes[wanted], instances.category[wanted], instances.image[wanted]
+        objects = lay_out(*of_boxes, chosen, box_classes(self._heads))
         return Split(ids[chosen].tolist(), objects, [texts[image] for image in chosen])
 
 
-@made_by(ensure_photos)
-class ParkLayout(CocoLayout):
+@dataclass(kw_only=True, eq=False)
+class ParkLayout(Park, CocoLayout):
     """Layouts of the park's photos, written under ``root`` on first use (see ``seq2scene.data.park``)."""
+
+    write = staticmethod(ensure_photos)
+
+
+def unit_grid(size: Mapping[str, int]) -> Grid:
+    """A grid of ``columns`` and ``rows`` on the square canvas of side 1."""
+    return Grid(size["columns"], size["rows"], LEAST, LEAST, MOST, MOST)
+
+
+def box_classes(heads: Mapping[str, Head]) -> dict[str, int]:
+    """How many classes the size and the aspect of boxes have, also where they are not learnt."""
+    return {name: heads[name].classes if name in heads else CLASSES for name in ATTRIBUTES}
 
 
 def cache_of_files(folder: Path, hint: str):

@@ -3,86 +3,34 @@ it.
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
 
 from seq2scene.data.caption_module import CaptionModule
-from seq2scene.data.coco_layout import CocoLayout, ParkLayout
-from seq2scene.data.park.choosing import made_by
+from seq2scene.data.coco_layout import CocoBoxes, CocoLayout, ParkLayout
+from seq2scene.data.park.choosing import Park
 from seq2scene.data.park.photos_writing import ensure_photos
-from seq2scene.data.text_module import same_language
 from seq2scene.scenes.layouts import layouts_of
 from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.schema import Schema
 from seq2scene.sequences.caption_batch import Layouts
-from seq2scene.sequences.language import Language
 
 
-class CocoLayoutCaptions(CaptionModule):
-    """Layouts, read as ``CocoLayout`` reads them, and all captions of each.
+@dataclass(kw_only=True, eq=False)
+class CocoLayoutCaptions(CocoBoxes, CaptionModule):
+    """Layouts, read as ``CocoLayout`` reads them, and all captions of each."""
 
-    root, sources, val_images, filtered, min_area: see there. max_objects: of a layout, the first in canonical
-    order. The rest as of ``CaptionModule``.
-    """
-
-    def __init__(
-        self,
-        root: str,
-        sources: dict[str, str] | None = None,
-        val_images: int | str | None = None,
-        filtered: tuple[Literal["train", "val", "test"], ...] = ("train", "val", "test"),
-        min_area: float = 0.01,
-        max_objects: int = 9,
-        language: str = "en",
-        tokenizer: str = "moses",
-        lowercase: bool = True,
-        vocabulary_size: int = 8000,
-        min_count: int = 5,
-        max_size: int | None = None,
-        max_length: int | None = 50,
-        batch_by: Literal["sentences", "tokens", "length"] = "sentences",
-        batch_size: int = 64,
-        eval_batch_size: int = 128,
-        pool_batches: int = 100,
-        seed: int = 0,
-        cache: str = ".cache",
-        fetch: str | None = None,
-    ) -> None:
-        super().__init__(
-            {"train": None, "val": None, "test": None},
-            root,
-            cache,
-            fetch,
-            language,
-            tokenizer,
-            lowercase,
-            vocabulary_size,
-            min_count,
-            max_size,
-            max_length,
-            batch_by,
-            batch_size,
-            eval_batch_size,
-            pool_batches,
-            seed,
-        )
-        self.layouts = self._layouts(
-            root,
-            sources,
-            val_images,
-            filtered,
-            min_area,
-            max_objects=max_objects,
-            seed=seed,
-            cache=cache,
-            fetch=fetch,
-        )
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        shared = [*(field.name for field in fields(CocoBoxes)), "root", "cache", "fetch", "seed"]
+        self.layouts = self._layouts(**{name: getattr(self, name) for name in shared})
         self._lines: dict[str, list[tuple[str, ...]]] = {}
 
-    def _layouts(self, *settings: Any, **others: Any) -> CocoLayout:
-        return CocoLayout(*settings, **others)
+    def _layouts(self, **options: Any) -> CocoLayout:
+        return CocoLayout(**options)
 
     # What the model and generation must know
 
@@ -93,18 +41,12 @@ class CocoLayoutCaptions(CaptionModule):
         return self.layouts.schema
 
     def description(self) -> dict[str, Any]:
-        """The language and the schema of the layouts; known after ``setup``."""
-        assert self.language is not None, "setup first"
-        return {
-            "language": self.language.state(),
-            "language_code": self.code,
-            "schema": self.schema.state(),
-        }
+        """The language and the schema of the layouts; available after ``setup``."""
+        return {**super().description(), "schema": self.schema.state()}
 
     def use(self, description: Mapping[str, Any]) -> None:
         """Takes language and schema of a checkpoint instead of learning them; call before ``setup``."""
-        self.language = Language.from_state(description["language"])
-        self.code = same_language(description, "language_code", "language", self.code)
+        super().use(description)
         self.layouts.use_schema(Schema.from_state(description["schema"]))
 
     def references(self, split: str) -> list[tuple[str, ...]]:
@@ -136,9 +78,11 @@ class CocoLayoutCaptions(CaptionModule):
         self.layouts.read(splits)
 
 
-@made_by(ensure_photos)
-class ParkLayoutCaptions(CocoLayoutCaptions):
+@dataclass(kw_only=True, eq=False)
+class ParkLayoutCaptions(Park, CocoLayoutCaptions):
     """Layouts and captions of the park's photos, written under ``root`` on first use."""
 
-    def _layouts(self, *settings: Any, **others: Any) -> ParkLayout:
-        return ParkLayout(*settings, park=self.park, **others)
+    write = staticmethod(ensure_photos)
+
+    def _layouts(self, **options: Any) -> ParkLayout:
+        return ParkLayout(park=self.park, **options)

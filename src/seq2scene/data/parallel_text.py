@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from seq2scene.data.park.choosing import made_by
+from seq2scene.data.park.choosing import Park
 from seq2scene.data.park.writing import ensure_park
 from seq2scene.data.text_module import TextModule, named_splits, same_language
 from seq2scene.errors import UserError
@@ -24,60 +25,44 @@ from seq2scene.sequences.language import Language
 from seq2scene.sequences.tokenizers import choose
 
 
+@dataclass(kw_only=True, eq=False)
 class ParallelText(TextModule):
     """Training, validation and named test sets of parallel text.
 
-    train, val: [source file, target file], plain or gzip, relative to ``root``; tests: name -> the same.
-    source, target: language codes, for tokenizers and reports.
-    tokenizer: whitespace, moses, bpe, unigram or character; vocabulary_size is the pieces of bpe and unigram.
-    tokenizer, lowercase, vocabulary_size, min_count, max_size: one for both sides, or [source, target].
-    min_count, max_size: which tokens of the training set the vocabulary lists.
-    shared_vocabulary: one tokenizer and vocabulary, learnt from both sides, whose settings are the source's.
-    max_length: training pairs with more tokens on either side are left out; None keeps all.
-    source_eos: sources end in EOS too.
-    batch_by, batch_size, pool_batches, seed: see ``LengthBatches``; batch_size is of one rank.
-    eval_batch_size: sentences in a batch of validation and test.
-    cache: folder for tokenised text. fetch: the command that gets the files, told when they are missing.
+    A setting whose type admits a list is one value for both sides, or [source, target]. ``languages`` is None
+    until ``use`` or ``setup``.
 
-    ``prepare_data`` and ``setup`` refuse every fault of the files with a UserError that names file and line.
-    ``padding_efficiency``, known with the training batches: real / padded tokens of source and target.
+    ``prepare_data`` and ``setup`` raise UserError, which names file and line, for every fault of the files.
     """
 
-    def __init__(
-        self,
-        train: list[str],
-        val: list[str],
-        tests: dict[str, list[str]],
-        source: str,
-        target: str,
-        root: str = ".",
-        tokenizer: str | list[str] = "whitespace",
-        lowercase: bool | list[bool] = False,
-        vocabulary_size: int | list[int] = 8000,
-        min_count: int | list[int] = 1,
-        max_size: int | list[int | None] | None = None,
-        shared_vocabulary: bool = False,
-        max_length: int | None = 100,
-        source_eos: bool = False,
-        batch_by: Literal["sentences", "tokens"] = "sentences",
-        batch_size: int = 64,
-        eval_batch_size: int = 128,
-        pool_batches: int = 100,
-        seed: int = 0,
-        cache: str = ".cache",
-        fetch: str | None = None,
-    ):
-        super().__init__(named_splits(train, val, tests), root, cache, fetch)
-        self.codes = (source, target)
-        self.tokenizer, self.lowercase, self.vocabulary_size = tokenizer, lowercase, vocabulary_size
-        self.min_count, self.max_size, self.shared_vocabulary = min_count, max_size, shared_vocabulary
-        self.max_length, self.source_eos = max_length, source_eos
-        self.batch_by, self.batch_size, self.eval_batch_size = batch_by, batch_size, eval_batch_size
-        self.pool_batches, self.seed = pool_batches, seed
+    root: str = "."
+    train: list[str]  # [source file, target file] under root, plain or gzip
+    val: list[str]  # the same
+    tests: dict[str, list[str]]  # name -> the same
+    source: str  # language code, for tokenizers and reports
+    target: str  # the same
+    tokenizer: str | list[str] = "whitespace"  # whitespace, moses, treebank, bpe, unigram or character
+    lowercase: bool | list[bool] = False
+    vocabulary_size: int | list[int] = 8000  # subwords of bpe and unigram
+    min_count: int | list[int] = 1  # rarer tokens of the training text are out of vocabulary
+    max_size: int | list[int | None] | None = None  # largest vocabulary, special symbols included
+    shared_vocabulary: bool = False  # one tokenizer and vocabulary, learnt from both sides as the source's
+    max_length: int | None = 100  # training pairs with a longer side are left out; None keeps all
+    source_eos: bool = False  # sources end in EOS too
+    batch_by: Literal["sentences", "tokens"] = "sentences"  # see LengthBatches
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for split, names in self.files.items():
+            if len(names) != 2:
+                raise UserError(f"data: {split} must be [source file, target file], not {names}")
+        self.codes = (self.source, self.target)
         self.languages: tuple[Language, Language] | None = None
         self.corpora: dict[str, tuple[Corpus, Corpus]] = {}
         self._texts: dict[str, tuple[Text, Text]] = {}
-        self._check_settings()
+
+    def _split_files(self) -> dict[str, list[str]]:
+        return named_splits(self.train, self.val, self.tests)
 
     # What the model and generation must know
 
@@ -235,16 +220,12 @@ class ParallelText(TextModule):
             *(len(batches), *(100 * share for share in self.padding_efficiency.values())),
         )
 
-    def _check_settings(self) -> None:
-        for split, names in self.files.items():
-            if len(names) != 2:
-                raise UserError(f"data: {split} must be [source file, target file], not {names}")
-        self._require_positive("batch_size", "eval_batch_size", "pool_batches")
 
-
-@made_by(ensure_park)
-class ParkText(ParallelText):
+@dataclass(kw_only=True, eq=False)
+class ParkText(Park, ParallelText):
     """The park's sentences, written under ``root`` on first use, in seconds (see ``seq2scene.data.park``)."""
+
+    write = staticmethod(ensure_park)
 
 
 def _side(setting, side: int):

@@ -55,42 +55,30 @@ class Samples:
     lengths: Tensor
 
 
+@dataclass(kw_only=True, eq=False)
 class SceneModule(TextModule):
-    """Scenes and the sentences that tell them. Training draws one text of each scene in each epoch;
+    """Scenes and the sentences that describe them. Training draws one text of each scene in each epoch;
     validation and test see every scene with each of its texts. Subclasses read the files.
-
-    stop_words: ``remove`` or ``keep`` those of English. max_words: a sentence is cut after so many; null
-    keeps all. min_count: words seen less often are left out. vocabulary_from: ``train``, or ``all`` splits,
-    as the authors have it. glove: a file of word vectors to start from, or null (``data.word_vectors``).
-    mix_texts: in training each sentence is of one of the scene's texts by itself, so that three sentences
-    told twice make eight texts.
     """
 
     sentences = 1  # of a text, at most
+    mix_texts = False  # true: see ``AbstractScenes``
 
-    def __init__(
-        self,
-        root: str,
-        cache: str,
-        stop_words: StopWords = "keep",
-        max_words: int | None = None,
-        min_count: int = 1,
-        vocabulary_from: VocabularyFrom = "train",
-        glove: str | None = None,
-        mix_texts: bool = False,
-        batch_size: int = 32,
-        eval_batch_size: int = 128,
-        pool_batches: int = 50,
-        seed: int = 0,
-        fetch: str | None = None,
-    ) -> None:
-        super().__init__({"train": None, "val": None, "test": None}, root, cache, fetch)
-        self.stop_words, self.max_words, self.min_count = stop_words, max_words, min_count
-        self.vocabulary_from, self.glove, self.mix_texts = vocabulary_from, glove, mix_texts
-        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
-        self.pool_batches, self.seed = pool_batches, seed
-        self._require_positive("batch_size", "eval_batch_size", "pool_batches", "min_count")
-        if max_words is not None:
+    grid: dict[str, int] | None = None  # columns and rows; None: 28 of each
+    heads: dict[str, dict[str, Any]] | None = None  # attributes to learn; None: all
+    max_objects: int = 9  # of a scene, the first in canonical order
+    stop_words: StopWords = "keep"  # English stop words: keep or remove
+    max_words: int | None = None  # longer sentences are truncated; None: never
+    min_count: int = 1  # rarer words are out of vocabulary
+    vocabulary_from: VocabularyFrom = "train"  # or all splits, as in the authors' code
+    glove: str | None = None  # file of pretrained word vectors, see ``data.word_vectors``
+    batch_size: int = 32
+    pool_batches: int = 50
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require_positive("max_objects", "min_count")
+        if self.max_words is not None:
             self._require_positive("max_words")
         self.reader: SceneTexts | None = None
         self.schema: Schema | None = None
@@ -98,7 +86,7 @@ class SceneModule(TextModule):
         self.splits: dict[str, Split] = {}
         self._samples: dict[str, Samples] = {}
 
-    # What subclasses say
+    # What subclasses provide
 
     def _read(self, split: str) -> Split:
         raise NotImplementedError

@@ -3,6 +3,7 @@ the masks of other patches of their classes, beside the photos themselves.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,42 +26,31 @@ CHUNK = 256  # objects whose candidates are compared together
 NONE = -1
 
 
+@dataclass(kw_only=True, eq=False)
 class SimulatedScenes(TextModule):
-    """The photos of a data set of composites. Each object is seen through the mask of the training patch of
-    its class that fits best (``best_fits``), and some get that patch's colours, by the chances of the seed,
-    the photos of a batch and, in training, so of the epoch.
-
-    composites: whose photos and patches these are; photos without a caption are left out there. side: pixels
-    of what the inpainter sees and makes. candidates: of so many patches nearest in the size and shape of
-    their boxes the best one is taken; the authors' are nearest by learnt appearance. transfer: the chance of
-    an object to get the colours of the patch. noise: the chance of a photo to have specks of white at the
-    edges of its objects. batch_size, eval_batch_size: photos of one rank. root: where the files of composites
-    are, if not where these say.
+    """The photos of a data set of composites, each object seen through the mask of the training patch of its
+    class that fits best (``best_fits``). All that is drawn follows from the seed and the photos of a batch,
+    and in training so from the epoch. Photos without a caption are left out by ``composites``.
     """
 
-    def __init__(
-        self,
-        composites: CocoComposite,
-        side: int = 256,
-        candidates: int = 100,
-        transfer: float = 0.2,
-        noise: float = 0.0,
-        batch_size: int = 16,
-        eval_batch_size: int = 16,
-        pool_batches: int = 50,
-        seed: int = 0,
-        root: str | None = None,
-        cache: str = ".cache",
-    ) -> None:
-        if root is not None:
-            composites.root = Path(root).expanduser()
-        splits = {"train": None, "val": None, "test": None}
-        super().__init__(splits, str(composites.root), cache, composites.fetch)
-        self.composites, self.side, self.candidates = composites, side, candidates
-        self.transfer, self.noise = transfer, noise
-        self.batch_size, self.eval_batch_size = batch_size, eval_batch_size
-        self.pool_batches, self.seed = pool_batches, seed
-        self._require_positive("side", "candidates", "batch_size", "eval_batch_size", "pool_batches")
+    composites: CocoComposite
+    root: str | None = None  # folder of the files of composites; None: as these say
+    fetch: str | None = field(default=None, init=False)  # that of composites
+    side: int = 256  # pixels of the inpainter's input and output
+    candidates: int = 100  # nearest by size and shape of their boxes; the authors' by learnt appearance
+    transfer: float = 0.2  # probability of an object to take the colours of the patch
+    noise: float = 0.0  # probability of a photo to have white specks along the edges of its objects
+    batch_size: int = 16
+    eval_batch_size: int = 16
+    pool_batches: int = 50
+
+    def __post_init__(self) -> None:
+        if self.root is None:
+            self.root = self.composites.root
+        self.fetch = self.composites.fetch
+        super().__post_init__()
+        self.composites.root = self.root
+        self._require_positive("side", "candidates")
         for name in ("transfer", "noise"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"data.{name}={getattr(self, name)} must be a chance, from 0 to 1")

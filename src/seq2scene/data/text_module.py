@@ -6,6 +6,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,23 +23,33 @@ log = logging.getLogger(__name__)
 MANY = 0.1  # of a training text's running words: if more are unknown, that is told
 
 
+@dataclass(kw_only=True, eq=False)
 class TextModule(pl.LightningDataModule):
-    """Training, validation and named test sets of text; subclasses read them and make batches of them.
+    """Training, validation and named test sets of text. Subclasses read the files and make the batches.
 
-    files: what each split is read from, train and val among them, the others test sets.
-    cache: folder for tokenised text. fetch: the command that gets the files, told when they are missing.
+    files: what each split is read from. test_names: the splits other than train and val.
+    padding_efficiency: of each side, real tokens / padded tokens; filled with the training loader.
 
-    ``padding_efficiency``, known with the training batches: real / padded tokens of each side.
+    Raises UserError if an option is out of its range.
     """
 
-    def __init__(self, files: dict[str, Any], root: str, cache: str, fetch: str | None) -> None:
+    root: str  # folder of the files
+    cache: str = ".cache"  # folder of whatever is made once, tokenised text first of all
+    fetch: str | None = None  # command that gets the files, for the message when they are missing
+    batch_size: int = 64  # samples per batch of one rank
+    eval_batch_size: int = 128  # samples per batch in validation and test
+    pool_batches: int = 100  # batches cut from one pool of samples sorted by length
+    seed: int = 0  # of everything that is drawn
+
+    def __post_init__(self) -> None:
         super().__init__()
-        for name in files:
+        self.root, self.cache = (str(Path(place).expanduser()) for place in (self.root, self.cache))
+        self.files = self._split_files()
+        for name in self.files:
             if not re.fullmatch(r"[\w-][\w.-]*", str(name)):
                 raise UserError(f"data.tests: a test set cannot be called {name}: files are named after it")
-        self.files = files
-        self.test_names = [split for split in files if split not in ("train", "val")]
-        self.root, self.cache, self.fetch = Path(root).expanduser(), Path(cache).expanduser(), fetch
+        self.test_names = [split for split in self.files if split not in ("train", "val")]
+        self._require_positive("batch_size", "eval_batch_size", "pool_batches")
         self.padding_efficiency: dict[str, float] = {}
         self._train_loader: Loader | None = None
         self._place: dict[str, int] | None = None
@@ -47,9 +58,13 @@ class TextModule(pl.LightningDataModule):
     @cached_property
     def folder(self) -> Path:
         """Where the files are."""
-        return self.root
+        return Path(self.root)
 
-    # What subclasses say
+    # What subclasses provide
+
+    def _split_files(self) -> dict[str, Any]:
+        """What each split is read from, train and val among them; the others are test sets."""
+        return {"train": None, "val": None, "test": None}
 
     @property
     def knows_its_language(self) -> bool:

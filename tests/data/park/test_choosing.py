@@ -26,34 +26,37 @@ PHOTOS = {"seed": 7, "train": 3, "val": 2}
 
 
 def text(root, park):
-    pairs = [["train.en", "train.de"], ["val.en", "val.de"], {"test": ["test.en", "test.de"]}]
-    return ParkText(*pairs, "en", "de", root=root, park=park)
+    train, val, test = ([f"{name}.en", f"{name}.de"] for name in ("train", "val", "test"))
+    files = {"train": train, "val": val, "tests": {"test": test}}
+    return ParkText(**files, source="en", target="de", root=root, park=park)
 
 
 def plain_text(root, park):
-    return ParkPlainText("train.en", "val.en", {"test": "test.en"}, "en", root=root, park=park)
+    return ParkPlainText(
+        train="train.en", val="val.en", tests={"test": "test.en"}, language="en", root=root, park=park
+    )
 
 
 def scenes(root, park):
-    return ParkScenes(root, park=park)
+    return ParkScenes(root=root, park=park)
 
 
 def layout(root, park):
-    return ParkLayout(root, park=park, min_area=0.0)
+    return ParkLayout(root=root, park=park, min_area=0.0)
 
 
 def layout_captions(root, park):
-    return ParkLayoutCaptions(root, park=park, min_area=0.0)
+    return ParkLayoutCaptions(root=root, park=park, min_area=0.0)
 
 
 def composite(root, park):
-    return ParkComposite(root, park=park)
+    return ParkComposite(root=root, park=park)
 
 
 def captions(root, park):
     encoder = ImageEncoder("efficientnet_lite0", "_blocks.15", "none")
-    splits = [[f"annotations/captions_{name}2017.json", f"{name}2017"] for name in ("train", "val")]
-    return ParkCaptions(*splits, encoder, root=root, park=park)
+    files = {name: [f"annotations/captions_{name}2017.json", f"{name}2017"] for name in ("train", "val")}
+    return ParkCaptions(**files, encoder=encoder, root=root, park=park)
 
 
 SETS = {

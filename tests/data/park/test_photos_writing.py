@@ -258,7 +258,7 @@ def test_the_readers_of_coco_read_them(folder):
 
 
 def test_layouts_and_captions_are_learnt_from_them(folder, files):
-    layouts = CocoLayout(str(folder), min_area=0.002)._read("train")
+    layouts = CocoLayout(root=str(folder), min_area=0.002)._read("train")
     assert len(layouts.numbers) == 24 and {len(texts) for texts in layouts.texts} == {5}
     assert (layouts.objects.classes > 0).sum() > 0.9 * len(files["instances_train2017"]["annotations"])
     told = read_coco(folder / "annotations/captions_val2017.json", folder / "val2017")
