@@ -49,7 +49,7 @@ def _lines(folder: Path, config: str) -> list[tuple[str, str]]:
 
 def _values(folder: Path, name: str, group: str) -> list[tuple[str, str]]:
     said: dict[str, str] = {}
-    for path in sorted((folder / group).glob("*.yaml")):
+    for path in (*sorted((folder / group).glob("*.yaml")), folder / "bases" / f"{group}.yaml"):
         for key, _, comment in commented(path):
             said.setdefault(key, comment)
     keys = [key for key, _, _ in commented(folder / f"{name}.yaml")]

@@ -5,7 +5,7 @@ from inspect import signature
 from pathlib import Path
 
 import pytest
-import yaml
+from hydra import compose, initialize_config_dir
 
 from seq2scene.data.abstract_scenes import ParkScenes
 from seq2scene.data.coco_captions import ParkCaptions
@@ -20,7 +20,7 @@ from seq2scene.data.plain_text import ParkPlainText
 from seq2scene.errors import UserError
 from seq2scene.nets.vision.image_encoder import ImageEncoder
 
-CONFIGS = Path(__file__).resolve().parents[3] / "conf" / "data"
+CONF = str(Path(__file__).resolve().parents[3] / "conf")
 SENTENCES, SCENES = {"seed": 7, "train": 6, "val": 2, "test": 2}, {"seed": 7, "train": 4, "val": 1, "test": 1}
 PHOTOS = {"seed": 7, "train": 3, "val": 2}
 
@@ -85,7 +85,8 @@ def test_a_set_is_written_as_it_was_chosen_and_each_choice_lies_apart(tmp_path, 
 @pytest.mark.parametrize("name", SETS)
 def test_without_a_choice_it_is_the_one_of_the_config(tmp_path, name):
     module, _, ensure = SETS[name]
-    told = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())["park"]
+    with initialize_config_dir(CONF, version_base="1.3"):
+        told = compose(f"data/{name}").data.park
     assert (
         told == usual(ensure) == module(str(tmp_path), None).park == module(str(tmp_path), {"seed": 0}).park
     )
