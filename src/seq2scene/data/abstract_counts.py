@@ -6,13 +6,13 @@ from seq2scene.errors import UserError
 
 
 def verify_counts(data: AbstractScenes, scenes: int, usable: int, sentences: int) -> str:
-    """Holds scenes, those of them with objects and sentences, and the sentences 0 to 2 of all scenes and both
-    groups of annotators against the numbers that are expected; returns them in words.
+    """Compares the numbers of scenes, of usable scenes (with objects and sentences) and of sentences 0 to 2
+    of both groups of annotators with the expected ones; returns them in words.
 
-    data: read already (``prepare_data``).
+    data: after ``prepare_data``.
 
     Raises:
-        UserError: another number, or a file of the folder is missing or damaged.
+        UserError: a number differs, or a file of the folder is missing or damaged.
     """
     known = raw.read_scenes(data.folder / raw.SCENES, "")
     groups = [raw.read_sentences(data.folder / name, known, "") for name in raw.SENTENCES]

@@ -2,7 +2,7 @@
 
 ``Scenes_10020.txt`` has a header line ``set objects`` for each scene, then for each object ``picture type
 number x y z flip``; the scenes of a set are numbered 10 * set + position. ``SimpleSentences1_10020.txt`` and
-``SimpleSentences2_10020.txt`` have lines ``scene <tab> sentence <tab> text`` of two groups of annotators.
+``SimpleSentences2_10020.txt`` have lines ``scene <tab> sentence <tab> text``, each by a group of annotators.
 """
 
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ TITLES = (  # what the clip art shows
 )
 CHILDREN = ("hb0", "hb1")
 POSES, EXPRESSIONS, DEPTHS = 7, 5, 3
-# File name of each picture: its object class, and of children which of the poses and expressions.
+# The object class of each picture by file name and, for children, the number of its pose and expression.
 CLIP_ART = {
     f"{name}_{k}s.png" if name in CHILDREN else f"{name}s.png": (name, k)
     for name in NAMES
@@ -51,12 +51,12 @@ CLIP_ART = {
 }
 OPAQUE = 50  # alpha above which a pixel of a picture counts
 PER_SET = 10
-PER_SCENE = 3  # sentences of a group that are used
+PER_SCENE = 3  # sentences used of each group
 
 
 @dataclass(frozen=True)
 class Placed:
-    """One object of a scene as its line in the file says it; pose and expression are 0 but for children."""
+    """One object of a scene, a line of the file; pose and expression are 0 for all but the children."""
 
     name: str
     x: int
@@ -71,7 +71,7 @@ def read_scenes(path: Path, hint: str) -> dict[int, list[Placed]]:
     """The objects of each scene by its number, in the order of the file.
 
     Raises:
-        UserError: the file is missing or cut short, or a line of it is none of the format.
+        UserError: the file is missing or truncated, or a line is malformed.
     """
     scenes: dict[int, list[Placed]] = {}
     counted: dict[int, int] = {}
@@ -126,7 +126,7 @@ def read_sentences(path: Path, scenes: dict[int, list[Placed]], hint: str) -> di
     """The sentences of each scene, in the order of their numbers; scenes without any are left out.
 
     Raises:
-        UserError: the file is missing, or a line of it is none of the format or of no known scene.
+        UserError: the file is missing, or a line is malformed or of an unknown scene.
     """
     told: dict[int, dict[int, str]] = {}
     for number, line in enumerate(each_line(path, hint), start=1):
@@ -147,7 +147,7 @@ def read_sentences(path: Path, scenes: dict[int, list[Placed]], hint: str) -> di
 
 
 def read_split(path: Path, scenes: dict[int, list[Placed]], hint: str) -> list[int]:
-    """Scene numbers, one a line, each once."""
+    """Scene numbers, one per line. Raises UserError for unknown and repeated ones."""
     listed: dict[int, int] = {}
     for number, line in enumerate(each_line(path, hint), start=1):
         if line.strip():
@@ -163,19 +163,21 @@ def read_split(path: Path, scenes: dict[int, list[Placed]], hint: str) -> list[i
 
 
 def official_split(usable: list[int]) -> dict[str, list[int]]:
-    """Scenes 8000 to 8999 are the test set; of the others the first 8,500 train, the rest validates."""
+    """Scenes 8000 to 8999 are the test set; of the others the first 8,500 are for training, the rest for
+    validation.
+    """
     tests = [scene for scene in usable if 8000 <= scene < 9000]
     others = [scene for scene in usable if not 8000 <= scene < 9000]
     return {"train": others[:8500], "val": others[8500:], "test": tests}
 
 
 def picture_names() -> list[str]:
-    """Of all clip art and the background, without ``.png``."""
+    """Names of all clip art and of the background, without ``.png``."""
     return [*(name.removesuffix(".png") for name in CLIP_ART), "background"]
 
 
 def read_pictures(folder: Path, hint: str) -> dict[str, Tensor]:
-    """The PNG files by name, each as its bytes (n,) uint8; raises UserError where one is missing."""
+    """The PNG files by name, as bytes (n,) uint8; raises UserError if one is missing."""
     pictures = {}
     for name in picture_names():
         path = folder / f"{name}.png"
@@ -186,7 +188,7 @@ def read_pictures(folder: Path, hint: str) -> dict[str, Tensor]:
 
 
 def opaque_sizes(folder: Path) -> Tensor:
-    """(classes, poses, expressions, 2): width and height of the box around what is opaque of each picture."""
+    """(classes, poses, expressions, 2): width and height of the bounding box of each picture's opaque pixels."""
     sizes = torch.zeros(len(NAMES), POSES, EXPRESSIONS, 2)
     for file, (name, variant) in CLIP_ART.items():
         own = divmod(variant, EXPRESSIONS) if name in CHILDREN else ()

@@ -82,7 +82,7 @@ class AbstractScenes(SceneModule):
 
     @cached_property
     def _files(self) -> tuple[dict[int, list[raw.Placed]], dict[int, list[list[str]]], dict[str, list[int]]]:
-        """Scenes, the texts of each, and which are in which split."""
+        """The objects and the texts of scenes by number, and the numbers of each split."""
         scenes = raw.read_scenes(self.folder / raw.SCENES, self._hint)
         groups = [raw.read_sentences(self.folder / name, scenes, self._hint) for name in raw.SENTENCES]
         texts = {scene: [group[scene] for group in groups if scene in group] for scene in scenes}
@@ -93,7 +93,7 @@ class AbstractScenes(SceneModule):
         return scenes, texts, self._split(scenes, usable)
 
     def _tell_of_other_pictures(self) -> None:
-        """The boxes of clip art follow from its pictures, and a checkpoint's are taken for all."""
+        """Reports clip art other than the checkpoint's, from which the boxes of all objects are computed."""
         if self.schema is None or not (self.folder / raw.PICTURES).is_dir():
             return
         if not torch.equal(raw.opaque_sizes(self.folder / raw.PICTURES), self.schema.sizes):
@@ -130,8 +130,8 @@ class ParkScenes(Park, AbstractScenes):
 
 
 def place(scenes: list[list[raw.Placed]]) -> Objects:
-    """Scenes as tensors, in canonical order: the sky first, in each part the far before the near, and objects
-    that are equally far in the order of the file.
+    """Scenes as tensors, in canonical order: the sky before the rest, in each part the far before the near,
+    and objects of the same depth in the order of the file.
     """
     ordered = [sorted(scene, key=lambda one: (not one.name.startswith("s_"), -one.z)) for scene in scenes]
     width = max((len(scene) for scene in ordered), default=1)

@@ -33,8 +33,8 @@ class Captioned:
 
 
 def read_coco(path: Path, photos: Path, hint: str = "") -> Captioned:
-    """The captions of COCO, captions_NAME.json; photos: the folder they are in. Photos without a caption are
-    left out. Raises UserError for a file that is missing or not as it should be.
+    """The captions of COCO's captions_NAME.json. photos: folder of the photos. Photos without a caption are
+    left out. Raises UserError if the file is missing or malformed.
     """
     found = read_captions(path, f"; {hint}" if hint else "")
     files = [file_within(photos, name, path) for name in found.images.files]
@@ -43,8 +43,8 @@ def read_coco(path: Path, photos: Path, hint: str = "") -> Captioned:
 
 def read_karpathy(path: Path, photos: Path, splits: Sequence[str], hint: str = "") -> Captioned:
     """The images of ``splits`` (train, restval, val, test) in a file of Karpathy and Fei-Fei (CVPR 2015):
-    dataset_coco.json, dataset_flickr8k.json, dataset_flickr30k.json. As ``read_coco``; no two images may be
-    one file, in whatever splits.
+    dataset_coco.json, dataset_flickr8k.json, dataset_flickr30k.json. As ``read_coco``; raises UserError also
+    if two images, of whatever splits, are the same file.
     """
     file = read_json(path, hint)
     if not isinstance(file, dict) or not isinstance(file.get("images"), list):
@@ -68,7 +68,7 @@ def read_karpathy(path: Path, photos: Path, splits: Sequence[str], hint: str = "
 
 
 def _sentences(images: Entries, number: int) -> list[str]:
-    """The captions of an image, each as one line."""
+    """The captions of an image, each on one line."""
     sentences = images.entries[number].get("sentences")
     if not isinstance(sentences, list):
         raise images.wrong(number, "it has no list of sentences")
@@ -88,5 +88,5 @@ def _captioned(files: list[Path], texts: list[list[str]], blank: int, path: Path
 
 
 def _line(text: str) -> str:
-    """A caption as one line; some are published with breaks in them."""
+    """A caption on one line; some are published with line breaks."""
     return " ".join(text.split())

@@ -42,19 +42,19 @@ class CaptionModule(MonolingualModule):
     # What subclasses provide
 
     def references(self, split: str) -> list[tuple[str, ...]]:
-        """All captions of each image, as they stand in the file, each on one line."""
+        """All captions of each image, as in the file, each on one line."""
         raise NotImplementedError
 
     def image_name(self, split: str, row: int) -> str:
-        """What an image is called, by its number in the split."""
+        """The name of an image, by its number in the split."""
         raise NotImplementedError
 
     def images_of(self, split: str, rows: np.ndarray) -> dict[str, Any]:
-        """What a batch shows of images, by their numbers in the split: fields of ``CaptionBatch``."""
+        """The fields of ``CaptionBatch`` that hold images, by their numbers in the split."""
         raise NotImplementedError
 
     def drawable(self, split: str, rows: np.ndarray) -> dict[str, Any]:
-        """The same in a form that can also be drawn."""
+        """As ``images_of``, in a form that can be drawn."""
         return self.images_of(split, rows)
 
     # Reading
@@ -103,7 +103,9 @@ class CaptionModule(MonolingualModule):
     def _collate(
         self, split: str, captions: np.ndarray, images: np.ndarray, references: bool
     ) -> Callable[[np.ndarray], CaptionBatch]:
-        """Batches of samples, each one of ``captions`` and of ``images``, numbers in the split."""
+        """Collates samples, each one of ``captions`` with its image among ``images``, by numbers in the
+        split.
+        """
         told = self.references(split)
 
         def collate(rows: np.ndarray) -> CaptionBatch:
@@ -119,7 +121,10 @@ class CaptionModule(MonolingualModule):
 
 
 def lines_as_text(lines: list[str], path: Path) -> Text:
-    """Lines from elsewhere as a text of ``seq2scene.sequences.corpus``, which caches what is made of it."""
+    """Lines as a ``Text``, so that ``seq2scene.sequences.corpus`` caches whatever it computes from them.
+
+    path: names the text in messages.
+    """
     encoded = [line.encode() for line in lines]
     data = b"\n".join([*encoded, b""])
     ends = np.cumsum([len(line) + 1 for line in encoded]) - 1

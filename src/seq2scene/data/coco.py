@@ -21,7 +21,7 @@ from seq2scene.sequences.lines import parse_json
 
 ARCHIVE = "annotations_trainval2017.zip"
 OUTSIDE = "objects that have no box inside their image"
-MOST_PIXELS = 2**31 - 1  # of an image; masks are counted in 32 bits
+MOST_PIXELS = 2**31 - 1  # of an image; mask areas are 32-bit integers
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Images:
 
 @dataclass(frozen=True)
 class Captions:
-    """What people said of images: of each the captions, in the order of the file, maybe none. blank: how many
-    more of each are left out, since nothing is in them: (N,) int64.
+    """The captions of each image, in the order of the file; there may be none. blank: (N,) int64, how many
+    empty captions of each image are left out.
     """
 
     images: Images
@@ -47,7 +47,7 @@ class Captions:
 
 
 class License(NamedTuple):
-    """What a file says of one; None where it says nothing."""
+    """Name and address of a licence; None if the file has none."""
 
     name: str | None
     url: str | None
@@ -55,8 +55,8 @@ class License(NamedTuple):
 
 @dataclass(frozen=True)
 class Licenses:
-    """of_images: of each of N images the number of its license, or None. terms: what the numbers stand for,
-    as far as the file says.
+    """of_images: the number of each image's licence, or None. terms: the licences by number, as far as the
+    file lists them.
     """
 
     of_images: list[int | None]
@@ -68,8 +68,8 @@ class Annotated:
     """A annotations in N images, those of an image adjacent and in the order of the file.
 
     category_ids, supercategories: of the categories, in the order of the file. ids: (A,) int64. image,
-    category: (A,) int64, places among ``images`` and the categories. crowds: (N,) int64, how many more of
-    each image are left out as crowds.
+    category: (A,) int64, indices into ``images`` and the categories. crowds: (N,) int64, how many annotations
+    of each image are left out as crowds.
     """
 
     images: Images
@@ -83,8 +83,8 @@ class Annotated:
 
 @dataclass(frozen=True)
 class Regions(Annotated):
-    """segmentations: of each annotation what the file says, not yet checked: polygons, each an array of x, y,
-    x, y, ...; or run lengths, a dictionary of their ``size`` and ``counts``, an array or compressed bytes.
+    """segmentations: of each annotation as in the file, unchecked: polygons, each an array of x, y, x, y,
+    ...; or run lengths, a dictionary of ``size`` and ``counts``, an array or compressed bytes.
     """
 
     segmentations: list[Any]
@@ -93,8 +93,8 @@ class Regions(Annotated):
 @dataclass(frozen=True)
 class Instances(Regions):
     """Objects. names: of the categories, no two alike. boxes: (A, 4) float64 left, top, width and height in
-    pixels, each with a part ``within`` its image. outside: (N,) int64, how many objects of each image are
-    left out since theirs has none. segmentations, licenses: only where they were asked for.
+    pixels, each at least partly ``within`` its image. outside: (N,) int64, how many objects of each image are
+    left out because their box is outside. segmentations, licenses: read on request.
     """
 
     names: tuple[str, ...]
@@ -114,8 +114,8 @@ class Segments(Annotated):
 
 
 def read_captions(path: Path, hint: str = "") -> Captions:
-    """captions_NAME.json. Raises UserError, which ends with ``hint`` where there is no such file, if it is
-    missing or no file of captions.
+    """Reads captions_NAME.json. Raises UserError if the file is missing (the message ends with ``hint``) or
+    malformed.
     """
     parts = read_parts(path, ("images", "annotations"), hint)
     images = _images(parts["images"], path)
@@ -132,17 +132,16 @@ def read_captions(path: Path, hint: str = "") -> Captions:
 
 
 def left_out(found: Instances, chosen: np.ndarray) -> str:
-    """Which objects of the ``chosen`` images (N,) bool are left out, in words; none if all are kept."""
+    """Describes which objects of the ``chosen`` images (N,) bool are left out; empty if none are."""
     crowds, outside = int(found.crowds[chosen].sum()), int(found.outside[chosen].sum())
     told = [f"{crowds} crowds"] * (crowds > 0) + [f"{outside} {OUTSIDE}"] * (outside > 0)
     return " and ".join(told)
 
 
 def read_instances(path: Path, hint: str = "", segmentations: bool = False) -> Instances:
-    """instances_NAME.json; with segmentations and the licences of images where they are asked for.
+    """Reads instances_NAME.json. segmentations: read these too, and the licences of images.
 
-    Raises UserError, which ends with ``hint`` where there is no such file, if it is missing or no file of
-    objects.
+    Raises UserError if the file is missing (the message ends with ``hint``) or malformed.
     """
     shorten, more = (compact, ("licenses",)) if segmentations else (without_segmentation, ())
     parts = read_parts(path, ("images", "annotations", "categories"), hint, more, shorten)
@@ -163,7 +162,7 @@ def read_instances(path: Path, hint: str = "", segmentations: bool = False) -> I
 
 
 def read_regions(path: Path, hint: str = "") -> Regions:
-    """stuff_NAME.json. Raises UserError as ``read_instances``."""
+    """Reads stuff_NAME.json. Raises UserError as ``read_instances``."""
     parts = read_parts(path, ("images", "annotations", "categories"), hint, shorten=compact)
     images, categories, found = _images(parts["images"], path), *_entries(parts, path)
     image, crowd = found.places("image_id", images.ids), found.flags("iscrowd", False)
@@ -202,14 +201,14 @@ def read_segments(path: Path, hint: str = "") -> Segments:
 
 
 def without_segmentation(entry: dict[str, Any]) -> dict[str, Any]:
-    """An entry of a file as ``read_parts`` keeps it where masks do not matter."""
+    """An entry of a file without its mask, for ``read_parts``."""
     entry.pop("segmentation", None)
     return entry
 
 
 def compact(entry: dict[str, Any]) -> dict[str, Any]:
-    """An entry with its segmentation as ``Instances`` holds it, a quarter of what lists of numbers take; what
-    is none stays as it is, for whoever knows the annotation to refuse.
+    """An entry with its segmentation as in ``Instances``, which takes a quarter of the memory of lists of
+    numbers; malformed ones stay as they are, to be refused with the annotation's id.
     """
     counts, polygons = entry.get("counts"), entry.get("segmentation")
     with suppress(ValueError, TypeError, OverflowError):
@@ -229,13 +228,13 @@ def read_parts(
     optional: Sequence[str] = (),
     shorten: Callable[[dict[str, Any]], dict[str, Any]] = without_segmentation,
 ) -> dict[str, list[dict[str, Any]]]:
-    """The lists ``parts`` of an annotation file, and the ``optional`` ones, empty where it has none. Each
-    entry, and each one in it, is kept as ``shorten`` returns it while the file is still being parsed.
+    """The lists ``parts`` of an annotation file, and the ``optional`` ones, empty if it lacks them.
+    ``shorten`` is applied to each entry, and to each JSON object in it, while the file is being parsed.
 
-    Where there is no file ROOT/annotations/NAME.json it is read out of ROOT/annotations_trainval2017.zip.
+    A missing ROOT/annotations/NAME.json is read from ROOT/annotations_trainval2017.zip.
 
     Raises:
-        UserError: there is neither, or it is no JSON, or lacks one of the parts.
+        UserError: there is neither, or it is not JSON, or lacks one of the parts.
     """
     found = parse_json(_bytes(path, hint), str(path), shorten)
     found = found if isinstance(found, dict) else {}
@@ -300,7 +299,7 @@ def _common(
     order: np.ndarray,
     crowd: np.ndarray,
 ) -> dict[str, Any]:
-    """Fields of ``Annotated``: of entries, each of an ``image``, those in ``order``."""
+    """The fields of ``Annotated`` of the ``entries`` in ``order``. image: the index of each entry's image."""
     ids = categories.identities()
     ascending = np.argsort(ids)
     category = ascending[entries.places("category_id", ids[ascending])]
@@ -315,13 +314,13 @@ def _common(
 
 
 def _by_image(image: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """The places of those that are kept, an image after the other."""
+    """The indices of the entries to keep, image by image."""
     order = np.argsort(image, kind="stable")
     return order[kept[order]]
 
 
 def _repeated(*columns: np.ndarray) -> np.ndarray:
-    """Which rows (N,) are as one before them."""
+    """Which rows (N,) repeat an earlier one."""
     rows = np.stack(columns, axis=1)
     _, first = np.unique(rows, axis=0, return_index=True)
     return ~np.isin(np.arange(len(rows)), first)

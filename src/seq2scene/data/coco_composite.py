@@ -75,7 +75,7 @@ class CocoComposite(CocoSplits, SceneModule):
     def use(self, description: Mapping[str, Any]) -> None:
         super().use(description)
         self._heads, self.appearance = self.schema.heads, self.schema.appearance
-        self.photo_side = description.get("photo_side", self.photo_side)  # older checkpoints do not tell
+        self.photo_side = description.get("photo_side", self.photo_side)  # missing in old checkpoints
 
     def _make_schema(self) -> Schema:
         store = self._store("train")
@@ -103,7 +103,7 @@ class CocoComposite(CocoSplits, SceneModule):
         return self.folder / "annotations" / f"{kind}_{self.files[split]}.json"
 
     def _captions(self, split: str) -> dict[int, list[str]]:
-        """The captions of each photo that has some."""
+        """The captions of the photos that have any, by COCO id."""
         found = read_captions(self._annotations("captions", split), self._hint)
         if blank := found.blank.sum():
             self._report("%s: %d captions are empty and left out", split, blank)
@@ -117,7 +117,7 @@ class CocoComposite(CocoSplits, SceneModule):
         return self.stores[split]
 
     def _crowded(self, split: str) -> Literal["leave_out", "cut"]:
-        """What becomes of a split's photos with too many pieces."""
+        """What happens to photos of a split with too many segments."""
         trained = split == "train" or (split == "val" and self.val_images is not None)
         return "leave_out" if trained else "cut"
 
@@ -224,8 +224,8 @@ class ParkComposite(Park, CocoComposite):
 
 
 def lay_out(store: PatchStore, chosen: np.ndarray, classes: Mapping[str, int]) -> Objects:
-    """The pieces of the ``chosen`` photos (B,), ascending, as scenes in canonical order, which is that of the
-    store; exact in places and extents, with their size and aspect among so many ``classes``.
+    """The segments of the ``chosen`` photos (B,), in ascending order, as scenes in canonical order, which is
+    that of the store. Places and extents are exact; classes: how many the attributes size and aspect have.
     """
     pieces = np.flatnonzero((store.classes > 0) & np.isin(store.photo, chosen))
     scene = np.searchsorted(chosen, store.photo[pieces])

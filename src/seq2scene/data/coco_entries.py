@@ -24,8 +24,8 @@ LARGEST = np.iinfo(np.int64)
 class Entries:
     """The entries of one list of an annotation file, read column by column.
 
-    part: what the list is called. identity: the field that messages name an entry by. All methods raise
-    UserError for the first value that is not as they say, with its file and its entry.
+    part: the name of the list. identity: the field by which messages name an entry. All methods raise
+    UserError, with file and entry, for the first value of another type than they promise.
     """
 
     def __init__(self, entries: Sequence[Any], part: str, path: Path, identity: str = "id") -> None:
@@ -38,7 +38,7 @@ class Entries:
         return len(self.entries)
 
     def wrong(self, number: int, reason: str) -> UserError:
-        """What is wrong with an entry, by its place in the list."""
+        """The error that an entry, by its index in the list, is wrong for this reason."""
         entry = self.entries[number]
         name = entry.get(self.identity) if isinstance(entry, dict) else None
         known = isinstance(name, int | str) and not isinstance(name, bool)
@@ -46,7 +46,7 @@ class Entries:
         return UserError(f"{self.path}: {which}: {reason}")
 
     def values(self, field: str) -> list[Any]:
-        """Whatever is there."""
+        """Values of any type."""
         try:
             return [entry[field] for entry in self.entries]
         except KeyError:
@@ -54,7 +54,7 @@ class Entries:
             raise self.wrong(missing, f"it has no {field}") from None
 
     def whole(self, field: str) -> np.ndarray:
-        """Whole numbers (N,) int64; 640.0 is one."""
+        """Whole numbers (N,) int64; 640.0 counts as one."""
         values = self.values(field)
         if set(map(type, values)) - {int}:
             values = [self._whole(number, field, value) for number, value in enumerate(values)]
@@ -66,7 +66,7 @@ class Entries:
             raise self.wrong(number, f"its {field} has more than 64 bits: {_short(values[number])}") from None
 
     def identities(self) -> np.ndarray:
-        """The whole numbers that the entries are known by, no two alike: (N,) int64."""
+        """The entries' identities (N,) int64: whole numbers, no two alike."""
         numbers = self.whole(self.identity)
         values, counts = np.unique(numbers, return_counts=True)
         for value in values[counts > 1][:1].tolist():
@@ -75,7 +75,7 @@ class Entries:
         return numbers
 
     def places(self, field: str, known: np.ndarray) -> np.ndarray:
-        """Where the numbers of a field are among the ``known`` ones (K,), which ascend: (N,) int64."""
+        """The indices (N,) int64 of a field's numbers among the ``known`` ones (K,), in ascending order."""
         wanted = self.whole(field)
         places, found = looked_up(wanted, known)
         for number in np.flatnonzero(~found)[:1]:
@@ -83,7 +83,7 @@ class Entries:
         return places
 
     def flags(self, field: str, default: bool | None = None) -> np.ndarray:
-        """Yes or no (N,) bool: true and false, 1 and 0, also as texts. default: of an entry without."""
+        """Flags (N,) bool: true and false, or 1 and 0, also as texts. default: of an entry without the field."""
         values = self._told(field, default)
         try:
             return np.asarray([FLAGS[value] for value in values], dtype=bool)
@@ -94,7 +94,7 @@ class Entries:
             raise self.wrong(number, f"its {field} is neither 0 nor 1: {_short(values[number])}") from None
 
     def texts(self, field: str, blank: bool = False, default: str | None = None) -> list[str]:
-        """Texts. blank: there may be nothing in them. default: of an entry that does not say."""
+        """Texts. blank: they may be empty. default: of an entry without the field."""
         values = self._told(field, default)
         for number, value in enumerate(values):
             if not isinstance(value, str):
@@ -118,7 +118,7 @@ class Entries:
         return found
 
     def _told(self, field: str, default: Any) -> list[Any]:
-        """Whatever is there, else the default, if there is one."""
+        """Values of any type; a missing one is the default, if there is one."""
         if default is None:
             return self.values(field)
         return [default if entry.get(field) is None else entry[field] for entry in self.entries]
@@ -132,7 +132,9 @@ class Entries:
 
 
 def looked_up(wanted: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where each of ``wanted`` (N,) is among ``known`` (K,), which ascend, and whether it is: (N,) each."""
+    """The index of each of ``wanted`` (N,) among ``known`` (K,), in ascending order, and whether it is there:
+    (N,) each.
+    """
     places = np.searchsorted(known, wanted)
     found = places < len(known)
     found[found] = known[places[found]] == wanted[found]
@@ -140,7 +142,7 @@ def looked_up(wanted: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def file_within(folder: Path, name: str, path: Path) -> Path:
-    """The file that ``path`` calls ``name``, in ``folder``. Raises UserError where it leads out of it."""
+    """The file of this ``name`` in ``path``, under ``folder``. Raises UserError if it is outside the folder."""
     if "\0" in name:
         raise UserError(f"{path}: {name!r} is no name of a file")
     if Path(name).is_absolute() or ".." in Path(name).parts:
@@ -151,7 +153,7 @@ def file_within(folder: Path, name: str, path: Path) -> Path:
 
 
 def is_text(value: Any) -> bool:
-    """Whether a value is a text that can be written; JSON can tell of halves of characters."""
+    """Whether a value is a text that can be encoded; in JSON a text can have lone surrogates."""
     try:
         return isinstance(value, str) and (value.isascii() or bool(value.encode()))
     except UnicodeEncodeError:
@@ -159,6 +161,6 @@ def is_text(value: Any) -> bool:
 
 
 def _short(value: Any) -> str:
-    """A value for a message, which has room for so much."""
+    """A value for a message, truncated to 60 characters."""
     said = repr(value)
     return said if len(said) <= 60 else said[:57] + "..."

@@ -33,7 +33,7 @@ from seq2scene.sequences.corpus import how_to_get
 from seq2scene.sequences.lines import read_lines
 
 ATTRIBUTES = ("size", "aspect")
-CLASSES = 17  # of each, in the paper
+CLASSES = 17  # of each attribute, in the paper
 SPLITS = ("train", "val", "test")
 SOURCES = {"train": "train2017", "val": "val2017", "test": "val2017"}
 
@@ -82,7 +82,7 @@ class CocoLayout(CocoBoxes, SceneModule):
         self.use_schema(self.schema)
 
     def use_schema(self, schema: Schema) -> None:
-        """Takes classes and heads of another module or a checkpoint; call before anything is read."""
+        """Takes classes and heads from another module or a checkpoint; call before anything is read."""
         self.schema, self.names, self._heads = schema, schema.names, schema.heads
 
     def _make_schema(self) -> Schema:
@@ -143,7 +143,7 @@ def box_classes(heads: Mapping[str, Head]) -> dict[str, int]:
 
 
 def cache_of_files(folder: Path, hint: str):
-    """A function from NAME to the annotations of that name, each read once."""
+    """A function from NAME to the annotations of that name, which reads each file once."""
 
     @cache
     def read(name: str) -> tuple[Instances, Captions]:
@@ -154,8 +154,8 @@ def cache_of_files(folder: Path, hint: str):
 
 
 def in_split(split: str, ids: np.ndarray, val_images: int | str | None, seed: int) -> np.ndarray:
-    """Which images (N,) of a split's file are in the split, as bool: all, but that those of ``val_images``
-    validate instead of being trained on: how many, drawn by ``seed``, or a file of their ids.
+    """Which images (N,) of a split's annotation file are in the split, as bool: all, except that those of
+    ``val_images`` (how many, drawn by ``seed``, or a file of their ids) move from train to val.
     """
     if val_images is None or split == "test":
         return np.ones(len(ids), dtype=bool)
@@ -170,7 +170,7 @@ def in_split(split: str, ids: np.ndarray, val_images: int | str | None, seed: in
 
 
 def read_ids(path: Path, known: np.ndarray) -> list[int]:
-    """Image ids, one a line; raises UserError where one is not among the ``known``."""
+    """Image ids, one per line; raises UserError for an id that is not ``known``."""
     if not path.is_file():
         raise UserError(f"data.val_images={path}: there is no such file")
     present, ids = set(known.tolist()), []
@@ -183,7 +183,7 @@ def read_ids(path: Path, known: np.ndarray) -> list[int]:
 
 
 def layout_heads(given: Mapping[str, Mapping[str, Any]] | None) -> dict[str, Head]:
-    """The heads of a config; raises UserError for those that boxes do not have."""
+    """The heads of a config; raises UserError for attributes that boxes do not have."""
     given = {name: {"classes": CLASSES} for name in ATTRIBUTES} if given is None else given
     classes = dict.fromkeys(ATTRIBUTES, CLASSES)
     for name in classes.keys() & given.keys():
@@ -205,9 +205,9 @@ def lay_out(
     chosen: np.ndarray,
     classes: Mapping[str, int],
 ) -> Objects:
-    """The boxes (A, 4) on the square of the ``chosen`` images (B,), ascending, as scenes in canonical order:
-    the lowest bottom edge first, then from left to right, then by class. Exact in places and extents; with
-    their size and aspect among so many ``classes``.
+    """The boxes (A, 4) of the ``chosen`` images (B,), in ascending order, as scenes in canonical order: the
+    lowest bottom edge first, then from left to right, then by class. Places and extents are exact; classes:
+    how many the attributes size and aspect have.
     """
     bottoms = edges(boxes)[1][:, 1]
     order = np.lexsort((categories, boxes[:, 0], -bottoms, images))

@@ -32,20 +32,20 @@ from seq2scene.data.run_lengths import area, checked_runs, decoded, encoded
 from seq2scene.errors import UserError
 from seq2scene.scenes.boxes import inside
 
-OTHER = "other"  # the super-category of stuff that nobody has named
-REACH = 2  # of the ellipse of 5 x 5 pixels that regions of stuff are opened with
-TOUCHING = np.ones((3, 3), dtype=bool)  # pixels of one part touch at sides or corners
+OTHER = "other"  # the super-category of unnamed stuff
+REACH = 2  # radius of the ellipse of 5 x 5 pixels by which regions of stuff are opened
+TOUCHING = np.ones((3, 3), dtype=bool)  # pixels are connected at sides and corners
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
 class Tally:
-    """What was left out on the way. images: so many were read; without_stuff: of so many no stuff is known.
+    """How much was read and left out. images: read; without_stuff: images without annotated stuff.
 
-    crowds: annotations. outside: objects that have no box inside their image. empty: annotations without a
-    pixel, or of stuff with none left when opened. doubles, small: pieces. bare: images without a piece.
-    crowded: images with more pieces than wanted, left out or cut short.
+    crowds: annotations. outside: objects whose box is outside their image. empty: annotations without a
+    pixel, or stuff of which opening leaves none. doubles, small: segments. bare: images without a segment.
+    crowded: images with too many segments, left out or truncated.
     """
 
     images: int = 0
@@ -61,15 +61,15 @@ class Tally:
 
 @dataclass(frozen=True)
 class Pieces:
-    """A pieces of N images, each of which has one at least; those of an image adjacent and in canonical
-    order: things before stuff, in each the lowest bottom edge first, then from left to right, then by class.
+    """A segments of N images, at least one in each; those of an image are adjacent and in canonical order:
+    things before stuff, in each the lowest bottom edge first, then from left to right, then by class.
 
-    licenses: of the images. image: (A,) int64, places among ``images``. category: (A,) int64, places among
+    licenses: of the images. image: (A,) int64, indices into ``images``. category: (A,) int64, indices into
     ``names``, of which the first ``things`` are things, the rest super-categories of stuff. boxes: (A, 4)
-    float64 left, top, width and height in pixels, inside the image; of things as annotated, of stuff around
-    the mask. areas: (A,) int64 pixels of the mask. runs: of each the mask as compressed run lengths. ids: of
-    each its annotation's number, in twelve digits, and of stuff "_" and which part of it, in five; no two in
-    an image are alike.
+    float64 left, top, width and height in pixels, inside the image; of things as annotated, of stuff the
+    bounding box of the mask. areas: (A,) int64 pixels of the mask. runs: masks as compressed run lengths.
+    ids: the number of the annotation in twelve digits and, for stuff, "_" and the number of the connected
+    part in five; unique within an image.
     """
 
     images: Images
@@ -86,8 +86,8 @@ class Pieces:
 
 
 class Part(NamedTuple):
-    """A piece that may be left out. mask: run lengths, or the labels (height, width) of the pixels of its box
-    and which of them is its own.
+    """A segment that may yet be left out. mask: run lengths, or the labels (height, width) of the pixels in
+    the box and the label of the segment.
     """
 
     name: str
@@ -98,7 +98,7 @@ class Part(NamedTuple):
 
 
 class Region(NamedTuple):
-    """An annotation of stuff: its number, its super-category's place, and where it is, (h, w) bool."""
+    """An annotation of stuff: its number, the index of its super-category, and its mask (h, w) bool."""
 
     number: int
     category: int
@@ -106,8 +106,8 @@ class Region(NamedTuple):
 
 
 class Stuff(NamedTuple):
-    """names: super-categories. counts, crowds: (N,) how many regions an image has, and crowds of them, which
-    are left out. regions: those of an image.
+    """names: super-categories. counts, crowds: (N,) the number of regions of each image, and of crowds, which
+    are left out. regions: of an image.
     """
 
     names: tuple[str, ...]
@@ -129,23 +129,23 @@ def read_pieces(
     hint: str = "",
     workers: int = 1,
 ) -> Pieces:
-    """The pieces of ROOT/annotations/instances_NAME.json and stuff_NAME.json; crowds are left out, objects
-    that have no box inside their image, and stuff of the super-category ``other``. The defaults are those of
-    the paper's training set.
+    """The segments of ROOT/annotations/instances_NAME.json and stuff_NAME.json, without crowds, objects whose
+    box is outside their image, and stuff of the super-category ``other``. The defaults are those of the
+    paper's training set.
 
-    A region of stuff is opened with an ellipse of 5 x 5 pixels, and each connected part is a piece. Images
-    without stuff are read all the same.
+    A region of stuff is opened by an ellipse of 5 x 5 pixels, and each connected part is a segment. Images
+    without stuff are read too.
 
     stuff: ``panoptic``: regions of panoptic_NAME.json and the PNG files in panoptic_NAME/, beside it or in
-    ROOT, instead of stuff_NAME.json. only: ids of the images to read; None: all. overlap: of two boxes whose
-    intersection over union is at least this, whatever their classes, the one with more pixels stays; None:
-    both. min_thing, min_stuff: pieces of this share of the image's pixels or less are left out. max_objects:
-    images with more pieces are left out or ``cut`` to the first, as ``crowded`` says; None: all are kept.
-    workers: so many processes share the images.
+    ROOT, instead of stuff_NAME.json. only: ids of the images to read; None: all. overlap: of two boxes of any
+    class whose intersection over union is at least this the one with more pixels stays; None: both.
+    min_thing, min_stuff: segments no larger, as a share of the image's pixels, are left out. max_objects,
+    crowded: images with more segments are left out (``leave_out``) or truncated (``cut``); None: all are
+    kept. workers: number of processes.
 
     Raises:
-        UserError: a file is missing (with ``hint``), or no such file of COCO; a segmentation is none, or of
-            another size than its image; a category or an image is not known.
+        UserError: a file is missing (with ``hint``) or malformed; a segmentation is malformed or does not fit
+            its image; a category or an image is unknown.
     """
     path = Path(root) / "annotations" / f"instances_{name}.json"
     found = read_instances(path, hint, segmentations=True)
@@ -156,7 +156,7 @@ def read_pieces(
         raise UserError(f'{path}: "{category}" is a thing and a super-category of stuff; rename one')
 
     def of_image(place: int) -> tuple[list[Part], Counter[str]]:
-        """The pieces of an image, in order, and what was left out of it."""
+        """The segments of an image, in order, and the counts of what was left out."""
         size = images.sizes[place]
         parts = [*_things(found, place, path), *_parts(regions(place), things)]
         full = [part for part in parts if part.area]
@@ -205,38 +205,38 @@ def read_pieces(
 
 
 def shown(results: Iterable[Result], total: int, what: str) -> Iterator[Result]:
-    """The results, one after another, with a progress bar."""
+    """The results as they come, with a progress bar."""
     with progress_bar() as progress:
         yield from progress.track(results, total, description=what)
 
 
 def mask_of(pieces: Pieces, number: int) -> np.ndarray:
-    """Where a piece is in its image: (h, w) bool."""
+    """The mask (h, w) bool of a segment in its image."""
     width, height = pieces.images.sizes[pieces.image[number]].tolist()
     return decoded(pieces.runs[number], width, height)
 
 
-# Which pieces, and in which order
+# Which segments, and in which order
 
 
 def distinct(boxes: np.ndarray, areas: np.ndarray, overlap: float | None) -> np.ndarray:
-    """The places, ascending, of those boxes (A, 4) that none of those with a larger area that stay overlaps
-    by ``overlap`` or more (intersection over union); of equal areas (A,) the first stays.
+    """The indices, ascending, of the boxes (A, 4) that no remaining box of a larger area overlaps by
+    ``overlap`` (intersection over union) or more; of equal areas (A,) the first remains.
     """
     if overlap is None or len(boxes) < 2:
         return np.arange(len(boxes))
     order = np.argsort(-areas, kind="stable")
     double = coco.iou(boxes[order], boxes[order], [0] * len(boxes)) >= overlap
     stays = np.ones(len(boxes), dtype=bool)
-    for number in np.flatnonzero(double.sum(axis=1) > 1).tolist():  # each decision hangs on those before
+    for number in np.flatnonzero(double.sum(axis=1) > 1).tolist():  # each decision depends on earlier ones
         if stays[number]:
             stays[number + 1 :] &= ~double[number, number + 1 :]
     return np.sort(order[stays])
 
 
 def canonical_order(boxes: np.ndarray, category: np.ndarray, things: int) -> np.ndarray:
-    """Things, which are the first so many categories, before stuff; then the lowest bottom edge first; then
-    from left to right, by centres; then by category.
+    """Sorts things (the first ``things`` categories) before stuff, then by the lowest bottom edge, then from
+    left to right by centres, then by category.
     """
     bottoms, centres = boxes[:, 1] + boxes[:, 3], boxes[:, 0] + boxes[:, 2] / 2
     return np.lexsort((category, centres, -bottoms, category >= things))
@@ -252,7 +252,7 @@ def _columns(parts: Sequence[Part]) -> tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def _chosen(only: Sequence[int] | None, images: Images, path: Path) -> np.ndarray:
-    """The places, ascending, of the images to read."""
+    """The indices, ascending, of the images to read."""
     if only is None:
         return np.arange(len(images.ids))
     wanted = np.unique(np.asarray(only, dtype=np.int64))
@@ -261,7 +261,7 @@ def _chosen(only: Sequence[int] | None, images: Images, path: Path) -> np.ndarra
     return np.searchsorted(images.ids, wanted)
 
 
-# The parts of an image
+# The segments of an image
 
 
 def _things(found: Instances, place: int, path: Path) -> Iterator[Part]:
@@ -276,7 +276,7 @@ def _things(found: Instances, place: int, path: Path) -> Iterator[Part]:
 
 
 def _parts(regions: Iterable[Region], things: int) -> Iterator[Part]:
-    """The connected parts of opened regions; of one of which nothing is left, a part without an area."""
+    """The connected parts of opened regions; a region of which nothing is left yields one of area 0."""
     for number, category, mask in regions:
         rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
         if not len(rows):
@@ -294,7 +294,7 @@ def _parts(regions: Iterable[Region], things: int) -> Iterator[Part]:
 
 
 def _packed(part: Part, width: int, height: int) -> Part:
-    """A part with its mask as run lengths in its image."""
+    """A segment with its mask as run lengths in its image."""
     if isinstance(part.mask, bytes):
         return part
     labels, own = part.mask
@@ -305,15 +305,15 @@ def _packed(part: Part, width: int, height: int) -> Part:
 
 
 def opened(mask: np.ndarray) -> np.ndarray:
-    """What an ellipse of 5 x 5 pixels covers of a mask (h, w) bool where it fits into it; it may reach over
-    the edge, as in OpenCV.
+    """Morphological opening of a mask (h, w) bool by an ellipse of 5 x 5 pixels, which may extend beyond the
+    edge, as in OpenCV.
     """
     fits = _gathered(np.pad(mask, REACH, constant_values=True), np.logical_and)
     return _gathered(np.pad(fits, REACH), np.logical_or)
 
 
 def _gathered(padded: np.ndarray, join: np.ufunc) -> np.ndarray:
-    """For each pixel, those of the ellipse around it joined: rows of 1, 5, 5, 5 and 1 pixels."""
+    """Reduces the ellipse around each pixel by ``join``: rows of 1, 5, 5, 5 and 1 pixels."""
     height, width = (side - 2 * REACH for side in padded.shape)
     centre, rows = padded[:, REACH : REACH + width], padded[:, :width]
     for k in range(1, 2 * REACH + 1):
@@ -328,7 +328,7 @@ def _gathered(padded: np.ndarray, join: np.ufunc) -> np.ndarray:
 
 
 def _stuff(path: Path, images: Images, hint: str) -> Stuff:
-    """stuff_NAME.json."""
+    """Reads stuff_NAME.json."""
     found = read_regions(path, hint)
     names, kinds = _classes(found, [True] * len(found.category_ids), path)
     kind = kinds[found.category]
@@ -346,7 +346,7 @@ def _stuff(path: Path, images: Images, hint: str) -> Stuff:
 
 
 def _panoptic(path: Path, images: Images, hint: str) -> Stuff:
-    """panoptic_NAME.json and its maps."""
+    """Reads panoptic_NAME.json and its maps."""
     found = read_segments(path, hint)
     folder = next((f for f in (path.with_suffix(""), path.parent.parent / path.stem) if f.is_dir()), None)
     if folder is None:
@@ -364,12 +364,12 @@ def _panoptic(path: Path, images: Images, hint: str) -> Stuff:
         for row in here.tolist():
             yield Region(int(found.ids[row]), int(kind[row]), labels == found.ids[row])
 
-    none = np.zeros(len(images.ids), dtype=np.int64)  # its crowds are of things, which the instances count
+    none = np.zeros(len(images.ids), dtype=np.int64)  # its crowds are things, which the instances count
     return Stuff(names, np.diff(starts), none, regions)
 
 
 def _segment_map(path: Path, size: np.ndarray, hint: str) -> np.ndarray:
-    """The number of the segment that each pixel (h, w) belongs to: red + 256 green + 256^2 blue."""
+    """The id of the segment of each pixel (h, w): red + 256 green + 256^2 blue."""
     if not path.is_file():
         raise UserError(f"{path}: there is no such file{hint}")
     with readable(path), Image.open(path) as picture:
@@ -381,8 +381,8 @@ def _segment_map(path: Path, size: np.ndarray, hint: str) -> np.ndarray:
 
 
 def _classes(found: Annotated, is_stuff: Sequence[bool], path: Path) -> tuple[tuple[str, ...], np.ndarray]:
-    """The super-categories of stuff, in the order of their first categories' numbers, and of each category
-    (C,) the place of its own among them, or -1.
+    """The super-categories of stuff, in the order of their first categories' numbers, and the index (C,) of
+    each category's among them, or -1.
     """
     told = zip(found.category_ids, found.supercategories, is_stuff, strict=True)
     kinds = sorted(kind[:2] for kind in told if kind[2])
@@ -395,9 +395,8 @@ def _classes(found: Annotated, is_stuff: Sequence[bool], path: Path) -> tuple[tu
 
 
 def _starts(found: Annotated, rows: np.ndarray, images: Images, path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Where those of each of ``images`` begin among the chosen ``rows`` of a file's annotations; last, how
-    many these are: (N + 1,). And how many crowds of each are left out: (N,). Raises UserError for an image
-    that is none of them.
+    """The offsets (N + 1,) of each image among the chosen ``rows`` of a file's annotations, and the number
+    (N,) of its crowds, which are left out. Raises UserError for an image that is not among ``images``.
     """
     own = found.images
     places, known = looked_up(own.ids, images.ids)

@@ -21,7 +21,7 @@ from seq2scene.sequences.caption_batch import Layouts
 
 @dataclass(kw_only=True, eq=False)
 class CocoLayoutCaptions(CocoBoxes, CaptionModule):
-    """Layouts, read as ``CocoLayout`` reads them, and all captions of each."""
+    """The layouts of ``CocoLayout`` and all captions of each."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -36,7 +36,7 @@ class CocoLayoutCaptions(CocoBoxes, CaptionModule):
 
     @property
     def schema(self) -> Schema:
-        """Of the layouts; known after ``setup``."""
+        """Schema of the layouts; available after ``setup``."""
         assert self.layouts.schema is not None, "setup first"
         return self.layouts.schema
 
@@ -57,7 +57,7 @@ class CocoLayoutCaptions(CocoBoxes, CaptionModule):
         return self._lines[split]
 
     def image_name(self, split: str, row: int) -> str:
-        """The number of the image in COCO."""
+        """The COCO id of the image."""
         return str(self.layouts.splits[split].numbers[row])
 
     def images_of(self, split: str, rows: np.ndarray) -> dict[str, Layouts]:

@@ -67,7 +67,7 @@ class ParallelText(TextModule):
     # What the model and generation must know
 
     def description(self) -> dict:
-        """Languages, their codes and the EOS rule, as plain containers; known after ``setup``."""
+        """Languages, their codes and the EOS rule, as plain containers; available after ``setup``."""
         assert self.languages is not None, "setup first"
         source, target = self.languages
         return {
@@ -81,7 +81,7 @@ class ParallelText(TextModule):
 
     def use(self, description: dict) -> None:
         """Takes the languages of a checkpoint instead of learning them; call before ``setup``. Raises
-        UserError where they are not those of the files.
+        UserError if their codes differ from those of the files.
         """
         for side, own in zip(("source", "target"), self.codes, strict=True):
             same_language(description, f"{side}_language", side, own)
@@ -93,16 +93,16 @@ class ParallelText(TextModule):
         self.shared_vocabulary = description["shared_vocabulary"]
 
     def source_batch(self, lines: Sequence[str]) -> Sentences:
-        """Source text as the encoder reads it."""
+        """Source lines as a batch for the encoder."""
         assert self.languages is not None, "setup first"
         return self.languages[0].batch(lines, self.source_eos)
 
     def sources(self, split: str) -> list[str]:
-        """The source lines of train, val or a test set, as they stand in the file."""
+        """The source lines of train, val or a test set, as in the file."""
         return self._text(split)[0].lines()
 
     def references(self, split: str) -> list[str]:
-        """The target lines of train, val or a test set, as they stand in the file."""
+        """The target lines of train, val or a test set, as in the file."""
         return self._text(split)[1].lines()
 
     # Reading
@@ -179,7 +179,7 @@ class ParallelText(TextModule):
         return self.corpora[split][0].lengths + int(self.source_eos)
 
     def _training_rows(self) -> np.ndarray:
-        """The training pairs that are neither empty on a side nor too long."""
+        """The training pairs without an empty side and without one that is too long."""
         source, target = (side.lengths for side in self.corpora["train"])
         empty = np.minimum(source, target) == 0
         limit = np.inf if self.max_length is None else self.max_length
@@ -229,5 +229,5 @@ class ParkText(Park, ParallelText):
 
 
 def _side(setting, side: int):
-    """The source's (0) or target's (1) value of a setting that may be one for both."""
+    """The value for the source (0) or the target (1) of a setting that may be one for both."""
     return setting[side] if isinstance(setting, Sequence) and not isinstance(setting, str) else setting

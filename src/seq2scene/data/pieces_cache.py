@@ -21,7 +21,7 @@ from seq2scene.data.coco_masks import Pieces, Tally, read_pieces
 from seq2scene.errors import UserError
 from seq2scene.json_text import to_json
 
-VERSION = 2  # raise it when pieces are read otherwise or the layout changes
+VERSION = 2  # raise it when segments are read differently or the layout changes
 
 
 def stored_pieces(
@@ -36,8 +36,8 @@ def stored_pieces(
     crowded: Literal["leave_out", "cut"] = "leave_out",
     hint: str = "",
 ) -> Pieces:
-    """``data.coco_masks.read_pieces`` of all images, from the cache where they are known; else read there by
-    as many processes as torch has threads. One rank reads them while others that want them wait.
+    """``read_pieces`` of all images, from the cache, or else with as many processes as torch has threads. One
+    rank reads them while others wait.
 
     Raises:
         UserError: as ``read_pieces``; nothing is left; the cache cannot be written, or its file is damaged.
@@ -67,7 +67,7 @@ def stored_pieces(
 
 
 def _facts(root: Path, name: str, stuff: str) -> list[tuple[str, int, int]]:
-    """Path, size and time of every file that may be read, as far as it is there."""
+    """Path, size and time of every existing file that may be read."""
     folder = root / "annotations"
     maps = [place / f"panoptic_{name}" for place in (folder, root)] if stuff == "panoptic" else []
     files = [folder / f"instances_{name}.json", folder / f"{stuff}_{name}.json", root / ARCHIVE]

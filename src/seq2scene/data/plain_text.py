@@ -43,7 +43,7 @@ class PlainText(MonolingualModule):
         return named_splits(self.train, self.val, self.tests)
 
     def references(self, split: str) -> list[str]:
-        """The lines of train, val or a test set, as they stand in the file."""
+        """The lines of train, val or a test set, as in the file."""
         return self._text(split).lines()
 
     # Reading

@@ -10,14 +10,14 @@ from pycocotools import mask as coco
 
 from seq2scene.errors import UserError
 
-SLACK = 0.1  # how far a polygon may lie beyond its image's edge, as a share of the image's side
+SLACK = 0.1  # how far a polygon may extend beyond the image, as a share of the image's side
 
 
 def checked_runs(segmentation: Any, width: int, height: int, where: str) -> bytes:
-    """A segmentation as ``data.coco.Instances`` holds it as compressed run lengths.
+    """The compressed run lengths of a segmentation as in ``Instances``.
 
     Raises:
-        UserError: it is none, or one of an image of another size; ``where`` says whose.
+        UserError: the segmentation is malformed or does not fit the image size. ``where`` names it.
     """
     if isinstance(segmentation, list) and all(isinstance(polygon, array) for polygon in segmentation):
         return _of_polygons(segmentation, width, height, where)
@@ -40,16 +40,16 @@ def decoded(runs: bytes, width: int, height: int) -> np.ndarray:
 
 
 def area(runs: bytes, width: int, height: int) -> int:
-    """How many pixels are inside."""
+    """The number of pixels in the mask."""
     return int(coco.area(_sized(runs, width, height)))
 
 
 def unpacked(counts: bytes) -> np.ndarray | None:
-    """The run lengths (R,) int64 of compressed ones, by turns of pixels outside and inside; None if the bytes
-    are none.
+    """The run lengths (R,) int64, alternately of pixels outside and inside, of compressed ones; None if the
+    bytes are malformed.
 
-    A number is written five bits a byte, the lowest first; the sixth bit says that more follow, and the last
-    one's fifth is the sign. From the fourth on, each is told as the difference to the last but one.
+    A number takes five bits per byte, the lowest first; the sixth bit means that more bytes follow, and the
+    fifth of the last byte is the sign. From the fourth number on, each is the difference to the last but one.
     """
     codes = np.frombuffer(counts, dtype=np.uint8).astype(np.int64) - 48
     more = (codes & 32) > 0
@@ -92,7 +92,7 @@ def _of_counts(counts: Any, size: Any, width: int, height: int, where: str) -> b
     if not isinstance(lengths, np.ndarray | array):
         raise UserError(f"{where}: its counts are no run lengths: {str(counts)[:60]}")
     lengths = np.asarray(lengths)
-    # pycocotools shows what its memory held before where they are too few
+    # if they are too few, pycocotools fills the rest with uninitialised memory
     if ((lengths < 0) | (lengths > height * width)).any() or lengths.sum() != height * width:
         raise UserError(f"{where}: its counts are not those of {width} x {height} pixels")
     if isinstance(counts, bytes):
@@ -101,5 +101,5 @@ def _of_counts(counts: Any, size: Any, width: int, height: int, where: str) -> b
 
 
 def _sized(counts: Any, width: int, height: int) -> dict[str, Any]:
-    """As pycocotools takes them."""
+    """Run lengths in the form of pycocotools."""
     return {"size": [height, width], "counts": counts}

@@ -30,8 +30,8 @@ VocabularyFrom = Literal["train", "all"]
 
 @dataclass(frozen=True)
 class Split:
-    """The scenes of a split: their numbers in the data set, their objects, whole and in canonical order, and
-    of each scene the texts that tell it, each a list of sentences.
+    """The scenes of a split: their numbers in the data set, all their objects in canonical order, and the
+    texts that describe each scene, as lists of sentences.
     """
 
     numbers: list[int]
@@ -41,10 +41,11 @@ class Split:
 
 @dataclass(frozen=True)
 class Samples:
-    """A split as its samples, a scene and one of its texts each, the texts of a scene adjacent.
+    """A split as samples, pairs of a scene and one of its texts; the texts of a scene are adjacent.
 
-    scenes: (samples,) int64, the place of each one's scene. first, counts: (scenes,) int64, its first sample
-    and how many it has. ids: all words, flat; starts, lengths: (samples, S) int64, where each sentence lies.
+    scenes: (samples,) int64, the row of each sample's scene. first, counts: (scenes,) int64, the first sample
+    of each scene and how many it has. ids: all words, flat. starts, lengths: (samples, S) int64, where the
+    words of each sentence are in ``ids``.
     """
 
     scenes: np.ndarray
@@ -95,13 +96,13 @@ class SceneModule(TextModule):
         raise NotImplementedError
 
     def pictures(self) -> dict[str, Tensor] | None:
-        """Clip art by name, PNG bytes (n,) uint8, where scenes are painted with it."""
+        """Clip art by name, as PNG bytes (n,) uint8, if scenes are drawn with it."""
         return None
 
     # What the model and generation must know
 
     def description(self) -> dict[str, Any]:
-        """Plain containers and tensors; known after ``setup``."""
+        """Plain containers and tensors; available after ``setup``."""
         assert self.reader is not None and self.schema is not None, "setup first"
         return {
             "texts": self.reader.state(),
@@ -117,7 +118,7 @@ class SceneModule(TextModule):
         self.word_vectors = description["word_vectors"]
 
     def texts(self, split: str) -> list[list[str]]:
-        """The sentences of each sample, as they stand in the files."""
+        """The sentences of each sample, as in the files."""
         return [text for texts in self.splits[split].texts for text in texts]
 
     def scene_ids(self, split: str) -> list[int]:
@@ -135,7 +136,7 @@ class SceneModule(TextModule):
         return self.reader is not None
 
     def read(self, splits: list[str]) -> None:
-        """Reads scenes and their texts, and makes the schema if there is none; learns no words."""
+        """Reads scenes and their texts, and makes the schema if there is none; does not learn words."""
         new = [split for split in splits if split not in self.splits]
         for split in new:
             self.splits[split] = self._read(split)
@@ -216,12 +217,12 @@ class SceneModule(TextModule):
 
     def _collate(self, split: str, truth: bool):
         samples, objects = self._of(split), self.splits[split].objects
-        # What is written has the sizes of its classes, so what is taught must not have exact ones.
+        # Generated boxes have the sizes of their size classes, so targets must not have exact ones.
         targets = replace(self.schema.with_end(objects), extents=None)
         padding = self.reader.language.vocabulary.pad
 
         def collate(rows: np.ndarray) -> SceneBatch:
-            rows = rows.reshape(len(rows), -1)  # (B, 1), or (B, S) where each sentence is of its own text
+            rows = rows.reshape(len(rows), -1)  # (B, 1), or (B, S) if each sentence is drawn on its own
             which = torch.from_numpy(rows[:, 0].copy())
             scenes = torch.from_numpy(samples.scenes[rows[:, 0]])
             told = torch.from_numpy(rows.copy()).expand(-1, samples.lengths.shape[1])
@@ -236,9 +237,9 @@ class SceneModule(TextModule):
 
 
 class OneTextEach:
-    """A plan over scenes as one over samples: in each epoch one text of each scene, by seed and epoch.
+    """Turns a plan over scenes into one over samples: one text per scene and epoch, drawn by seed and epoch.
 
-    draws: of each scene; as many as a text has sentences where each of these is drawn by itself.
+    draws: per scene; the number of sentences of a text if each sentence is drawn on its own.
     """
 
     def __init__(self, plan: LengthBatches, samples: Samples, draws: int, seed: int) -> None:
@@ -255,6 +256,7 @@ class OneTextEach:
 
 
 def make_samples(split: Split, reader: SceneTexts) -> Samples:
+    """The samples of a split, its texts as word ids."""
     counts = np.asarray([len(texts) for texts in split.texts])
     rows = [row for texts in split.texts for text in texts for row in reader.rows(text)]
     lengths = torch.tensor([len(row) for row in rows], dtype=torch.int64)

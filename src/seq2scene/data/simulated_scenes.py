@@ -21,8 +21,8 @@ from seq2scene.data.text_module import TextModule
 from seq2scene.errors import UserError
 from seq2scene.sequences.batching import EvaluationBatches, LengthBatches, Loader
 
-VERSION = 1  # raise it when fits are chosen otherwise
-CHUNK = 256  # objects whose candidates are compared together
+VERSION = 1  # raise it when fits are chosen differently
+CHUNK = 256  # objects compared with their candidates at a time
 NONE = -1
 
 
@@ -60,12 +60,12 @@ class SimulatedScenes(TextModule):
     # What the model and generation must know
 
     def description(self) -> dict[str, Any]:
-        """Plain containers; known after ``setup``."""
+        """Plain containers; available after ``setup``."""
         store = self.composites.stores["train"]
         return {"names": list(store.names), "things": store.things, "side": self.side}
 
     def use(self, description: Mapping[str, Any]) -> None:
-        """Takes the size of a checkpoint and asks for its classes; call before ``setup``."""
+        """Takes the size of a checkpoint and requires its classes; call before ``setup``."""
         self.side, self._known = description["side"], tuple(description["names"])
 
     def photo_ids(self, split: str) -> list[int]:
@@ -73,7 +73,7 @@ class SimulatedScenes(TextModule):
         return self.composites.splits[split].numbers
 
     def sample(self, split: str, rows: np.ndarray) -> Stencils:
-        """The photos ``rows`` (B,) of a split, the same by each call."""
+        """The photos ``rows`` (B,) of a split; deterministic."""
         return self._collate(split)(rows)
 
     # Reading
@@ -117,7 +117,7 @@ class SimulatedScenes(TextModule):
         return self._loader(plan, self._collate(split))
 
     def _counts(self, split: str) -> np.ndarray:
-        """Of each photo's objects."""
+        """The number of objects in each photo."""
         return self.composites.splits[split].objects.present.sum(1).numpy()
 
     def _collate(self, split: str) -> Callable[[np.ndarray], Stencils]:
@@ -158,7 +158,7 @@ class SimulatedScenes(TextModule):
         return collate
 
     def _speckles(self, draw: np.random.Generator, photos: int, side: int) -> torch.Tensor | None:
-        """Half of all pixels of the photos that chance chose."""
+        """Random halves of the pixels of randomly chosen photos, as bool (photos, side, side)."""
         if self.noise == 0:
             return None
         chosen = draw.random((photos, 1, 1)) < self.noise
@@ -167,7 +167,7 @@ class SimulatedScenes(TextModule):
 
 
 def inner(pictures: torch.Tensor) -> torch.Tensor:
-    """What is in the boxes of patches (P, 3, side, side), their middle half: (P, 3, pixels)."""
+    """The pixels (P, 3, pixels) within the boxes of patches (P, 3, side, side): their middle half."""
     edge = pictures.shape[3] // 4
     return pictures[:, :, edge:-edge, edge:-edge].flatten(2)
 
@@ -176,10 +176,10 @@ def inner(pictures: torch.Tensor) -> torch.Tensor:
 
 
 def stored_fits(store: PatchStore, patches: PatchStore, candidates: int, cache: Path | str) -> np.ndarray:
-    """``best_fits``, kept in the cache by the names of the two stores, which are hashes of all that they
-    hold. One process finds them while others that want them wait.
+    """``best_fits``, cached under the names of the two stores, which are hashes of their contents. One
+    process computes them while others wait.
 
-    Raises UserError where the cache cannot be written.
+    Raises UserError if the cache cannot be written.
     """
     told = f"{VERSION} {store.folder.name} {patches.folder.name} {candidates}"
     path = Path(cache) / "fits" / f"{key(told)}.npy"
@@ -192,9 +192,9 @@ def _save(path: Path, fits: np.ndarray) -> None:
 
 
 def best_fits(store: PatchStore, patches: PatchStore, candidates: int) -> np.ndarray:
-    """(A,) for each object of ``store`` the number of another of its class in ``patches``, -1 where there is
-    none: of the ``candidates`` whose boxes are nearest in size and shape (``box_vectors``) that whose mask
-    has the greatest intersection over union, both as they are stored; of equals the nearest.
+    """(A,) for each object of ``store`` the number of another patch of its class in ``patches``, -1 if there
+    is none: of the ``candidates`` whose boxes are nearest in size and shape (``box_vectors``) the one whose
+    mask has the greatest intersection over union, both as stored; of equals the nearest.
     """
     itself = store.folder == patches.folder
     fits = np.full(len(store), NONE)
@@ -218,13 +218,13 @@ def best_fits(store: PatchStore, patches: PatchStore, candidates: int) -> np.nda
 
 
 def _words(store: PatchStore) -> np.ndarray:
-    """The masks of a store, 64 pixels a word: (A, words) uint64."""
+    """The masks of a store, 64 pixels per word: (A, words) uint64."""
     packed = np.load(store.folder / "masks.npy")
     return np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8))).view(np.uint64)
 
 
 def _overlaps(masks: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Intersection over union of masks (n, words) and others (n, k, words), bit by bit: (n, k)."""
+    """Intersection over union (n, k) of masks (n, words) and others (n, k, words), as bits."""
     common = np.bitwise_count(masks[:, None] & others).sum(2, dtype=np.int64)
     either = np.bitwise_count(masks[:, None] | others).sum(2, dtype=np.int64)
     return common / np.maximum(either, 1)

@@ -20,7 +20,7 @@ from seq2scene.sequences.vocabulary import SPECIAL_SYMBOLS, Vocabulary
 
 log = logging.getLogger(__name__)
 
-MANY = 0.1  # of a training text's running words: if more are unknown, that is told
+MANY = 0.1  # share of the running words of a training text that may be unknown without a notice
 
 
 @dataclass(kw_only=True, eq=False)
@@ -68,15 +68,15 @@ class TextModule(pl.LightningDataModule):
 
     @property
     def knows_its_language(self) -> bool:
-        """Whether vocabularies are given or learnt already."""
+        """Whether vocabularies have been given or learnt."""
         raise NotImplementedError
 
     def _load(self, splits: list[str]) -> None:
-        """Reads the splits, and learns from training text what is not known."""
+        """Reads the splits, and learns vocabularies from the training text unless they are known."""
         raise NotImplementedError
 
     def _shared(self, split: str) -> tuple[int, int, str]:
-        """How many of a split's samples, of how many, are training samples too, and what they are called."""
+        """How many samples of a split are in the training set too, how many it has, and their noun."""
         return 0, 0, "samples"
 
     def _training_loader(self) -> Loader:
@@ -88,16 +88,16 @@ class TextModule(pl.LightningDataModule):
     # Lightning's hooks
 
     def prepare_data(self) -> None:
-        """Fills the cache, in one process; where the language is given the training files may be missing."""
+        """Fills the cache, in one process. The training files may be missing if the language is given."""
         self._compare([split for split in self.files if split != "train" or not self.knows_its_language])
 
     def setup(self, stage: str | None = None) -> None:
-        """Reads what ``stage`` needs (None: everything), and learns the language unless it was given."""
+        """Reads the splits of ``stage`` (None: all), and learns the language unless it was given."""
         splits = {"fit": ["train", "val"], "validate": ["val"], "test": self.test_names}
         self._compare(splits.get(stage, list(self.files)))
 
     def _compare(self, splits: list[str]) -> None:
-        """Loads the splits, and tells what others share with the training set where it is one of them."""
+        """Loads the splits and, if train is among them, reports what others share with it."""
         self._load(splits)
         if "train" not in splits:
             return
@@ -119,13 +119,13 @@ class TextModule(pl.LightningDataModule):
         return self._evaluation_loader("val")
 
     def test_dataloader(self) -> list[Loader]:
-        """One loader for each of ``test_names``."""
+        """One loader for each of ``test_names``, in that order."""
         return [self._evaluation_loader(name) for name in self.test_names]
 
     def state_dict(self) -> dict:
-        """The place in the training epoch.
+        """The position within the training epoch.
 
-        Lightning also keeps the loader's own, but drops it when an optimizer asks how long training is
+        Lightning saves that of the loader too, but drops it when an optimizer asks for the number of steps
         (PyTorch Lightning issue 19764).
         """
         return {} if self._train_loader is None else {"place": self._train_loader.state_dict()}
@@ -151,8 +151,8 @@ class TextModule(pl.LightningDataModule):
     def _count_vocabulary(
         self, counts: Counter[str], min_count: int, max_size: int | None = None, whose: str = "the"
     ) -> Vocabulary:
-        """Of what was counted in training. Tells where it leaves many words unknown; raises UserError where
-        it leaves none known.
+        """The vocabulary of the words counted in training. Reports if it leaves many words unknown; raises
+        UserError if it leaves no word known.
         """
         vocabulary = Vocabulary.count(counts, min_count, max_size)
         settings = f"data.min_count={min_count}" + ("" if max_size is None else f" data.max_size={max_size}")
@@ -178,16 +178,15 @@ class TextModule(pl.LightningDataModule):
 
 
 def named_splits(train: Any, val: Any, tests: dict[str, Any]) -> dict[str, Any]:
-    """All of them by name; raises UserError where a test set would hide one of the others."""
+    """All splits by name; raises UserError if a test set has the name of another split."""
     if {"train", "val"} & tests.keys():
         raise UserError("data.tests: a test set cannot be called train or val")
     return {"train": train, "val": val, **tests}
 
 
 def same_language(description: Mapping[str, Any], name: str, key: str, own: str) -> str:
-    """The code of a language that a checkpoint's ``description`` has by ``name``; the data set's ``own``
-    where it is too old to have one. Raises UserError, which says what ``data.KEY`` should be, where they
-    differ.
+    """The language code ``name`` of a checkpoint's ``description``, or ``own``, the data set's, if the
+    checkpoint is too old to have one. Raises UserError, naming the right ``data.KEY``, if the two differ.
     """
     code = description.get(name, own)
     if code != own:

@@ -12,11 +12,12 @@ from seq2scene.sequences.vocabulary import Vocabulary
 
 
 def read_word_vectors(path: Path, vocabulary: Vocabulary) -> tuple[Tensor, int]:
-    """(V, E) float32 vectors, zero for words without one and for the special symbols, and how many words have
-    one. The file is GloVe's text (a word and its numbers a line) or an npz of ``words`` and ``vectors``.
+    """Vectors (V, E) float32, zero for words without one and for special symbols, and how many words have
+    one. The file is text as GloVe's (a word and its numbers per line) or an npz with ``words`` and
+    ``vectors``.
 
     Raises:
-        UserError: the file is missing or none of the two.
+        UserError: the file is missing or has neither format.
     """
     path = path.expanduser()
     if not path.is_file():
