@@ -1,4 +1,4 @@
-"""Whether a folder of Abstract Scenes is the published one, by what it holds: no checksum was published."""
+"""Checks by counts that a folder of Abstract Scenes is the published one, for which there is no checksum."""
 
 from seq2scene.data import abstract_files as raw
 from seq2scene.data.abstract_scenes import AbstractScenes

@@ -1,4 +1,4 @@
-"""The files of AbstractScenes_v1.1 (Zitnick and Parikh 2013), read as they were published.
+"""Readers of the files of AbstractScenes_v1.1 (Zitnick and Parikh 2013).
 
 ``Scenes_10020.txt`` has a header line ``set objects`` for each scene, then for each object ``picture type
 number x y z flip``; the scenes of a set are numbered 10 * set + position. ``SimpleSentences1_10020.txt`` and
@@ -188,7 +188,7 @@ def read_pictures(folder: Path, hint: str) -> dict[str, Tensor]:
 
 
 def opaque_sizes(folder: Path) -> Tensor:
-    """(classes, poses, expressions, 2): width and height of the bounding box of each picture's opaque pixels."""
+    """Width and height of the opaque part of each picture, (classes, poses, expressions, 2)."""
     sizes = torch.zeros(len(NAMES), POSES, EXPRESSIONS, 2)
     for file, (name, variant) in CLIP_ART.items():
         own = divmod(variant, EXPRESSIONS) if name in CHILDREN else ()

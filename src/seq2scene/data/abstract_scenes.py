@@ -1,5 +1,5 @@
-"""Abstract Scenes (Zitnick and Parikh 2013) as Text2Scene reads them (Tan et al. 2019): clip-art scenes of up
-to 17 objects, each told twice in three sentences.
+"""Abstract Scenes (Zitnick and Parikh 2013) as used by Text2Scene (Tan et al. 2019): clip-art scenes of up to
+17 objects, each described twice in three sentences.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Zip archives of published data, unpacked where the data is read: whole, checked, and nowhere else."""
+"""Zip archives of published data, verified and unpacked below the folder where the data is read."""
 
 import logging
 import os

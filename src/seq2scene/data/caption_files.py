@@ -15,8 +15,8 @@ from seq2scene.sequences.lines import read_json
 
 @dataclass(frozen=True)
 class Captioned:
-    """Photos and the captions of each, in the order of their numbers in the data set. bare, blank: how many
-    photos without a caption and captions without a word were left out.
+    """Photos and their captions, in the order of their numbers in the data set. bare, blank: how many photos
+    without a caption and how many captions without a word were left out.
     """
 
     photos: list[Path]

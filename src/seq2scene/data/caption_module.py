@@ -1,4 +1,4 @@
-"""What data sets of captions have in common: vocabulary, and batches, whatever is captioned."""
+"""Base of the data sets of captions: vocabulary and batches, whatever is captioned."""
 
 import hashlib
 from collections.abc import Callable

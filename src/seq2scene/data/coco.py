@@ -1,5 +1,5 @@
-"""The annotations of COCO (Lin et al. 2014; captions: Chen et al. 2015) in their official JSON files: images,
-captions, boxes, masks. What is kept of them are plain arrays, small even for the whole data set.
+"""Readers of COCO's official annotation files (Lin et al. 2014; captions: Chen et al. 2015): images,
+captions, boxes and masks, as plain arrays that are small even for the whole data set.
 """
 
 import zlib

@@ -1,4 +1,4 @@
-"""Captions of photos: COCO (Chen et al. 2015), and the splits of Karpathy and Fei-Fei (2015)."""
+"""Captions of photos: COCO (Chen et al. 2015) and the splits of Karpathy and Fei-Fei (2015)."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,5 +1,5 @@
-"""Composites of COCO photos as Text2Scene reads them (Tan et al. 2019): a caption tells what is in a photo,
-and the pieces of the photo, things and stuff, are what it is put together from.
+"""Composites of COCO photos as used by Text2Scene (Tan et al. 2019): captions, and the segments of the
+photos, things and stuff, that composites are made of.
 """
 
 from collections.abc import Mapping

@@ -1,6 +1,4 @@
-"""What annotation files say, entry by entry, checked by type as it is read: JSON knows texts, numbers and
-truths, and a text "0" is not the number 0.
-"""
+"""The entries of annotation files, checked by type as they are read: a text "0" is not the number 0."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -83,7 +81,7 @@ class Entries:
         return places
 
     def flags(self, field: str, default: bool | None = None) -> np.ndarray:
-        """Flags (N,) bool: true and false, or 1 and 0, also as texts. default: of an entry without the field."""
+        """Flags (N,) bool: true and false, or 1 and 0, also as texts. default: of an entry without one."""
         values = self._told(field, default)
         try:
             return np.asarray([FLAGS[value] for value in values], dtype=bool)
@@ -142,7 +140,7 @@ def looked_up(wanted: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def file_within(folder: Path, name: str, path: Path) -> Path:
-    """The file of this ``name`` in ``path``, under ``folder``. Raises UserError if it is outside the folder."""
+    """The file in ``folder`` that ``path`` lists by this ``name``. Raises UserError if it is outside."""
     if "\0" in name:
         raise UserError(f"{path}: {name!r} is no name of a file")
     if Path(name).is_absolute() or ".." in Path(name).parts:

@@ -1,5 +1,5 @@
-"""Layouts of COCO photos as Text2Scene reads them (Tan et al. 2019): a caption tells which objects there are,
-and boxes on a square canvas of side 1 where they are.
+"""Layouts of COCO photos as used by Text2Scene (Tan et al. 2019): captions, and the boxes of the objects on a
+square canvas of side 1.
 """
 
 from collections.abc import Mapping

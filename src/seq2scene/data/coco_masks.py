@@ -1,7 +1,7 @@
-"""What COCO's photos are made of, for composites as in Text2Scene (Tan et al. 2019): things (Lin et al. 2014)
+"""The segments of COCO's photos, for composites as in Text2Scene (Tan et al. 2019): things (Lin et al. 2014)
 and regions of stuff (Caesar et al. 2018), each with its mask.
 
-Masks are kept as COCO's compressed run lengths, down the columns, and become pixels one at a time.
+Masks are COCO's compressed run lengths, in column-major order, and are decoded one at a time.
 """
 
 from collections import Counter

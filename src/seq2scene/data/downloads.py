@@ -1,4 +1,4 @@
-"""Fetching published files: resumed where a connection broke, verified, and never fetched twice."""
+"""Downloads of published files: resumed after a broken connection, verified, and never repeated."""
 
 import gzip
 import hashlib

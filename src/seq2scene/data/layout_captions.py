@@ -1,6 +1,4 @@
-"""Layouts with captions: which objects are in a photo of COCO, the boxes they lie in, and what people said of
-it.
-"""
+"""Layouts with captions: the objects in a photo of COCO, their boxes, and the captions of the photo."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields

@@ -43,7 +43,7 @@ class MonolingualModule(TextModule):
 
     def use(self, description: Mapping[str, Any]) -> None:
         """Takes the language of a checkpoint instead of learning it; call before ``setup``. Raises UserError
-        where its code is not that of the files.
+        if its code differs from that of the files.
         """
         self.learnt_language = Language.from_state(description["language"])
         self.language = same_language(description, "language_code", "language", self.language)

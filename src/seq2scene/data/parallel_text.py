@@ -1,4 +1,4 @@
-"""Parallel text: two files, line by line translations of each other."""
+"""Parallel text: two files whose lines are translations of each other."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence

@@ -1,7 +1,7 @@
-"""The pieces of photos, read once and kept: reading all of COCO's masks takes half an hour.
+"""A cache of the segments of photos: reading all of COCO's masks takes half an hour.
 
-What was read is known by a hash of the annotation files' paths, sizes and times and of what was asked for, so
-that whatever changes is read anew. A file of arrays appears whole or not at all.
+The key is a hash of the paths, sizes and times of the annotation files and of all settings. A file of arrays
+appears complete or not at all.
 """
 
 import json

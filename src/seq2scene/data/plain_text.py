@@ -1,4 +1,4 @@
-"""Plain text for language models: files of lines, each a sentence, or all of them one stream."""
+"""Plain text for language models: files whose lines are read as sentences or as one stream."""
 
 from dataclasses import dataclass
 from typing import Literal

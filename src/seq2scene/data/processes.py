@@ -1,4 +1,4 @@
-"""Work that is shared among processes which know all that this one knows."""
+"""Work shared among forked processes, which inherit the memory of this one."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor

@@ -1,5 +1,5 @@
-"""Masks as COCO's compressed run lengths (Lin et al. 2014), down the columns: checked as they are read, made
-of polygons and of pixels, and unpacked.
+"""Masks as COCO's compressed run lengths (Lin et al. 2014) in column-major order: validated, encoded from
+polygons and pixels, and decoded.
 """
 
 from array import array

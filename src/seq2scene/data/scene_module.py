@@ -1,5 +1,5 @@
-"""What data sets of scenes have in common: texts and objects of all samples as tensors, and batches that are
-an index into them.
+"""Base of the data sets of scenes: texts and objects of all samples as tensors, and batches that index
+them.
 """
 
 from collections import Counter

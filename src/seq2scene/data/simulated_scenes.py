@@ -1,5 +1,5 @@
-"""Simulated scenes, what an inpainter learns from (Tan et al. 2019): photos whose objects are seen through
-the masks of other patches of their classes, beside the photos themselves.
+"""Simulated composites, the training data of an inpainter (Tan et al. 2019): photos whose objects are seen
+through the masks of other patches of the same class, with the photos themselves as targets.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,6 +1,4 @@
-"""What data sets of text have in common: files by split, loaders of every rank, a place in the epoch to go on
-from.
-"""
+"""Base of all data modules: files by split, loaders for every rank, and resuming within an epoch."""
 
 import logging
 import re

@@ -1,4 +1,4 @@
-"""Word vectors that somebody has trained before, for a vocabulary."""
+"""Pretrained word vectors for a vocabulary."""
 
 from pathlib import Path
 

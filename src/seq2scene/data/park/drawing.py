@@ -1,7 +1,7 @@
 """The clip art of the park, drawn by code: a picture for every class of things, and the background.
 
-Pictures are named as those of AbstractScenes_v1.1 without ``.png``: ``s_0s``, ``hb0_12s`` (pose 2,
-expression 2), ``background``. They look right, and are as large as the world says.
+Pictures are named as in AbstractScenes_v1.1, without ``.png``: ``s_0s``, ``hb0_12s`` (pose 2, expression 2),
+``background``. They face right and have the sizes listed in ``world``.
 """
 
 from io import BytesIO
@@ -24,20 +24,20 @@ GRASS: tuple[Colour, Colour] = ((150, 210, 104), (104, 178, 74))  # at the horiz
 
 
 def picture_names() -> list[str]:
-    """Of the 126 pieces of clip art: 35 of each child, one of everything else."""
+    """Names of the 126 pictures: 35 of each child, one of every other class."""
     variants = range(len(POSES) * len(EXPRESSIONS))
     names = [[f"{n}_{k}s" for k in variants] if n in CHILDREN else [f"{n}s"] for n in THINGS]
     return [name for of_thing in names for name in of_thing]
 
 
 def clip_art() -> dict[str, bytes]:
-    """The PNG file of every picture by its name, and of ``background``."""
+    """The PNG files of all pictures and of ``background``, by name."""
     images = {name: draw(name) for name in picture_names()} | {"background": draw_background()}
     return {name: _png(image) for name, image in images.items()}
 
 
 def draw(picture: str) -> Image.Image:
-    """A piece of clip art, RGBA, by the name of the picture."""
+    """The picture of this name, RGBA."""
     name = picture.removesuffix("s")
     if name in DRAWINGS:
         pen = Pen(THINGS[name].width, THINGS[name].height)
@@ -48,7 +48,7 @@ def draw(picture: str) -> Image.Image:
 
 
 def draw_background() -> Image.Image:
-    """Sky, hills and grass, RGB of the size of the canvas."""
+    """Sky, hills and grass, RGB, as large as the canvas."""
     width, height = CANVAS
     pen = Pen(width, height)
     _blend(pen, 0, HORIZON, HEAVEN)
@@ -57,7 +57,7 @@ def draw_background() -> Image.Image:
     for ridge, colour in zip((far, near), HILLS, strict=True):
         pen.paint(colour, [*ridge, (width, HORIZON + 5), (0, HORIZON + 5)])
     _blend(pen, HORIZON, height, GRASS)
-    for k in range(1, 49):  # tufts, strewn evenly and without rows
+    for k in range(1, 49):  # tufts, spread evenly but not in rows
         x = width * (0.7549 * k % 1)
         y = HORIZON + 12 + (height - HORIZON - 16) * (0.5698 * k % 1)
         size = 2 + 5 * (y - HORIZON) / (height - HORIZON)
@@ -67,7 +67,7 @@ def draw_background() -> Image.Image:
 
 
 def _blend(pen: Pen, top: int, bottom: int, colours: tuple[Colour, Colour]) -> None:
-    """A band that goes from one colour to another."""
+    """A vertical gradient between two colours."""
     for y in range(top, bottom):
         share = (y - top) / (bottom - top)
         pen.paint(mix(*colours, share), [(0, y), (CANVAS[0], y), (CANVAS[0], y + 1), (0, y + 1)])

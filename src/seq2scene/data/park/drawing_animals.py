@@ -1,4 +1,4 @@
-"""The animals of the park. Points are pixels from the top left of the picture; they look right."""
+"""The animals of the park, facing right. Points are pixels from the top left of the picture."""
 
 from seq2scene.data.park.drawing_pen import (
     BLACK,
@@ -137,7 +137,7 @@ def snake(pen: Pen) -> None:
 
 
 def _eyes(pen: Pen, left: Point, right: Point, radius: float, colour: Colour = INK) -> None:
-    """Round eyes with a gleam."""
+    """Round eyes with a highlight."""
     pen.dots([left, right], radius, colour)
     pen.dots([(x + radius * 0.35, y - radius * 0.35) for x, y in (left, right)], radius * 0.34, WHITE)
 

@@ -1,7 +1,7 @@
-"""Mike and Jenny in seven poses, each with five faces.
+"""Mike and Jenny in seven poses with five expressions each.
 
-Points are offsets from the centre of the picture, as are the anchors of the world: a hand, the head and the
-kicking foot are drawn where the world has them.
+Points are offsets from the centre of the picture, like the anchors in ``world``, which give the positions of
+the hand, the head and the kicking foot.
 """
 
 from typing import NamedTuple
@@ -37,18 +37,18 @@ TEAR: Colour = (110, 190, 250)
 
 
 class Body(NamedTuple):
-    """How a pose holds the body: shoulders and hips, then each limb from its joint outwards.
+    """The body in a pose: shoulders and hips, then each limb from its joint outwards.
 
-    far_arm ends in the hand that holds nothing; legs end in the heel, and a shoe points from there.
+    far_arm ends in the empty hand; legs end in the heel, from which the shoe points.
     """
 
     neck: Point
     hips: Point
     far_arm: tuple[Point, ...]
-    near_arm: tuple[Point, ...]  # from the elbow on: the hand is the world's
+    near_arm: tuple[Point, ...]  # from the elbow; the hand's position is in ``world``
     far_leg: tuple[Point, ...]
     near_leg: tuple[Point, ...]
-    shoes: tuple[float, float]  # how far each shoe is turned clockwise from pointing to the right
+    shoes: tuple[float, float]  # clockwise rotation of each shoe; 0 points to the right
 
 
 BODIES = {
@@ -135,7 +135,7 @@ LOOKS = {
 
 
 def draw_child(name: str, pose: int, expression: int) -> Image.Image:
-    """``hb0`` or ``hb1``, looking right."""
+    """``hb0`` or ``hb1``, facing right."""
     width, height = THINGS[name].width, THINGS[name].height
     pen, body, looks = Pen(width, height, (width / 2, height / 2)), BODIES[POSES[pose]], LOOKS[name]
     head, hand = HEADS[pose], HANDS[pose]
@@ -282,7 +282,7 @@ def _head(pen: Pen, head: Point, looks: Looks, girl: bool) -> None:
 
 
 def _face(pen: Pen, head: Point, expression: str) -> None:
-    """Eyes where glasses go, brows and a mouth; the face is turned a little to the right."""
+    """Eyes at the position of glasses, brows and mouth; the face is turned slightly to the right."""
     x, y = head[0] + 2, head[1] + EYES
     eyes = [(x - 9, y), (x + 11, y)]
     pen.line(curve((x + 3, y + 4), (x + 6, y + 7), (x + 2, y + 8)), 1.4)

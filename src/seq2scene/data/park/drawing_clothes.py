@@ -1,4 +1,4 @@
-"""What the children wear. Points are pixels from the top left of the picture; brims point to the right."""
+"""Clothes of the children, brims to the right. Points are pixels from the top left of the picture."""
 
 from seq2scene.data.park.drawing_pen import (
     BLACK,
@@ -100,7 +100,7 @@ def wizards_hat(pen: Pen) -> None:
 
 
 def helmet(pen: Pen) -> None:
-    """A Viking's: horns at its sides."""
+    """A Viking helmet, with horns."""
     for side in (-1, 1):
         horn = smooth(
             (34 + side * 18, 32),
@@ -128,7 +128,7 @@ def sunglasses(pen: Pen) -> None:
 
 
 def _glasses(pen: Pen) -> None:
-    """Round rims; what is behind them shows."""
+    """Round rims with transparent lenses."""
     for x in (13, 36):
         pen.line(arc(x, 10, 8.6, 7.6, 0, 360), 2.6)
         pen.line([(x - 4, 8), (x - 1, 5)], 1.4, LIGHT_BLUE)

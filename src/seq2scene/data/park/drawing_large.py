@@ -1,6 +1,6 @@
-"""The large things that stand on the ground. Points are pixels from the top left of the picture.
+"""The large things on the ground. Points are pixels from the top left of the picture.
 
-What is sat on, in or under is where ``SURFACES`` and ``INSIDES`` of the world have it.
+Seats, table tops and the like are where ``SURFACES`` and ``INSIDES`` of ``world`` say.
 """
 
 from seq2scene.data.park.drawing_pen import (
@@ -44,7 +44,7 @@ def bench(pen: Pen) -> None:
 
 
 def slide(pen: Pen) -> None:
-    """A ladder at the left, a platform in the middle, the chute to the right."""
+    """Ladder on the left, platform in the middle, chute on the right."""
     for x in (60, 84):
         pen.limb([(x + 12, 22), (x - 20, 175)], 5, BLUE)
     for y in (50, 76, 102, 128, 154):
@@ -111,7 +111,7 @@ def tent(pen: Pen) -> None:
 
 
 def table(pen: Pen) -> None:
-    """White, with room under it."""
+    """White, with free space below."""
     for x, foot in ((36, 22), (144, 158)):
         pen.limb([(x, 22), (foot, 99)], 8, mix(WHITE, GREY, 0.35))
     for x, foot in ((58, 54), (122, 126)):

@@ -1,8 +1,8 @@
-"""A pen, shapes and colours: what the clip art of the park is made of.
+"""Pen, shapes and colours of the park's clip art.
 
 A shape is a list of points in pixels of the finished picture. The pen draws at ``FINE`` times that size and
-reduces the result, so that edges are soft. Every shape is filled with a colour, is darker at its lower right,
-and has the same dark outline around it.
+downsamples the result, so that edges are antialiased. Every shape is filled with a colour, shaded at its
+lower right, and outlined in the same dark colour.
 """
 
 import math
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageChops, ImageDraw
 
-FINE = 4  # pictures are drawn this much larger
+FINE = 4  # supersampling factor
 OUTLINE = 1.8  # pixels
 SHADE = 0.16  # how much darker the shaded part is
 
@@ -41,12 +41,12 @@ SKIN: Colour = (252, 208, 170)
 
 
 def mix(one: Colour, other: Colour, share: float) -> Colour:
-    """A colour between two, ``share`` of the way to the other."""
+    """A colour between two, at ``share`` of the way from the first."""
     return tuple(round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
 
 
 def ellipse(x: float, y: float, across: float, down: float | None = None, turn: float = 0) -> list[Point]:
-    """An ellipse around (x, y) with these radii, a circle if one is given, turned clockwise by degrees."""
+    """An ellipse around (x, y) with these radii (one: a circle), rotated clockwise by ``turn`` degrees."""
     down = across if down is None else down
     return rotated(
         [
@@ -59,7 +59,7 @@ def ellipse(x: float, y: float, across: float, down: float | None = None, turn: 
 
 
 def box(left: float, top: float, right: float, bottom: float, corner: float = 0) -> list[Point]:
-    """A rectangle with round corners."""
+    """A rectangle, with round corners of radius ``corner``."""
     if corner == 0:
         return [(left, top), (right, top), (right, bottom), (left, bottom)]
     centres = [
@@ -102,33 +102,33 @@ def _spline(points: Sequence[Point], steps: int = 10) -> list[Point]:
 
 
 def star(x: float, y: float, outer: float, inner: float, tips: int, turn: float = -90) -> list[Point]:
-    """A star of so many tips, the first of them up."""
+    """A star with this number of tips, one of them pointing up."""
     corners = [(outer if k % 2 == 0 else inner, math.radians(turn + 180 * k / tips)) for k in range(2 * tips)]
     return [(x + radius * math.cos(angle), y + radius * math.sin(angle)) for radius, angle in corners]
 
 
 def arc(x: float, y: float, across: float, down: float, start: float, end: float) -> list[Point]:
-    """Part of an ellipse, an open curve, from one angle to another in degrees clockwise from the right."""
+    """An arc of an ellipse between two angles, in degrees clockwise from the right."""
     angles = [math.radians(start + (end - start) * k / 24) for k in range(25)]
     return [(x + across * math.cos(angle), y + down * math.sin(angle)) for angle in angles]
 
 
 def rotated(shape: Shape, centre: Point, degrees: float) -> list[Point]:
-    """A shape turned clockwise around a point."""
+    """A shape rotated clockwise around a point."""
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     moved = [(x - centre[0], y - centre[1]) for x, y in shape]
     return [(centre[0] + cos * x - sin * y, centre[1] + sin * x + cos * y) for x, y in moved]
 
 
 class Pen:
-    """Draws on a transparent picture of width x height pixels; ``origin`` is the point (0, 0) of it."""
+    """Draws on a transparent picture of width x height pixels; ``origin`` is where its point (0, 0) lies."""
 
     def __init__(self, width: int, height: int, origin: Point = (0, 0)) -> None:
         self.image = Image.new("RGBA", (width * FINE, height * FINE), (*INK, 0))
         self.origin = origin
 
     def finished(self) -> Image.Image:
-        """The picture at its size."""
+        """The picture, downsampled to its final size."""
         return self.image.reduce(FINE)
 
     def fill(
@@ -139,7 +139,7 @@ class Pen:
         outline: float = OUTLINE,
         depth: float = 0.1,
     ) -> None:
-        """Fill shapes as one: outlined as a whole, shaded at the lower right, a share ``depth`` of it."""
+        """Fills the union of shapes, outlined, with a share ``depth`` of it shaded at the lower right."""
         fine = [self._fine(shape) for shape in shapes]
         if outline:
             for shape in fine:
@@ -155,21 +155,21 @@ class Pen:
             self.image.paste((*mix(colour, INK, shade), 255), (left, top), ImageChops.subtract(mask, lit))
 
     def paint(self, colour: Colour, *shapes: Shape) -> None:
-        """Fill shapes plainly: a patch of colour on something already drawn."""
+        """Fills shapes without outline and shade, on top of what is already drawn."""
         self.fill(colour, *shapes, shade=0, outline=0)
 
     def line(self, points: Shape, width: float = OUTLINE, colour: Colour = INK) -> None:
-        """A line with round ends."""
+        """Draws a line with round ends."""
         self._line(self._fine(points), width, colour)
 
     def limb(self, points: Shape, width: float, colour: Colour) -> None:
-        """A line thick enough to have an outline of its own."""
+        """Draws a thick line with an outline."""
         fine = self._fine(points)
         self._line(fine, width + 2 * OUTLINE, INK)
         self._line(fine, width, colour)
 
     def dots(self, points: Shape, radius: float, colour: Colour = INK) -> None:
-        """A small disc at each point."""
+        """Draws a small disc at each point."""
         self.paint(colour, *[ellipse(x, y, radius) for x, y in points])
 
     def _fine(self, shape: Shape) -> list[Point]:
@@ -178,12 +178,12 @@ class Pen:
     def _line(self, fine: Shape, width: float, colour: Colour) -> None:
         draw, thick = ImageDraw.Draw(self.image), round(width * FINE)
         draw.line([tuple(point) for point in fine], (*colour, 255), thick)
-        for x, y in fine:  # round joints and ends: those of Pillow leave gaps where points are close
+        for x, y in fine:  # round joints and ends; Pillow's leave gaps between close points
             draw.ellipse((x - thick / 2, y - thick / 2, x + thick / 2, y + thick / 2), (*colour, 255))
 
 
 def _mask(fine: Sequence[Shape], size: tuple[int, int], corner: Point) -> Image.Image:
-    """Where any of the shapes is, in a window of this size at this corner of the picture."""
+    """The mask of the union of shapes, in a window of this size at this corner of the picture."""
     mask = Image.new("L", size)
     draw = ImageDraw.Draw(mask)
     for shape in fine:

@@ -1,4 +1,4 @@
-"""The things in the sky. Points are pixels from the top left of the picture; they look right."""
+"""The things in the sky, facing right. Points are pixels from the top left of the picture."""
 
 from seq2scene.data.park.drawing_pen import (
     BLUE,
@@ -112,7 +112,7 @@ def plane(pen: Pen) -> None:
 
 
 def _cloud(pen: Pen, colour: Colour, x: float, y: float) -> None:
-    """Heaps of cloud on a flat base, 112 wide and 54 high."""
+    """A cloud with a flat base, 112 wide and 54 high."""
     heaps = (
         ellipse(x - 36, y + 8, 19, 16),
         ellipse(x - 14, y - 6, 24, 22),

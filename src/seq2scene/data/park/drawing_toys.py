@@ -208,7 +208,7 @@ def shovel(pen: Pen) -> None:
 
 
 def book(pen: Pen) -> None:
-    """Closed, lying a little askew so that its pages show."""
+    """Closed and slightly rotated, so that its pages can be seen."""
     pen.fill(mix(BLUE, INK, 0.3), [(4, 24), (34, 30), (45, 14), (45, 20), (34, 33.6), (4, 29)], shade=0)
     pen.paint(WHITE, [(6, 24.4), (34, 29.6), (44.4, 15), (44.4, 18.6), (34, 32.2), (6, 27.4)])
     pen.fill(BLUE, [(15, 3.4), (45, 9), (34, 29), (3.4, 23)], shade=0)
@@ -217,7 +217,7 @@ def book(pen: Pen) -> None:
 
 
 def kite(pen: Pen) -> None:
-    """Green, its string to the lower left where it is held."""
+    """Green, with a string to the lower left, where it is held."""
     tail = curve((28, 54), (24, 62), (32, 68), (26, 77))
     pen.line(tail, 1.8)
     for x, y, colour in ((25.5, 61, RED), (31, 68, YELLOW), (27, 75, RED)):

@@ -1,6 +1,6 @@
 """The French of the park.
 
-Gender and number, colours behind nouns, clitics before the verb, negation around it, elision and contraction.
+Gender and number, colours after nouns, clitics before the verb, negation around it, elision and contraction.
 """
 
 from typing import NamedTuple
@@ -11,9 +11,9 @@ from seq2scene.data.park.words import COMMA, STOP, Word, merge, tidy, words
 
 
 class Verb(NamedTuple):
-    """Third person singular and plural, words behind it, the object's preposition, words behind the object.
+    """Third person singular and plural, words after the verb, preposition of the object, words after that.
 
-    agreeing: the words behind it are a participle that agrees with the subject. reflexive: takes ``se``.
+    agreeing: the words after the verb are a participle that agrees with the subject. reflexive: with ``se``.
     """
 
     singular: str
@@ -119,7 +119,7 @@ def sentence(message: Message) -> list[Word]:
 
 
 def clause(clause: Clause, at: str, subject: bool = True) -> list[Word]:
-    """Subject, ne, clitics, verb, pas, objects, place; no subject when it is that of the clause before."""
+    """Subject, ne, clitics, verb, pas, objects, place; the subject is omitted if it is the last clause's."""
     opening = noun_phrase(clause.subject, f"{at}s", subject=True) if subject else []
     return _front(clause.front, at) + opening + _predicate(clause, at)
 
@@ -140,7 +140,7 @@ def _predicate(clause: Clause, at: str) -> list[Word]:
 
 
 def _clitics(clause: Clause, verb: Verb, at: str) -> list[Word]:
-    """Pronouns before the verb: le, la, les for what it acts on, lui, leur for whom."""
+    """Pronouns before the verb: le, la, les for the direct object, lui, leur for the indirect one."""
     found: list[Word] = []
     for mention, mark, to_whom in (
         (clause.object, f"{at}o", verb.preposition == "à"),
@@ -187,7 +187,7 @@ def _agree(masculine: str, feminine: str, gender: str) -> str:
 
 
 def noun_phrase(mention: Mention, at: str, subject: bool = False, none: bool = False) -> list[Word]:
-    """Article, size, noun, colour, relative clause; ``none`` puts ``de`` for the article behind ``pas``."""
+    """Article, size, noun, colour, relative clause; ``none``: ``de`` for the article, after ``pas``."""
     name, noun, gender = mention.name, f"{at}.noun", _gender(mention)
     if mention.form == "gap":
         return words("qui", noun)
@@ -225,7 +225,7 @@ def _vowel(word: str) -> bool:
 
 
 def _elide(sentence: list[Word]) -> list[Word]:
-    """From the end backwards: le + arbre -> l' arbre, and what is not elided contracts, de + le -> du."""
+    """Elides (le + arbre -> l' arbre) or contracts (de + le -> du) articles, from the end backwards."""
     found: list[Word] = []
     for word in reversed(sentence):
         after = found[-1] if found else None

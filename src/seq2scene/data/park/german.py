@@ -1,7 +1,7 @@
-"""The German of the park: four genders and numbers by three cases, verb second, verb last, separable verbs.
+"""The German of the park: genders, numbers and cases, verb-second and verb-final clauses, separable verbs.
 
-The middle field is ordered pronouns, dative, accusative, negation, place; relative clauses of objects are put
-behind the whole clause.
+The order of the middle field is pronouns, dative, accusative, negation, place; relative clauses of objects
+follow the whole clause.
 """
 
 from typing import NamedTuple
@@ -12,9 +12,9 @@ from seq2scene.data.park.words import COMMA, STOP, Word, merge, tidy, words
 
 
 class Verb(NamedTuple):
-    """Third person singular and plural, the separable particle, and what governs the object.
+    """Third person singular and plural, the separable particle, and the government of the object.
 
-    fixed: words that belong to the verb and stand before the object.
+    fixed: words that belong to the verb and precede the object.
     """
 
     singular: str
@@ -84,7 +84,7 @@ FRONTS = {
     "background": "im Hintergrund",
     "foreground": "im Vordergrund",
 }
-POINTING = "points to a relative clause"  # mark of an article that is not contracted: von dem Baum, der ...
+POINTING = "points to a relative clause"  # marks an article that is not contracted: von dem Baum, der ...
 CASES = ("nominative", "accusative", "dative")
 DEFINITE = {"m": "der den dem", "f": "die die der", "n": "das das dem", "p": "die die den"}
 INDEFINITE = {"m": "ein einen einem", "f": "eine eine einer", "n": "ein ein einem", "p": "  "}
@@ -132,7 +132,7 @@ def sentence(message: Message) -> list[Word]:
 
 
 def main(clause: Clause, at: str, before: list[Word] | None = None, subject: bool = True) -> list[Word]:
-    """Verb second: whatever is said first, the finite verb, the rest, the particle."""
+    """A verb-second clause: one constituent, the finite verb, the rest, the particle."""
     finite, particle = _verb(clause, at)
     opening = noun_phrase(clause.subject, "nominative", f"{at}s") if subject else []
     opening += _relative(clause.subject, f"{at}s") if subject else []
@@ -142,7 +142,7 @@ def main(clause: Clause, at: str, before: list[Word] | None = None, subject: boo
 
 
 def final(clause: Clause, at: str) -> list[Word]:
-    """Verb last, with its particle joined on."""
+    """A verb-final clause; the particle is joined to the verb."""
     subject = noun_phrase(clause.subject, "nominative", f"{at}s") + _relative(clause.subject, f"{at}s")
     front = _front(clause.front, at)
     return subject + front + _middle(clause, at) + _joined(clause, at) + _behind(clause, at)
@@ -206,7 +206,7 @@ def _gender(mention: Mention) -> str:
 
 
 def noun_phrase(mention: Mention, case: str, at: str, none: str | None = None) -> list[Word]:
-    """Article, adjectives and noun in a case; ``none`` is the mark of the negation that ``kein`` carries."""
+    """Article, adjectives and noun in a case; ``none``: the mark of the negation of ``kein``."""
     index, gender, noun = CASES.index(case), _gender(mention), f"{at}.noun"
     if mention.form == "gap":
         return []
@@ -232,7 +232,7 @@ def noun_phrase(mention: Mention, case: str, at: str, none: str | None = None) -
 
 
 def _relative(mention: Mention, at: str) -> list[Word]:
-    """The relative clause between commas; its pronoun agrees with the noun and has the case of the gap."""
+    """The relative clause between commas; its pronoun agrees with the noun and has the case of its role."""
     relative = mention.relative
     if relative is None:
         return []

@@ -1,4 +1,4 @@
-"""The three languages side by side: a message as text, as words, and the alignment of the words of two."""
+"""A message in the three languages: as text, as words, and the word alignment of two languages."""
 
 from seq2scene.data.park import english, french, german
 from seq2scene.data.park.meaning import Message
@@ -8,19 +8,19 @@ LANGUAGES = {"en": english.sentence, "de": german.sentence, "fr": french.sentenc
 
 
 def words_of(message: Message, language: str) -> list[Word]:
-    """The words of a message, punctuation and elided articles apart, each with what it means."""
+    """The words of a message with their meanings; punctuation and elided articles are words of their own."""
     return LANGUAGES[language](message)
 
 
 def text(message: Message, language: str) -> str:
-    """The message as written text: ``L'ours regarde le chien.``"""
+    """The message as text: ``L'ours regarde le chien.``"""
     return text_of(words_of(message, language))
 
 
 def links(message: Message, source: str, target: str) -> list[tuple[int, int]]:
     """The word alignment by meaning, as (source position, target position).
 
-    Words that only one of the languages has, and commas, stay unaligned.
+    Commas, and words that only one of the languages needs, are unaligned.
     """
     targets = list(enumerate(words_of(message, target)))
     return [

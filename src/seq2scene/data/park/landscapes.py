@@ -1,7 +1,7 @@
-"""The landscapes that the park's photos are taken in: sky, clouds, ridges, water, ground and a path.
+"""The landscapes of the park's photos: sky, clouds, ridges, water, ground and a path.
 
-Every pixel belongs to one region, and has the region's colour at its depth, its grain, and the light of the
-hour. Regions are categories of COCO-Stuff (Caesar et al. 2018), by their published numbers.
+Every pixel belongs to one region, whose colour depends on the depth, the texture of the region, and the light
+of the hour. Regions are categories of COCO-Stuff (Caesar et al. 2018), with their published numbers.
 """
 
 from functools import cache
@@ -14,27 +14,27 @@ from seq2scene.data.park.world import CANVAS as WORLD
 from seq2scene.data.park.world import HORIZON, Scene
 
 SIZE = (320, 256)  # of a photo in pixels, width and height
-ZOOM = SIZE[0] / WORLD[0]  # pixels of a photo in one of the world
-FIELD = 1024  # side of the noise that grain is cut from
+ZOOM = SIZE[0] / WORLD[0]  # pixels of a photo per pixel of the canvas
+FIELD = 1024  # side of the fields of noise from which textures are cropped
 
 Colour = tuple[int, int, int]
 
 
 class Region(NamedTuple):
-    """A kind of stuff: COCO's number, name and supercategory; its colour far and near; its grain."""
+    """A kind of stuff: COCO's number, name and supercategory; its colour far and near; its texture."""
 
     number: int
     name: str
     supercategory: str
     far: Colour
     near: Colour
-    patches: float  # how much brightness varies, as a share of it, with each field of noise
+    patches: float  # relative variation of brightness by each field of noise
     blades: float
     grit: float
 
 
 REGIONS = (
-    Region(157, "sky-other", "sky", (0, 0, 0), (0, 0, 0), 0.012, 0, 0),  # its colours are those of the hour
+    Region(157, "sky-other", "sky", (0, 0, 0), (0, 0, 0), 0.012, 0, 0),  # colours: those of the hour
     Region(106, "clouds", "sky", (0, 0, 0), (0, 0, 0), 0.012, 0, 0),
     Region(135, "mountain", "solid", (126, 142, 160), (110, 126, 134), 0.11, 0.01, 0.02),
     Region(127, "hill", "solid", (116, 152, 110), (92, 142, 76), 0.15, 0.04, 0.02),
@@ -50,7 +50,7 @@ PLACE = {region.name: place for place, region in enumerate(REGIONS)}
 
 
 class Hour(NamedTuple):
-    """The colours of the sky at the top and at the horizon, and of the light on everything, 1 being white."""
+    """The colours of the sky at the top and at the horizon, and of the light (1: white)."""
 
     top: Colour
     horizon: Colour
@@ -67,7 +67,7 @@ CLEAR = ("noon", "noon", "morning", "evening")
 
 
 class Landscape(NamedTuple):
-    """pixels: (3, H, W) float32, 0 to 255. regions: (H, W) int, places in ``REGIONS``. light: (3, 1, 1)."""
+    """pixels: (3, H, W) float32, 0 to 255. regions: (H, W) int, rows of ``REGIONS``. light: (3, 1, 1)."""
 
     pixels: np.ndarray
     regions: np.ndarray
@@ -75,7 +75,7 @@ class Landscape(NamedTuple):
 
 
 def landscape(scene: Scene, rng: np.random.Generator) -> Landscape:
-    """A landscape for a scene: the sun shines from a clear sky, rain falls from a grey one."""
+    """A landscape for a scene: its sky is clear with the sun and overcast with rain."""
     names = {thing.name for thing in scene.things}
     hours = CLEAR if "s_3" in names else ("overcast",) if names & {"s_4", "s_5"} else (*CLEAR, "overcast")
     hour = HOURS[hours[rng.integers(len(hours))]]
@@ -96,7 +96,7 @@ def landscape(scene: Scene, rng: np.random.Generator) -> Landscape:
 
 
 def _colours(rng: np.random.Generator, hour: Hour, horizon: float) -> np.ndarray:
-    """The colour of each region at each row, (3, R, H), in white light; the tint of regions varies."""
+    """The colour of each region in each row, (3, R, H), in white light, with a random tint per region."""
     rows = np.arange(SIZE[1], dtype=np.float32)
     depth = np.clip((rows - horizon) / (SIZE[1] - horizon), 0, 1)
     far, near = (np.float32([getattr(r, name) for r in REGIONS]).T[..., None] for name in ("far", "near"))
@@ -108,7 +108,7 @@ def _colours(rng: np.random.Generator, hour: Hour, horizon: float) -> np.ndarray
 
 
 def _lay_out(rng: np.random.Generator) -> tuple[np.ndarray, float]:
-    """Which region each pixel is in, without clouds, and the row of the horizon."""
+    """The region of each pixel, without clouds, and the row of the horizon."""
     width, height = SIZE
     columns, rows = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)[:, None]
     horizon = HORIZON * ZOOM + rng.uniform(-8, 0)
@@ -138,7 +138,7 @@ def _lay_out(rng: np.random.Generator) -> tuple[np.ndarray, float]:
 
 
 def _wave(rng: np.random.Generator, columns: np.ndarray, least: float, most: float) -> np.ndarray:
-    """A ridge (W,) that rises and falls between two heights."""
+    """The height (W,) of a ridge, between two bounds."""
     total = np.zeros(len(columns))
     for length, share in ((190, 1.0), (83, 0.5), (31, 0.22), (9, 0.07)):
         total += share * np.sin(columns * (2 * np.pi / (length * rng.uniform(0.8, 1.25))) + rng.uniform(0, 6))
@@ -146,19 +146,19 @@ def _wave(rng: np.random.Generator, columns: np.ndarray, least: float, most: flo
 
 
 def _clouds(rng: np.random.Generator) -> np.ndarray:
-    """How much of the sky (H, W) a cloud covers, 0 to 1, at each pixel."""
+    """The cloud cover (H, W), 0 to 1."""
     return np.clip((cut("clouds", rng) - rng.uniform(0.3, 1.9)) * 1.6, 0, 1)
 
 
 def cut(field: str, rng: np.random.Generator, width: int = SIZE[0], height: int = SIZE[1]) -> np.ndarray:
-    """A random piece (height, width) of one of the fields of noise."""
+    """A random crop (height, width) of one of the fields of noise."""
     left, top = rng.integers(FIELD - width), rng.integers(FIELD - height)
     return _fields()[field][top : top + height, left : left + width]
 
 
 @cache
 def _fields() -> dict[str, np.ndarray]:
-    """Noise of mean 0 and deviation 1: soft patches, upright blades, grit, clouds, single pixels."""
+    """Noise of mean 0 and standard deviation 1: soft patches, upright blades, grit, clouds, single pixels."""
     rng = np.random.default_rng(2014)
 
     def sum_of(*octaves: tuple[int, int, float]) -> np.ndarray:

@@ -1,14 +1,14 @@
 """Nouns, colours and moods in English, German and French.
 
-German gender: m, f, n, or p for a plural; a weak noun also gives the form it has outside the nominative.
-French gender: m or f, with a p behind it for a plural.
+German gender: m, f, n, or p for a plural; weak nouns have a second form for the other cases.
+French gender: m or f, followed by p for a plural.
 """
 
 from typing import NamedTuple
 
 
 class Noun(NamedTuple):
-    """What a class is called: each language's words, number or gender, and the colour it is drawn in."""
+    """The noun of a class in each language, with number or gender, and the colour in which it is drawn."""
 
     english: str
     german: str
@@ -81,7 +81,7 @@ NOUNS: dict[str, Noun] = {
     "t_14": Noun("campfire", "Lagerfeuer", "n", "feu de camp", "m"),
 }
 NAMES = {"hb0": "Mike", "hb1": "Jenny"}
-SHARED = ("c_0", "c_5", "t_0", "t_2", "t_5")  # two classes, one noun: only the colour tells which is meant
+SHARED = ("c_0", "c_5", "t_0", "t_2", "t_5")  # classes that share a noun and differ in colour
 DEFINITE = ("s_3", "e_3", "e_4")  # always with the definite article
 RESIZABLE = (
     *("p_0", "p_5", "p_7", "p_8", "p_9"),
@@ -91,7 +91,7 @@ RESIZABLE = (
 
 
 class Adjective(NamedTuple):
-    """An adjective in English, the German stem, and the French masculine and feminine."""
+    """An adjective: the English form, the German stem, the French masculine and feminine."""
 
     english: str
     german: str

@@ -1,7 +1,7 @@
-"""Photos of scenes: things cut out of clip art stand in a landscape, each in a light of its own.
+"""Photos of scenes: clip art in a landscape, with varying light.
 
-No two photos show the same dog: size, turn, hue, brightness and shading vary a little, so little that what
-is told of a scene stays true. Which pixels show what is known exactly.
+No two photos show the same dog: size, rotation, hue, brightness and shading vary, but so little that
+descriptions of the scene stay true. The exact segmentation is known.
 """
 
 import math
@@ -16,16 +16,16 @@ from seq2scene.data.park.landscapes import SIZE, ZOOM, cut, landscape
 from seq2scene.data.park.relations import relations_of
 from seq2scene.data.park.world import GROUND, SCALES, Placed, Scene
 
-HIDDEN = 0.9  # things of which more than this share is behind others, or outside, are left out
-SOLID = 0.5  # a pixel shows the thing that covers at least this share of it
-STANDING = ("large", "child", "animal")  # what casts a shadow where it meets the ground
-GRAIN = 2.5  # of the film, in grey levels
+HIDDEN = 0.9  # things of which more than this share is occluded or outside are left out
+SOLID = 0.5  # a pixel belongs to the thing that covers at least this share of it
+STANDING = ("large", "child", "animal")  # kinds that cast a shadow on the ground
+GRAIN = 2.5  # film grain, in grey levels
 
 
 class Photo(NamedTuple):
-    """pixels: (H, W, 3) uint8. scene: what can be seen. things: (H, W), the place in ``scene.things`` of the
-    thing that a pixel shows, or -1. regions: (H, W), the place of its region in ``landscapes.REGIONS`` for
-    the pixels that show no thing, else -1.
+    """pixels: (H, W, 3) uint8. scene: its visible part. things: (H, W), the index in ``scene.things`` of the
+    thing at each pixel, or -1. regions: (H, W), the index of its region in ``landscapes.REGIONS`` at the
+    pixels without a thing, else -1.
     """
 
     pixels: np.ndarray
@@ -35,8 +35,9 @@ class Photo(NamedTuple):
 
 
 class Cutout(NamedTuple):
-    """A thing as it will stand in the photo. window: rows and columns of the photo. colour: (3, h, w) times
-    alpha. alpha: (h, w), 0 to 1. size: its solid pixels, those outside the photo too.
+    """A thing as it appears in the photo. window: rows and columns of the photo. colour: (3, h, w),
+    premultiplied by alpha. alpha: (h, w), 0 to 1. size: the number of its solid pixels, including those
+    outside the photo.
     """
 
     thing: Placed
@@ -47,7 +48,7 @@ class Cutout(NamedTuple):
 
 
 def photograph(scene: Scene, rng: np.random.Generator) -> Photo:
-    """A photo of what can be seen of a scene."""
+    """A photo of a scene."""
     ordered = sorted(scene.things, key=lambda thing: (thing.kind != "sky", -thing.z))
     view = landscape(scene, rng)
     cutouts = [cut_out(thing, view.light, rng) for thing in ordered]
@@ -74,7 +75,7 @@ def photograph(scene: Scene, rng: np.random.Generator) -> Photo:
 
 
 def _layers(cutouts: list[Cutout]) -> np.ndarray:
-    """The topmost cutout that is solid at each pixel (H, W), or -1."""
+    """The index of the topmost solid cutout at each pixel (H, W), or -1."""
     top = np.full(SIZE[::-1], -1)
     for place, cutout in enumerate(cutouts):
         top[cutout.window][cutout.alpha >= SOLID] = place
@@ -82,7 +83,7 @@ def _layers(cutouts: list[Cutout]) -> np.ndarray:
 
 
 def cut_out(thing: Placed, light: np.ndarray, rng: np.random.Generator) -> Cutout:
-    """A thing in this light (3, 1, 1), its size, turn, hue, brightness and shading varied."""
+    """A thing in this light (3, 1, 1), with random size, rotation, hue, brightness and shading."""
     picture = _picture(thing.picture, thing.z)
     size, turn = rng.uniform(0.95, 1.05), math.radians(rng.uniform(-3, 3))
     width, height = (math.ceil(1.05 * a + 0.06 * b) + 2 for a, b in (picture.size, picture.size[::-1]))
@@ -105,7 +106,7 @@ def cut_out(thing: Placed, light: np.ndarray, rng: np.random.Generator) -> Cutou
 
 @cache
 def _picture(name: str, z: int) -> Image.Image:
-    """Clip art as large as at this depth, its colours multiplied by alpha."""
+    """Clip art scaled to this depth, premultiplied by alpha."""
     image = _drawing(name)
     return image.resize([max(round(ZOOM * SCALES[z] * side), 1) for side in image.size], Image.LANCZOS)
 
@@ -116,13 +117,13 @@ def _drawing(name: str) -> Image.Image:
 
 
 def _inside(first: int, length: int, side: int) -> slice:
-    """The part of a line of pixels that lies within 0 to side; maybe empty."""
+    """The part of a range of pixels within 0 to side; may be empty."""
     start = min(max(first, 0), side)
     return slice(start, max(min(first + length, side), start))
 
 
 def _hue(angle: float) -> np.ndarray:
-    """The turn (3, 3) of colours around grey."""
+    """The rotation (3, 3) of colours around the grey axis."""
     cosine, shared = math.cos(angle), (1 - math.cos(angle)) / 3
     across = math.sin(angle) / math.sqrt(3)
     one, two, three = cosine + shared, shared - across, shared + across
@@ -130,14 +131,14 @@ def _hue(angle: float) -> np.ndarray:
 
 
 def _shading(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """Brightness (height, width): light from one side and from above, and an uneven surface."""
+    """Brightness (height, width) of light from one side and from above on an uneven surface."""
     across = rng.uniform(-0.1, 0.1) * np.linspace(-1, 1, width, dtype=np.float32)
     down = rng.uniform(0, 0.08) * np.linspace(1, -1, height, dtype=np.float32)[:, None]
     return 1 + across + down + 0.045 * cut("patches", rng, width, height)
 
 
 def _shade_ground(pixels: np.ndarray, thing: Placed) -> None:
-    """The shadow at the foot of a thing that stands on the ground."""
+    """Draws the shadow of a thing that stands on the ground."""
     if thing.kind not in STANDING or thing.bottom < GROUND[thing.z][0] - 4:
         return
     width = max(round(1.15 * ZOOM * thing.width), 4)
@@ -158,6 +159,6 @@ def _spot() -> Image.Image:
 
 @cache
 def _vignette() -> np.ndarray:
-    """How much darker a lens makes the corners, (H, W)."""
+    """The vignetting of a lens, a factor (H, W)."""
     x, y = (np.linspace(-1, 1, side, dtype=np.float32) for side in SIZE)
     return 1 - 0.06 * (x**2 + y[:, None] ** 2)

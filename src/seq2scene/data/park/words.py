@@ -1,18 +1,18 @@
-"""Words with what they mean, so that a sentence in two languages also gives the alignment between them."""
+"""Words annotated with meaning, from which the word alignment of a sentence in two languages follows."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
 
 
 class Word(NamedTuple):
-    """A written word and the parts of the meaning it carries; words align where these meet."""
+    """A written word and the parts of the meaning that it carries; words that share a part are aligned."""
 
     text: str
     marks: frozenset[str] = frozenset()
 
 
 def words(text: str, *marks: str) -> list[Word]:
-    """Each word of a text, all carrying the same marks."""
+    """The words of a text, all with the same marks."""
     return [Word(word, frozenset(marks)) for word in text.split()]
 
 
@@ -21,12 +21,12 @@ STOP = [Word(".", frozenset({"stop"}))]
 
 
 def merge(first: Word, second: Word, text: str) -> Word:
-    """Two words contracted into one carry what both carried."""
+    """Two words contracted into one, with the marks of both."""
     return Word(text, first.marks | second.marks)
 
 
 def tidy(sentence: Iterable[Word]) -> list[Word]:
-    """Drop a comma that meets another mark or opens the sentence, and capitalise the first word."""
+    """Drops a comma before another punctuation mark and capitalises the first word."""
     kept: list[Word] = []
     for word in sentence:
         if kept and kept[-1].text == "," and word.text in (",", "."):
@@ -37,6 +37,6 @@ def tidy(sentence: Iterable[Word]) -> list[Word]:
 
 
 def text_of(sentence: list[Word]) -> str:
-    """The sentence as people write it: no space before punctuation and genitives, none after an elision."""
+    """The sentence as text: no space before punctuation and genitives, nor after an elision."""
     text = " ".join(word.text for word in sentence)
     return text.replace(" ,", ",").replace(" .", ".").replace(" 's", "'s").replace("' ", "'")
