@@ -10,14 +10,15 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from seq2scene.compositing.compositor import Compositor
 from seq2scene.compositing.patch_store import PatchStore
+from seq2scene.compositing.store_building import store_patches
 from seq2scene.data.coco import OUTSIDE, read_captions
 from seq2scene.data.coco_entries import file_within
 from seq2scene.data.coco_layout import CocoSplits, box_classes, in_split, layout_heads, unit_grid
 from seq2scene.data.coco_masks import Pieces
 from seq2scene.data.park.choosing import Park
 from seq2scene.data.park.photos_writing import ensure_photos
-from seq2scene.data.patch_cutting import store_patches
 from seq2scene.data.pieces_cache import stored_pieces
 from seq2scene.data.scene_module import SceneModule, Split
 from seq2scene.errors import UserError
@@ -32,7 +33,7 @@ from seq2scene.sequences.corpus import how_to_get
 class CocoComposite(CocoSplits, SceneModule):
     """ROOT/annotations/{captions,instances,stuff}_NAME.json and the photos of NAME in ROOT/PHOTOS/NAME. The
     photos of a split and the patches of their segments are cut once and stored in the cache
-    (``data.patch_cutting``). Left out: photos without a caption or without a segment, and the segments that
+    (``compositing.store_building``). Left out: photos without a caption or without a segment, and the segments that
     ``data.coco_masks`` leaves out.
 
     val_images: their patches may still be retrieved. grid: None: 32 columns and rows. heads: of size and
@@ -96,6 +97,11 @@ class CocoComposite(CocoSplits, SceneModule):
 
     def photo_folder(self, split: str) -> Path:
         return self.folder / self.photos / self.files[split]
+
+    def compositor(self, split: str) -> Compositor:
+        """Renders the true scenes of a split; after ``setup``."""
+        assert self.schema is not None, "setup first"
+        return Compositor.of_split(self.stores[split], self.photo_folder(split), self.schema)
 
     # Reading
 
@@ -179,7 +185,7 @@ class CocoComposite(CocoSplits, SceneModule):
         base, store = super()._collate(split, truth), self._store(split)
         rows_of_scenes = np.searchsorted(store.image_ids, self.splits[split].numbers)
         scenes, learnt = self._of(split).scenes, self.appearance is not None
-        others = Others(store.classes)
+        negatives = Negatives(store.classes)
 
         def collate(rows: np.ndarray) -> SceneBatch:
             batch = base(rows)
@@ -188,15 +194,21 @@ class CocoComposite(CocoSplits, SceneModule):
             if not learnt:
                 return replace(batch, photos=photos)
             own = numbers[numbers >= 0]
-            other = others.draw(own, np.random.default_rng([self.seed, *batch.rows.tolist(), *own.tolist()]))
-            paired = torch.from_numpy(other != own)
-            return replace(batch, photos=photos, own=store.cuts(own), others=store.cuts(other), paired=paired)
+            rng = np.random.default_rng([self.seed, *batch.rows.tolist(), *own.tolist()])
+            other = negatives.draw(own, rng)
+            return replace(
+                batch,
+                photos=photos,
+                positives=store.labelled_patches(own),
+                negatives=store.labelled_patches(other),
+                paired=torch.from_numpy(other != own),
+            )
 
         return collate
 
 
-class Others:
-    """For each patch, another of its class, all equally likely; itself where there is none.
+class Negatives:
+    """Draws for each patch another one of its class, uniformly; the patch itself if it is the only one.
 
     classes: (A,) of all patches.
     """

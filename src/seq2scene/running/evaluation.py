@@ -14,6 +14,7 @@ from rich.table import Table
 from torch import nn
 
 from seq2scene.building import build
+from seq2scene.compositing.compositor import relocated
 from seq2scene.data.parallel_text import ParallelText
 from seq2scene.errors import UserError
 from seq2scene.json_text import write_json
@@ -39,7 +40,6 @@ from seq2scene.running.length_report import bleu_by_length, write_csv, write_plo
 from seq2scene.running.lm_evaluation import evaluate_text
 from seq2scene.running.messages import attempt
 from seq2scene.running.output import require_output
-from seq2scene.running.patch_sources import find_patches
 from seq2scene.running.realism import load_inception, show_realism
 from seq2scene.running.run_folders import claim
 from seq2scene.running.scene_evaluation import evaluate_scenes
@@ -179,7 +179,7 @@ def load_others(chosen: Mapping[str, Any], task: Task) -> dict[str, nn.Module]:
         UserError: there is no such net, or it means nothing to the task or to what is asked for.
     """
     asked = {key: chosen[key] for key in ("inpainter", "realism")}
-    find_patches(task, chosen["patches"], chosen["photos"], **asked)
+    task.description = relocated(task.description, chosen["patches"], chosen["photos"], **asked)
     others: dict[str, nn.Module] = {}
     if chosen["inpainter"] is not None:
         if not task.config["gallery"] and chosen["realism"] is None and chosen["captioner"] is None:
