@@ -19,8 +19,8 @@ from seq2scene.data.coco import (
     left_out,
     read_captions,
     read_instances,
+    read_panoptic,
     read_regions,
-    read_segments,
 )
 from seq2scene.errors import UserError
 from seq2scene.scenes.boxes import inside
@@ -111,7 +111,7 @@ def panoptic(*annotations: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_segments_stand_by_image_and_crowds_are_left_out(tmp_path) -> None:
-    found = read_segments(write(tmp_path / "a/panoptic.json", panoptic(*SEGMENTS)))
+    found = read_panoptic(write(tmp_path / "a/panoptic.json", panoptic(*SEGMENTS)))
     assert (found.ids.tolist(), found.image.tolist(), found.category.tolist()) == ([8, 70], [0, 2], [0, 1])
     assert found.files == ["4.png", None, "9.png"] and found.is_thing == (False, True)
 
@@ -140,7 +140,7 @@ def test_what_is_wrong_with_segments_is_said(tmp_path, entry, reason) -> None:
     annotations = [entry, SEGMENTS[1]] if entry is SEGMENTS[1] else [entry]
     path = write(tmp_path / "a/panoptic.json", panoptic(*annotations))
     with pytest.raises(UserError, match=f"panoptic.json.*{reason}"):
-        read_segments(path)
+        read_panoptic(path)
 
 
 def test_captions_stand_by_image_in_the_order_of_the_file(tmp_path) -> None:
@@ -341,7 +341,7 @@ def places(value: Any, path: tuple = ()) -> Iterator[tuple]:
     [
         (partial(read_instances, segmentations=True), instances(*BOXES, licenses=[{"id": 1, "name": "BY"}])),
         (read_regions, instances(*BOXES)),
-        (read_segments, panoptic(*SEGMENTS)),
+        (read_panoptic, panoptic(*SEGMENTS)),
         (read_captions, {"images": IMAGES, "annotations": [{"id": 1, "image_id": 9, "caption": "A dog."}]}),
     ],
     ids=["instances", "stuff", "panoptic", "captions"],

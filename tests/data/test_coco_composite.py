@@ -1,4 +1,4 @@
-"""Composites: what is read of photos and captions, which pieces stand where, what batches hold."""
+"""Composites: what is read of photos and captions, which segments stand where, what batches hold."""
 
 import json
 import logging
@@ -86,15 +86,15 @@ def write(root: Path) -> Path:
     def caption(number: int, text: str) -> dict[str, Any]:
         return {"id": number, "image_id": 7, "caption": text}
 
-    def piece(number: int, category: int, left: int, top: int, width: int, height: int) -> dict[str, Any]:
+    def segment(number: int, category: int, left: int, top: int, width: int, height: int) -> dict[str, Any]:
         right, bottom = left + width, top + height
         corners = [left, top, right, top, right, bottom, left, bottom]
         found = {"id": number, "image_id": 7, "category_id": category, "bbox": [left, top, width, height]}
         return {**found, "segmentation": [corners], "iscrowd": 0}
 
     found = {
-        "instances": [piece(1, 18, 10, 20, 40, 30), piece(2, 3, 60, 30, 20, 40)],
-        "stuff": [piece(3, 157, 0, 0, 100, 20), piece(4, 124, 0, 50, 100, 30)],
+        "instances": [segment(1, 18, 10, 20, 40, 30), segment(2, 3, 60, 30, 20, 40)],
+        "stuff": [segment(3, 157, 0, 0, 100, 20), segment(4, 124, 0, 50, 100, 30)],
         "captions": [caption(1, "A dog."), caption(2, "A car!")],
     }
     categories = {
@@ -114,7 +114,7 @@ def write(root: Path) -> Path:
     return root
 
 
-def test_golden_pieces_lie_on_the_square_at_the_bottom_on_the_left(tmp_path) -> None:
+def test_golden_segments_lie_on_the_square_at_the_bottom_on_the_left(tmp_path) -> None:
     """A box from pixel 10 to 49 and 20 to 49 of 100 x 80 has its centre at 29.5 and 34.5, 20 further down on
     the square of 100 x 100.
     """
@@ -155,7 +155,7 @@ def described(objects: Objects, chosen: Tensor) -> list[list[tuple[float, ...]]]
     return [sorted(map(tuple, rows[scene][chosen[scene]].tolist())) for scene in range(len(objects))]
 
 
-def test_a_scene_has_the_pieces_of_its_photo_and_its_captions(park, data) -> None:
+def test_a_scene_has_the_segments_of_its_photo_and_its_captions(park, data) -> None:
     told = {}
     for entry in annotations(park, "captions")["annotations"]:
         told.setdefault(entry["image_id"], []).append(entry["caption"])
@@ -355,7 +355,7 @@ def test_a_checkpoint_brings_words_classes_heads_appearance_and_the_size_of_phot
 
 
 def test_a_second_start_cuts_and_reads_nothing(park, data, monkeypatch) -> None:
-    monkeypatch.setattr("seq2scene.data.pieces_cache.read_pieces", None)
+    monkeypatch.setattr("seq2scene.data.segments_cache.read_segments", None)
     monkeypatch.setattr("seq2scene.compositing.store_building._fill", None)
     assert ready(park).stores["train"].folder == data.stores["train"].folder
 
@@ -442,7 +442,7 @@ def test_a_photo_is_looked_for_in_its_folder_alone(tmp_path, name) -> None:
         ready(root)
 
 
-def test_photos_without_pieces_or_captions_are_refused(tmp_path) -> None:
+def test_photos_without_segments_or_captions_are_refused(tmp_path) -> None:
     root = write(tmp_path)
     with pytest.raises(UserError, match=r"nothing is left .* data\.min_thing=0\.9"):
         ready(root, min_thing=0.9, min_stuff=0.9)

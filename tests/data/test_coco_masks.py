@@ -1,4 +1,4 @@
-"""Pieces of COCO photos: things and parts of stuff, which are kept, in which order, and what is refused."""
+"""Segments of COCO photos: things and parts of stuff, which are kept, in which order, and what is refused."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from pycocotools import mask as run_lengths
 from scipy import ndimage
 
 from seq2scene.data.coco import License
-from seq2scene.data.coco_masks import canonical_order, distinct, mask_of, opened, read_pieces
+from seq2scene.data.coco_masks import canonical_order, distinct, mask_of, opened, read_segments
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.data.run_lengths import unpacked
 from seq2scene.errors import UserError
@@ -88,19 +88,19 @@ def test_polygons_and_run_lengths_of_both_forms_are_the_same_mask(tmp_path) -> N
     mask = rectangle(5, 6, 20, 10)
     forms = [[corners(5, 6, 20, 10)], packed(mask), unpacked_counts(mask)]
     write(tmp_path, [note(k, 1, 18, [5, 6, 20, 10], form) for k, form in enumerate(forms)])
-    pieces = read_pieces(tmp_path, "tiny", **ALL)
-    assert pieces.areas.tolist() == [200] * 3 and len({*pieces.runs}) == 1
+    segments = read_segments(tmp_path, "tiny", **ALL)
+    assert segments.areas.tolist() == [200] * 3 and len({*segments.runs}) == 1
     for number in range(3):
-        found = mask_of(pieces, number)
+        found = mask_of(segments, number)
         assert found.dtype == bool and (found == mask).all()
 
 
 def test_a_thing_of_several_polygons_is_all_of_them(tmp_path) -> None:
     both = [corners(1, 1, 10, 10), corners(5, 5, 10, 10), [3, 3, 4, 4]]  # two corners enclose nothing
     write(tmp_path, [note(7, 1, 3, [1, 1, 14, 14], both)])
-    pieces = read_pieces(tmp_path, "tiny", **ALL)
-    assert (mask_of(pieces, 0) == rectangle(1, 1, 10, 10) | rectangle(5, 5, 10, 10)).all()
-    assert pieces.ids == ["000000000007"] and pieces.names[pieces.category[0]] == "car"
+    segments = read_segments(tmp_path, "tiny", **ALL)
+    assert (mask_of(segments, 0) == rectangle(1, 1, 10, 10) | rectangle(5, 5, 10, 10)).all()
+    assert segments.ids == ["000000000007"] and segments.names[segments.category[0]] == "car"
 
 
 def test_crowds_are_left_out_and_things_without_a_pixel_counted(tmp_path) -> None:
@@ -108,8 +108,8 @@ def test_crowds_are_left_out_and_things_without_a_pixel_counted(tmp_path) -> Non
     empty = [note(2, 1, 18, [0, 0, 9, 9], []), note(3, 1, 18, [0, 0, 9, 9], [[1, 1, 8, 8]])]
     empty.append(note(4, 1, 18, [0, 0, 9, 9], unpacked_counts(rectangle(0, 0, 0, 0))))
     write(tmp_path, [crowd, *empty, thing(5, 18, 1, 1, 9, 9)])
-    pieces = read_pieces(tmp_path, "tiny", **ALL)
-    assert pieces.ids == ["000000000005"] and pieces.tally.empty == 3
+    segments = read_segments(tmp_path, "tiny", **ALL)
+    assert segments.ids == ["000000000005"] and segments.tally.empty == 3
 
 
 # Stuff
@@ -125,27 +125,27 @@ def test_stuff_is_opened_with_an_ellipse_that_may_reach_over_the_edge() -> None:
     assert opened(np.ones((1, 3), dtype=bool)).all() and not opened(rectangle(9, 9, 4, 20)).any()
 
 
-def test_each_connected_part_of_a_region_is_a_piece(tmp_path) -> None:
+def test_each_connected_part_of_a_region_is_a_segment(tmp_path) -> None:
     parts = rectangle(0, 0, 10, 10), rectangle(20, 4, 15, 20)
     bridge = rectangle(8, 6, 14, 1)  # too thin to stay
     write(tmp_path, [], [region(12, 106, parts[0] | parts[1] | bridge), region(13, 124, bridge)])
-    pieces = read_pieces(tmp_path, "tiny", **ALL)
-    assert pieces.ids == ["000000000012_00002", "000000000012_00001"] and pieces.tally.empty == 1
+    segments = read_segments(tmp_path, "tiny", **ALL)
+    assert segments.ids == ["000000000012_00002", "000000000012_00001"] and segments.tally.empty == 1
     inner = [
         ndimage.binary_dilation(ndimage.binary_erosion(p, ELLIPSE, border_value=1), ELLIPSE) for p in parts
     ]
-    assert (mask_of(pieces, 0) == inner[1]).all() and (mask_of(pieces, 1) == inner[0]).all()
-    assert pieces.areas.tolist() == [int(inner[1].sum()), int(inner[0].sum())]
-    assert pieces.boxes.tolist() == [[20, 4, 15, 20], [0, 0, 10, 10]]
-    assert (pieces.category >= pieces.things).all()
+    assert (mask_of(segments, 0) == inner[1]).all() and (mask_of(segments, 1) == inner[0]).all()
+    assert segments.areas.tolist() == [int(inner[1].sum()), int(inner[0].sum())]
+    assert segments.boxes.tolist() == [[20, 4, 15, 20], [0, 0, 10, 10]]
+    assert (segments.category >= segments.things).all()
 
 
 def test_parts_that_touch_at_a_corner_are_one(tmp_path) -> None:
     mask = rectangle(0, 0, 0, 0)
     for row, column in ((5, 5), (8, 10), (20, 20)):
         mask[row - 2 : row + 3, column - 2 : column + 3] |= ELLIPSE
-    pieces = read_pieces(write(tmp_path, [], [region(1, 157, mask)]), "tiny", **ALL)
-    assert sorted(pieces.areas.tolist()) == [17, 34]
+    segments = read_segments(write(tmp_path, [], [region(1, 157, mask)]), "tiny", **ALL)
+    assert sorted(segments.areas.tolist()) == [17, 34]
 
 
 def test_stuff_is_classed_by_super_category_in_the_order_of_numbers_and_other_is_left_out(tmp_path) -> None:
@@ -153,17 +153,17 @@ def test_stuff_is_classed_by_super_category_in_the_order_of_numbers_and_other_is
     found = [
         region(k, number, mask) for k, (number, mask) in enumerate(zip((157, 183, 124), masks, strict=True))
     ]
-    pieces = read_pieces(write(tmp_path, [], found), "tiny", **ALL)
-    assert pieces.names == ("dog", "car", "sky", "plant") and pieces.things == 2
-    assert [pieces.names[category] for category in pieces.category] == ["plant", "sky"]
+    segments = read_segments(write(tmp_path, [], found), "tiny", **ALL)
+    assert segments.names == ("dog", "car", "sky", "plant") and segments.things == 2
+    assert [segments.names[category] for category in segments.category] == ["plant", "sky"]
 
 
 def test_images_without_stuff_are_read_and_counted(tmp_path) -> None:
     found = [thing(1, 18, 1, 1, 9, 9, image=4), thing(2, 18, 1, 1, 9, 9, image=2)]
     sky = [region(9, 157, rectangle(0, 0, 40, 9), image=4), region(8, 183, rectangle(0, 0, 40, 9), image=2)]
-    pieces = read_pieces(write(tmp_path, found, sky, images(4, 2)), "tiny", **ALL)
-    assert (pieces.tally.images, pieces.tally.without_stuff) == (2, 1)
-    assert pieces.image.tolist() == [0, 1, 1] and pieces.images.ids.tolist() == [2, 4]
+    segments = read_segments(write(tmp_path, found, sky, images(4, 2)), "tiny", **ALL)
+    assert (segments.tally.images, segments.tally.without_stuff) == (2, 1)
+    assert segments.image.tolist() == [0, 1, 1] and segments.images.ids.tolist() == [2, 4]
 
 
 def write_panoptic(root: Path, name: str) -> None:
@@ -195,36 +195,36 @@ def write_panoptic(root: Path, name: str) -> None:
 def test_panoptic_maps_tell_of_the_same_stuff(tmp_path) -> None:
     folder = ensure_photos(tmp_path, train=1, val=5)
     write_panoptic(folder, "val2017")
-    first, second = (read_pieces(folder, "val2017", stuff, **ALL) for stuff in ("stuff", "panoptic"))
+    first, second = (read_segments(folder, "val2017", stuff, **ALL) for stuff in ("stuff", "panoptic"))
     assert first.runs == second.runs and first.names == second.names
     assert (first.category == second.category).all() and (first.boxes == second.boxes).all()
     assert (first.category >= first.things).sum() >= 10
     one = folder / "annotations/panoptic_val2017"
     one.rename(folder / "panoptic_val2017")
-    assert read_pieces(folder, "val2017", "panoptic", **ALL).runs == first.runs
+    assert read_segments(folder, "val2017", "panoptic", **ALL).runs == first.runs
     Image.new("RGB", (9, 8)).save(folder / "panoptic_val2017/2.png")
     with pytest.raises(
         UserError, match=r"panoptic_val2017/2\.png: 9 x 8 pixels, but its image has 320 x 256"
     ):
-        read_pieces(folder, "val2017", "panoptic")
+        read_segments(folder, "val2017", "panoptic")
     (folder / "panoptic_val2017/2.png").write_bytes(b"half")
     with pytest.raises(UserError, match=r"2\.png is no picture that can be read"):
-        read_pieces(folder, "val2017", "panoptic")
+        read_segments(folder, "val2017", "panoptic")
     (folder / "panoptic_val2017/2.png").unlink()
     with pytest.raises(UserError, match=r"2\.png: there is no such file"):
-        read_pieces(folder, "val2017", "panoptic")
+        read_segments(folder, "val2017", "panoptic")
 
 
-# Which pieces
+# Which segments
 
 
 def test_of_two_boxes_in_nearly_one_place_the_one_with_more_pixels_stays(tmp_path) -> None:
     lean = note(1, 1, 18, [0, 0, 20, 20], [corners(0, 0, 15, 15)])
     full = [thing(2, 3, 0, 0, 20, 18), thing(3, 3, 0, 0, 20, 12)]  # 0.9 of the first, 0.67 of the second
     write(tmp_path, [lean, *full], [region(4, 157, rectangle(0, 0, 20, 17))])
-    pieces = read_pieces(tmp_path, "tiny", min_thing=0, min_stuff=0)
-    assert pieces.ids == ["000000000002", "000000000003"] and pieces.tally.doubles == 2
-    assert len(read_pieces(tmp_path, "tiny", **ALL).ids) == 4
+    segments = read_segments(tmp_path, "tiny", min_thing=0, min_stuff=0)
+    assert segments.ids == ["000000000002", "000000000003"] and segments.tally.doubles == 2
+    assert len(read_segments(tmp_path, "tiny", **ALL).ids) == 4
 
 
 def test_what_was_suppressed_suppresses_nothing() -> None:
@@ -244,36 +244,36 @@ def test_small_things_and_not_so_large_stuff_are_left_out(tmp_path) -> None:
         region(3, 157, rectangle(0, 25, 10, 5)),
         region(4, 157, rectangle(20, 20, 10, 10)),
     ]  # 44 and more
-    pieces = read_pieces(write(tmp_path, found, stuff), "tiny")
-    assert pieces.ids == ["000000000002", "000000000004_00001"] and pieces.tally.small == 2
-    assert len(read_pieces(tmp_path, "tiny", min_thing=0).ids) == 3
-    assert len(read_pieces(tmp_path, "tiny", min_stuff=0).ids) == 3
+    segments = read_segments(write(tmp_path, found, stuff), "tiny")
+    assert segments.ids == ["000000000002", "000000000004_00001"] and segments.tally.small == 2
+    assert len(read_segments(tmp_path, "tiny", min_thing=0).ids) == 3
+    assert len(read_segments(tmp_path, "tiny", min_stuff=0).ids) == 3
 
 
-def test_images_with_too_many_pieces_are_left_out_or_cut(tmp_path) -> None:
+def test_images_with_too_many_segments_are_left_out_or_cut(tmp_path) -> None:
     found = [thing(k, 18, 3 * k, k, 3, 8, image=1) for k in range(12)] + [thing(99, 3, 0, 0, 9, 9, image=5)]
     write(tmp_path, found, photos=images(1, 5, 7))
-    pieces = read_pieces(tmp_path, "tiny")
-    assert pieces.images.ids.tolist() == [5] and (pieces.tally.crowded, pieces.tally.bare) == (1, 1)
-    pieces = read_pieces(tmp_path, "tiny", crowded="cut")
-    assert pieces.images.ids.tolist() == [1, 5] and np.bincount(pieces.image).tolist() == [11, 1]
-    assert pieces.ids[0] == "000000000011" and "000000000000" not in pieces.ids  # the lowest come first
-    assert len(read_pieces(tmp_path, "tiny", max_objects=None).ids) == 13
+    segments = read_segments(tmp_path, "tiny")
+    assert segments.images.ids.tolist() == [5] and (segments.tally.crowded, segments.tally.bare) == (1, 1)
+    segments = read_segments(tmp_path, "tiny", crowded="cut")
+    assert segments.images.ids.tolist() == [1, 5] and np.bincount(segments.image).tolist() == [11, 1]
+    assert segments.ids[0] == "000000000011" and "000000000000" not in segments.ids  # the lowest come first
+    assert len(read_segments(tmp_path, "tiny", max_objects=None).ids) == 13
 
 
 def test_processes_share_the_images_and_change_nothing(tmp_path) -> None:
     folder = ensure_photos(tmp_path, train=1, val=40)
-    alone, shared = (read_pieces(folder, "val2017", min_thing=0.001, workers=n) for n in (1, 3))
+    alone, shared = (read_segments(folder, "val2017", min_thing=0.001, workers=n) for n in (1, 3))
     assert alone.runs == shared.runs and alone.ids == shared.ids and alone.tally == shared.tally
     assert alone.images.files == shared.images.files and (alone.boxes == shared.boxes).all()
 
 
 def test_images_may_be_chosen(tmp_path) -> None:
     write(tmp_path, [thing(k, 18, 0, 0, 9, 9, image=k) for k in (1, 2, 3)], photos=images(1, 2, 3))
-    pieces = read_pieces(tmp_path, "tiny", only=[3, 1])
-    assert pieces.images.ids.tolist() == [1, 3] and pieces.tally.images == 2
+    segments = read_segments(tmp_path, "tiny", only=[3, 1])
+    assert segments.images.ids.tolist() == [1, 3] and segments.tally.images == 2
     with pytest.raises(UserError, match="there is no image 8"):
-        read_pieces(tmp_path, "tiny", only=[8])
+        read_segments(tmp_path, "tiny", only=[8])
 
 
 def test_things_stand_before_stuff_then_the_lowest_then_the_leftmost_then_by_class() -> None:
@@ -319,14 +319,14 @@ def test_licences_are_kept_as_far_as_the_file_has_them(tmp_path) -> None:
     photos = images(1, 2)
     photos[0]["license"] = 4
     found = [thing(k, 18, 0, 0, 9, 9, image=k) for k in (1, 2)]
-    pieces = read_pieces(write(tmp_path, found, photos=photos), "tiny")
-    assert pieces.licenses.of_images == [4, None] and pieces.licenses.terms == {}
+    segments = read_segments(write(tmp_path, found, photos=photos), "tiny")
+    assert segments.licenses.of_images == [4, None] and segments.licenses.terms == {}
     write(tmp_path, found, photos=photos, licenses=[{"id": 4, "name": "BY", "url": "there"}, {"id": 5}])
-    terms = read_pieces(tmp_path, "tiny", only=[2]).licenses.terms
+    terms = read_segments(tmp_path, "tiny", only=[2]).licenses.terms
     assert terms == {4: License("BY", "there"), 5: License(None, None)}
     photos[1]["license"] = "free"
     with pytest.raises(UserError, match=r"image 2: its license is no whole number: 'free'"):
-        read_pieces(write(tmp_path, found, photos=photos), "tiny")
+        read_segments(write(tmp_path, found, photos=photos), "tiny")
 
 
 # What is refused
@@ -362,15 +362,15 @@ def test_what_is_no_segmentation_of_its_image_is_refused_with_its_annotation(
 ) -> None:
     write(tmp_path, [thing(5, 18, 0, 0, 9, 9), note(31, 1, 18, [0, 0, 9, 9], segmentation)])
     with pytest.raises(UserError, match=rf"instances_tiny\.json: annotation 31: .*{reason}"):
-        read_pieces(tmp_path, "tiny")
+        read_segments(tmp_path, "tiny")
     write(tmp_path, [], [note(32, 1, 157, [0, 0, 9, 9], segmentation)])
     with pytest.raises(UserError, match=rf"stuff_tiny\.json: annotation 32: .*{reason}"):
-        read_pieces(tmp_path, "tiny", workers=2)
+        read_segments(tmp_path, "tiny", workers=2)
 
 
 def test_a_polygon_may_reach_a_little_over_the_edge(tmp_path) -> None:
     write(tmp_path, [note(1, 1, 18, [20, 20, 21, 11], [corners(20, 20, 21.5, 11)])])
-    assert (mask_of(read_pieces(tmp_path, "tiny"), 0) == rectangle(20, 20, 20, 10)).all()
+    assert (mask_of(read_segments(tmp_path, "tiny"), 0) == rectangle(20, 20, 20, 10)).all()
 
 
 @pytest.mark.parametrize("box", [[50, 3, 9, 9], [0, 0, 0, 0], [9, 9, -3, 9]], ids=str)
@@ -378,21 +378,21 @@ def test_things_without_a_box_in_their_image_are_left_out_and_counted(tmp_path, 
     crowd = {**thing(8, 18, 0, 0, 9, 9), "iscrowd": 1}
     sky = {**region(9, 157, rectangle(0, 0, 40, 9)), "iscrowd": 1}
     write(tmp_path, [note(6, 1, 18, box, [corners(1, 1, 9, 9)]), thing(7, 18, 1, 1, 9, 9), crowd], [sky])
-    pieces = read_pieces(tmp_path, "tiny")
-    assert pieces.ids == ["000000000007"] and (pieces.tally.outside, pieces.tally.crowds) == (1, 2)
+    segments = read_segments(tmp_path, "tiny")
+    assert segments.ids == ["000000000007"] and (segments.tally.outside, segments.tally.crowds) == (1, 2)
 
 
 def test_files_and_categories_that_are_not_there_are_named(tmp_path) -> None:
     write(tmp_path, [thing(5, 18, 0, 0, 9, 9)], [region(6, 99, rectangle(0, 0, 9, 9))])
     with pytest.raises(UserError, match=r"stuff_tiny\.json: annotation 6: there is no such category_id: 99"):
-        read_pieces(tmp_path, "tiny")
+        read_segments(tmp_path, "tiny")
     with pytest.raises(UserError, match=r"panoptic_tiny\.json: there is no such file; get it"):
-        read_pieces(tmp_path, "tiny", "panoptic", hint="; get it")
+        read_segments(tmp_path, "tiny", "panoptic", hint="; get it")
     (tmp_path / "annotations/stuff_tiny.json").unlink()
     with pytest.raises(UserError, match=r"stuff_tiny\.json: there is no such file; get it"):
-        read_pieces(tmp_path, "tiny", hint="; get it")
+        read_segments(tmp_path, "tiny", hint="; get it")
     with pytest.raises(UserError, match=r"instances_none\.json: there is no such file"):
-        read_pieces(tmp_path, "none")
+        read_segments(tmp_path, "none")
 
 
 def test_a_map_is_looked_for_in_its_folder_alone(tmp_path) -> None:
@@ -402,7 +402,7 @@ def test_a_map_is_looked_for_in_its_folder_alone(tmp_path) -> None:
     path = tmp_path / "annotations/panoptic_tiny.json"
     path.write_text(path.read_text().replace("1.png", "../1.png"))
     with pytest.raises(UserError, match=r"panoptic_tiny\.json: the file name '\.\./1\.png' leads out of .*"):
-        read_pieces(tmp_path, "tiny", "panoptic")
+        read_segments(tmp_path, "tiny", "panoptic")
 
 
 def test_a_folder_without_maps_is_named(tmp_path) -> None:
@@ -410,10 +410,10 @@ def test_a_folder_without_maps_is_named(tmp_path) -> None:
     folder = tmp_path / "annotations/panoptic_tiny"
     for file in folder.iterdir():
         file.unlink()
-    assert len(read_pieces(tmp_path, "tiny", "panoptic").ids) == 1  # of its one map no stuff is needed
+    assert len(read_segments(tmp_path, "tiny", "panoptic").ids) == 1  # of its one map no stuff is needed
     folder.rmdir()
     with pytest.raises(UserError, match=r"annotations/panoptic_tiny: there is no such folder of PNG files"):
-        read_pieces(tmp_path, "tiny", "panoptic")
+        read_segments(tmp_path, "tiny", "panoptic")
 
 
 @pytest.mark.parametrize(
@@ -432,26 +432,26 @@ def test_stuff_must_be_that_of_the_instances(tmp_path, change, reason) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     reason = rf"stuff_tiny\.json: {reason}" if reason else '"dog" is a thing and a super-category of stuff'
     with pytest.raises(UserError, match=reason):
-        read_pieces(tmp_path, "tiny")
+        read_segments(tmp_path, "tiny")
 
 
 # The park, and the published files
 
 
-def test_the_photos_of_the_park_have_pieces(tmp_path) -> None:
+def test_the_photos_of_the_park_have_segments(tmp_path) -> None:
     folder = ensure_photos(tmp_path, train=1, val=8)
-    pieces = read_pieces(folder, "val2017", min_thing=0.002)
-    assert pieces.names[pieces.things :] == ("plant", "sky", "ground", "solid", "water")
-    assert len(pieces.images.ids) >= 6 and pieces.tally.without_stuff == 0
-    assert pieces.licenses.of_images[0] == 1 and pieces.licenses.terms[1].name == "MIT License"
-    stuff = pieces.category >= pieces.things
+    segments = read_segments(folder, "val2017", min_thing=0.002)
+    assert segments.names[segments.things :] == ("plant", "sky", "ground", "solid", "water")
+    assert len(segments.images.ids) >= 6 and segments.tally.without_stuff == 0
+    assert segments.licenses.of_images[0] == 1 and segments.licenses.terms[1].name == "MIT License"
+    stuff = segments.category >= segments.things
     assert 0 < stuff.sum() < len(stuff)
     seen = np.zeros((256, 320), dtype=int)
-    for number in np.flatnonzero(pieces.image == 0):
-        mask = mask_of(pieces, number)
+    for number in np.flatnonzero(segments.image == 0):
+        mask = mask_of(segments, number)
         seen += mask
-        left, top, width, height = pieces.boxes[number].astype(int)
-        assert mask.sum() == pieces.areas[number] == mask[top : top + height, left : left + width].sum()
+        left, top, width, height = segments.boxes[number].astype(int)
+        assert mask.sum() == segments.areas[number] == mask[top : top + height, left : left + width].sum()
     assert seen.max() == 1 and seen.mean() > 0.5
 
 
@@ -462,19 +462,19 @@ def test_the_photos_of_the_park_have_pieces(tmp_path) -> None:
         ("val2017", (56, 189, 66), (60, 622, 267), 30, 1),
     ],
 )
-def test_published_photos_have_the_pieces_of_their_files(
+def test_published_photos_have_the_segments_of_their_files(
     shared_data, name, kept, everything, without, empty
 ) -> None:
     root = shared_data / "coco_composite"
     for settings, expected in (({}, kept), (ALL, everything)):
-        pieces = read_pieces(root, name, **settings)
-        stuff = int((pieces.category >= pieces.things).sum())
-        assert (len(pieces.images.ids), len(pieces.runs) - stuff, stuff) == expected
-        assert (pieces.tally.without_stuff, pieces.tally.empty) == (without, empty)
-        assert all(number in range(1, 9) for number in pieces.licenses.of_images)
-    assert pieces.things == 80 and pieces.names[80:] == (
+        segments = read_segments(root, name, **settings)
+        stuff = int((segments.category >= segments.things).sum())
+        assert (len(segments.images.ids), len(segments.runs) - stuff, stuff) == expected
+        assert (segments.tally.without_stuff, segments.tally.empty) == (without, empty)
+        assert all(number in range(1, 9) for number in segments.licenses.of_images)
+    assert segments.things == 80 and segments.names[80:] == (
         *("textile", "plant", "building", "furniture-stuff", "structural", "raw-material", "floor"),
         *("ceiling", "sky", "ground", "water", "food-stuff", "solid", "wall", "window"),
     )
-    areas = np.array([mask_of(pieces, number).sum() for number in range(len(pieces.runs))])
-    assert (areas == pieces.areas).all()
+    areas = np.array([mask_of(segments, number).sum() for number in range(len(segments.runs))])
+    assert (areas == segments.areas).all()

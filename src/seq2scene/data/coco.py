@@ -104,7 +104,7 @@ class Instances(Regions):
 
 
 @dataclass(frozen=True)
-class Segments(Annotated):
+class PanopticSegments(Annotated):
     """Segments, each pixel belonging to one at most, by the maps that ``files`` names, None where there is
     none (Kirillov et al. 2019). ids: as in the map of an image, no two alike. is_thing: of the categories.
     """
@@ -174,7 +174,7 @@ def read_regions(path: Path, hint: str = "") -> Regions:
     )
 
 
-def read_segments(path: Path, hint: str = "") -> Segments:
+def read_panoptic(path: Path, hint: str = "") -> PanopticSegments:
     """panoptic_NAME.json. Raises UserError as ``read_instances``."""
     parts = read_parts(path, ("images", "annotations", "categories"), hint)
     images, categories, maps = _images(parts["images"], path), *_entries(parts, path)
@@ -192,7 +192,7 @@ def read_segments(path: Path, hint: str = "") -> Segments:
     order = _by_image(image, ~crowd)
     for number in np.flatnonzero(_repeated(image, ids))[:1]:
         raise found.wrong(number, f"image {images.ids[image[number]]} has two segments of this id")
-    return Segments(
+    return PanopticSegments(
         **_common(categories, found, images, image, order, crowd),
         ids=ids[order],
         files=files,

@@ -16,11 +16,11 @@ from seq2scene.compositing.store_building import store_patches
 from seq2scene.data.coco import OUTSIDE, read_captions
 from seq2scene.data.coco_entries import file_within
 from seq2scene.data.coco_layout import CocoSplits, box_classes, in_split, layout_heads, unit_grid
-from seq2scene.data.coco_masks import Pieces
+from seq2scene.data.coco_masks import Segments
 from seq2scene.data.park.choosing import Park
 from seq2scene.data.park.photos_writing import ensure_photos
-from seq2scene.data.pieces_cache import stored_pieces
 from seq2scene.data.scene_module import SceneModule, Split
+from seq2scene.data.segments_cache import stored_segments
 from seq2scene.errors import UserError
 from seq2scene.nets.vision.image_encoder import ImageEncoder
 from seq2scene.scenes.batch import SceneBatch
@@ -33,8 +33,8 @@ from seq2scene.sequences.corpus import how_to_get
 class CocoComposite(CocoSplits, SceneModule):
     """ROOT/annotations/{captions,instances,stuff}_NAME.json and the photos of NAME in ROOT/PHOTOS/NAME. The
     photos of a split and the patches of their segments are cut once and stored in the cache
-    (``compositing.store_building``). Left out: photos without a caption or without a segment, and the segments that
-    ``data.coco_masks`` leaves out.
+    (``compositing.store_building``). Left out: photos without a caption or without a segment, and the
+    segments that ``data.coco_masks`` leaves out.
 
     val_images: their patches may still be retrieved. grid: None: 32 columns and rows. heads: of size and
     aspect, as of ``CocoLayout``, and appearance, a vector of ``size`` numbers; None: the first two.
@@ -128,14 +128,21 @@ class CocoComposite(CocoSplits, SceneModule):
         return "leave_out" if trained else "cut"
 
     def _cut(self, split: str) -> PatchStore:
-        pieces, told = self._pieces(split), self._annotations("instances", split)
-        paths = [file_within(self.photo_folder(split), name, told) for name in pieces.images.files]
+        segments, told = self._segments(split), self._annotations("instances", split)
+        paths = [file_within(self.photo_folder(split), name, told) for name in segments.images.files]
         return store_patches(
-            pieces, paths, self.cache, self.encoder, self.side, self.photo_side, self.files[split], self._hint
+            segments,
+            paths,
+            self.cache,
+            self.encoder,
+            self.side,
+            self.photo_side,
+            self.files[split],
+            self._hint,
         )
 
-    def _pieces(self, split: str) -> Pieces:
-        pieces = stored_pieces(
+    def _segments(self, split: str) -> Segments:
+        segments = stored_segments(
             self.folder,
             self.files[split],
             self.cache,
@@ -147,17 +154,17 @@ class CocoComposite(CocoSplits, SceneModule):
             crowded=self._crowded(split),
             hint=self._hint,
         )
-        tally = pieces.tally
+        tally = segments.tally
         crowded = {"leave_out": "left out", "cut": "cut short"}[self._crowded(split)]
         self._report(
             "%s: %d things and parts of stuff in %d of %d photos; left out: %d crowds, %d %s, %d small "
-            "pieces, %d doubles, %d without a pixel; %d photos with more than %d are %s; %d photos have no "
+            "segments, %d doubles, %d without a pixel; %d photos with more than %d are %s; %d photos have no "
             "stuff",
-            *(split, len(pieces.ids), len(pieces.images.ids), tally.images, tally.crowds, tally.outside),
+            *(split, len(segments.ids), len(segments.images.ids), tally.images, tally.crowds, tally.outside),
             *(OUTSIDE, tally.small, tally.doubles, tally.empty, tally.crowded, self.max_objects),
             *(crowded, tally.without_stuff),
         )
-        return pieces
+        return segments
 
     def _read(self, split: str) -> Split:
         store, captions = self._store(split), self._captions(split)
@@ -166,13 +173,13 @@ class CocoComposite(CocoSplits, SceneModule):
                 f"{self.folder}: the classes of {self.files[split]} are not those of the training photos, or "
                 "of the checkpoint: all files must have the same, in the same order"
             )
-        pieces_of = np.bincount(store.photo[store.classes > 0], minlength=len(store.image_ids))
+        segments_of = np.bincount(store.photo[store.classes > 0], minlength=len(store.image_ids))
         told = np.asarray([number in captions for number in store.image_ids.tolist()], dtype=bool)
         usable = in_split(split, store.image_ids, self.val_images, self.seed) & told
-        chosen = np.flatnonzero((pieces_of > 0) & usable)
+        chosen = np.flatnonzero((segments_of > 0) & usable)
         if not len(chosen):
             raise UserError(
-                f"{self.folder}: no photo of {self.files[split]} has a caption, and pieces above "
+                f"{self.folder}: no photo of {self.files[split]} has a caption, and segments above "
                 f"data.min_thing={self.min_thing} and data.min_stuff={self.min_stuff}"
             )
         ids = store.image_ids[chosen].tolist()
@@ -239,12 +246,12 @@ def lay_out(store: PatchStore, chosen: np.ndarray, classes: Mapping[str, int]) -
     """The segments of the ``chosen`` photos (B,), in ascending order, as scenes in canonical order, which is
     that of the store. Places and extents are exact; classes: how many the attributes size and aspect have.
     """
-    pieces = np.flatnonzero((store.classes > 0) & np.isin(store.photo, chosen))
-    scene = np.searchsorted(chosen, store.photo[pieces])
+    segments = np.flatnonzero((store.classes > 0) & np.isin(store.photo, chosen))
+    scene = np.searchsorted(chosen, store.photo[segments])
     counts = np.bincount(scene, minlength=len(chosen))
-    step = np.arange(len(pieces)) - (np.cumsum(counts) - counts)[scene]
+    step = np.arange(len(segments)) - (np.cumsum(counts) - counts)[scene]
     numbers = torch.full((len(chosen), int(counts.max())), -1)
-    numbers[torch.from_numpy(scene), torch.from_numpy(step)] = torch.from_numpy(pieces)
+    numbers[torch.from_numpy(scene), torch.from_numpy(step)] = torch.from_numpy(segments)
     present = numbers >= 0
     boxes = torch.from_numpy(store.boxes)[numbers.clamp(min=0)] * present.unsqueeze(2)
     places, extents = boxes.split(2, dim=2)

@@ -21,8 +21,8 @@ from seq2scene.data.coco import (
     Instances,
     Licenses,
     read_instances,
+    read_panoptic,
     read_regions,
-    read_segments,
 )
 from seq2scene.data.coco_entries import file_within, looked_up
 from seq2scene.data.processes import forked
@@ -60,7 +60,7 @@ class Tally:
 
 
 @dataclass(frozen=True)
-class Pieces:
+class Segments:
     """A segments of N images, at least one in each; those of an image are adjacent and in canonical order:
     things before stuff, in each the lowest bottom edge first, then from left to right, then by class.
 
@@ -85,7 +85,7 @@ class Pieces:
     tally: Tally
 
 
-class Part(NamedTuple):
+class Segment(NamedTuple):
     """A segment that may yet be left out. mask: run lengths, or the labels (height, width) of the pixels in
     the box and the label of the segment.
     """
@@ -116,7 +116,7 @@ class Stuff(NamedTuple):
     regions: Callable[[int], Iterable[Region]]
 
 
-def read_pieces(
+def read_segments(
     root: Path,
     name: str,
     stuff: Literal["stuff", "panoptic"] = "stuff",
@@ -128,7 +128,7 @@ def read_pieces(
     crowded: Literal["leave_out", "cut"] = "leave_out",
     hint: str = "",
     workers: int = 1,
-) -> Pieces:
+) -> Segments:
     """The segments of ROOT/annotations/instances_NAME.json and stuff_NAME.json, without crowds, objects whose
     box is outside their image, and stuff of the super-category ``other``. The defaults are those of the
     paper's training set.
@@ -155,11 +155,11 @@ def read_pieces(
     for category in sorted({*names} & {*found.names}):
         raise UserError(f'{path}: "{category}" is a thing and a super-category of stuff; rename one')
 
-    def of_image(place: int) -> tuple[list[Part], Counter[str]]:
+    def of_image(place: int) -> tuple[list[Segment], Counter[str]]:
         """The segments of an image, in order, and the counts of what was left out."""
         size = images.sizes[place]
-        parts = [*_things(found, place, path), *_parts(regions(place), things)]
-        full = [part for part in parts if part.area]
+        segments = [*_things(found, place, path), *_stuff_segments(regions(place), things)]
+        full = [segment for segment in segments if segment.area]
         category, boxes, areas = _columns(full)
         rest = distinct(boxes, areas, overlap)
         large = rest[(areas / size.prod() > np.where(category < things, min_thing, min_stuff))[rest]]
@@ -168,7 +168,7 @@ def read_pieces(
             without_stuff=int(counts[place] == 0),
             crowds=int(found.crowds[place] + crowds[place]),
             outside=int(found.outside[place]),
-            empty=len(parts) - len(full),
+            empty=len(segments) - len(full),
             doubles=len(full) - len(rest),
             small=len(rest) - len(large),
             bare=int(not len(order)),
@@ -179,25 +179,25 @@ def read_pieces(
         return [_packed(full[number], *size) for number in order.tolist()], tally
 
     places = _chosen(only, images, path).tolist()
-    kept: list[tuple[int, Part]] = []
+    kept: list[tuple[int, Segment]] = []
     tally = Counter(images=len(places))
     with forked(of_image, workers) as each:
-        results = shown(each(places), len(places), f"pieces of {name}")
-        for place, (parts, left_out) in zip(places, results, strict=True):
-            kept += [(place, part) for part in parts]
+        results = shown(each(places), len(places), f"segments of {name}")
+        for place, (segments, left_out) in zip(places, results, strict=True):
+            kept += [(place, segment) for segment in segments]
             tally.update(left_out)
 
-    category, boxes, areas = _columns([part for _, part in kept])
+    category, boxes, areas = _columns([segment for _, segment in kept])
     used, image = np.unique(np.array([place for place, _ in kept], dtype=np.int64), return_inverse=True)
-    return Pieces(
+    return Segments(
         images=Images(images.ids[used], images.sizes[used], [images.files[place] for place in used]),
         licenses=Licenses([found.licenses.of_images[place] for place in used], found.licenses.terms),
         image=image,
         category=category,
         boxes=boxes,
         areas=areas,
-        runs=[part.mask for _, part in kept],
-        ids=[part.name for _, part in kept],
+        runs=[segment.mask for _, segment in kept],
+        ids=[segment.name for _, segment in kept],
         names=found.names + names,
         things=things,
         tally=Tally(**tally),
@@ -210,10 +210,10 @@ def shown(results: Iterable[Result], total: int, what: str) -> Iterator[Result]:
         yield from progress.track(results, total, description=what)
 
 
-def mask_of(pieces: Pieces, number: int) -> np.ndarray:
+def mask_of(segments: Segments, number: int) -> np.ndarray:
     """The mask (h, w) bool of a segment in its image."""
-    width, height = pieces.images.sizes[pieces.image[number]].tolist()
-    return decoded(pieces.runs[number], width, height)
+    width, height = segments.images.sizes[segments.image[number]].tolist()
+    return decoded(segments.runs[number], width, height)
 
 
 # Which segments, and in which order
@@ -242,12 +242,12 @@ def canonical_order(boxes: np.ndarray, category: np.ndarray, things: int) -> np.
     return np.lexsort((category, centres, -bottoms, category >= things))
 
 
-def _columns(parts: Sequence[Part]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _columns(segments: Sequence[Segment]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Categories (A,), boxes (A, 4) and areas (A,)."""
     return (
-        np.array([part.category for part in parts], dtype=np.int64),
-        np.array([part.box for part in parts], dtype=np.float64).reshape(-1, 4),
-        np.array([part.area for part in parts], dtype=np.int64),
+        np.array([segment.category for segment in segments], dtype=np.int64),
+        np.array([segment.box for segment in segments], dtype=np.float64).reshape(-1, 4),
+        np.array([segment.area for segment in segments], dtype=np.int64),
     )
 
 
@@ -264,7 +264,7 @@ def _chosen(only: Sequence[int] | None, images: Images, path: Path) -> np.ndarra
 # The segments of an image
 
 
-def _things(found: Instances, place: int, path: Path) -> Iterator[Part]:
+def _things(found: Instances, place: int, path: Path) -> Iterator[Segment]:
     width, height = found.images.sizes[place].tolist()
     rows = np.arange(*np.searchsorted(found.image, [place, place + 1]))
     boxes = inside(found.boxes[rows], found.images.sizes[place])
@@ -272,15 +272,15 @@ def _things(found: Instances, place: int, path: Path) -> Iterator[Part]:
         number = int(found.ids[row])
         runs = checked_runs(found.segmentations[row], width, height, f"{path}: annotation {number}")
         pixels = area(runs, width, height)
-        yield Part(f"{number:012}", int(found.category[row]), tuple(box), pixels, runs)
+        yield Segment(f"{number:012}", int(found.category[row]), tuple(box), pixels, runs)
 
 
-def _parts(regions: Iterable[Region], things: int) -> Iterator[Part]:
+def _stuff_segments(regions: Iterable[Region], things: int) -> Iterator[Segment]:
     """The connected parts of opened regions; a region of which nothing is left yields one of area 0."""
     for number, category, mask in regions:
         rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
         if not len(rows):
-            yield Part(f"{number:012}", things + category, (0, 0, 0, 0), 0, b"")
+            yield Segment(f"{number:012}", things + category, (0, 0, 0, 0), 0, b"")
             continue
         top, left = max(rows[0] - REACH, 0), max(columns[0] - REACH, 0)
         window = mask[top : rows[-1] + REACH + 1, left : columns[-1] + REACH + 1]
@@ -288,20 +288,20 @@ def _parts(regions: Iterable[Region], things: int) -> Iterator[Part]:
         areas = np.bincount(labels.ravel(), minlength=count + 1)[1:].tolist()
         for k, (pixels, (y, x)) in enumerate(zip(areas, ndimage.find_objects(labels), strict=True), start=1):
             box = (left + x.start, top + y.start, x.stop - x.start, y.stop - y.start)
-            yield Part(f"{number:012}_{k:05}", things + category, box, pixels, (labels[y, x], k))
+            yield Segment(f"{number:012}_{k:05}", things + category, box, pixels, (labels[y, x], k))
         if not count:
-            yield Part(f"{number:012}", things + category, (0, 0, 0, 0), 0, b"")
+            yield Segment(f"{number:012}", things + category, (0, 0, 0, 0), 0, b"")
 
 
-def _packed(part: Part, width: int, height: int) -> Part:
+def _packed(segment: Segment, width: int, height: int) -> Segment:
     """A segment with its mask as run lengths in its image."""
-    if isinstance(part.mask, bytes):
-        return part
-    labels, own = part.mask
-    left, top, columns, rows = part.box
+    if isinstance(segment.mask, bytes):
+        return segment
+    labels, own = segment.mask
+    left, top, columns, rows = segment.box
     mask = np.zeros((height, width), dtype=bool, order="F")
     mask[top : top + rows, left : left + columns] = labels == own
-    return part._replace(mask=encoded(mask))
+    return segment._replace(mask=encoded(mask))
 
 
 def opened(mask: np.ndarray) -> np.ndarray:
@@ -347,7 +347,7 @@ def _stuff(path: Path, images: Images, hint: str) -> Stuff:
 
 def _panoptic(path: Path, images: Images, hint: str) -> Stuff:
     """Reads panoptic_NAME.json and its maps."""
-    found = read_segments(path, hint)
+    found = read_panoptic(path, hint)
     folder = next((f for f in (path.with_suffix(""), path.parent.parent / path.stem) if f.is_dir()), None)
     if folder is None:
         raise UserError(f"{path.with_suffix('')}: there is no such folder of PNG files{hint}")

@@ -17,14 +17,14 @@ import torch
 
 from seq2scene.caching import facts_of, kept, key
 from seq2scene.data.coco import ARCHIVE, OUTSIDE, Images, License, Licenses
-from seq2scene.data.coco_masks import Pieces, Tally, read_pieces
+from seq2scene.data.coco_masks import Segments, Tally, read_segments
 from seq2scene.errors import UserError
 from seq2scene.json_text import to_json
 
 VERSION = 2  # raise it when segments are read differently or the layout changes
 
 
-def stored_pieces(
+def stored_segments(
     root: Path,
     name: str,
     cache: Path | str,
@@ -35,12 +35,12 @@ def stored_pieces(
     max_objects: int | None = 11,
     crowded: Literal["leave_out", "cut"] = "leave_out",
     hint: str = "",
-) -> Pieces:
-    """``read_pieces`` of all images, from the cache, or else with as many processes as torch has threads. One
-    rank reads them while others wait.
+) -> Segments:
+    """``read_segments`` of all images, from the cache, or else with as many processes as torch has threads.
+    One rank reads them while others wait.
 
     Raises:
-        UserError: as ``read_pieces``; nothing is left; the cache cannot be written, or its file is damaged.
+        UserError: as ``read_segments``; nothing is left; the cache cannot be written, or its file is damaged.
     """
     filters = {
         "overlap": overlap,
@@ -50,18 +50,21 @@ def stored_pieces(
     }
     known = to_json([VERSION, name, stuff, filters, crowded, _facts(Path(root), name, stuff)])
 
-    def read() -> Pieces:
+    def read() -> Segments:
         workers = torch.get_num_threads()
-        pieces = read_pieces(root, name, stuff, **filters, crowded=crowded, hint=hint, workers=workers)
-        if not pieces.ids:
-            left_out, told = pieces.tally, ", ".join(f"data.{key}={value}" for key, value in filters.items())
+        segments = read_segments(root, name, stuff, **filters, crowded=crowded, hint=hint, workers=workers)
+        if not segments.ids:
+            left_out, told = (
+                segments.tally,
+                ", ".join(f"data.{key}={value}" for key, value in filters.items()),
+            )
             raise UserError(
                 f"{root}: nothing is left of the {left_out.images} photos of {name} with {told}: "
-                f"{left_out.crowds} crowds, {left_out.outside} {OUTSIDE}, {left_out.small} small pieces, "
+                f"{left_out.crowds} crowds, {left_out.outside} {OUTSIDE}, {left_out.small} small segments, "
                 f"{left_out.doubles} doubles, {left_out.empty} without a pixel and {left_out.crowded} photos "
                 "with more are left out"
             )
-        return pieces
+        return segments
 
     return _load(kept(Path(cache) / "pieces" / f"{key(known)}.npz", read, _save))
 
@@ -75,30 +78,30 @@ def _facts(root: Path, name: str, stuff: str) -> list[tuple[str, int, int]]:
     return facts_of(file for file in files if file.is_file())
 
 
-def _save(file: Path, pieces: Pieces) -> None:
+def _save(file: Path, segments: Segments) -> None:
     told = {
-        "files": pieces.images.files,
-        "licenses": pieces.licenses.of_images,
-        "terms": pieces.licenses.terms,
-        "ids": pieces.ids,
-        "names": pieces.names,
-        "things": pieces.things,
-        "tally": asdict(pieces.tally),
+        "files": segments.images.files,
+        "licenses": segments.licenses.of_images,
+        "terms": segments.licenses.terms,
+        "ids": segments.ids,
+        "names": segments.names,
+        "things": segments.things,
+        "tally": asdict(segments.tally),
     }
-    arrays = {name: getattr(pieces, name) for name in ("image", "category", "boxes", "areas")}
+    arrays = {name: getattr(segments, name) for name in ("image", "category", "boxes", "areas")}
     with file.open("wb") as out:
         np.savez(
             out,
             **arrays,
-            image_ids=pieces.images.ids,
-            sizes=pieces.images.sizes,
-            runs=np.frombuffer(b"".join(pieces.runs), dtype=np.uint8),
-            run_ends=np.cumsum([0, *map(len, pieces.runs)]),
+            image_ids=segments.images.ids,
+            sizes=segments.images.sizes,
+            runs=np.frombuffer(b"".join(segments.runs), dtype=np.uint8),
+            run_ends=np.cumsum([0, *map(len, segments.runs)]),
             told=np.frombuffer(to_json(told).encode(), dtype=np.uint8),
         )
 
 
-def _load(file: Path) -> Pieces:
+def _load(file: Path) -> Segments:
     try:
         with file.open("rb") as opened, np.load(opened) as stored:
             arrays = dict(stored)
@@ -107,7 +110,7 @@ def _load(file: Path) -> Pieces:
     told = json.loads(arrays["told"].tobytes())
     runs, ends = arrays["runs"].tobytes(), arrays["run_ends"].tolist()
     terms = {int(number): License(*said) for number, said in told["terms"].items()}
-    return Pieces(
+    return Segments(
         images=Images(arrays["image_ids"], arrays["sizes"], told["files"]),
         licenses=Licenses(told["licenses"], terms),
         image=arrays["image"],
