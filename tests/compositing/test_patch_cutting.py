@@ -18,9 +18,9 @@ from seq2scene.compositing.pasting import overlaid, paste
 from seq2scene.compositing.patch_cutting import full_patches, open_annotated
 from seq2scene.compositing.patch_store import PatchStore
 from seq2scene.compositing.store_building import store_patches
-from seq2scene.data.coco import Images, License, Licenses
-from seq2scene.data.coco_layout import on_square
-from seq2scene.data.coco_masks import Segments, Tally, mask_of, read_segments
+from seq2scene.data.coco.annotations import Images, License, Licenses
+from seq2scene.data.coco.segments import Segments, Tally, mask_of, read_segments
+from seq2scene.data.scenes.coco_layout import on_square
 from seq2scene.errors import UserError
 from seq2scene.nets.vision.image_encoder import ImageEncoder
 from seq2scene.scenes.images import open_photo

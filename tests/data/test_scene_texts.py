@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from seq2scene.data.scene_texts import SceneTexts, english_stop_words, split_sentences, stop_words
-from seq2scene.data.word_vectors import read_word_vectors
+from seq2scene.data.text.word_vectors import read_word_vectors
 from seq2scene.errors import UserError
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.tokenizers import Words, restore

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from seq2scene.data.abstract_scenes import ATTRIBUTES, AbstractScenes
+from seq2scene.data.scenes.abstract_scenes import ATTRIBUTES, AbstractScenes
 from seq2scene.metrics.scene_scores import SceneScores
 from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.schema import Schema

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from seq2scene.data.plain_text import PlainText
+from seq2scene.data.text.plain_text import PlainText
 from seq2scene.errors import UserError
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.text_batch import TextBatch, sentence_batch

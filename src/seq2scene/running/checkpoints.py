@@ -24,13 +24,20 @@ ROOMS = {
     "vision": "image_encoder inpainter",
     "losses": "hard_attention",
 }
+# Data modules that checkpoints of older versions call seq2scene.data.NAME, likewise
+DATA_ROOMS = {
+    "text": "parallel_text plain_text",
+    "captions": "coco_captions layout_captions",
+    "scenes": "abstract_scenes coco_composite coco_layout simulated_scenes",
+}
 RENAMED = {
     "seq2scene.nets.scene_text": "seq2scene.nets.scene.text_encoder",
     "seq2scene.search.greedy": "seq2scene.search.stepwise",
     "seq2scene.search.sample": "seq2scene.search.stepwise",
 } | {
-    f"seq2scene.nets.{name}": f"seq2scene.nets.{room}.{name}"
-    for room, names in ROOMS.items()
+    f"seq2scene.{part}.{name}": f"seq2scene.{part}.{room}.{name}"
+    for part, rooms in (("nets", ROOMS), ("data", DATA_ROOMS))
+    for room, names in rooms.items()
     for name in names.split()
 }
 NOWHERE = {"cache": "/dev/null/no-cache", "data": "/dev/null/no-data"}  # where nothing can be written

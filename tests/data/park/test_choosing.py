@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from seq2scene.data.abstract_scenes import ParkScenes
-from seq2scene.data.coco_captions import ParkCaptions
-from seq2scene.data.coco_composite import ParkComposite
-from seq2scene.data.coco_layout import ParkLayout
-from seq2scene.data.layout_captions import ParkLayoutCaptions
-from seq2scene.data.parallel_text import ParkText
+from seq2scene.data.captions.coco_captions import ParkCaptions
+from seq2scene.data.captions.layout_captions import ParkLayoutCaptions
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.data.park.writing import ensure_park
-from seq2scene.data.plain_text import ParkPlainText
+from seq2scene.data.scenes.abstract_scenes import ParkScenes
+from seq2scene.data.scenes.coco_composite import ParkComposite
+from seq2scene.data.scenes.coco_layout import ParkLayout
+from seq2scene.data.text.parallel_text import ParkText
+from seq2scene.data.text.plain_text import ParkPlainText
 from seq2scene.errors import UserError
 from seq2scene.nets.vision.image_encoder import ImageEncoder
 

@@ -15,10 +15,10 @@ from pathlib import Path
 from random import Random
 
 from seq2scene.data.park.folders import ensure_folder, is_written, write_folder, write_lines
-from seq2scene.data.park.grammar import LANGUAGES, links, text
-from seq2scene.data.park.meaning import Message
+from seq2scene.data.park.language.grammar import LANGUAGES, links, text
+from seq2scene.data.park.language.meaning import Message
+from seq2scene.data.park.language.telling import tell
 from seq2scene.data.park.sampling import sample_scene
-from seq2scene.data.park.telling import tell
 
 VERSION = 1  # raise it whenever the same seed would give other files
 SPLITS = ("train", "val", "test")
