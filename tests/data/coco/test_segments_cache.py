@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_coco_masks import STUFF, images, rectangle, region, thing, write, write_panoptic
+from test_coco_segments import STUFF, images, rectangle, region, thing, write, write_panoptic
 
 from seq2scene.data.coco.segments import Segments, read_segments
 from seq2scene.data.coco.segments_cache import stored_segments

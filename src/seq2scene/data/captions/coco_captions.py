@@ -33,7 +33,7 @@ class CocoCaptions(CaptionModule):
     train: list[str]
     val: list[str]
     tests: dict[str, list[str]] | None = None  # name -> the same
-    encoder: ImageEncoder
+    encoder: ImageEncoder  # sees the photos; it may be frozen
     store: bool = True  # of a frozen encoder features are cached, and batches hold these instead of photos
 
     def __post_init__(self) -> None:
