@@ -85,7 +85,7 @@ def measure_pieces(config: dict) -> dict:
     with tempfile.TemporaryDirectory() as fresh:
         module = build({**config["data"], "cache": fresh}, "data")
         since = time.perf_counter()
-        pieces = module._pieces("train")
+        pieces = module._segments("train")
         seconds = time.perf_counter() - since
     photos = pieces.tally.images
     return {
@@ -99,7 +99,7 @@ def measure_cutting(config: dict) -> dict:
     from seq2scene.compositing.store_building import store_patches
 
     module = module_of(config)
-    pieces = module._pieces("train")
+    pieces = module._segments("train")
     paths = [module.photo_folder("train") / name for name in pieces.images.files]
     half = len(paths) // 2
     taken = []

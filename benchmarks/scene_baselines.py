@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
 from seq2scene.building import build  # noqa: E402
-from seq2scene.data.scene_module import SceneModule  # noqa: E402
+from seq2scene.data.scenes.scene_module import SceneModule  # noqa: E402
 from seq2scene.errors import UserError  # noqa: E402
 from seq2scene.json_text import to_json  # noqa: E402
 from seq2scene.metrics.scene_scores import HEADINGS, SceneScores  # noqa: E402

@@ -183,7 +183,7 @@ def test_an_unknown_option_is_refused_with_those_there_are() -> None:
 
 
 def test_a_word_where_a_list_is_wanted_is_not_read_letter_by_letter() -> None:
-    config = {"_target_": "seq2scene.data.coco_layout.CocoLayout", "root": "none", "filtered": "train"}
+    config = {"_target_": "seq2scene.data.scenes.coco_layout.CocoLayout", "root": "none", "filtered": "train"}
     with pytest.raises(UserError, match=r"data\.filtered='train' has the wrong type: it must be a list"):
         build(config, "data")
 

@@ -14,7 +14,7 @@ from omegaconf import OmegaConf, open_dict
 
 import seq2scene.running.entry  # noqa: F401  (the configs' variables)
 from seq2scene.building import build
-from seq2scene.data.coco import ARCHIVE
+from seq2scene.data.coco.annotations import ARCHIVE
 from seq2scene.errors import UserError
 from seq2scene.models.loading import LIMITS, chosen_search
 from seq2scene.running.task_compatibility import check_choices

@@ -99,7 +99,7 @@ KINDS = {  # of each group; where a config stands in no group of these it descri
             *_of("pytorch_lightning.profilers", "AdvancedProfiler PyTorchProfiler SimpleProfiler"),
         ),
     ),
-    "prepare": Kind("check of a data set", listed=("seq2scene.data.abstract_counts.verify_counts",)),
+    "prepare": Kind("check of a data set", listed=("seq2scene.data.scenes.abstract_counts.verify_counts",)),
 }
 
 

@@ -13,9 +13,9 @@ from seq2scene.compositing.compositor import Compositor, empty_canvas, relocated
 from seq2scene.compositing.pasting import render
 from seq2scene.compositing.patch_store import PatchStore
 from seq2scene.compositing.store_building import store_patches
-from seq2scene.data.coco import Images, License, Licenses
-from seq2scene.data.coco_composite import lay_out
-from seq2scene.data.coco_masks import Pieces, Tally
+from seq2scene.data.coco.annotations import Images, License, Licenses
+from seq2scene.data.coco.segments import Segments, Tally
+from seq2scene.data.scenes.coco_composite import lay_out
 from seq2scene.errors import UserError
 from seq2scene.models.scene_records import scene_records
 from seq2scene.scenes.grid import Grid
@@ -64,7 +64,7 @@ def store(photos: Path, tmp_path_factory) -> PatchStore:
         mask[top : top + high, left : left + wide] = 1
         runs.append(run_lengths.encode(mask)["counts"])
     numbers = np.arange(len(SIZES))
-    segments = Pieces(
+    segments = Segments(
         images=Images(numbers, np.array(SIZES), [f"{number}.jpg" for number in numbers]),
         licenses=Licenses([4, None], {4: License("free", "https://free.example")}),
         image=image,

@@ -18,9 +18,9 @@ from seq2scene.compositing.pasting import overlaid, paste
 from seq2scene.compositing.patch_cutting import full_patches, open_annotated
 from seq2scene.compositing.patch_store import PatchStore
 from seq2scene.compositing.store_building import store_patches
-from seq2scene.data.coco import Images, License, Licenses
-from seq2scene.data.coco_layout import on_square
-from seq2scene.data.coco_masks import Pieces, Tally, mask_of, read_pieces
+from seq2scene.data.coco.annotations import Images, License, Licenses
+from seq2scene.data.coco.segments import Segments, Tally, mask_of, read_segments
+from seq2scene.data.scenes.coco_layout import on_square
 from seq2scene.errors import UserError
 from seq2scene.nets.vision.image_encoder import ImageEncoder
 from seq2scene.scenes.images import open_photo
@@ -39,7 +39,7 @@ OBJECTS = (
 )
 
 
-def make_segments() -> Pieces:
+def make_segments() -> Segments:
     """Masks with holes inside their boxes."""
     draw = np.random.default_rng(0)
     flat = [(n, *found) for n, objects in enumerate(OBJECTS) for found in objects]
@@ -53,7 +53,7 @@ def make_segments() -> Pieces:
         runs.append(run_lengths.encode(mask)["counts"])
         areas.append(int(mask.sum()))
     numbers = np.arange(len(SIZES)) + 7
-    return Pieces(
+    return Segments(
         images=Images(numbers, np.array(SIZES), [f"{number:012}.jpg" for number in numbers]),
         licenses=Licenses([1, None, 4, 1, 1], {1: License("free", "https://free.example")}),
         image=image,
@@ -69,12 +69,12 @@ def make_segments() -> Pieces:
 
 
 @pytest.fixture(scope="module")
-def segments() -> Pieces:
+def segments() -> Segments:
     return make_segments()
 
 
 @pytest.fixture
-def photos(tmp_path: Path, segments: Pieces) -> list[Path]:
+def photos(tmp_path: Path, segments: Segments) -> list[Path]:
     """Noise, no two photos alike."""
     folder, draw = tmp_path / "photos", np.random.default_rng(1)
     folder.mkdir()
@@ -91,12 +91,12 @@ def encoder() -> ImageEncoder:
 
 
 def make(
-    segments: Pieces, photos: list[Path], folder: Path, encoder: ImageEncoder | None = None
+    segments: Segments, photos: list[Path], folder: Path, encoder: ImageEncoder | None = None
 ) -> PatchStore:
     return store_patches(segments, photos, folder, encoder, SIDE, PHOTO_SIDE, what="train")
 
 
-def masks_of(segments: Pieces, photo: int) -> list[np.ndarray]:
+def masks_of(segments: Segments, photo: int) -> list[np.ndarray]:
     return [mask_of(segments, number) for number in np.flatnonzero(segments.image == photo)]
 
 
@@ -156,7 +156,7 @@ def painted(classes: np.ndarray, masks: list[np.ndarray]) -> np.ndarray:
 # Cutting
 
 
-def test_patches_are_those_of_the_reference(tmp_path: Path, segments: Pieces, photos: list[Path]) -> None:
+def test_patches_are_those_of_the_reference(tmp_path: Path, segments: Segments, photos: list[Path]) -> None:
     patches = make(segments, photos, tmp_path).labelled_patches(np.arange(len(segments.image)))
     for photo, path in enumerate(photos):
         picture, masks = np.asarray(open_photo(path)), masks_of(segments, photo)
@@ -172,7 +172,7 @@ def test_patches_are_those_of_the_reference(tmp_path: Path, segments: Pieces, ph
 
 
 def test_an_object_in_the_corner_lies_in_the_middle_of_a_window_that_is_black_around_the_photo(
-    tmp_path: Path, segments: Pieces, photos: list[Path]
+    tmp_path: Path, segments: Segments, photos: list[Path]
 ) -> None:
     """8 x 8 pixels from (0, 0): centre 3, so that the window begins at -5."""
     runs = run_lengths.encode(np.asfortranarray(np.eye(30, 40, dtype=np.uint8)))["counts"]
@@ -194,7 +194,7 @@ def test_an_object_in_the_corner_lies_in_the_middle_of_a_window_that_is_black_ar
 
 
 def test_photos_lie_on_their_squares_at_the_bottom_on_the_left(
-    tmp_path: Path, segments: Pieces, photos: list[Path]
+    tmp_path: Path, segments: Segments, photos: list[Path]
 ) -> None:
     store = make(segments, photos, tmp_path)
     numbers = np.full((len(photos), 4), -1)
@@ -211,7 +211,7 @@ def test_photos_lie_on_their_squares_at_the_bottom_on_the_left(
         assert not made.masks[photo, len(masks) :].any()
 
 
-def test_labels_are_those_of_overlaid_masks(tmp_path: Path, segments: Pieces, photos: list[Path]) -> None:
+def test_labels_are_those_of_overlaid_masks(tmp_path: Path, segments: Segments, photos: list[Path]) -> None:
     """For each patch of the first photo: the masks of all its objects in that window, overlaid."""
     store = make(segments, photos, tmp_path)
     masks, labels = np.stack(masks_of(segments, 0)), store.labelled_patches(np.arange(4)).labels
@@ -224,7 +224,9 @@ def test_labels_are_those_of_overlaid_masks(tmp_path: Path, segments: Pieces, ph
     assert set(labels.unique().tolist()) == {0, 3, 4, 5, 6}
 
 
-def test_the_facts_are_those_of_the_annotations(tmp_path: Path, segments: Pieces, photos: list[Path]) -> None:
+def test_the_facts_are_those_of_the_annotations(
+    tmp_path: Path, segments: Segments, photos: list[Path]
+) -> None:
     store = make(segments, photos, tmp_path)
     assert store.classes.tolist() == (segments.category + FIRST_CLASS).tolist()
     np.testing.assert_array_equal(
@@ -240,7 +242,7 @@ def test_the_facts_are_those_of_the_annotations(tmp_path: Path, segments: Pieces
 
 
 def test_features_are_what_the_encoder_makes_of_larger_windows_with_the_mean_colour_around(
-    tmp_path: Path, segments: Pieces, photos: list[Path], encoder: ImageEncoder
+    tmp_path: Path, segments: Segments, photos: list[Path], encoder: ImageEncoder
 ) -> None:
     store = make(segments, photos, tmp_path, encoder)
     mean, windows = np.array([124, 116, 104], dtype=np.uint8), []
@@ -257,7 +259,7 @@ def test_features_are_what_the_encoder_makes_of_larger_windows_with_the_mean_col
 
 
 def test_a_full_patch_in_its_own_place_is_the_photo(
-    tmp_path: Path, segments: Pieces, photos: list[Path]
+    tmp_path: Path, segments: Segments, photos: list[Path]
 ) -> None:
     store = make(segments, photos, tmp_path)
     numbers = np.array([5, -1, *range(len(segments.image))])
@@ -279,7 +281,7 @@ def test_a_full_patch_in_its_own_place_is_the_photo(
 
 @pytest.mark.parametrize("longest", [1, 9, 14, 20])
 def test_full_patches_keep_to_the_length_limit_and_still_land_in_place(
-    tmp_path: Path, segments: Pieces, photos: list[Path], longest: int
+    tmp_path: Path, segments: Segments, photos: list[Path], longest: int
 ) -> None:
     store = make(segments, photos, tmp_path)
     patches = full_patches(store, np.array([4, 6, 7]), photos[0].parent, longest)
@@ -297,7 +299,9 @@ def test_full_patches_keep_to_the_length_limit_and_still_land_in_place(
         assert down.float().mean().item() == pytest.approx(y, abs=3)
 
 
-def test_stored_patches_land_where_full_ones_do(tmp_path: Path, segments: Pieces, photos: list[Path]) -> None:
+def test_stored_patches_land_where_full_ones_do(
+    tmp_path: Path, segments: Segments, photos: list[Path]
+) -> None:
     store = store_patches(segments, photos, tmp_path, side=64)
     numbers = np.arange(len(store))
     boxes = torch.from_numpy(store.boxes)
@@ -308,7 +312,7 @@ def test_stored_patches_land_where_full_ones_do(tmp_path: Path, segments: Pieces
 
 
 def test_full_patches_of_a_missing_photo_name_it(
-    tmp_path: Path, segments: Pieces, photos: list[Path]
+    tmp_path: Path, segments: Segments, photos: list[Path]
 ) -> None:
     store = make(segments, photos, tmp_path)
     photos[1].unlink()
@@ -354,7 +358,7 @@ def recording(opened: list[Path]) -> Callable:
 )
 def test_work_interrupted_at_any_moment_resumes_to_the_same_bytes(
     tmp_path: Path,
-    segments: Pieces,
+    segments: Segments,
     photos: list[Path],
     encoder: ImageEncoder,
     monkeypatch: pytest.MonkeyPatch,
@@ -379,7 +383,7 @@ def test_work_interrupted_at_any_moment_resumes_to_the_same_bytes(
 
 
 def test_finished_photos_are_not_cut_again(
-    tmp_path: Path, segments: Pieces, photos: list[Path], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, segments: Segments, photos: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store_building, "CHUNK", 2)
     monkeypatch.setattr(store_building, "_record", breaking_off(3, store_building._record, KeyboardInterrupt))
@@ -395,7 +399,7 @@ def test_finished_photos_are_not_cut_again(
 
 
 def test_a_torn_record_starts_anew(
-    tmp_path: Path, segments: Pieces, photos: list[Path], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, segments: Segments, photos: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store_building, "_finish", breaking_off(0, store_building._finish, KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
@@ -408,7 +412,7 @@ def test_a_torn_record_starts_anew(
 
 @pytest.mark.parametrize("damage", ["cut", "turned"])
 def test_an_unusable_photo_is_left_out_with_its_patches_and_a_warning(
-    tmp_path: Path, segments: Pieces, photos: list[Path], damage: str, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, segments: Segments, photos: list[Path], damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     good = make(segments, photos, tmp_path)
     if damage == "cut":
@@ -433,7 +437,7 @@ def test_an_unusable_photo_is_left_out_with_its_patches_and_a_warning(
 
 
 def test_missing_photos_are_refused_before_any_work(
-    tmp_path: Path, segments: Pieces, photos: list[Path]
+    tmp_path: Path, segments: Segments, photos: list[Path]
 ) -> None:
     for path in photos[1:4]:
         path.unlink()
@@ -443,7 +447,7 @@ def test_missing_photos_are_refused_before_any_work(
     assert not (tmp_path / "cache").exists()
 
 
-def test_a_store_of_nothing_is_refused(tmp_path: Path, segments: Pieces, photos: list[Path]) -> None:
+def test_a_store_of_nothing_is_refused(tmp_path: Path, segments: Segments, photos: list[Path]) -> None:
     for path in photos:
         path.write_bytes(b"no photo")
     for _ in range(2):
@@ -457,7 +461,7 @@ def test_a_store_of_nothing_is_refused(tmp_path: Path, segments: Pieces, photos:
 
 
 def test_a_full_disk_is_noticed_before_any_work(
-    tmp_path: Path, segments: Pieces, photos: list[Path], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, segments: Segments, photos: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = type("Usage", (), {"free": 1000})
     monkeypatch.setattr(store_building.shutil, "disk_usage", lambda _: usage)
@@ -466,7 +470,7 @@ def test_a_full_disk_is_noticed_before_any_work(
 
 
 def test_any_change_makes_a_new_store(
-    tmp_path: Path, segments: Pieces, photos: list[Path], encoder: ImageEncoder
+    tmp_path: Path, segments: Segments, photos: list[Path], encoder: ImageEncoder
 ) -> None:
     first = make(segments, photos, tmp_path)
     moved = replace(segments, boxes=segments.boxes + 0.25)
@@ -488,7 +492,7 @@ def test_real_photos_keep_the_shares_of_their_masks(tmp_path: Path, shared_data:
     if not root.is_dir():
         pytest.skip("coco_composite is not at hand")
     ids = [int(path.stem) for path in sorted((root / "images/val2017").iterdir())[:8]]
-    segments = read_pieces(root, "val2017", only=ids, max_objects=None)
+    segments = read_segments(root, "val2017", only=ids, max_objects=None)
     store = store_patches(
         segments, [root / "images/val2017" / name for name in segments.images.files], tmp_path
     )

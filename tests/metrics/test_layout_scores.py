@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from seq2scene.data.coco import read_instances
-from seq2scene.data.coco_layout import lay_out, on_square
+from seq2scene.data.coco.annotations import read_instances
+from seq2scene.data.scenes.coco_layout import lay_out, on_square
 from seq2scene.metrics.layout_scores import LayoutScores, layout_scores
 from seq2scene.scenes.boxes import overlap
 from seq2scene.scenes.grid import Grid

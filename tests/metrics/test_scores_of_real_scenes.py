@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from seq2scene.data.abstract_scenes import ATTRIBUTES, AbstractScenes
+from seq2scene.data.scenes.abstract_scenes import ATTRIBUTES, AbstractScenes
 from seq2scene.metrics.scene_scores import SceneScores
 from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.schema import Schema
@@ -35,7 +35,7 @@ def real(shared_data, tmp_path_factory) -> tuple[Objects, Schema]:
         for name, classes in ATTRIBUTES.items()
     }
     folder, cache = shared_data / "AbstractScenes_v1.1", tmp_path_factory.mktemp("cache")
-    data = AbstractScenes(str(folder), {"columns": 28, "rows": 28}, heads, cache=str(cache))
+    data = AbstractScenes(root=str(folder), heads=heads, cache=str(cache))
     data.setup("test")
     assert data.splits["test"].numbers == list(range(8000, 9000))
     return data.splits["test"].objects, data.schema

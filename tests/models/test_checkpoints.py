@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from entry_points import command, run
+from seq2scene.building import find
 from seq2scene.errors import UserError
-from seq2scene.models.checkpoints import find_checkpoint, load_checkpoint
+from seq2scene.models.checkpoints import find_checkpoint, load_checkpoint, renamed
 from seq2scene.search.stepwise import Greedy, Sample
 from seq2scene.tasks.loading import at_home, load_task
 
@@ -94,7 +95,7 @@ def test_a_checkpoint_runs_no_code_of_its_own(doctored, tmp_path: Path) -> None:
         {"_target_": deep, "a": {"_target_": "shutil.copy", "src": str(hub), "dst": str(mark)}},
         {"_target_": deep, "a": {"_target_": "seq2scene.caching.Path.unlink", "self": str(hub)}},
         {"_target_": "pytorch_lightning.loggers.TensorBoardLogger", "save_dir": str(mark)},
-        {"_target_": "seq2scene.data.parallel_text.ParkText", "root": str(mark)},
+        {"_target_": "seq2scene.data.text.parallel_text.ParkText", "root": str(mark)},
     ):
         with pytest.raises(UserError, match=r"model\.encoder.*may not be built here"):
             load_task([doctored(model={"encoder": encoder, "decoder": {}, "initial_range": None})])
@@ -116,10 +117,32 @@ def test_an_interpolation_of_a_checkpoint_is_never_resolved(doctored, monkeypatc
             load_task([doctored(**config)])
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("parallel_text.ParkText", "plain_text.PlainText", "abstract_scenes.ParkScenes"),
+        *("coco_layout.CocoLayout", "coco_composite.ParkComposite", "simulated_scenes.SimulatedScenes"),
+        *("coco_captions.CocoCaptions", "layout_captions.ParkLayoutCaptions"),
+    ],
+)
+def test_data_modules_are_found_by_the_names_that_older_checkpoints_have(name: str) -> None:
+    config = renamed({"composites": {"_target_": f"seq2scene.data.{name}"}})
+    found = find(config["composites"]["_target_"], "data")
+    assert found.__name__ == name.partition(".")[2]
+
+
 def test_data_of_a_checkpoint_write_where_the_user_says(tmp_path: Path) -> None:
     places, far = {"cache": "/here/cache", "data": "/here/data"}, str(tmp_path / "far")
-    park = {"_target_": "seq2scene.data.coco_composite.ParkComposite", "root": far, "cache": "/far/cache"}
-    files = {"_target_": "seq2scene.data.simulated_scenes.SimulatedScenes", "root": far, "cache": "/far"}
+    park = {
+        "_target_": "seq2scene.data.scenes.coco_composite.ParkComposite",
+        "root": far,
+        "cache": "/far/cache",
+    }
+    files = {
+        "_target_": "seq2scene.data.scenes.simulated_scenes.SimulatedScenes",
+        "root": far,
+        "cache": "/far",
+    }
     home = at_home({**files, "composites": park}, places)
     assert home["root"] == far and home["cache"] == home["composites"]["cache"] == "/here/cache"
     assert home["composites"]["root"] == "/here/data/park"

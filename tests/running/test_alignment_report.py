@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from entry_points import run as run_entry_point
-from seq2scene.data.parallel_text import ParallelText
+from seq2scene.data.text.parallel_text import ParallelText
 from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import load_checkpoint
 from seq2scene.running.alignment_error_report import read_gold_pairs, score_gold, word_language

@@ -10,7 +10,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from seq2scene.building import build
-from seq2scene.data.parallel_text import ParallelText
+from seq2scene.data.text.parallel_text import ParallelText
 from seq2scene.errors import UserError
 from seq2scene.nets.vision.image_encoder import ImageEncoder
 from seq2scene.running.evaluation import data_settings, find_changes, require_likelihoods

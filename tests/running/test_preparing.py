@@ -10,7 +10,7 @@ import pytest
 
 from captioned_photos import write_coco
 from entry_points import command
-from seq2scene.data.caption_files import read_coco
+from seq2scene.data.captions.caption_files import read_coco
 from seq2scene.data.downloads import DataFile, bytes_to_come
 from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.errors import UserError

@@ -148,13 +148,18 @@ NOT_TAKEN = [
 
 @pytest.mark.parametrize("stored", [*TAKEN, *NOT_TAKEN], ids=str)
 def test_a_checkpoint_chooses_models_and_numbers_and_nothing_else(tmp_path: Path, stored: Any) -> None:
-    before = {"data": {"_target_": "seq2scene.data.parallel_text.ParallelText", "root": "/far", "cache": "x"}}
+    before = {
+        "data": {"_target_": "seq2scene.data.text.parallel_text.ParallelText", "root": "/far", "cache": "x"}
+    }
     with job(tmp_path, "task=nmt") as cfg:
         assert is_taken(stored, before, cfg) == (stored in TAKEN)
 
 
 def test_data_are_read_where_they_were_but_nothing_is_generated_there(tmp_path: Path) -> None:
-    files, park = "seq2scene.data.parallel_text.ParallelText", "seq2scene.data.parallel_text.ParkText"
+    files, park = (
+        "seq2scene.data.text.parallel_text.ParallelText",
+        "seq2scene.data.text.parallel_text.ParkText",
+    )
     there, empty = tmp_path / "there", tmp_path / "empty"
     (there / "v1").mkdir(parents=True)
     (there / "v1" / "park.json").touch()

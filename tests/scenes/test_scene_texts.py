@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from seq2scene.data.stop_words import english_stop_words, stop_words
-from seq2scene.data.word_vectors import read_word_vectors
+from seq2scene.data.text.word_vectors import read_word_vectors
 from seq2scene.errors import UserError
 from seq2scene.scenes.scene_texts import SceneTexts, split_sentences
 from seq2scene.sequences.language import Language

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from seq2scene.building import build
 from seq2scene.compositing.patch_store import PatchStore
-from seq2scene.data.coco_composite import CocoComposite
 from seq2scene.data.park.photos_writing import ensure_photos
+from seq2scene.data.scenes.coco_composite import CocoComposite
 from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import load_checkpoint
 from seq2scene.nets.losses.scene_losses import fields

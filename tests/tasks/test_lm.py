@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from seq2scene.data.plain_text import PlainText
+from seq2scene.data.text.plain_text import PlainText
 from seq2scene.errors import UserError
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.text_batch import TextBatch, sentence_batch
@@ -46,7 +46,7 @@ def streams(folder: Path, window: int, count: int, rank: int = 0, world: int = 1
     """The windows of LINES, three times over."""
     (folder / "text").write_text("".join(f"{line}\n" for line in LINES * 3))
     settings = {"batch_by": "stream", "window": window, "batch_size": count, "cache": str(folder / "cache")}
-    data = PlainText("text", "text", {}, "en", str(folder), **settings)
+    data = PlainText(train="text", val="text", tests={}, language="en", root=str(folder), **settings)
     data.use({"language": LANGUAGE.state(), "language_code": "en"})
     data.setup()
     data._ranks = lambda: {"rank": rank, "world": world}

@@ -10,8 +10,8 @@ import torch
 from omegaconf import OmegaConf
 
 from seq2scene.building import build
-from seq2scene.data.abstract_scenes import AbstractScenes
 from seq2scene.data.park.scenes_writing import ensure_scenes
+from seq2scene.data.scenes.abstract_scenes import AbstractScenes
 from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import load_checkpoint
 from seq2scene.nets.losses.scene_losses import doubly_stochastic, fields

@@ -1,4 +1,4 @@
-"""Zip archives of published data, unpacked where the data is read: whole, checked, and nowhere else."""
+"""Zip archives of published data, verified and unpacked below the folder where the data is read."""
 
 import logging
 import os
@@ -14,21 +14,21 @@ from seq2scene.errors import UserError
 log = logging.getLogger(__name__)
 
 NOT_DATA = "__MACOSX"  # a folder that macOS adds to archives
-DAMAGE = (BadZipFile, EOFError, zlib.error, NotImplementedError, RuntimeError)  # also what cannot be read
+DAMAGE = (BadZipFile, EOFError, zlib.error, NotImplementedError, RuntimeError)  # or an unsupported format
 
 
 def unpack(archive: Path, root: Path) -> tuple[int, int]:
-    """Brings every file of a zip archive to its place under ``root``, with a progress bar; a single folder
-    that holds all of the archive is left out of the places.
+    """Unpacks every file of a zip archive under ``root``, with a progress bar; a single top-level folder is
+    stripped from the paths.
 
-    Files that are there already, of the archive's size and checksum, stay; others by these names are
-    replaced, and files that the archive does not have are left alone. All that is missing is first unpacked
-    into a draft folder, its checksums verified, and then renamed to its place, so that a file in its place is
-    always whole. Returns how many files were unpacked and how many were there.
+    Files that are already there with the archive's size and checksum stay; others by these names are
+    replaced, and files that are not in the archive are left alone. Missing ones are first unpacked into a
+    draft folder, where their checksums are verified, and then renamed, so that a file in place is always
+    complete. Returns how many files were unpacked and how many were already there.
 
     Raises:
-        UserError: the archive is missing or damaged, an entry of it would lie outside ``root``, or the disk
-        cannot be written to.
+        UserError: the archive is missing or damaged, an entry would be outside ``root``, or the disk cannot
+        be written to.
     """
     try:
         with ZipFile(archive) as zipped:
@@ -51,7 +51,7 @@ def unpack(archive: Path, root: Path) -> tuple[int, int]:
 
 
 def _places(archive: Path, zipped: ZipFile, root: Path) -> dict[Path, ZipInfo]:
-    """Where each file of the archive belongs."""
+    """The path of each file of the archive."""
     names = {PurePosixPath(entry.filename): entry for entry in zipped.infolist() if not entry.is_dir()}
     names = {name: entry for name, entry in names.items() if name.parts[:1] != (NOT_DATA,)}
     for name in names:

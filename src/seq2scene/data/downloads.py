@@ -1,4 +1,4 @@
-"""Fetching published files: resumed where a connection broke, verified, and never fetched twice."""
+"""Downloads of published files: resumed after a broken connection, verified, and never repeated."""
 
 import gzip
 import hashlib
@@ -29,16 +29,16 @@ log = logging.getLogger(__name__)
 MANIFEST = "downloads.json"
 CHUNK = 1 << 20
 TIMEOUT = 30  # seconds without a byte
-PASSING = (408, 425, 429, 500, 502, 503, 504)  # HTTP statuses that may be gone the next time
+PASSING = (408, 425, 429, 500, 502, 503, 504)  # HTTP statuses that are worth a retry
 BROKEN_CONNECTION = (URLError, TimeoutError, ConnectionError, HTTPException, ssl.SSLError)
 
 
 @dataclass(frozen=True)
 class DataFile:
-    """A published file and its place under the data's root.
+    """A published file and its path under the root of the data.
 
-    sha256 and size in bytes are of the file as published, None where nobody has said them.
-    Where ``path`` ends in .gz and ``url`` does not, the file is kept gzip-compressed.
+    sha256, size (in bytes): of the file as published; None if unknown. If ``path`` ends in .gz and ``url``
+    does not, the file is compressed with gzip once it has been verified.
     """
 
     url: str
@@ -53,15 +53,15 @@ class DataFile:
 
 @dataclass
 class Report:
-    """What ``fetch_all`` did: paths under the root."""
+    """What ``fetch_all`` did, as paths under the root."""
 
     fetched: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
-    damaged: list[str] = field(default_factory=list)  # were there, were wrong, and were fetched again
+    damaged: list[str] = field(default_factory=list)  # were there but wrong, and were fetched again
 
 
 class _Retry(Exception):
-    """An attempt failed in a way that the next may not."""
+    """An attempt failed, but another may succeed."""
 
 
 class _Wrong(Exception):
@@ -69,15 +69,15 @@ class _Wrong(Exception):
 
 
 def fetch_all(files: Sequence[DataFile], root: Path, attempts: int = 4, pause: float = 1.0) -> Report:
-    """Brings every file to its place under ``root``, with a progress bar.
+    """Downloads every file to its path under ``root``, with a progress bar.
 
-    A file that is there and whole is left alone; one that is damaged is fetched again. A partial download
-    (``.part``) is continued where the server can. A file without a published checksum is recorded in a
-    manifest when first seen, and held to it later. A broken connection is tried again, ``attempts`` times in
-    all, after ``pause``, 2 ``pause``, 4 ``pause`` ... seconds.
+    A file that is complete is left alone; a damaged one is fetched again. A partial download (``.part``) is
+    resumed if the server can. A file without a published checksum is recorded in a manifest when first seen,
+    and verified against it later. A broken connection is retried, ``attempts`` times in all, after ``pause``,
+    2 ``pause``, 4 ``pause`` ... seconds.
 
     Raises:
-        UserError: a file cannot be had, or is not the published one: with its address and its place.
+        UserError: a file cannot be fetched, or is not the published one; names its address and its path.
     """
     report = Report()
     with progress_bars() as progress:
@@ -86,13 +86,13 @@ def fetch_all(files: Sequence[DataFile], root: Path, attempts: int = 4, pause: f
                 task = progress.add_task(f"{number}/{len(files)} {file.path}", total=file.size)
                 _bring(file, root, attempts, pause, report, _Bar(progress, task))
                 progress.remove_task(task)
-        except OSError as error:  # the network's are dealt with further in: this is the disk
+        except OSError as error:  # of the disk: those of the network are handled further in
             raise UserError(f"cannot write below {root}: {error}") from error
     return report
 
 
 def bytes_to_come(files: Sequence[DataFile], root: Path) -> int:
-    """How much ``fetch_all`` has to fetch, of those missing files whose size was published."""
+    """How many bytes ``fetch_all`` will fetch of the missing files whose size is known."""
     left = 0
     for file in files:
         place = root / file.path
@@ -103,7 +103,7 @@ def bytes_to_come(files: Sequence[DataFile], root: Path) -> int:
 
 
 def _part(place: Path) -> Path:
-    """Where a file lies while it is fetched."""
+    """The path of a file while it is being fetched."""
     return place.with_name(place.name + ".part")
 
 
@@ -122,7 +122,7 @@ def _bring(file: DataFile, root: Path, attempts: int, pause: float, report: Repo
 
 
 def _persist(file: DataFile, root: Path, attempts: int, pause: float, bar: "_Bar") -> None:
-    """Tries until the file is in its place."""
+    """Retries until the file is in place."""
     for attempt in range(attempts):
         try:
             _attempt(file, root, bar)
@@ -162,7 +162,7 @@ def _attempt(file: DataFile, root: Path, bar: "_Bar") -> None:
         _check(file, root, size, sha256)
     except _Wrong as error:
         _throw_away(part)
-        if continued:  # the old part may be what is wrong
+        if continued:  # the old part may be wrong
             raise _Retry(str(error)) from error
         raise _failure(file, root, str(error)) from error
     _remember(file, root, size, sha256)
@@ -170,9 +170,9 @@ def _attempt(file: DataFile, root: Path, bar: "_Bar") -> None:
 
 
 def _refuse(error: HTTPError, part: Path, file: DataFile, root: Path) -> None:
-    """Raises what an HTTP status means; returns if it means that the part is already the whole."""
+    """Raises the error that an HTTP status means; returns if it means that the part is complete."""
     reason = f"the server says {error.code} {error.reason}"
-    if error.code == 416:  # nothing lies behind what is here
+    if error.code == 416:  # there is nothing beyond the bytes that are here
         if error.headers.get("Content-Range") == f"bytes */{part.stat().st_size}":
             return
         _throw_away(part)
@@ -181,7 +181,7 @@ def _refuse(error: HTTPError, part: Path, file: DataFile, root: Path) -> None:
 
 
 def _download(url: str, part: Path, bar: "_Bar") -> None:
-    """Fetches what is missing of ``part``, or all if the server cannot go on or its file has changed."""
+    """Fetches the rest of ``part``, or everything if the server cannot resume or its file has changed."""
     etag = part.with_name(part.name + ".etag")
     have = part.stat().st_size if part.exists() else 0
     headers = {"User-Agent": "seq2scene", "Accept-Encoding": "identity"}
@@ -203,7 +203,7 @@ def _download(url: str, part: Path, bar: "_Bar") -> None:
 
 
 def _keep_etag(response: HTTPResponse, etag: Path) -> None:
-    """A strong ETag tells, when the download is continued, whether the file there is still the same."""
+    """Saves a strong ETag, by which a resumed download knows that the file is still the same."""
     value = response.headers.get("ETag", "")
     if value.startswith('"'):
         etag.write_text(value)
@@ -218,7 +218,7 @@ def _copy(source: IO[bytes], out: IO[bytes], advance: Callable[[int], None]) -> 
 
 
 def _settle(part: Path, place: Path, packed: bool) -> None:
-    """Puts the verified part in its place in one step, so that a file in its place is always whole."""
+    """Moves the verified part to its place in one step, so that a file in place is always complete."""
     if packed:
         with draft(place) as squeezed, part.open("rb") as source, gzip.open(squeezed, "wb") as out:
             shutil.copyfileobj(source, out, CHUNK)
@@ -236,7 +236,7 @@ def _throw_away(part: Path) -> None:
 
 
 def _measure(stream: IO[bytes]) -> tuple[int, str]:
-    """Size and SHA-256 of what a stream holds."""
+    """Size and SHA-256 of the contents of a stream."""
     size, digest = 0, hashlib.sha256()
     while chunk := stream.read(CHUNK):
         size += len(chunk)
@@ -245,7 +245,7 @@ def _measure(stream: IO[bytes]) -> tuple[int, str]:
 
 
 def _is_whole(file: DataFile, root: Path) -> bool:
-    """Whether the file in its place is the published one; one never seen before is believed and recorded."""
+    """Whether the file in place is the published one; a file never seen before is trusted and recorded."""
     open_it = gzip.open if file.packed else open
     try:
         with open_it(root / file.path, "rb") as stream:
@@ -258,7 +258,7 @@ def _is_whole(file: DataFile, root: Path) -> bool:
 
 
 def _check(file: DataFile, root: Path, size: int, sha256: str) -> None:
-    """Holds a file against the catalogue, or else the manifest."""
+    """Raises ``_Wrong`` unless size and checksum are the published ones, or else those of the manifest."""
     known = _read_manifest(root).get(file.path, {}) if file.sha256 is None else {}
     for what, expected, found in (
         ("size", file.size or known.get("size"), size),
@@ -269,7 +269,7 @@ def _check(file: DataFile, root: Path, size: int, sha256: str) -> None:
 
 
 def _remember(file: DataFile, root: Path, size: int, sha256: str) -> None:
-    """Records a file that has no published checksum, so that later ones are held to it."""
+    """Records a file without a published checksum in the manifest."""
     manifest = _read_manifest(root)
     if file.sha256 is not None or file.path in manifest:
         return
@@ -306,6 +306,6 @@ class _Bar:
 
 
 def progress_bars() -> Progress:
-    """Bytes done of a task, on stderr, gone when all is done."""
+    """A progress bar in bytes, on stderr, removed at the end."""
     columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
     return Progress(*columns, console=Console(stderr=True), transient=True)

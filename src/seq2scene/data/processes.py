@@ -1,4 +1,4 @@
-"""Work that is shared among processes which know all that this one knows."""
+"""Work shared among forked processes, which inherit the memory of this one."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from seq2scene.errors import UserError
 
-CHUNK = 32  # items that a process is given at once
+CHUNK = 32  # items sent to a process at a time
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
 _work: Callable[[Any], Any] | None = None  # of a forked process
@@ -19,10 +19,11 @@ _work: Callable[[Any], Any] | None = None  # of a forked process
 def forked(
     work: Callable[[Item], Result], workers: int
 ) -> Iterator[Callable[[Sequence[Item]], Iterable[Result]]]:
-    """A ``map`` of ``work``, in the order of the items, that so many processes share; one alone is this one.
+    """A ``map`` of ``work`` shared by ``workers`` processes, in the order of the items; 1: this process
+    alone.
 
-    ``work`` is not sent to them but inherited, data that it holds too, and may not use torch. What it raises
-    is raised here. Raises UserError if a process is killed.
+    ``work`` and the data it holds are inherited, not sent; it may not use torch. Its exceptions are raised
+    here. Raises UserError if a process is killed.
     """
     if workers == 1:
         yield lambda items: map(work, items)

@@ -1,11 +1,10 @@
-"""What data sets of text have in common: files by split, loaders of every rank, a place in the epoch to go on
-from.
-"""
+"""Base of all data modules: files by split, loaders for every rank, and resuming within an epoch."""
 
 import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,26 +18,36 @@ from seq2scene.sequences.vocabulary import SPECIAL_SYMBOLS, Vocabulary
 
 log = logging.getLogger(__name__)
 
-MANY = 0.1  # of a training text's running words: if more are unknown, that is told
+MANY = 0.1  # share of the running words of a training text that may be unknown without a notice
 
 
+@dataclass(kw_only=True, eq=False)
 class TextModule(pl.LightningDataModule):
-    """Training, validation and named test sets of text; subclasses read them and make batches of them.
+    """Training, validation and named test sets of text. Subclasses read the files and make the batches.
 
-    files: what each split is read from, train and val among them, the others test sets.
-    cache: folder for tokenised text. fetch: the command that gets the files, told when they are missing.
+    files: what each split is read from. test_names: the splits other than train and val.
+    padding_efficiency: of each side, real tokens / padded tokens; filled with the training loader.
 
-    ``padding_efficiency``, known with the training batches: real / padded tokens of each side.
+    Raises UserError if an option is out of its range.
     """
 
-    def __init__(self, files: dict[str, Any], root: str, cache: str, fetch: str | None) -> None:
+    root: str  # folder of the files
+    cache: str = ".cache"  # folder of whatever is made once, tokenised text first of all
+    fetch: str | None = None  # command that gets the files, for the message when they are missing
+    batch_size: int = 64  # samples per batch of one rank
+    eval_batch_size: int = 128  # samples per batch in validation and test
+    pool_batches: int = 100  # batches cut from one pool of samples sorted by length
+    seed: int = 0  # of everything that is drawn
+
+    def __post_init__(self) -> None:
         super().__init__()
-        for name in files:
+        self.root, self.cache = (str(Path(place).expanduser()) for place in (self.root, self.cache))
+        self.files = self._split_files()
+        for name in self.files:
             if not re.fullmatch(r"[\w-][\w.-]*", str(name)):
                 raise UserError(f"data.tests: a test set cannot be called {name}: files are named after it")
-        self.files = files
-        self.test_names = [split for split in files if split not in ("train", "val")]
-        self.root, self.cache, self.fetch = Path(root).expanduser(), Path(cache).expanduser(), fetch
+        self.test_names = [split for split in self.files if split not in ("train", "val")]
+        self._require_positive("batch_size", "eval_batch_size", "pool_batches")
         self.padding_efficiency: dict[str, float] = {}
         self._train_loader: Loader | None = None
         self._place: dict[str, int] | None = None
@@ -47,21 +56,25 @@ class TextModule(pl.LightningDataModule):
     @cached_property
     def folder(self) -> Path:
         """Where the files are."""
-        return self.root
+        return Path(self.root)
 
-    # What subclasses say
+    # What subclasses provide
+
+    def _split_files(self) -> dict[str, Any]:
+        """What each split is read from, train and val among them; the others are test sets."""
+        return {"train": None, "val": None, "test": None}
 
     @property
     def knows_its_language(self) -> bool:
-        """Whether vocabularies are given or learnt already."""
+        """Whether vocabularies have been given or learnt."""
         raise NotImplementedError
 
     def _load(self, splits: list[str]) -> None:
-        """Reads the splits, and learns from training text what is not known."""
+        """Reads the splits, and learns vocabularies from the training text unless they are known."""
         raise NotImplementedError
 
     def _shared(self, split: str) -> tuple[int, int, str]:
-        """How many of a split's samples, of how many, are training samples too, and what they are called."""
+        """How many samples of a split are in the training set too, how many it has, and their noun."""
         return 0, 0, "samples"
 
     def _training_loader(self) -> Loader:
@@ -73,16 +86,16 @@ class TextModule(pl.LightningDataModule):
     # Lightning's hooks
 
     def prepare_data(self) -> None:
-        """Fills the cache, in one process; where the language is given the training files may be missing."""
+        """Fills the cache, in one process. The training files may be missing if the language is given."""
         self._compare([split for split in self.files if split != "train" or not self.knows_its_language])
 
     def setup(self, stage: str | None = None) -> None:
-        """Reads what ``stage`` needs (None: everything), and learns the language unless it was given."""
+        """Reads the splits of ``stage`` (None: all), and learns the language unless it was given."""
         splits = {"fit": ["train", "val"], "validate": ["val"], "test": self.test_names}
         self._compare(splits.get(stage, list(self.files)))
 
     def _compare(self, splits: list[str]) -> None:
-        """Loads the splits, and tells what others share with the training set where it is one of them."""
+        """Loads the splits and, if train is among them, reports what others share with it."""
         self._load(splits)
         if "train" not in splits:
             return
@@ -104,13 +117,13 @@ class TextModule(pl.LightningDataModule):
         return self._evaluation_loader("val")
 
     def test_dataloader(self) -> list[Loader]:
-        """One loader for each of ``test_names``."""
+        """One loader for each of ``test_names``, in that order."""
         return [self._evaluation_loader(name) for name in self.test_names]
 
     def state_dict(self) -> dict:
-        """The place in the training epoch.
+        """The position within the training epoch.
 
-        Lightning also keeps the loader's own, but drops it when an optimizer asks how long training is
+        Lightning saves that of the loader too, but drops it when an optimizer asks for the number of steps
         (PyTorch Lightning issue 19764).
         """
         return {} if self._train_loader is None else {"place": self._train_loader.state_dict()}
@@ -136,8 +149,8 @@ class TextModule(pl.LightningDataModule):
     def _count_vocabulary(
         self, counts: Counter[str], min_count: int, max_size: int | None = None, whose: str = "the"
     ) -> Vocabulary:
-        """Of what was counted in training. Tells where it leaves many words unknown; raises UserError where
-        it leaves none known.
+        """The vocabulary of the words counted in training. Reports if it leaves many words unknown; raises
+        UserError if it leaves no word known.
         """
         vocabulary = Vocabulary.count(counts, min_count, max_size)
         settings = f"data.min_count={min_count}" + ("" if max_size is None else f" data.max_size={max_size}")
@@ -163,16 +176,15 @@ class TextModule(pl.LightningDataModule):
 
 
 def named_splits(train: Any, val: Any, tests: dict[str, Any]) -> dict[str, Any]:
-    """All of them by name; raises UserError where a test set would hide one of the others."""
+    """All splits by name; raises UserError if a test set has the name of another split."""
     if {"train", "val"} & tests.keys():
         raise UserError("data.tests: a test set cannot be called train or val")
     return {"train": train, "val": val, **tests}
 
 
 def same_language(description: Mapping[str, Any], name: str, key: str, own: str) -> str:
-    """The code of a language that a checkpoint's ``description`` has by ``name``; the data set's ``own``
-    where it is too old to have one. Raises UserError, which says what ``data.KEY`` should be, where they
-    differ.
+    """The language code ``name`` of a checkpoint's ``description``, or ``own``, the data set's, if the
+    checkpoint is too old to have one. Raises UserError, naming the right ``data.KEY``, if the two differ.
     """
     code = description.get(name, own)
     if code != own:

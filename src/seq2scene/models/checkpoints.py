@@ -21,6 +21,12 @@ ROOMS = {
     "vision": "image_encoder inpainter",
     "losses": "hard_attention",
 }
+# Data modules that checkpoints of older versions call seq2scene.data.NAME, likewise
+DATA_ROOMS = {
+    "text": "parallel_text plain_text",
+    "captions": "coco_captions layout_captions",
+    "scenes": "abstract_scenes coco_composite coco_layout simulated_scenes",
+}
 RENAMED = {
     "seq2scene.nets.captioner": "seq2scene.nets.vision.annotations",
     "seq2scene.nets.text.captioner": "seq2scene.nets.vision.annotations",
@@ -28,8 +34,9 @@ RENAMED = {
     "seq2scene.search.greedy": "seq2scene.search.stepwise",
     "seq2scene.search.sample": "seq2scene.search.stepwise",
 } | {
-    f"seq2scene.nets.{name}": f"seq2scene.nets.{room}.{name}"
-    for room, names in ROOMS.items()
+    f"seq2scene.{part}.{name}": f"seq2scene.{part}.{room}.{name}"
+    for part, rooms in (("nets", ROOMS), ("data", DATA_ROOMS))
+    for room, names in rooms.items()
     for name in names.split()
 }
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from seq2scene.data.parallel_text import ParallelText
+from seq2scene.data.text.parallel_text import ParallelText
 from seq2scene.errors import UserError
 from seq2scene.plotting.attention_map import draw_attention
 from seq2scene.plotting.figures import save_picture

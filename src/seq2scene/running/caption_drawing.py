@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from seq2scene.data.caption_module import CaptionModule
+from seq2scene.data.captions.caption_module import CaptionModule
 from seq2scene.plotting.image_attention import box_maps, draw_image_attention
 from seq2scene.plotting.layout_picture import draw_layout
 from seq2scene.scenes.images import read_photo

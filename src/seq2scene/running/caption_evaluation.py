@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize, one_hot
 
-from seq2scene.data.caption_module import CaptionModule
+from seq2scene.data.captions.caption_module import CaptionModule
 from seq2scene.data.features import stored_features
 from seq2scene.errors import UserError
 from seq2scene.json_text import to_json, write_json

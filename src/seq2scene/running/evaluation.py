@@ -15,7 +15,7 @@ from torch import nn
 
 from seq2scene.building import build
 from seq2scene.compositing.compositor import relocated
-from seq2scene.data.parallel_text import ParallelText
+from seq2scene.data.text.parallel_text import ParallelText
 from seq2scene.errors import UserError
 from seq2scene.json_text import write_json
 from seq2scene.metrics.scene_scores import HEADINGS

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from seq2scene.compositing.simulated_composites import Mending, Stencils
-from seq2scene.data.simulated_scenes import SimulatedScenes
+from seq2scene.data.scenes.simulated_scenes import SimulatedScenes
 from seq2scene.json_text import write_json
 from seq2scene.plotting.figures import new_figure, to_pixels
 from seq2scene.running.callbacks.samples import Samples, Table

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from seq2scene.data.plain_text import PlainText
+from seq2scene.data.text.plain_text import PlainText
 from seq2scene.json_text import write_json
 from seq2scene.tasks.lm import LM
 

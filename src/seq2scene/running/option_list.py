@@ -49,9 +49,9 @@ def _lines(folder: Path, config: str) -> list[tuple[str, str]]:
 
 def _values(folder: Path, name: str, group: str) -> list[tuple[str, str]]:
     said: dict[str, str] = {}
-    for path in sorted((folder / group).glob("*.yaml")):
+    for path in (*sorted((folder / group).glob("*.yaml")), *sorted(folder.glob(f"{group}_*.yaml"))):
         for key, _, comment in commented(path):
-            said.setdefault(key, comment)
+            said[key] = said.get(key) or comment
     keys = [key for key, _, _ in commented(folder / f"{name}.yaml")]
     return [("", f"Values of {group}"), *((f"{group}.{key}", said[key]) for key in keys)]
 

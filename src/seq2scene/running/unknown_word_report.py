@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 
-from seq2scene.data.parallel_text import ParallelText
+from seq2scene.data.text.parallel_text import ParallelText
 from seq2scene.running.callbacks.alignments import AlignedLine, forced_alignment
 from seq2scene.running.distributed import gather
 from seq2scene.running.replacement_gain import gain_by_unknown, write_gains

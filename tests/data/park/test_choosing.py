@@ -5,55 +5,58 @@ from inspect import signature
 from pathlib import Path
 
 import pytest
-import yaml
+from hydra import compose, initialize_config_dir
 
-from seq2scene.data.abstract_scenes import ParkScenes
-from seq2scene.data.coco_captions import ParkCaptions
-from seq2scene.data.coco_composite import ParkComposite
-from seq2scene.data.coco_layout import ParkLayout
-from seq2scene.data.layout_captions import ParkLayoutCaptions
-from seq2scene.data.parallel_text import ParkText
+from seq2scene.data.captions.coco_captions import ParkCaptions
+from seq2scene.data.captions.layout_captions import ParkLayoutCaptions
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.data.park.writing import ensure_park
-from seq2scene.data.plain_text import ParkPlainText
+from seq2scene.data.scenes.abstract_scenes import ParkScenes
+from seq2scene.data.scenes.coco_composite import ParkComposite
+from seq2scene.data.scenes.coco_layout import ParkLayout
+from seq2scene.data.text.parallel_text import ParkText
+from seq2scene.data.text.plain_text import ParkPlainText
 from seq2scene.errors import UserError
 from seq2scene.nets.vision.image_encoder import ImageEncoder
 
-CONFIGS = Path(__file__).resolve().parents[3] / "conf" / "data"
+CONF = str(Path(__file__).resolve().parents[3] / "conf")
 SENTENCES, SCENES = {"seed": 7, "train": 6, "val": 2, "test": 2}, {"seed": 7, "train": 4, "val": 1, "test": 1}
 PHOTOS = {"seed": 7, "train": 3, "val": 2}
 
 
 def text(root, park):
-    pairs = [["train.en", "train.de"], ["val.en", "val.de"], {"test": ["test.en", "test.de"]}]
-    return ParkText(*pairs, "en", "de", root=root, park=park)
+    train, val, test = ([f"{name}.en", f"{name}.de"] for name in ("train", "val", "test"))
+    files = {"train": train, "val": val, "tests": {"test": test}}
+    return ParkText(**files, source="en", target="de", root=root, park=park)
 
 
 def plain_text(root, park):
-    return ParkPlainText("train.en", "val.en", {"test": "test.en"}, "en", root=root, park=park)
+    return ParkPlainText(
+        train="train.en", val="val.en", tests={"test": "test.en"}, language="en", root=root, park=park
+    )
 
 
 def scenes(root, park):
-    return ParkScenes(root, park=park)
+    return ParkScenes(root=root, park=park)
 
 
 def layout(root, park):
-    return ParkLayout(root, park=park, min_area=0.0)
+    return ParkLayout(root=root, park=park, min_area=0.0)
 
 
 def layout_captions(root, park):
-    return ParkLayoutCaptions(root, park=park, min_area=0.0)
+    return ParkLayoutCaptions(root=root, park=park, min_area=0.0)
 
 
 def composite(root, park):
-    return ParkComposite(root, park=park)
+    return ParkComposite(root=root, park=park)
 
 
 def captions(root, park):
     encoder = ImageEncoder("efficientnet_lite0", "_blocks.15", "none")
-    splits = [[f"annotations/captions_{name}2017.json", f"{name}2017"] for name in ("train", "val")]
-    return ParkCaptions(*splits, encoder, root=root, park=park)
+    files = {name: [f"annotations/captions_{name}2017.json", f"{name}2017"] for name in ("train", "val")}
+    return ParkCaptions(**files, encoder=encoder, root=root, park=park)
 
 
 SETS = {
@@ -82,7 +85,8 @@ def test_a_set_is_written_as_it_was_chosen_and_each_choice_lies_apart(tmp_path, 
 @pytest.mark.parametrize("name", SETS)
 def test_without_a_choice_it_is_the_one_of_the_config(tmp_path, name):
     module, _, ensure = SETS[name]
-    told = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())["park"]
+    with initialize_config_dir(CONF, version_base="1.3"):
+        told = compose(f"data/{name}").data.park
     assert (
         told == usual(ensure) == module(str(tmp_path), None).park == module(str(tmp_path), {"seed": 0}).park
     )

@@ -15,19 +15,19 @@ import pytest
 from PIL import Image
 from pycocotools import mask as run_lengths
 
-from seq2scene.data.caption_files import read_coco
-from seq2scene.data.coco import read_captions, read_instances
-from seq2scene.data.coco_layout import CocoLayout
+from seq2scene.data.captions.caption_files import read_coco
+from seq2scene.data.coco.annotations import read_captions, read_instances
 from seq2scene.data.park import photos_writing
-from seq2scene.data.park.grammar import text
-from seq2scene.data.park.landscapes import REGIONS, SIZE, landscape
-from seq2scene.data.park.lexicon import NAMES
-from seq2scene.data.park.photographing import SOLID, cut_out, photograph
+from seq2scene.data.park.drawing.landscapes import REGIONS, SIZE, landscape
+from seq2scene.data.park.drawing.photographing import SOLID, cut_out, photograph
+from seq2scene.data.park.language.grammar import text
+from seq2scene.data.park.language.lexicon import NAMES
+from seq2scene.data.park.language.telling import tell
 from seq2scene.data.park.photos_writing import captions_of, category_names, ensure_photos, names_in
 from seq2scene.data.park.relations import relations_of
 from seq2scene.data.park.sampling import sample_scene
-from seq2scene.data.park.telling import tell
 from seq2scene.data.park.world import Placed, Scene
+from seq2scene.data.scenes.coco_layout import CocoLayout
 
 SMALL = {"seed": 5, "train": 24, "val": 4}
 KINDS = ("instances", "stuff", "captions")
@@ -258,7 +258,7 @@ def test_the_readers_of_coco_read_them(folder):
 
 
 def test_layouts_and_captions_are_learnt_from_them(folder, files):
-    layouts = CocoLayout(str(folder), min_area=0.002)._read("train")
+    layouts = CocoLayout(root=str(folder), min_area=0.002)._read("train")
     assert len(layouts.numbers) == 24 and {len(texts) for texts in layouts.texts} == {5}
     assert (layouts.objects.classes > 0).sum() > 0.9 * len(files["instances_train2017"]["annotations"])
     told = read_coco(folder / "annotations/captions_val2017.json", folder / "val2017")

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image, ImageStat
 
 from seq2scene.data.park import scenes_writing
-from seq2scene.data.park.describing import describe
-from seq2scene.data.park.drawing import picture_names
-from seq2scene.data.park.grammar import text
+from seq2scene.data.park.drawing.clip_art import picture_names
+from seq2scene.data.park.language.describing import describe
+from seq2scene.data.park.language.grammar import text
 from seq2scene.data.park.sampling import ORDER, sample_scene
 from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.data.park.world import CANVAS, EXPRESSIONS, POSES, THINGS, Placed

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from sacremoses import MosesTokenizer
 
-from seq2scene.data.park.facts import SPATIAL
-from seq2scene.data.park.grammar import text, words_of
+from seq2scene.data.park.language.facts import SPATIAL
+from seq2scene.data.park.language.grammar import text, words_of
 from seq2scene.data.park.writing import (
     ensure_park,
     is_held_out,

@@ -1,1 +1,1 @@
-"""The park: a small procedural world, its sentences in three languages, and their files."""
+"""The park: a small procedural world, sentences about it in three languages, and its files."""

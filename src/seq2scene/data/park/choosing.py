@@ -1,48 +1,44 @@
-"""Which park a data module reads: seed and sizes, an argument of each module that is ``made_by`` a writer."""
+"""Which park a data module reads: its seed and sizes, an option of every module of the park."""
 
 from collections.abc import Callable, Mapping
-from functools import cached_property, wraps
-from inspect import Parameter, signature
+from dataclasses import dataclass
+from functools import cached_property
+from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 from seq2scene.errors import UserError
 
 LARGEST_SEED = 2**32 - 1
 
 
-def made_by(ensure: Callable[..., Path], **least: int) -> Callable[[type], type]:
-    """Decorates data modules whose files ``ensure(root, seed, train, ...)`` writes on first use.
+@dataclass(kw_only=True, eq=False)
+class Park:
+    """Mixin of data modules whose files are written under ``root`` on first use.
 
-    Their constructor takes ``park``, the seed and the size of each set; what it leaves out is as in
-    ``ensure``. ``folder`` is where the files of this choice are. least: of sets that need more than 1.
-    Raises UserError, before anything is written, for other names and for numbers without a meaning.
+    write: ``write(root, seed, train, ...)`` writes the files, unless they are there, and returns their
+    folder; its defaults are those of ``park``. least: the smallest size of a set, where that is not 1.
+
+    Raises UserError, before anything is written, for other names and for numbers out of range.
     """
-    usual = {name: p.default for name, p in signature(ensure).parameters.items() if name != "root"}
 
-    def decorate(module: type) -> type:
-        plain = module.__init__
+    write: ClassVar[Callable[..., Path]]
+    least: ClassVar[Mapping[str, int]] = {}
 
-        @wraps(plain)
-        def __init__(self, *arguments: Any, park: dict | None = None, **others: Any) -> None:
-            self.park = chosen(park or {}, usual, least)
-            plain(self, *arguments, **others)
+    park: dict | None = None  # seed, and the size of each set; the writer's default where one is missing
 
-        # What a config may say is read from the signature and the hints of the constructor.
-        known = signature(plain)
-        own = Parameter("park", Parameter.KEYWORD_ONLY, default=None)
-        __init__.__signature__ = known.replace(parameters=[*known.parameters.values(), own])
-        __init__.__annotations__ = {**plain.__annotations__, "park": dict | None}
-        folder = cached_property(lambda self: ensure(self.root, **self.park))
-        folder.__set_name__(module, "folder")
-        module.__init__, module.folder = __init__, folder
-        return module
+    def __post_init__(self) -> None:
+        usual = {name: p.default for name, p in signature(self.write).parameters.items() if name != "root"}
+        self.park = chosen(self.park or {}, usual, self.least)
+        super().__post_init__()
 
-    return decorate
+    @cached_property
+    def folder(self) -> Path:
+        return self.write(Path(self.root), **self.park)
 
 
 def chosen(given: Mapping[str, int], usual: Mapping[str, int], least: Mapping[str, int]) -> dict[str, int]:
-    """The ``usual`` seed and sizes, but for those ``given``; raises UserError where these mean nothing."""
+    """The ``usual`` seed and sizes, but for those ``given``; raises UserError if these are out of range."""
     for name, value in given.items():
         if name not in usual:
             raise UserError(f"data.park.{name} is not an option; options are {', '.join(usual)}")

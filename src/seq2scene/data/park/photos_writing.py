@@ -15,14 +15,14 @@ import numpy as np
 from PIL import Image
 from pycocotools import mask as run_lengths
 
+from seq2scene.data.park.drawing.landscapes import REGIONS, SIZE
+from seq2scene.data.park.drawing.photographing import Photo, photograph
 from seq2scene.data.park.folders import ensure_folder
-from seq2scene.data.park.grammar import text
-from seq2scene.data.park.landscapes import REGIONS, SIZE
-from seq2scene.data.park.lexicon import NOUNS
-from seq2scene.data.park.meaning import Clause, Mention, Message, Place
-from seq2scene.data.park.photographing import Photo, photograph
+from seq2scene.data.park.language.grammar import text
+from seq2scene.data.park.language.lexicon import NOUNS
+from seq2scene.data.park.language.meaning import Clause, Mention, Message, Place
+from seq2scene.data.park.language.telling import TIMES, tell
 from seq2scene.data.park.sampling import sample_scene
-from seq2scene.data.park.telling import TIMES, tell
 from seq2scene.data.park.world import THINGS, Scene
 from seq2scene.json_text import to_json
 

@@ -1,4 +1,4 @@
-"""Scenes drawn from a seed: things are put where they make sense; relations are read from the positions."""
+"""Random scenes: things are placed where they make sense, and relations are read off the positions."""
 
 from dataclasses import replace
 from random import Random
@@ -27,10 +27,10 @@ SEATS = ("p_0", "p_1", "p_2", "p_4")
 
 
 def sample_scene(rng: Random) -> Scene:
-    """A scene of up to 15 things, mostly 6 to 9, and its relations; the state of ``rng`` decides it all."""
+    """A scene of up to 15 things, mostly 6 to 9, and its relations; determined by the state of ``rng``."""
     things: list[Placed] = []
     children: list[Placed] = []
-    while not children:  # a crowded park may have no room for a child: start again
+    while not children:  # a crowded park may have no room for a child
         things = _large(rng)
         for name in CHILDREN if rng.random() < 0.9 else rng.sample(CHILDREN, 1):
             _child(rng, name, things)
@@ -49,7 +49,7 @@ def sample_scene(rng: Random) -> Scene:
 
 
 def _put(name: str, x: float, bottom: float, z: int, flip: int, pose: int = 0, expression: int = 0) -> Placed:
-    """A thing standing with its lower edge at ``bottom``."""
+    """A thing whose lower edge is at ``bottom``."""
     return Placed(
         name, round(x), round(bottom - SCALES[z] * THINGS[name].height / 2), z, flip, pose, expression
     )
@@ -65,7 +65,7 @@ def _unused(rng: Random, names: list[str], things: list[Placed]) -> list[str]:
 
 
 def _fits(thing: Placed, things: list[Placed]) -> bool:
-    """Inside the canvas, beside the things at its depth and not upon them; children also at any depth."""
+    """Whether a thing is on the canvas and overlaps none at its depth; children overlap at no depth."""
     if thing.left < -10 or thing.right > CANVAS[0] + 10:
         return False
     level = [other for other in things if other.z == thing.z or other.kind == thing.kind == "child"]
@@ -76,7 +76,7 @@ def _fits(thing: Placed, things: list[Placed]) -> bool:
 def _somewhere(
     rng: Random, name: str, depths: tuple[int, ...], things: list[Placed], **attributes: int
 ) -> bool:
-    """Try to put a thing on free ground; say whether there was room."""
+    """Tries to place a thing on free ground; returns whether there was room."""
     for _ in range(12):
         z = rng.choice(depths)
         x = rng.uniform(0.08, 0.92) * CANVAS[0]
@@ -112,12 +112,12 @@ def _child(rng: Random, name: str, things: list[Placed]) -> None:
 
 
 def _turned(one: Placed, other: Placed) -> Placed:
-    """The same thing, looking towards another."""
+    """The same thing, facing another."""
     return replace(one, flip=int(other.x < one.x))
 
 
 def _company(rng: Random, child: Placed, things: list[Placed]) -> None:
-    """An animal behind a child that runs or looks surprised, a toy before one that kneels."""
+    """Places an animal behind a child that runs or is surprised, a toy before one that kneels or sits."""
     pose = POSES[child.pose]
     if (pose == "run" or child.expression == 4) and rng.random() < 0.6:
         beast = _unused(rng, list(BEASTS) if rng.random() < 0.6 else ["a_1", "a_2", "a_3"], things)
@@ -136,7 +136,7 @@ def _aside(rng: Random, child: Placed, name: str, side: int, flip: int, things: 
 
 
 def _near(rng: Random, name: str, anchor: Placed) -> Placed:
-    """A thing beside, before, behind, on, in or under an anchor, as the anchor allows."""
+    """A thing beside, before, behind, on, in or under an anchor, whichever the anchor allows."""
     flip, z = rng.randrange(2), anchor.z
     ways = ["beside", "beside"] + ["before"] * (z > 0) + ["behind"] * (z < 2)
     ways += ["on"] * (anchor.name in SURFACES and THINGS[name].height < 90)
@@ -159,7 +159,7 @@ def _near(rng: Random, name: str, anchor: Placed) -> Placed:
 
 
 def _beside_something(rng: Random, name: str, things: list[Placed]) -> None:
-    """Put an animal or a toy by one of the things that are there, if there is room."""
+    """Places an animal or a toy near one of the things, if there is room."""
     anchors = [thing for thing in things if thing.kind in ("large", "child", "animal")]
     for anchor in rng.sample(anchors, len(anchors)):
         thing = _near(rng, name, anchor)
@@ -176,7 +176,7 @@ def _occupied(seat: Placed, things: list[Placed]) -> bool:
 
 
 def _belongings(rng: Random, child: Placed, things: list[Placed]) -> None:
-    """What a child wears, and what it holds or kicks."""
+    """Places what a child wears and what it holds or kicks."""
     if rng.random() < 0.5:
         clothing = _unused(rng, names_of("clothing"), things)[0]
         things.append(_centred(clothing, child.head(clothing), child.z, child.flip))
@@ -189,7 +189,7 @@ def _belongings(rng: Random, child: Placed, things: list[Placed]) -> None:
 
 
 def _loose(rng: Random, name: str, things: list[Placed]) -> None:
-    """A toy or food that nobody holds: food on a table if there is one, toys by whatever is there."""
+    """Places a toy or food that nobody holds: food on a table if there is one, toys near other things."""
     if THINGS[name].kind == "toy":
         _beside_something(rng, name, things)
         return
@@ -200,7 +200,7 @@ def _loose(rng: Random, name: str, things: list[Placed]) -> None:
 
 
 def _sky(rng: Random, things: list[Placed]) -> None:
-    """One or two things in the sky, often above something on the ground."""
+    """Places one or two things in the sky, often above something on the ground."""
     for name in rng.sample(names_of("sky"), rng.choice((1, 1, 1, 2))):
         z = rng.choice((0, 1, 1, 2))
         width, height = SCALES[z] * THINGS[name].width, SCALES[z] * THINGS[name].height

@@ -10,10 +10,10 @@ sentences for each scene, told twice over: scene, number of the sentence, senten
 from pathlib import Path
 from random import Random
 
-from seq2scene.data.park.describing import describe
-from seq2scene.data.park.drawing import clip_art
+from seq2scene.data.park.drawing.clip_art import clip_art
 from seq2scene.data.park.folders import ensure_folder, write_lines
-from seq2scene.data.park.grammar import text
+from seq2scene.data.park.language.describing import describe
+from seq2scene.data.park.language.grammar import text
 from seq2scene.data.park.sampling import ORDER, sample_scene
 from seq2scene.data.park.world import Placed, Scene
 

@@ -1,13 +1,12 @@
 """The park's parallel text on disk: train, val and test in English, German and French.
 
-The same line of ``train.en``, ``train.de`` and ``train.fr`` says the same. ``train.en-de.links`` holds the
-word alignment of the two, by meaning, as pairs of 0-based positions (``0-0 1-2``) of the words that Moses
-tokenisation gives.
+Line n of ``train.en``, ``train.de`` and ``train.fr`` has the same meaning. ``train.en-de.links`` holds the
+word alignment of the two, by meaning, as pairs of 0-based positions (``0-0 1-2``) after Moses tokenisation.
 
-The test set is of unseen combinations. A combination is a subject, a relation and an object
-(``hb0|hold|t_13``); one in ten is held out, by a hash of the combination alone, the same for every seed.
+The test set has unseen combinations. A combination is a subject, a relation and an object
+(``hb0|hold|t_13``); one in ten is held out, by a hash of the combination alone, so the same for every seed.
 Each test sentence states or denies at least one held-out combination; no sentence of train or val does. Val
-is a plain split. No two lines of the three sets are equal in any of the languages.
+is an ordinary split. No two lines of the three sets are equal in any of the languages.
 """
 
 import hashlib
@@ -16,10 +15,10 @@ from pathlib import Path
 from random import Random
 
 from seq2scene.data.park.folders import ensure_folder, is_written, write_folder, write_lines
-from seq2scene.data.park.grammar import LANGUAGES, links, text
-from seq2scene.data.park.meaning import Message
+from seq2scene.data.park.language.grammar import LANGUAGES, links, text
+from seq2scene.data.park.language.meaning import Message
+from seq2scene.data.park.language.telling import tell
 from seq2scene.data.park.sampling import sample_scene
-from seq2scene.data.park.telling import tell
 
 VERSION = 1  # raise it whenever the same seed would give other files
 SPLITS = ("train", "val", "test")
@@ -28,12 +27,12 @@ PER_SCENE = 3
 
 
 def is_held_out(combination: str) -> bool:
-    """Whether only the test set may use a combination: one in ten, by its SHA-256."""
+    """Whether a combination is reserved for the test set: one in ten, by its SHA-256."""
     return int.from_bytes(hashlib.sha256(combination.encode()).digest()[:4], "big") % 10 == 0
 
 
 def distinct_messages(seed: int) -> Iterator[Message]:
-    """Messages about one random scene after another, without those whose text in any language came before."""
+    """Messages about random scenes, without those whose text in any language has occurred before."""
     rng = Random(seed)
     seen: set[str] = set()
     while True:
@@ -56,7 +55,7 @@ def split_messages(seed: int, train: int, val: int, test: int) -> dict[str, list
 
 
 def write_park(folder: Path, seed: int = 0, train: int = 8000, val: int = 500, test: int = 500) -> None:
-    """Write the files of a park at once: a reader sees all of them or none.
+    """Writes the files of a park at once: a reader sees all of them or none.
 
     Raises:
         UserError: the folder exists and is not empty, or cannot be made.
@@ -66,12 +65,12 @@ def write_park(folder: Path, seed: int = 0, train: int = 8000, val: int = 500, t
 
 
 def park_is_written(folder: Path, seed: int = 0, train: int = 8000, val: int = 500, test: int = 500) -> bool:
-    """Whether the folder holds just this park, written by this version of the generator."""
+    """Whether the folder holds exactly this park, written by this version of the generator."""
     return is_written(folder, _facts(seed, train, val, test))
 
 
 def ensure_park(root: Path, seed: int = 0, train: int = 8000, val: int = 500, test: int = 500) -> Path:
-    """The folder of a park under ``root``, written on first use; parks that differ lie in different folders.
+    """The folder of a park under ``root``, written on first use; different parks have different folders.
 
     Raises:
         UserError: the folder cannot be written, or holds something else.

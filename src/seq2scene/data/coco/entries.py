@@ -1,0 +1,164 @@
+"""The entries of annotation files, checked by type as they are read: a text "0" is not the number 0."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seq2scene.errors import UserError
+
+ONE = {
+    "annotations": "annotation",
+    "categories": "category",
+    "images": "image",
+    "licenses": "license",
+    "segments_info": "segment",
+}
+FLAGS = {0: False, 1: True, "0": False, "1": True}  # false and 0.0 are equal to 0
+LARGEST = np.iinfo(np.int64)
+
+
+class Entries:
+    """The entries of one list of an annotation file, read column by column.
+
+    part: the name of the list. identity: the field by which messages name an entry. All methods raise
+    UserError, with file and entry, for the first value of another type than they promise.
+    """
+
+    def __init__(self, entries: Sequence[Any], part: str, path: Path, identity: str = "id") -> None:
+        self.entries, self.part, self.path, self.identity = entries, part, path, identity
+        for number, entry in enumerate(entries):
+            if not isinstance(entry, dict):
+                raise self.wrong(number, f"it is no object with fields, but {_short(entry)}")
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def wrong(self, number: int, reason: str) -> UserError:
+        """The error that an entry, by its index in the list, is wrong for this reason."""
+        entry = self.entries[number]
+        name = entry.get(self.identity) if isinstance(entry, dict) else None
+        known = isinstance(name, int | str) and not isinstance(name, bool)
+        which = f"{ONE[self.part]} {name!r}" if known else f'entry {number} of "{self.part}"'
+        return UserError(f"{self.path}: {which}: {reason}")
+
+    def values(self, field: str) -> list[Any]:
+        """Values of any type."""
+        try:
+            return [entry[field] for entry in self.entries]
+        except KeyError:
+            missing = next(number for number, entry in enumerate(self.entries) if field not in entry)
+            raise self.wrong(missing, f"it has no {field}") from None
+
+    def whole(self, field: str) -> np.ndarray:
+        """Whole numbers (N,) int64; 640.0 counts as one."""
+        values = self.values(field)
+        if set(map(type, values)) - {int}:
+            values = [self._whole(number, field, value) for number, value in enumerate(values)]
+        try:
+            return np.asarray(values, dtype=np.int64)
+        except OverflowError:
+            far = (n for n, value in enumerate(values) if not LARGEST.min <= value <= LARGEST.max)
+            number = next(far)
+            raise self.wrong(number, f"its {field} has more than 64 bits: {_short(values[number])}") from None
+
+    def identities(self) -> np.ndarray:
+        """The entries' identities (N,) int64: whole numbers, no two alike."""
+        numbers = self.whole(self.identity)
+        values, counts = np.unique(numbers, return_counts=True)
+        for value in values[counts > 1][:1].tolist():
+            reason = f"there are two {self.part} {value}; leave one out or give it another {self.identity}"
+            raise UserError(f"{self.path}: {reason}")
+        return numbers
+
+    def places(self, field: str, known: np.ndarray) -> np.ndarray:
+        """The indices (N,) int64 of a field's numbers among the ``known`` ones (K,), in ascending order."""
+        wanted = self.whole(field)
+        places, found = looked_up(wanted, known)
+        for number in np.flatnonzero(~found)[:1]:
+            raise self.wrong(number, f"there is no such {field}: {wanted[number]}")
+        return places
+
+    def flags(self, field: str, default: bool | None = None) -> np.ndarray:
+        """Flags (N,) bool: true and false, or 1 and 0, also as texts. default: of an entry without one."""
+        values = self._told(field, default)
+        try:
+            return np.asarray([FLAGS[value] for value in values], dtype=bool)
+        except (KeyError, TypeError):  # TypeError: a list, which no dictionary can be asked for
+            kinds = int, float, str
+            bad = (n for n, v in enumerate(values) if not isinstance(v, kinds) or v not in FLAGS)
+            number = next(bad)
+            raise self.wrong(number, f"its {field} is neither 0 nor 1: {_short(values[number])}") from None
+
+    def texts(self, field: str, blank: bool = False, default: str | None = None) -> list[str]:
+        """Texts. blank: they may be empty. default: of an entry without the field."""
+        values = self._told(field, default)
+        for number, value in enumerate(values):
+            if not isinstance(value, str):
+                raise self.wrong(number, f"its {field} is no text: {_short(value)}")
+            if not (blank or value == default or value.strip()):
+                raise self.wrong(number, f"its {field} is empty")
+            if not is_text(value):
+                raise self.wrong(number, f"its {field} has half a character, which is no text: {value!r}")
+        return values
+
+    def boxes(self, field: str) -> np.ndarray:
+        """Left, top, width and height: (N, 4) float64, all finite."""
+        values = self.values(field)
+        for number, value in enumerate(values):
+            good = isinstance(value, list) and len(value) == 4
+            if not good or any(type(side) not in (int, float) or abs(side) > LARGEST.max for side in value):
+                raise self.wrong(number, f"its {field} is left, top, width and height, not {_short(value)}")
+        found = np.asarray(values, dtype=np.float64).reshape(-1, 4)
+        for number in np.flatnonzero(np.isnan(found).any(axis=1))[:1]:
+            raise self.wrong(number, f"its {field} is left, top, width and height, not {values[number]}")
+        return found
+
+    def _told(self, field: str, default: Any) -> list[Any]:
+        """Values of any type; a missing one is the default, if there is one."""
+        if default is None:
+            return self.values(field)
+        return [default if entry.get(field) is None else entry[field] for entry in self.entries]
+
+    def _whole(self, number: int, field: str, value: Any) -> int:
+        if type(value) is int:
+            return value
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
+        raise self.wrong(number, f"its {field} is no whole number: {_short(value)}")
+
+
+def looked_up(wanted: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The index of each of ``wanted`` (N,) among ``known`` (K,), in ascending order, and whether it is there:
+    (N,) each.
+    """
+    places = np.searchsorted(known, wanted)
+    found = places < len(known)
+    found[found] = known[places[found]] == wanted[found]
+    return places, found
+
+
+def file_within(folder: Path, name: str, path: Path) -> Path:
+    """The file in ``folder`` that ``path`` lists by this ``name``. Raises UserError if it is outside."""
+    if "\0" in name:
+        raise UserError(f"{path}: {name!r} is no name of a file")
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise UserError(
+            f"{path}: the file name {name!r} leads out of {folder}; names must be relative to that folder"
+        )
+    return folder / name
+
+
+def is_text(value: Any) -> bool:
+    """Whether a value is a text that can be encoded; in JSON a text can have lone surrogates."""
+    try:
+        return isinstance(value, str) and (value.isascii() or bool(value.encode()))
+    except UnicodeEncodeError:
+        return False
+
+
+def _short(value: Any) -> str:
+    """A value for a message, truncated to 60 characters."""
+    said = repr(value)
+    return said if len(said) <= 60 else said[:57] + "..."

@@ -1,0 +1,125 @@
+"""A cache of the segments of photos: reading all of COCO's masks takes half an hour.
+
+The key is a hash of the paths, sizes and times of the annotation files and of all settings. A file of arrays
+appears complete or not at all.
+"""
+
+import json
+import zlib
+from dataclasses import asdict
+from itertools import pairwise
+from pathlib import Path
+from typing import Literal
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+
+from seq2scene.caching import facts_of, kept, key
+from seq2scene.data.coco.annotations import ARCHIVE, OUTSIDE, Images, License, Licenses
+from seq2scene.data.coco.segments import Segments, Tally, read_segments
+from seq2scene.errors import UserError
+from seq2scene.json_text import to_json
+
+VERSION = 2  # raise it when segments are read differently or the layout changes
+
+
+def stored_segments(
+    root: Path,
+    name: str,
+    cache: Path | str,
+    stuff: Literal["stuff", "panoptic"] = "stuff",
+    overlap: float | None = 0.8,
+    min_thing: float = 0.01,
+    min_stuff: float = 0.04,
+    max_objects: int | None = 11,
+    crowded: Literal["leave_out", "cut"] = "leave_out",
+    hint: str = "",
+) -> Segments:
+    """``read_segments`` of all images, from the cache, or else with as many processes as torch has threads.
+    One rank reads them while others wait.
+
+    Raises:
+        UserError: as ``read_segments``; nothing is left; the cache cannot be written, or its file is damaged.
+    """
+    filters = {
+        "overlap": overlap,
+        "min_thing": min_thing,
+        "min_stuff": min_stuff,
+        "max_objects": max_objects,
+    }
+    known = to_json([VERSION, name, stuff, filters, crowded, _facts(Path(root), name, stuff)])
+
+    def read() -> Segments:
+        workers = torch.get_num_threads()
+        segments = read_segments(root, name, stuff, **filters, crowded=crowded, hint=hint, workers=workers)
+        if not segments.ids:
+            left_out, told = (
+                segments.tally,
+                ", ".join(f"data.{key}={value}" for key, value in filters.items()),
+            )
+            raise UserError(
+                f"{root}: nothing is left of the {left_out.images} photos of {name} with {told}: "
+                f"{left_out.crowds} crowds, {left_out.outside} {OUTSIDE}, {left_out.small} small segments, "
+                f"{left_out.doubles} doubles, {left_out.empty} without a pixel and {left_out.crowded} photos "
+                "with more are left out"
+            )
+        return segments
+
+    return _load(kept(Path(cache) / "pieces" / f"{key(known)}.npz", read, _save))
+
+
+def _facts(root: Path, name: str, stuff: str) -> list[tuple[str, int, int]]:
+    """Path, size and time of every existing file that may be read."""
+    folder = root / "annotations"
+    maps = [place / f"panoptic_{name}" for place in (folder, root)] if stuff == "panoptic" else []
+    files = [folder / f"instances_{name}.json", folder / f"{stuff}_{name}.json", root / ARCHIVE]
+    files += [file for place in maps if place.is_dir() for file in sorted(place.iterdir())]
+    return facts_of(file for file in files if file.is_file())
+
+
+def _save(file: Path, segments: Segments) -> None:
+    told = {
+        "files": segments.images.files,
+        "licenses": segments.licenses.of_images,
+        "terms": segments.licenses.terms,
+        "ids": segments.ids,
+        "names": segments.names,
+        "things": segments.things,
+        "tally": asdict(segments.tally),
+    }
+    arrays = {name: getattr(segments, name) for name in ("image", "category", "boxes", "areas")}
+    with file.open("wb") as out:
+        np.savez(
+            out,
+            **arrays,
+            image_ids=segments.images.ids,
+            sizes=segments.images.sizes,
+            runs=np.frombuffer(b"".join(segments.runs), dtype=np.uint8),
+            run_ends=np.cumsum([0, *map(len, segments.runs)]),
+            told=np.frombuffer(to_json(told).encode(), dtype=np.uint8),
+        )
+
+
+def _load(file: Path) -> Segments:
+    try:
+        with file.open("rb") as opened, np.load(opened) as stored:
+            arrays = dict(stored)
+    except (BadZipFile, ValueError, EOFError, zlib.error) as error:
+        raise UserError(f"{file}: a damaged file of the cache ({error}); delete it") from error
+    told = json.loads(arrays["told"].tobytes())
+    runs, ends = arrays["runs"].tobytes(), arrays["run_ends"].tolist()
+    terms = {int(number): License(*said) for number, said in told["terms"].items()}
+    return Segments(
+        images=Images(arrays["image_ids"], arrays["sizes"], told["files"]),
+        licenses=Licenses(told["licenses"], terms),
+        image=arrays["image"],
+        category=arrays["category"],
+        boxes=arrays["boxes"],
+        areas=arrays["areas"],
+        runs=[runs[first:end] for first, end in pairwise(ends)],
+        ids=told["ids"],
+        names=tuple(told["names"]),
+        things=told["things"],
+        tally=Tally(**told["tally"]),
+    )

@@ -1,0 +1,263 @@
+"""Composites of COCO photos as used by Text2Scene (Tan et al. 2019): captions, and the segments of the
+photos, things and stuff, that composites are made of.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from seq2scene.compositing.compositor import Compositor
+from seq2scene.compositing.patch_store import PatchStore
+from seq2scene.compositing.store_building import store_patches
+from seq2scene.data.coco.annotations import OUTSIDE, read_captions
+from seq2scene.data.coco.entries import file_within
+from seq2scene.data.coco.segments import Segments
+from seq2scene.data.coco.segments_cache import stored_segments
+from seq2scene.data.park.choosing import Park
+from seq2scene.data.park.photos_writing import ensure_photos
+from seq2scene.data.scenes.coco_layout import CocoSplits, box_classes, in_split, layout_heads, unit_grid
+from seq2scene.data.scenes.scene_module import SceneModule, Split
+from seq2scene.errors import UserError
+from seq2scene.nets.vision.image_encoder import ImageEncoder
+from seq2scene.scenes.batch import SceneBatch
+from seq2scene.scenes.objects import Objects
+from seq2scene.scenes.schema import Schema, aspect_classes, choose_appearance, size_classes
+from seq2scene.sequences.corpus import how_to_get
+
+
+@dataclass(kw_only=True, eq=False)
+class CocoComposite(CocoSplits, SceneModule):
+    """ROOT/annotations/{captions,instances,stuff}_NAME.json and the photos of NAME in ROOT/PHOTOS/NAME. The
+    photos of a split and the patches of their segments are cut once and stored in the cache
+    (``compositing.store_building``). Left out: photos without a caption or without a segment, and the
+    segments that ``data.coco.segments`` leaves out.
+
+    val_images: their patches may still be retrieved. grid: None: 32 columns and rows. heads: of size and
+    aspect, as of ``CocoLayout``, and appearance, a vector of ``size`` numbers; None: the first two.
+    """
+
+    photos: str = "images"  # folder of the photos, under root
+    stuff: Literal["stuff", "panoptic"] = "stuff"  # annotations that stuff is read from
+    overlap: float | None = 0.8  # of two boxes of this intersection over union the larger stays; None: both
+    min_thing: float = 0.01  # things no larger, as a share of the photo's pixels, are left out
+    min_stuff: float = 0.04  # the same of segments of stuff
+    encoder: ImageEncoder | None = None  # frozen; its features of patches are stored for the patch encoder
+    side: int = 64  # pixels of stored patches
+    photo_side: int = 128  # pixels of stored photos
+    max_objects: int = 11  # of a photo; training photos with more are left out, others truncated
+    batch_size: int = 4
+    eval_batch_size: int = 32
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.encoder is not None and not self.encoder.frozen:
+            raise UserError("data.encoder.frozen=false: what it sees is stored, so it cannot learn")
+        self._require_positive("side", "photo_side")
+        self._grid = unit_grid(self.grid or {"columns": 32, "rows": 32})
+        boxes = None if self.heads is None else {k: v for k, v in self.heads.items() if k != "appearance"}
+        self._heads = layout_heads(boxes)
+        self.appearance = choose_appearance((self.heads or {}).get("appearance"))
+        self.stores: dict[str, PatchStore] = {}
+
+    def description(self) -> dict[str, Any]:
+        store = self.stores["train"]
+        return {
+            **super().description(),
+            "patches": str(store.folder),
+            "features": store.features,
+            "photo_side": store.photo_side,
+            "photos": str(self.photo_folder("train")),
+        }
+
+    def use(self, description: Mapping[str, Any]) -> None:
+        super().use(description)
+        self._heads, self.appearance = self.schema.heads, self.schema.appearance
+        self.photo_side = description.get("photo_side", self.photo_side)  # missing in old checkpoints
+
+    def _make_schema(self) -> Schema:
+        store = self._store("train")
+        return Schema(
+            store.names,
+            self._grid,
+            self._heads,
+            self.max_objects,
+            self.sentences,
+            canvas=(1.0, 1.0),
+            things=store.things,
+            appearance=self.appearance,
+        )
+
+    @property
+    def _hint(self) -> str:
+        return f"; {how_to_get(self.fetch)}"
+
+    def photo_folder(self, split: str) -> Path:
+        return self.folder / self.photos / self.files[split]
+
+    def compositor(self, split: str) -> Compositor:
+        """Renders the true scenes of a split; after ``setup``."""
+        assert self.schema is not None, "setup first"
+        return Compositor.of_split(self.stores[split], self.photo_folder(split), self.schema)
+
+    # Reading
+
+    def _annotations(self, kind: str, split: str) -> Path:
+        return self.folder / "annotations" / f"{kind}_{self.files[split]}.json"
+
+    def _captions(self, split: str) -> dict[int, list[str]]:
+        """The captions of the photos that have any, by COCO id."""
+        found = read_captions(self._annotations("captions", split), self._hint)
+        if blank := found.blank.sum():
+            self._report("%s: %d captions are empty and left out", split, blank)
+        return {n: t for n, t in zip(found.images.ids.tolist(), found.texts, strict=True) if t}
+
+    def _store(self, split: str) -> PatchStore:
+        if split not in self.stores:
+            kind = self.files[split], self._crowded(split)
+            known = next((s for s in self.stores if (self.files[s], self._crowded(s)) == kind), None)
+            self.stores[split] = self.stores[known] if known else self._cut(split)
+        return self.stores[split]
+
+    def _crowded(self, split: str) -> Literal["leave_out", "cut"]:
+        """What happens to photos of a split with too many segments."""
+        trained = split == "train" or (split == "val" and self.val_images is not None)
+        return "leave_out" if trained else "cut"
+
+    def _cut(self, split: str) -> PatchStore:
+        segments, told = self._segments(split), self._annotations("instances", split)
+        paths = [file_within(self.photo_folder(split), name, told) for name in segments.images.files]
+        return store_patches(
+            segments,
+            paths,
+            self.cache,
+            self.encoder,
+            self.side,
+            self.photo_side,
+            self.files[split],
+            self._hint,
+        )
+
+    def _segments(self, split: str) -> Segments:
+        segments = stored_segments(
+            self.folder,
+            self.files[split],
+            self.cache,
+            self.stuff,
+            self.overlap,
+            self.min_thing,
+            self.min_stuff,
+            self.max_objects,
+            crowded=self._crowded(split),
+            hint=self._hint,
+        )
+        tally = segments.tally
+        crowded = {"leave_out": "left out", "cut": "cut short"}[self._crowded(split)]
+        self._report(
+            "%s: %d things and parts of stuff in %d of %d photos; left out: %d crowds, %d %s, %d small "
+            "segments, %d doubles, %d without a pixel; %d photos with more than %d are %s; %d photos have no "
+            "stuff",
+            *(split, len(segments.ids), len(segments.images.ids), tally.images, tally.crowds, tally.outside),
+            *(OUTSIDE, tally.small, tally.doubles, tally.empty, tally.crowded, self.max_objects),
+            *(crowded, tally.without_stuff),
+        )
+        return segments
+
+    def _read(self, split: str) -> Split:
+        store, captions = self._store(split), self._captions(split)
+        if store.names != (self._store("train") if self.schema is None else self.schema).names:
+            raise UserError(
+                f"{self.folder}: the classes of {self.files[split]} are not those of the training photos, or "
+                "of the checkpoint: all files must have the same, in the same order"
+            )
+        segments_of = np.bincount(store.photo[store.classes > 0], minlength=len(store.image_ids))
+        told = np.asarray([number in captions for number in store.image_ids.tolist()], dtype=bool)
+        usable = in_split(split, store.image_ids, self.val_images, self.seed) & told
+        chosen = np.flatnonzero((segments_of > 0) & usable)
+        if not len(chosen):
+            raise UserError(
+                f"{self.folder}: no photo of {self.files[split]} has a caption, and segments above "
+                f"data.min_thing={self.min_thing} and data.min_stuff={self.min_stuff}"
+            )
+        ids = store.image_ids[chosen].tolist()
+        texts = [[[text] for text in captions[number]] for number in ids]
+        return Split(ids, lay_out(store, chosen, box_classes(self._heads)), texts)
+
+    # Batches
+
+    def _collate(self, split: str, truth: bool):
+        base, store = super()._collate(split, truth), self._store(split)
+        rows_of_scenes = np.searchsorted(store.image_ids, self.splits[split].numbers)
+        scenes, learnt = self._of(split).scenes, self.appearance is not None
+        negatives = Negatives(store.classes)
+
+        def collate(rows: np.ndarray) -> SceneBatch:
+            batch = base(rows)
+            numbers = batch.target.patches.numpy()
+            photos = store.photos(rows_of_scenes[scenes[batch.rows.numpy()]], numbers[:, :-1])
+            if not learnt:
+                return replace(batch, photos=photos)
+            own = numbers[numbers >= 0]
+            rng = np.random.default_rng([self.seed, *batch.rows.tolist(), *own.tolist()])
+            other = negatives.draw(own, rng)
+            return replace(
+                batch,
+                photos=photos,
+                positives=store.labelled_patches(own),
+                negatives=store.labelled_patches(other),
+                paired=torch.from_numpy(other != own),
+            )
+
+        return collate
+
+
+class Negatives:
+    """Draws for each patch another one of its class, uniformly; the patch itself if it is the only one.
+
+    classes: (A,) of all patches.
+    """
+
+    def __init__(self, classes: np.ndarray) -> None:
+        self.order = np.argsort(classes, kind="stable")
+        self.place = np.argsort(self.order)  # of each patch in that order
+        self.classes = classes
+        self.counts = np.bincount(classes)
+        self.first = np.cumsum(self.counts) - self.counts
+
+    def draw(self, numbers: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """numbers (P,) -> (P,)."""
+        kind = self.classes[numbers]
+        own, count = self.place[numbers] - self.first[kind], self.counts[kind]
+        step = rng.integers(1, np.maximum(count, 2))  # never 0, so never itself where there are two
+        return self.order[self.first[kind] + (own + step) % count]
+
+
+@dataclass(kw_only=True, eq=False)
+class ParkComposite(Park, CocoComposite):
+    """The park's photos, written under ``root`` on first use (see ``seq2scene.data.park``)."""
+
+    write = staticmethod(ensure_photos)
+
+
+def lay_out(store: PatchStore, chosen: np.ndarray, classes: Mapping[str, int]) -> Objects:
+    """The segments of the ``chosen`` photos (B,), in ascending order, as scenes in canonical order, which is
+    that of the store. Places and extents are exact; classes: how many the attributes size and aspect have.
+    """
+    segments = np.flatnonzero((store.classes > 0) & np.isin(store.photo, chosen))
+    scene = np.searchsorted(chosen, store.photo[segments])
+    counts = np.bincount(scene, minlength=len(chosen))
+    step = np.arange(len(segments)) - (np.cumsum(counts) - counts)[scene]
+    numbers = torch.full((len(chosen), int(counts.max())), -1)
+    numbers[torch.from_numpy(scene), torch.from_numpy(step)] = torch.from_numpy(segments)
+    present = numbers >= 0
+    boxes = torch.from_numpy(store.boxes)[numbers.clamp(min=0)] * present.unsqueeze(2)
+    places, extents = boxes.split(2, dim=2)
+    attributes = {
+        "size": size_classes(*extents.unbind(2), classes["size"]) * present,
+        "aspect": aspect_classes(*extents.unbind(2), classes["aspect"]) * present,
+    }
+    kinds = torch.from_numpy(store.classes)[numbers.clamp(min=0)] * present
+    return Objects(kinds, places, attributes, extents, numbers)

@@ -1,0 +1,276 @@
+"""Base of the data sets of scenes: texts and objects of all samples as tensors, and batches that index
+them.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seq2scene.compositing.compositor import Compositor
+from seq2scene.data.stop_words import stop_words
+from seq2scene.data.text.word_vectors import read_word_vectors
+from seq2scene.data.text_module import TextModule
+from seq2scene.scenes.batch import SceneBatch
+from seq2scene.scenes.objects import Objects
+from seq2scene.scenes.scene_texts import SceneTexts
+from seq2scene.scenes.schema import Schema
+from seq2scene.sequences.batch import Sentences
+from seq2scene.sequences.batching import EvaluationBatches, LengthBatches, Loader
+from seq2scene.sequences.language import Language
+from seq2scene.sequences.padding import pad_flat
+from seq2scene.sequences.tokenizers import Words
+
+StopWords = Literal["keep", "remove"]
+VocabularyFrom = Literal["train", "all"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """The scenes of a split: their numbers in the data set, all their objects in canonical order, and the
+    texts that describe each scene, as lists of sentences.
+    """
+
+    numbers: list[int]
+    objects: Objects
+    texts: list[list[list[str]]]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A split as samples, pairs of a scene and one of its texts; the texts of a scene are adjacent.
+
+    scenes: (samples,) int64, the row of each sample's scene. first, counts: (scenes,) int64, the first sample
+    of each scene and how many it has. ids: all words, flat. starts, lengths: (samples, S) int64, where the
+    words of each sentence are in ``ids``.
+    """
+
+    scenes: np.ndarray
+    first: np.ndarray
+    counts: np.ndarray
+    ids: Tensor
+    starts: Tensor
+    lengths: Tensor
+
+
+@dataclass(kw_only=True, eq=False)
+class SceneModule(TextModule):
+    """Scenes and the sentences that describe them. Training draws one text of each scene in each epoch;
+    validation and test see every scene with each of its texts. Subclasses read the files.
+    """
+
+    sentences = 1  # of a text, at most
+    mix_texts = False  # true: see ``AbstractScenes``
+
+    grid: dict[str, int] | None = None  # columns and rows; None: 28 of each
+    heads: dict[str, dict[str, Any]] | None = None  # attributes to learn; None: all
+    max_objects: int = 9  # of a scene, the first in canonical order
+    stop_words: StopWords = "keep"  # English stop words: keep or remove
+    max_words: int | None = None  # longer sentences are truncated; None: never
+    min_count: int = 1  # rarer words are out of vocabulary
+    vocabulary_from: VocabularyFrom = "train"  # or all splits, as in the authors' code
+    glove: str | None = None  # file of pretrained word vectors, see ``data.text.word_vectors``
+    batch_size: int = 32
+    pool_batches: int = 50
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require_positive("max_objects", "min_count")
+        if self.max_words is not None:
+            self._require_positive("max_words")
+        self.reader: SceneTexts | None = None
+        self.schema: Schema | None = None
+        self.word_vectors: Tensor | None = None
+        self.splits: dict[str, Split] = {}
+        self._samples: dict[str, Samples] = {}
+
+    # What subclasses provide
+
+    def _read(self, split: str) -> Split:
+        raise NotImplementedError
+
+    def _make_schema(self) -> Schema:
+        raise NotImplementedError
+
+    def compositor(self, split: str) -> Compositor | None:
+        """What renders the true scenes of a split, if these are composites; after ``setup``."""
+        return None
+
+    def pictures(self) -> dict[str, Tensor] | None:
+        """Clip art by name, as PNG bytes (n,) uint8, if scenes are drawn with it."""
+        return None
+
+    # What the model and generation must know
+
+    def description(self) -> dict[str, Any]:
+        """Plain containers and tensors; available after ``setup``."""
+        assert self.reader is not None and self.schema is not None, "setup first"
+        return {
+            "texts": self.reader.state(),
+            "schema": self.schema.state(),
+            "pictures": self.pictures(),
+            "word_vectors": self.word_vectors,
+        }
+
+    def use(self, description: Mapping[str, Any]) -> None:
+        """Takes vocabulary and schema of a checkpoint instead of making them; call before ``setup``."""
+        self.reader = SceneTexts.from_state(description["texts"])
+        self.schema = Schema.from_state(description["schema"])
+        self.word_vectors = description["word_vectors"]
+
+    def texts(self, split: str) -> list[list[str]]:
+        """The sentences of each sample, as in the files."""
+        return [text for texts in self.splits[split].texts for text in texts]
+
+    def scene_ids(self, split: str) -> list[int]:
+        """The number of each sample's scene in the data set."""
+        return [self.splits[split].numbers[scene] for scene in self._of(split).scenes]
+
+    def truth(self, split: str) -> Objects:
+        """The whole scene of each sample."""
+        return self.splits[split].objects[torch.from_numpy(self._of(split).scenes)]
+
+    # Reading
+
+    @property
+    def knows_its_language(self) -> bool:
+        return self.reader is not None
+
+    def read(self, splits: list[str]) -> None:
+        """Reads scenes and their texts, and makes the schema if there is none; does not learn words."""
+        new = [split for split in splits if split not in self.splits]
+        for split in new:
+            self.splits[split] = self._read(split)
+        if self.schema is None:
+            self.schema = self._make_schema()
+        for split in new:
+            self._report_cut(split)
+
+    def _report_cut(self, split: str) -> None:
+        counts, most = self.splits[split].objects.present.sum(1), self.schema.max_objects
+        beyond = (counts - most).clamp(min=0)
+        if beyond.any():
+            self._report(
+                "%s: %d of %d scenes have more than data.max_objects=%d objects; the last %d go unseen",
+                *(split, int((beyond > 0).sum()), len(counts), most, int(beyond.sum())),
+            )
+
+    def _load(self, splits: list[str]) -> None:
+        self.read(splits)
+        if self.reader is None:
+            self.reader = SceneTexts(self._learn_language(), self.schema.sentences, self.max_words)
+            if self.glove is not None:
+                self.word_vectors, found = read_word_vectors(
+                    Path(self.glove), self.reader.language.vocabulary
+                )
+                self._report("%d of %d words have a vector in %s", found, len(self.word_vectors), self.glove)
+
+    def _shared(self, split: str) -> tuple[int, int, str]:
+        numbers, known = self.splits[split].numbers, set(self.splits["train"].numbers)
+        # numbers of different files may be of different scenes
+        alike = self.files[split] == self.files["train"]
+        return sum(number in known for number in numbers) if alike else 0, len(numbers), "scenes"
+
+    def _learn_language(self) -> Language:
+        tokenizer = Words(stop_words(self.stop_words))
+        chosen = ["train"] if self.vocabulary_from == "train" else list(self.files)
+        counts: Counter[str] = Counter()
+        for split in chosen:
+            if split not in self.splits:
+                self.splits[split] = self._read(split)
+            for text in self.texts(split):
+                for sentence in text:
+                    counts.update(tokenizer.split(sentence))
+        return Language(tokenizer, self._count_vocabulary(counts, self.min_count))
+
+    def _of(self, split: str) -> Samples:
+        if split not in self._samples:
+            self._samples[split] = make_samples(self.splits[split], self.reader)
+        return self._samples[split]
+
+    # Batches
+
+    def _training_loader(self) -> Loader:
+        samples, objects = self._of("train"), self.splits["train"].objects
+        longest = samples.lengths.amax(1).numpy()
+        told = [sentence for text in self.texts("train") for sentence in text]
+        if cut := sum(map(self.reader.is_cut, told)):
+            self._report(
+                "%d of %d sentences are cut after max_words=%d words", cut, len(told), self.max_words
+            )
+        plan = LengthBatches(
+            np.maximum.reduceat(longest, samples.first),
+            objects.present.sum(1).clamp(max=self.schema.max_objects).numpy() + 1,
+            size=self.batch_size,
+            pool_batches=self.pool_batches,
+            seed=self.seed,
+            **self._ranks(),
+        )
+        draw = OneTextEach(plan, samples, self.schema.sentences if self.mix_texts else 1, self.seed)
+        return self._loader(draw, self._collate("train", truth=False))
+
+    def _evaluation_loader(self, split: str) -> Loader:
+        samples = self._of(split)
+        words = samples.lengths.amax(1).numpy()
+        counts = self.splits[split].objects.present.sum(1).numpy()[samples.scenes]
+        plan = EvaluationBatches(words, counts, self.eval_batch_size, **self._ranks())
+        return self._loader(plan, self._collate(split, truth=True))
+
+    def _collate(self, split: str, truth: bool):
+        samples, objects = self._of(split), self.splits[split].objects
+        # Generated boxes have the sizes of their size classes, so targets must not have exact ones.
+        targets = replace(self.schema.with_end(objects), extents=None)
+        padding = self.reader.language.vocabulary.pad
+
+        def collate(rows: np.ndarray) -> SceneBatch:
+            rows = rows.reshape(len(rows), -1)  # (B, 1), or (B, S) if each sentence is drawn on its own
+            which = torch.from_numpy(rows[:, 0].copy())
+            scenes = torch.from_numpy(samples.scenes[rows[:, 0]])
+            told = torch.from_numpy(rows.copy()).expand(-1, samples.lengths.shape[1])
+            lengths = samples.lengths.gather(0, told).flatten()
+            ids = pad_flat(samples.ids, samples.starts.gather(0, told).flatten(), lengths, padding)
+            target = targets[scenes]
+            steps = int((target.classes != 0).sum(1).max())
+            whole = objects[scenes] if truth else None
+            return SceneBatch(Sentences.of(ids, lengths), target.cut(steps), which, whole)
+
+        return collate
+
+
+class OneTextEach:
+    """Turns a plan over scenes into one over samples: one text per scene and epoch, drawn by seed and epoch.
+
+    draws: per scene; the number of sentences of a text if each sentence is drawn on its own.
+    """
+
+    def __init__(self, plan: LengthBatches, samples: Samples, draws: int, seed: int) -> None:
+        self.plan, self.samples, self.draws, self.seed = plan, samples, draws, seed
+
+    def __len__(self) -> int:
+        return len(self.plan)
+
+    def batches(self, epoch: int) -> list[np.ndarray]:
+        rng = np.random.default_rng([self.seed, epoch, 1])
+        counts = self.samples.counts[:, None].repeat(self.draws, axis=1)
+        drawn = self.samples.first[:, None] + rng.integers(counts)  # (scenes, draws), the same on every rank
+        return [drawn[rows] for rows in self.plan.batches(epoch)]
+
+
+def make_samples(split: Split, reader: SceneTexts) -> Samples:
+    """The samples of a split, its texts as word ids."""
+    counts = np.asarray([len(texts) for texts in split.texts])
+    rows = [row for texts in split.texts for text in texts for row in reader.rows(text)]
+    lengths = torch.tensor([len(row) for row in rows], dtype=torch.int64)
+    return Samples(
+        scenes=np.repeat(np.arange(len(counts)), counts),
+        first=np.cumsum(counts) - counts,
+        counts=counts,
+        ids=torch.tensor([word for row in rows for word in row], dtype=torch.int64),
+        starts=(lengths.cumsum(0) - lengths).view(-1, reader.sentences),
+        lengths=lengths.view(-1, reader.sentences),
+    )

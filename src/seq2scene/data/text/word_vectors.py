@@ -1,0 +1,59 @@
+"""Pretrained word vectors for a vocabulary."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from seq2scene.errors import UserError
+from seq2scene.sequences.lines import each_line
+from seq2scene.sequences.vocabulary import Vocabulary
+
+
+def read_word_vectors(path: Path, vocabulary: Vocabulary) -> tuple[Tensor, int]:
+    """Vectors (V, E) float32, zero for words without one and for special symbols, and how many words have
+    one. The file is text as GloVe's (a word and its numbers per line) or an npz with ``words`` and
+    ``vectors``.
+
+    Raises:
+        UserError: the file is missing or has neither format.
+    """
+    path = path.expanduser()
+    if not path.is_file():
+        raise UserError(
+            f"data.glove={path}: there is no such file; data.glove=null learns word vectors with the model"
+        )
+    known = {
+        token: number for number, token in enumerate(vocabulary.state()["tokens"]) if token in vocabulary
+    }
+    found = _from_npz(path, known) if path.suffix == ".npz" else _from_text(path, known)
+    if not found:
+        raise UserError(f"data.glove={path}: none of the {len(known)} words of this data has a vector there")
+    vectors = torch.zeros(len(vocabulary), len(next(iter(found.values()))))
+    for number, vector in found.items():
+        vectors[number] = torch.from_numpy(np.asarray(vector, dtype=np.float32))
+    return vectors, len(found)
+
+
+def _from_npz(path: Path, known: dict[str, int]) -> dict[int, np.ndarray]:
+    with np.load(path, allow_pickle=False) as arrays:
+        if not {"words", "vectors"} <= set(arrays.files):
+            raise UserError(f"data.glove={path}: an npz must hold words and vectors, not {arrays.files}")
+        words, vectors = arrays["words"].tolist(), arrays["vectors"]
+    return {known[word]: vectors[row] for row, word in enumerate(words) if word in known}
+
+
+def _from_text(path: Path, known: dict[str, int]) -> dict[int, list[float]]:
+    found: dict[int, list[float]] = {}
+    size = None
+    for number, line in enumerate(each_line(path, strict=False), start=1):
+        word, _, numbers = line.rstrip().partition(" ")
+        size = size or numbers.count(" ")
+        # glove.840B.300d has "words" with a space in them: "at name@domain.com"
+        if word in known and numbers.count(" ") == size:
+            try:
+                found[known[word]] = [float(value) for value in numbers.split(" ")]
+            except ValueError as error:
+                raise UserError(f"data.glove={path}, line {number}: no word and its numbers") from error
+    return found

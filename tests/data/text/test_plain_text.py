@@ -1,0 +1,163 @@
+import gzip
+import logging
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+import pytest
+import torch
+
+from seq2scene.data.text.plain_text import ParkPlainText, PlainText
+from seq2scene.errors import UserError
+
+LINES = ["a dog runs", "the dog sleeps", "a girl holds a red ball", "the ball is red"] * 5
+
+
+def write(folder: Path, name: str, lines: list[str]) -> None:
+    (folder / name).write_text("".join(f"{line}\n" for line in lines))
+
+
+@pytest.fixture
+def root(tmp_path) -> Path:
+    write(tmp_path, "train", LINES)
+    write(tmp_path, "val", [*LINES[:3], "", "a zebra"])
+    write(tmp_path, "test", LINES[2:5])
+    return tmp_path
+
+
+def plain(root: Path, **settings) -> PlainText:
+    settings = {"batch_size": 2, "cache": str(root / "cache"), "tests": {"test": "test"}, **settings}
+    return PlainText(train="train", val="val", language="en", root=str(root), **settings)
+
+
+def ready(root: Path, **settings) -> PlainText:
+    data = plain(root, **settings)
+    data.prepare_data()
+    data.setup()
+    return data
+
+
+def lines(data: PlainText, batches) -> list[str]:
+    return [data.learnt_language.decode(row) for batch in batches for row in batch.target.ids]
+
+
+def tokens(batches) -> int:
+    return sum(int(batch.target.mask.sum()) for batch in batches)
+
+
+@pytest.mark.parametrize(("by", "size"), [("sentences", 3), ("tokens", 20)])
+def test_an_epoch_is_every_training_line_on_its_own(root, by: str, size: int) -> None:
+    data = ready(root, batch_by=by, batch_size=size)
+    assert sorted(lines(data, data.train_dataloader())) == sorted(LINES)
+    assert 0.5 < data.padding_efficiency["text"] <= 1
+
+
+def test_evaluation_keeps_every_line_empty_ones_too(root) -> None:
+    data = ready(root)
+    (test,) = data.test_dataloader()
+    assert sorted(lines(data, test)) == sorted(LINES[2:5])
+    val = lines(data, data.val_dataloader())
+    assert sorted(val) == sorted([*LINES[:3], "", "a <unk>"]) and data.references("val")[4] == "a zebra"
+
+
+@pytest.mark.parametrize("streams", [1, 3])
+def test_streams_hold_every_token_of_train_val_and_test(root, streams: int) -> None:
+    data = ready(root, batch_by="stream", window=4, batch_size=3, eval_streams=streams)
+    loaders = {"train": data.train_dataloader(), "val": data.val_dataloader()}
+    loaders["test"] = data.test_dataloader()[0]
+    for split, loader in loaders.items():
+        assert tokens(loader) == len(data.corpora[split].ids)
+        assert len(next(iter(loader))) == (3 if split == "train" else streams)
+
+
+@pytest.mark.parametrize("by", ["sentences", "stream"])
+def test_two_ranks_share_every_token(root, monkeypatch, by: str) -> None:
+    shares = {"train": 0, "val": 0}
+    for rank in range(2):
+        data = ready(root, batch_by=by)
+        monkeypatch.setattr(data, "_ranks", partial(dict, rank=rank, world=2))
+        shares["train"] += tokens(data.train_dataloader())
+        shares["val"] += tokens(data.val_dataloader())
+    assert shares == {split: len(data.corpora[split].ids) for split in shares}
+
+
+def test_training_leaves_out_empty_and_long_lines_and_says_so(root, caplog) -> None:
+    write(root, "train", [*LINES, "", "long " * 9])
+    with caplog.at_level(logging.INFO):
+        kept = lines(data := ready(root, max_length=4), data.train_dataloader())
+    assert sorted(kept) == sorted(line for line in LINES if "girl" not in line)
+    assert "training on 15 of 22 lines: 1 are empty, 6 are longer than max_length=4" in caplog.text
+    with pytest.raises(UserError, match="no line is left to train on: of 22, 1 are empty, 21 are longer"):
+        ready(root, max_length=1).train_dataloader()
+
+
+@pytest.mark.parametrize("by", ["sentences", "stream"])
+def test_a_place_in_the_epoch_is_kept(root, by: str) -> None:
+    data = ready(root, batch_by=by, window=4)
+    loader = data.train_dataloader()
+    whole = list(loader)
+    list(zip(range(2), loader, strict=False))
+    again = ready(root, batch_by=by, window=4)
+    again.load_state_dict(data.state_dict())
+    rest = list(again.train_dataloader())
+    assert len(rest) == len(whole) - 2
+    for ours, theirs in zip(whole[2:], rest, strict=True):
+        assert torch.equal(ours.target.ids, theirs.target.ids) and ours.continues == theirs.continues
+
+
+def test_the_language_of_a_checkpoint_needs_no_training_file(root) -> None:
+    description = ready(root).description()
+    (root / "train").unlink()
+    data = plain(root)
+    data.use(description)
+    data.prepare_data()
+    data.setup("test")
+    assert sorted(lines(data, chain.from_iterable(data.test_dataloader()))) == sorted(LINES[2:5])
+
+
+def test_faults_are_refused_by_name(root) -> None:
+    with pytest.raises(UserError, match=r"data\.eval_streams must be at least 1, not 0"):
+        plain(root, eval_streams=0)
+    with pytest.raises(UserError, match="a test set cannot be called train or val"):
+        plain(root, tests={"val": "test"})
+    with pytest.raises(UserError, match=r"does not exist: fetch it with `python src/prepare\.py data=x`"):
+        ready(root, tests={"none": "none"}, fetch="python src/prepare.py data=x")
+    (root / "test").write_bytes(b"one\n\xff\n")
+    with pytest.raises(UserError, match="test, line 2, byte 1: not UTF-8"):
+        ready(root)
+
+
+@pytest.mark.slow
+def test_the_park_is_written_on_first_use(tmp_path) -> None:
+    data = ParkPlainText(
+        train="train.fr",
+        val="val.fr",
+        tests={},
+        language="fr",
+        root=str(tmp_path),
+        cache=str(tmp_path / "cache"),
+    )
+    data.prepare_data()
+    data.setup()
+    assert len(data.references("train")) == 8000
+
+
+def test_multi30k_is_read_as_published(shared_data, tmp_path) -> None:
+    name = "multi30k/tok/val.lc.norm.tok.en.gz"
+    data = PlainText(
+        train=name, val=name, tests={}, language="en", root=str(shared_data), cache=str(tmp_path)
+    )
+    data.setup()
+    text = gzip.decompress((shared_data / name).read_bytes()).decode()
+    assert tokens(data.val_dataloader()) == len(text.split()) + text.count("\n")
+
+
+def test_lines_that_are_in_training_too_are_counted_and_told(root, caplog) -> None:
+    caplog.set_level(logging.INFO)
+    ready(root)
+    assert "val: 3 of 5 lines are in the training set too" in caplog.messages  # an empty one does not count
+
+
+def test_a_vocabulary_without_a_word_is_refused(root) -> None:
+    with pytest.raises(UserError, match=r"data.max_size=4: no word is left in the vocabulary"):
+        ready(root, max_size=4)
