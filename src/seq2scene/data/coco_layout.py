@@ -107,6 +107,9 @@ class CocoLayout(SceneModule):
         """Takes classes and heads of another module or a checkpoint; call before anything is read."""
         self.schema, self.names, self.heads = schema, schema.names, schema.heads
 
+    def _facts_file(self, split: str) -> Path:
+        return super()._facts_file(self.files[split])
+
     def _make_schema(self) -> Schema:
         return Schema(self.names, self.grid, self.heads, self.max_objects, self.sentences, canvas=(1.0, 1.0))
 

@@ -15,7 +15,9 @@ from torch import Tensor
 from seq2scene.data.scene_texts import SceneTexts, stop_words
 from seq2scene.data.text_module import TextModule
 from seq2scene.data.word_vectors import read_word_vectors
+from seq2scene.errors import UserError
 from seq2scene.scenes.batch import SceneBatch
+from seq2scene.scenes.facts import Facts, of_text, read_facts
 from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.schema import Schema
 from seq2scene.sequences.batch import Sentences
@@ -106,6 +108,10 @@ class SceneModule(TextModule):
     def _make_schema(self) -> Schema:
         raise NotImplementedError
 
+    def _facts_file(self, split: str) -> Path:
+        """Where the facts that the texts of a split state lie, if anybody has written them down."""
+        return self.folder / "facts" / f"{split}.jsonl"
+
     def pictures(self) -> dict[str, Tensor] | None:
         """Clip art by name, PNG bytes (n,) uint8, where scenes are painted with it."""
         return None
@@ -120,6 +126,7 @@ class SceneModule(TextModule):
             "schema": self.schema.state(),
             "pictures": self.pictures(),
             "word_vectors": self.word_vectors,
+            "most_of_class": most_of_class(self.splits["train"].objects, self.schema.classes),
         }
 
     def use(self, description: Mapping[str, Any]) -> None:
@@ -139,6 +146,20 @@ class SceneModule(TextModule):
     def truth(self, split: str) -> Objects:
         """The whole scene of each sample."""
         return self.splits[split].objects[torch.from_numpy(self._of(split).scenes)]
+
+    def facts(self, split: str) -> list[Facts] | None:
+        """What the text of each sample states (``scenes.facts``); None where the data does not say."""
+        path = self._facts_file(split)
+        if not path.is_file():
+            return None
+        known, read = read_facts(path), self.splits[split]
+        for number, texts in zip(read.numbers, read.texts, strict=True):
+            if len(known.get(number, [])) != len(texts):
+                raise UserError(
+                    f"{path}: of scene {number}, which has {len(texts)} texts, it has the facts of "
+                    f"{len(known.get(number, []))}: write it anew, or move it away"
+                )
+        return [of_text(text) for number in read.numbers for text in known[number]]
 
     # Reading
 
@@ -231,6 +252,7 @@ class SceneModule(TextModule):
         # What is written has the sizes of its classes, so what is taught must not have exact ones.
         targets = replace(self.schema.with_end(objects), extents=None)
         padding = self.reader.language.vocabulary.pad
+        stated = self.facts(split) if truth else None
 
         def collate(rows: np.ndarray) -> SceneBatch:
             rows = rows.reshape(len(rows), -1)  # (B, 1), or (B, S) where each sentence is of its own text
@@ -242,9 +264,18 @@ class SceneModule(TextModule):
             target = targets[scenes]
             steps = int((target.classes != 0).sum(1).max())
             whole = objects[scenes] if truth else None
-            return SceneBatch(Sentences.of(ids, lengths), target.cut(steps), which, whole)
+            facts = tuple(stated[row] for row in which.tolist()) if stated else None
+            return SceneBatch(Sentences.of(ids, lengths), target.cut(steps), which, whole, facts)
 
         return collate
+
+
+def most_of_class(objects: Objects, classes: int) -> Tensor:
+    """(classes,) how often scenes have each class at most; 0 of what is none."""
+    numbers = objects.classes * objects.present
+    counts = torch.zeros(len(numbers), classes, dtype=torch.int64)
+    counts.scatter_add_(1, numbers, torch.ones_like(numbers))
+    return counts.amax(0).where(torch.arange(classes) > 0, 0)
 
 
 class OneTextEach:

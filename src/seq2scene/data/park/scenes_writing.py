@@ -5,6 +5,9 @@ scenes in a row are a set) and of its things, and a line for each thing: picture
 among those of its type, x, y, depth, flip. ``SimpleSentences/SimpleSentences{1,2}_10020.txt``: three
 sentences for each scene, told twice over: scene, number of the sentence, sentence. ``Pngs``: the clip art.
 ``splits/text2scene_{train,val,test}.txt``: scenes, one a line. The 10020 is part of the published names.
+
+Beside these lies what the published data lacks, ``facts/{train,val,test}.jsonl``: the facts that each
+sentence states (``scenes.facts``).
 """
 
 from pathlib import Path
@@ -14,12 +17,16 @@ from seq2scene.data.park.describing import describe
 from seq2scene.data.park.drawing import clip_art
 from seq2scene.data.park.folders import ensure_folder, write_lines
 from seq2scene.data.park.grammar import text
+from seq2scene.data.park.meaning import Message
 from seq2scene.data.park.sampling import ORDER, sample_scene
+from seq2scene.data.park.stating import stated
 from seq2scene.data.park.world import Placed, Scene
+from seq2scene.scenes.facts import facts_line
 
 VERSION = 3  # raise it whenever the same seed would give other files: other drawings too
 GROUPS = (1, 2)
 SCENES_IN_SET = 10
+FACTS = "facts"
 
 
 def ensure_scenes(root: Path, seed: int = 0, train: int = 6000, val: int = 300, test: int = 300) -> Path:
@@ -31,22 +38,25 @@ def ensure_scenes(root: Path, seed: int = 0, train: int = 6000, val: int = 300, 
     sizes = {"train": train, "val": val, "test": test}
     folder = Path(root) / f"scenes-v{VERSION}-seed{seed}-{train}-{val}-{test}"
     facts = {"version": VERSION, "seed": seed, **sizes}
-    return ensure_folder(folder, facts, lambda draft: _write(draft, seed, sizes))
+    return ensure_folder(folder, facts, lambda draft: _write(draft, seed, sizes), added=(FACTS,))
 
 
 def _write(folder: Path, seed: int, sizes: dict[str, int]) -> None:
     rng = Random(seed)
     scenes = [sample_scene(rng) for _ in range(sum(sizes.values()))]
     write_lines(folder / "Scenes_10020.txt", _scene_lines(scenes))
-    for name in ("SimpleSentences", "Pngs", "splits"):
+    for name in ("SimpleSentences", "Pngs", "splits", FACTS):
         (folder / name).mkdir()
-    for group in GROUPS:
-        write_lines(
-            folder / "SimpleSentences" / f"SimpleSentences{group}_10020.txt", _sentence_lines(scenes, rng)
-        )
+    told = {group: [describe(scene, rng) for scene in scenes] for group in GROUPS}
+    for group, messages in told.items():
+        path = folder / "SimpleSentences" / f"SimpleSentences{group}_10020.txt"
+        write_lines(path, _sentence_lines(messages))
     first = 0
     for split, size in sizes.items():
-        write_lines(folder / "splits" / f"text2scene_{split}.txt", list(map(str, range(first, first + size))))
+        numbers = range(first, first + size)
+        write_lines(folder / "splits" / f"text2scene_{split}.txt", list(map(str, numbers)))
+        lines = [facts_line(n, [list(map(stated, told[group][n])) for group in GROUPS]) for n in numbers]
+        write_lines(folder / FACTS / f"{split}.jsonl", lines)
         first += size
     for name, png in clip_art().items():
         (folder / "Pngs" / f"{name}.png").write_bytes(png)
@@ -66,9 +76,9 @@ def _thing_line(thing: Placed) -> str:
     return "\t".join(map(str, fields))
 
 
-def _sentence_lines(scenes: list[Scene], rng: Random) -> list[str]:
+def _sentence_lines(told: list[list[Message]]) -> list[str]:
     lines = []
-    for number, scene in enumerate(scenes):
-        lines += [f"{number}\t{k}\t{text(m, 'en')}" for k, m in enumerate(describe(scene, rng))]
+    for number, messages in enumerate(told):
+        lines += [f"{number}\t{k}\t{text(message, 'en')}" for k, message in enumerate(messages)]
         lines.append("")
     return lines
