@@ -134,16 +134,16 @@ class Faithfulness(Metric):
         return {**values, f"{NAME}_duplicates": self.duplicates / self.scenes}
 
     def found(self, brief: bool = False) -> dict[str, Tensor]:
-        """What ``compute`` gives, but for what had nothing to count.
+        """What ``compute`` gives, but for what had nothing to count, and for ``seen``, where nothing was held
+        out.
 
         brief: of relations the sum alone.
         """
-        apart = {f"{NAME}_{kind}{suffix}" for kind in RELATIONS for suffix in self.tolerances}
-        return {
-            name: value
-            for name, value in self.compute().items()
-            if not value.isnan() and not (brief and name in apart)
-        }
+        values = {name: value for name, value in self.compute().items() if not value.isnan()}
+        left_out = {f"{NAME}_{kind}{suffix}" for kind in RELATIONS if brief for suffix in self.tolerances}
+        if f"{NAME}_held_out_text" not in values:
+            left_out |= {name for name in values if name.startswith(f"{NAME}_seen")}
+        return {name: value for name, value in values.items() if name not in left_out}
 
     def _share(self, name: str, tolerance: int, apart: slice) -> Tensor:
         """Of a group of facts, or of texts, at one of the tolerances; of what was seen, held out, or both."""

@@ -20,7 +20,7 @@ from seq2scene.scenes.relations import BOX_RELATIONS, NEAR, RELATIONS, Box, rece
 from seq2scene.scenes.schema import Schema
 from seq2scene.sequences.lines import each_line, parse_json
 
-STRICT, FAIR = 8.0, 20.0  # pixels: the park's own, and one that rounding to a grid of 28 x 28 never exceeds
+STRICT, FAIR = 8.0, 20.0  # pixels: the park's own, and what a grid of 28 x 28 can keep to
 ATTRIBUTES = ("colour", "size", "mood", "pose")
 KINDS = ("thing", *ATTRIBUTES, *RELATIONS, "denial")
 SIZES = {"big": 0, "small": 2}  # the depths at which a thing looks big and small
