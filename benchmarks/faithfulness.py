@@ -39,7 +39,7 @@ from seq2scene.running.entry import user_errors  # noqa: E402
 from seq2scene.scenes.facts import FAIR, Facts, of_text, read_facts  # noqa: E402
 from seq2scene.scenes.objects import Objects  # noqa: E402
 from seq2scene.scenes.relations import RELATIONS  # noqa: E402
-from seq2scene.scenes.scene_json import from_plain, to_plain  # noqa: E402
+from seq2scene.scenes.scene_json import from_plain  # noqa: E402
 from seq2scene.scenes.schema import Schema  # noqa: E402
 from seq2scene.sequences.lines import each_line, parse_json  # noqa: E402
 

@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("sklearn", reason="the baselines weigh words with scikit-learn, of the extra dev")
 
 from seq2scene.errors import UserError
+from seq2scene.scenes.scene_json import to_plain
 
 SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "faithfulness.py"
 spec = importlib.util.spec_from_file_location("faithfulness_benchmark", SCRIPT)
@@ -27,7 +28,7 @@ def test_a_file_of_true_scenes_scores_as_the_true_scenes_and_others_less(tmp_pat
     data = benchmark.build(benchmark.configuration(park)["data"], "data")
     data.prepare_data()
     data.setup()
-    objects = benchmark.to_plain(data.truth("test"), data.schema)
+    objects = to_plain(data.truth("test"), data.schema)
     rows = [
         {"scene": r["scene"], "text": r["text"], "objects": o} for r, o in zip(asked, objects, strict=True)
     ]

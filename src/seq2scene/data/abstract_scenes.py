@@ -152,7 +152,7 @@ class AbstractScenes(SceneModule):
         return Split(numbers, place([scenes[n] for n in numbers]), [texts[n] for n in numbers])
 
 
-@made_by(ensure_scenes)
+@made_by(ensure_scenes, held_out=0)
 class ParkScenes(AbstractScenes):
     """The park's scenes, written under ``root`` on first use (see ``seq2scene.data.park``)."""
 

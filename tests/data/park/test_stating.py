@@ -16,6 +16,7 @@ from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.data.park.stating import seen_in_boxes, stated
 from seq2scene.data.park.telling import tell
 from seq2scene.data.park.world import Scene
+from seq2scene.data.park.writing import is_held_out
 from seq2scene.errors import UserError
 from seq2scene.scenes.facts import ATTRIBUTES, STRICT, Fact, holds, read_facts
 from seq2scene.scenes.relations import RELATIONS
@@ -99,6 +100,24 @@ def test_scenes_lie_beside_the_facts_of_each_of_their_sentences(tmp_path) -> Non
     assert [list(split) for split in found] == [[*range(12)], [12, 13, 14], [15, 16, 17, 18]]
     for number, texts in (item for split in found for item in split.items()):
         assert texts == [group[number] for group in groups]
+
+
+def test_what_is_held_out_is_told_in_tests_alone_and_marked(tmp_path) -> None:
+    folder = ensure_scenes(tmp_path, **SMALL, held_out=3)
+    listed = (folder / "held_out.txt").read_text().splitlines()
+    assert listed == sorted(listed) and all(is_held_out(combination, 3) for combination in listed)
+    of = {split: read_facts(folder / "facts" / f"{split}.jsonl") for split in ("train", "val", "test")}
+    told = {
+        split: [fact for texts in scenes.values() for text in texts for sentence in text for fact in sentence]
+        for split, scenes in of.items()
+    }
+    assert not {fact.combination for split in ("train", "val") for fact in told[split]} & {*listed}
+    assert {fact for fact in told["test"] if fact.held_out} == {
+        fact for fact in told["test"] if fact.combination in listed
+    }
+    assert 0 < sum(fact.held_out for fact in told["test"]) < len(told["test"])
+    plain = ensure_scenes(tmp_path, **SMALL)
+    assert (plain / "Scenes_10020.txt").read_bytes() == (folder / "Scenes_10020.txt").read_bytes()
 
 
 @pytest.mark.slow

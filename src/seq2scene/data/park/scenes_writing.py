@@ -7,9 +7,12 @@ sentences for each scene, told twice over: scene, number of the sentence, senten
 ``splits/text2scene_{train,val,test}.txt``: scenes, one a line. The 10020 is part of the published names.
 
 Beside these lies what the published data lacks, ``facts/{train,val,test}.jsonl``: the facts that each
-sentence states (``scenes.facts``).
+sentence states (``scenes.facts``). Where combinations are held out, these stand in ``held_out.txt``, those of
+all scenes, one a line (``hb0|hold|t_13``): no text of train or val states one, whatever its scene shows, and
+facts of test that are one are marked.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -21,7 +24,8 @@ from seq2scene.data.park.meaning import Message
 from seq2scene.data.park.sampling import ORDER, sample_scene
 from seq2scene.data.park.stating import stated
 from seq2scene.data.park.world import Placed, Scene
-from seq2scene.scenes.facts import facts_line
+from seq2scene.data.park.writing import is_held_out
+from seq2scene.scenes.facts import Facts, facts_line
 
 VERSION = 3  # raise it whenever the same seed would give other files: other drawings too
 GROUPS = (1, 2)
@@ -29,25 +33,42 @@ SCENES_IN_SET = 10
 FACTS = "facts"
 
 
-def ensure_scenes(root: Path, seed: int = 0, train: int = 6000, val: int = 300, test: int = 300) -> Path:
+def ensure_scenes(
+    root: Path, seed: int = 0, train: int = 6000, val: int = 300, test: int = 300, held_out: int = 0
+) -> Path:
     """The folder of the scenes under ``root``, written on first use; other scenes lie in other folders.
+
+    held_out: one in so many combinations of subject, relation and object is told of in test alone, by a hash
+    of the combination; 0: none.
 
     Raises:
         UserError: the folder cannot be written, or holds something else.
     """
     sizes = {"train": train, "val": val, "test": test}
-    folder = Path(root) / f"scenes-v{VERSION}-seed{seed}-{train}-{val}-{test}"
+    name = f"scenes-v{VERSION}-seed{seed}-{train}-{val}-{test}"
     facts = {"version": VERSION, "seed": seed, **sizes}
-    return ensure_folder(folder, facts, lambda draft: _write(draft, seed, sizes), added=(FACTS,))
+    if held_out:
+        name, facts = f"{name}-held_out{held_out}", {**facts, "held_out": held_out}
+    return ensure_folder(
+        Path(root) / name, facts, lambda draft: _write(draft, seed, sizes, held_out), added=(FACTS,)
+    )
 
 
-def _write(folder: Path, seed: int, sizes: dict[str, int]) -> None:
+def _write(folder: Path, seed: int, sizes: dict[str, int], held_out: int) -> None:
     rng = Random(seed)
     scenes = [sample_scene(rng) for _ in range(sum(sizes.values()))]
     write_lines(folder / "Scenes_10020.txt", _scene_lines(scenes))
     for name in ("SimpleSentences", "Pngs", "splits", FACTS):
         (folder / name).mkdir()
-    told = {group: [describe(scene, rng) for scene in scenes] for group in GROUPS}
+    unseen: set[str] = set()
+    if held_out:
+        found = {relation.combination for scene in scenes for relation in scene.relations}
+        unseen = {combination for combination in found if is_held_out(combination, held_out)}
+        write_lines(folder / "held_out.txt", sorted(unseen))
+    known = [_without(scene, unseen) for scene in scenes[: -sizes["test"]]]
+    told = {
+        group: [describe(scene, rng) for scene in (*known, *scenes[-sizes["test"] :])] for group in GROUPS
+    }
     for group, messages in told.items():
         path = folder / "SimpleSentences" / f"SimpleSentences{group}_10020.txt"
         write_lines(path, _sentence_lines(messages))
@@ -55,11 +76,23 @@ def _write(folder: Path, seed: int, sizes: dict[str, int]) -> None:
     for split, size in sizes.items():
         numbers = range(first, first + size)
         write_lines(folder / "splits" / f"text2scene_{split}.txt", list(map(str, numbers)))
-        lines = [facts_line(n, [list(map(stated, told[group][n])) for group in GROUPS]) for n in numbers]
+        lines = [
+            facts_line(n, [[_marked(stated(m), unseen) for m in told[group][n]] for group in GROUPS])
+            for n in numbers
+        ]
         write_lines(folder / FACTS / f"{split}.jsonl", lines)
         first += size
     for name, png in clip_art().items():
         (folder / "Pngs" / f"{name}.png").write_bytes(png)
+
+
+def _without(scene: Scene, combinations: set[str]) -> Scene:
+    """The same things, and of the relations those that may be told."""
+    return Scene(scene.things, tuple(r for r in scene.relations if r.combination not in combinations))
+
+
+def _marked(facts: Facts, unseen: set[str]) -> Facts:
+    return tuple(replace(fact, held_out=fact.combination in unseen) for fact in facts)
 
 
 def _scene_lines(scenes: list[Scene]) -> list[str]:
