@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property, wraps
 from inspect import Parameter, signature
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from seq2scene.errors import UserError
 
@@ -18,14 +18,16 @@ def made_by(ensure: Callable[..., Path], **least: int) -> Callable[[type], type]
     ``ensure``. ``folder`` is where the files of this choice are. least: of sets that need more than 1.
     Raises UserError, before anything is written, for other names and for numbers without a meaning.
     """
-    usual = {name: p.default for name, p in signature(ensure).parameters.items() if name != "root"}
+    options = {name: p for name, p in signature(ensure).parameters.items() if name != "root"}
+    usual = {name: p.default for name, p in options.items()}
+    words = {name: get_args(p.annotation) for name, p in options.items() if get_args(p.annotation)}
 
     def decorate(module: type) -> type:
         plain = module.__init__
 
         @wraps(plain)
         def __init__(self, *arguments: Any, park: dict | None = None, **others: Any) -> None:
-            self.park = chosen(park or {}, usual, least)
+            self.park = chosen(park or {}, usual, least, words)
             plain(self, *arguments, **others)
 
         # What a config may say is read from the signature and the hints of the constructor.
@@ -41,11 +43,24 @@ def made_by(ensure: Callable[..., Path], **least: int) -> Callable[[type], type]
     return decorate
 
 
-def chosen(given: Mapping[str, int], usual: Mapping[str, int], least: Mapping[str, int]) -> dict[str, int]:
-    """The ``usual`` seed and sizes, but for those ``given``; raises UserError where these mean nothing."""
+def chosen(
+    given: Mapping[str, int | str],
+    usual: Mapping[str, int | str],
+    least: Mapping[str, int],
+    words: Mapping[str, tuple[str, ...]],
+) -> dict[str, int | str]:
+    """The ``usual`` seed, sizes and words, but for those ``given``; raises UserError where these mean
+    nothing.
+    """
     for name, value in given.items():
         if name not in usual:
             raise UserError(f"data.park.{name} is not an option; options are {', '.join(usual)}")
+        if name in words:
+            if value not in words[name]:
+                raise UserError(
+                    f"data.park.{name}={value} is not a choice; choose {' or '.join(words[name])}"
+                )
+            continue
         low, high = (0, LARGEST_SEED) if name == "seed" else (least.get(name, 1), None)
         if type(value) is not int or value < low or (high is not None and value > high):
             wanted = f"from {low} to {high}" if high else f"of {low} or more"

@@ -14,7 +14,7 @@ from seq2scene.json_text import to_json
 
 log = logging.getLogger(__name__)
 
-Facts = Mapping[str, int]
+Facts = Mapping[str, int | str]
 
 
 def write_folder(folder: Path, facts: Facts, write: Callable[[Path], None]) -> None:

@@ -15,12 +15,13 @@ facts of test that are one are marked.
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Literal
 
 from seq2scene.data.park.describing import describe
 from seq2scene.data.park.drawing import clip_art
 from seq2scene.data.park.folders import ensure_folder, write_lines
 from seq2scene.data.park.grammar import text
-from seq2scene.data.park.meaning import Message
+from seq2scene.data.park.rich_english import vary
 from seq2scene.data.park.sampling import ORDER, sample_scene
 from seq2scene.data.park.stating import stated
 from seq2scene.data.park.world import Placed, Scene
@@ -34,12 +35,19 @@ FACTS = "facts"
 
 
 def ensure_scenes(
-    root: Path, seed: int = 0, train: int = 6000, val: int = 300, test: int = 300, held_out: int = 0
+    root: Path,
+    seed: int = 0,
+    train: int = 6000,
+    val: int = 300,
+    test: int = 300,
+    held_out: int = 0,
+    english: Literal["plain", "rich"] = "plain",
 ) -> Path:
     """The folder of the scenes under ``root``, written on first use; other scenes lie in other folders.
 
     held_out: one in so many combinations of subject, relation and object is told of in test alone, by a hash
-    of the combination; 0: none.
+    of the combination; 0: none. english: ``rich`` says in training texts what ``plain`` does in more ways
+    (``rich_english``); texts of val and test stay plain.
 
     Raises:
         UserError: the folder cannot be written, or holds something else.
@@ -49,12 +57,17 @@ def ensure_scenes(
     facts = {"version": VERSION, "seed": seed, **sizes}
     if held_out:
         name, facts = f"{name}-held_out{held_out}", {**facts, "held_out": held_out}
-    return ensure_folder(
-        Path(root) / name, facts, lambda draft: _write(draft, seed, sizes, held_out), added=(FACTS,)
-    )
+    if english != "plain":
+        name, facts = f"{name}-{english}", {**facts, "english": english}
+
+    def write(draft: Path) -> None:
+        _write(draft, seed, sizes, held_out, rich=sizes["train"] if english == "rich" else 0)
+
+    return ensure_folder(Path(root) / name, facts, write, added=(FACTS,))
 
 
-def _write(folder: Path, seed: int, sizes: dict[str, int], held_out: int) -> None:
+def _write(folder: Path, seed: int, sizes: dict[str, int], held_out: int, rich: int) -> None:
+    """rich: of so many scenes, the first, the texts are said in rich English."""
     rng = Random(seed)
     scenes = [sample_scene(rng) for _ in range(sum(sizes.values()))]
     write_lines(folder / "Scenes_10020.txt", _scene_lines(scenes))
@@ -69,9 +82,12 @@ def _write(folder: Path, seed: int, sizes: dict[str, int], held_out: int) -> Non
     told = {
         group: [describe(scene, rng) for scene in (*known, *scenes[-sizes["test"] :])] for group in GROUPS
     }
+    voice = Random(f"english {seed}")
     for group, messages in told.items():
+        texts = [[text(message, "en") for message in of_scene] for of_scene in messages]
+        texts = [[vary(said, voice) for said in scene] for scene in texts[:rich]] + texts[rich:]
         path = folder / "SimpleSentences" / f"SimpleSentences{group}_10020.txt"
-        write_lines(path, _sentence_lines(messages))
+        write_lines(path, _sentence_lines(texts))
     first = 0
     for split, size in sizes.items():
         numbers = range(first, first + size)
@@ -109,9 +125,9 @@ def _thing_line(thing: Placed) -> str:
     return "\t".join(map(str, fields))
 
 
-def _sentence_lines(told: list[list[Message]]) -> list[str]:
+def _sentence_lines(texts: list[list[str]]) -> list[str]:
     lines = []
-    for number, messages in enumerate(told):
-        lines += [f"{number}\t{k}\t{text(message, 'en')}" for k, message in enumerate(messages)]
+    for number, sentences in enumerate(texts):
+        lines += [f"{number}\t{k}\t{sentence}" for k, sentence in enumerate(sentences)]
         lines.append("")
     return lines
