@@ -184,5 +184,8 @@ def test_what_is_no_fact_is_refused(tmp_path, plain, reason) -> None:
         read_facts(path)
 
 
-def test_boxes_have_no_relation_of_their_own() -> None:
+def test_what_boxes_cannot_show_is_refused() -> None:
     assert BOX_RELATIONS.keys() < RELATIONS.keys()
+    for fact in (Fact("look", "boy", "ball"), Fact("mood", "boy", value="sad")):
+        with pytest.raises(UserError, match=f"boxes show no {fact.kind}; they show thing, hold"):
+            check([fact], boxes(("boy", 0.5, 0.5, 0.1, 0.2)), PHOTO)

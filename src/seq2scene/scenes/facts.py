@@ -5,7 +5,7 @@ A file of facts has a line of JSON for each scene of a split: ``{"scene": 6300, 
 A FACT is ``{"kind": "hold", "subject": "hb0", "object": "t_13"}``; a field left out has its default.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from seq2scene.sequences.lines import each_line, parse_json
 STRICT, FAIR = 8.0, 20.0  # pixels: the park's own, and what a grid of 28 x 28 can keep to
 ATTRIBUTES = ("colour", "size", "mood", "pose")
 KINDS = ("thing", *ATTRIBUTES, *RELATIONS, "denial")
+BOX_KINDS = ("thing", *BOX_RELATIONS)
 SIZES = {"big": 0, "small": 2}  # the depths at which a thing looks big and small
 MOODS = {name: (name,) for name in EXPRESSIONS} | {"happy": ("laugh", "smile")}
 STANCES = {name: (name,) for name in POSES} | {"stand": ("arms_out", "arms_up", "kick", "wave")}
@@ -161,8 +162,14 @@ def holds(fact: Fact, things: Things, tolerance: float = FAIR) -> bool:
     tolerance: in pixels, how far what is held may be from the hand; every other bound of a relation is
     widened as much beyond STRICT. Something denied holds where its subject is there, and it is not so by the
     strict bounds; so a larger tolerance never makes a fact false.
+
+    Raises:
+        UserError: boxes cannot show facts of this kind.
     """
     subjects = things.get(fact.subject, [])
+    boxes = bool(subjects) and isinstance(subjects[0], Box)
+    if boxes and fact.kind not in BOX_KINDS:
+        raise UserError(f"{to_plain(fact)}: boxes show no {fact.kind}; they show {', '.join(BOX_KINDS)}")
     if fact.denied:
         return bool(subjects) and not holds(replace(fact, denied=False), things, STRICT)
     match fact.kind:
@@ -177,14 +184,13 @@ def holds(fact: Fact, things: Things, tolerance: float = FAIR) -> bool:
         case "pose":
             return any(POSES[one.pose] in STANCES[fact.value] for one in subjects)
         case kind:
-            return _related(kind, fact, subjects, things, tolerance - NEAR)
+            meaning = BOX_RELATIONS[kind] if boxes else RELATIONS[kind]
+            return _related(meaning, fact, things, tolerance - NEAR)
 
 
-def _related(kind: str, fact: Fact, subjects: Sequence[Any], things: Things, slack: float) -> bool:
+def _related(meaning: Callable[..., bool], fact: Fact, things: Things, slack: float) -> bool:
     others = things.get(fact.object, [])
-    boxes = bool(subjects) and isinstance(subjects[0], Box)
-    meaning = BOX_RELATIONS[kind] if boxes else RELATIONS[kind]
-    for one in subjects:
+    for one in things.get(fact.subject, []):
         if fact.recipient and not any(receives(one, to, slack) for to in things.get(fact.recipient, [])):
             continue
         if any(meaning(one, other, slack) for other in others if other is not one):
