@@ -135,7 +135,7 @@ def test_a_park_written_without_facts_gets_them_and_keeps_its_other_files(tmp_pa
 
 
 def test_batches_of_tests_bring_what_their_texts_state_and_training_does_not(tmp_path) -> None:
-    data = ParkScenes(str(tmp_path), park=SMALL, eval_batch_size=3, cache=str(tmp_path / "cache"))
+    data = ParkScenes(root=str(tmp_path), park=SMALL, eval_batch_size=3, cache=str(tmp_path / "cache"))
     data.prepare_data()
     data.setup()
     (loader,) = data.test_dataloader()
@@ -149,7 +149,7 @@ def test_batches_of_tests_bring_what_their_texts_state_and_training_does_not(tmp
 
 def test_photos_bring_what_boxes_show(tmp_path) -> None:
     park = {"seed": 5, "train": 3, "val": 2}
-    data = ParkLayout(str(tmp_path), park=park, min_area=0.0, cache=str(tmp_path / "cache"))
+    data = ParkLayout(root=str(tmp_path), park=park, min_area=0.0, cache=str(tmp_path / "cache"))
     data.prepare_data()
     data.setup()
     known = data.facts("test")
@@ -157,7 +157,7 @@ def test_photos_bring_what_boxes_show(tmp_path) -> None:
 
 
 def test_facts_of_other_scenes_are_refused(tmp_path) -> None:
-    data = ParkScenes(str(tmp_path), park=SMALL, cache=str(tmp_path / "cache"))
+    data = ParkScenes(root=str(tmp_path), park=SMALL, cache=str(tmp_path / "cache"))
     data.prepare_data()
     data.setup()
     path = data.folder / "facts" / "test.jsonl"
