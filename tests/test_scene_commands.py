@@ -99,12 +99,15 @@ def test_a_run_leaves_what_it_promises(trained: Path) -> None:
 def test_the_scores_of_a_run_are_the_means_over_its_scenes(trained: Path) -> None:
     scores = json.loads((trained / "metrics.json").read_text())["test"]
     rows = table(trained / "test.scores.csv")
-    for name in ("u_precision", "u_recall", "u_coord", "size", "flip", "pose", "expression"):
+    names = ("u_precision", "u_recall", "u_coord", "size", "flip", "pose", "expression")
+    for name in (*names, "faithfulness_duplicates"):
         mean = sum(float(row[name]) for row in rows) / len(rows)
         assert scores[name] == pytest.approx(mean, abs=1e-4), name
     told = [float(row["b_recall"]) for row in rows if row["b_recall"]]  # empty: the mean leaves it out
     mean = sum(told) / len(told)
     assert scores["b_recall"] == pytest.approx(mean, abs=1e-4)
+    assert {"faithfulness", "faithfulness_relation", "faithfulness_relation_strict"} <= rows[0].keys()
+    assert scores["faithfulness_relation_strict"] <= scores["faithfulness_relation"] <= 1
 
 
 def test_weights_and_biases_hold_scenes_as_table_and_as_strips(trained: Path) -> None:

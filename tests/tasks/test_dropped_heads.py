@@ -15,7 +15,6 @@ from seq2scene.building import build
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.data.scenes.scene_module import SceneModule
-from seq2scene.tasks.loading import build_task
 from seq2scene.scenes.objects import FIRST_CLASS, Objects
 from seq2scene.scenes.scene_json import from_plain, to_plain
 from seq2scene.scenes.schema import Schema

@@ -371,11 +371,16 @@ def validated(read, made, tmp_path_factory) -> tuple[dict[str, float], SceneTask
 
 
 def test_validation_logs_these_names_and_no_others(validated) -> None:
-    """Scores of objects and of pairs, a likelihood of each field, an accuracy of each head."""
+    """Scores of objects and of pairs, a likelihood of each field, an accuracy of each head, how many of the
+    facts stated hold.
+    """
     values, task, _ = validated
     grams = {f"{kind}_{what}" for kind in "ub" for what in ("precision", "recall", "f3", "coord")}
     likelihoods = {f"nll_{name}" for name in ("object", "place", *HEADS)}
-    expected = grams | likelihoods | {*HEADS, "b_coord_masked", "loss", "score"}
+    kinds = ("thing", "colour", "size", "mood", "pose", "relation", "all", "text")
+    faithful = {f"faithfulness_{kind}" for kind in (*kinds, "duplicates")}
+    faithful |= {f"faithfulness_{kind}_strict" for kind in ("relation", "all", "text")}
+    expected = grams | likelihoods | faithful | {*HEADS, "b_coord_masked", "loss", "score"}
     assert values.keys() == {f"val/{name}" for name in expected}
     row = ("u_precision", "u_recall", "b_precision", "b_recall", "pose", "expression", "u_coord")
     assert values["val/score"] == pytest.approx(sum(values[f"val/{name}"] for name in row) / 7, abs=1e-6)

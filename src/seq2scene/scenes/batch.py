@@ -7,6 +7,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
+from seq2scene.scenes.facts import Facts
 from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.photos import LabelledPatches, Photos
 from seq2scene.sequences.batch import Sentences
@@ -19,7 +20,8 @@ class SceneBatch:
     texts: the sentences, B * S of them, those of a scene adjacent; a scene told in fewer has empty ones.
     target: the objects to place, in their canonical order, each scene ended by EOS. truth: for evaluation,
     the whole scenes, neither cut nor put on the grid, with every attribute that the data has; else None.
-    rows: (B,) int64 on the CPU, the number of each sample in its split.
+    rows: (B,) int64 on the CPU, the number of each sample in its split. facts: for evaluation, what each
+    text states, where the data says so; else None.
 
     Of composites: photos: with the masks of the objects. positives: the patches of the P objects of the
     target, scene by scene. negatives: for each of them another patch of its class. paired: (P,) bool, False
@@ -30,6 +32,7 @@ class SceneBatch:
     target: Objects
     rows: Tensor
     truth: Objects | None = None
+    facts: tuple[Facts, ...] | None = None
     photos: Photos | None = None
     positives: LabelledPatches | None = None
     negatives: LabelledPatches | None = None
@@ -45,5 +48,6 @@ class SceneBatch:
         return self._map(lambda part: part.pin_memory())
 
     def _map(self, change: Callable[[Any], Any]) -> Self:
-        parts = {name: part for name, part in vars(self).items() if name != "rows" and part is not None}
+        kept = ("rows", "facts")
+        parts = {name: part for name, part in vars(self).items() if name not in kept and part is not None}
         return replace(self, **{name: change(part) for name, part in parts.items()})

@@ -10,6 +10,7 @@ from seq2scene.building import build
 from seq2scene.compositing.compositor import Compositor
 from seq2scene.compositing.pasting import Edges
 from seq2scene.errors import UserError
+from seq2scene.metrics.faithfulness import Faithfulness
 from seq2scene.metrics.scene_scores import SceneScores
 from seq2scene.models.scene_writer import SceneWriter, Written
 from seq2scene.nets.losses.scene_losses import doubly_stochastic, fields
@@ -17,7 +18,7 @@ from seq2scene.nets.scene.scene_decoder import Taught
 from seq2scene.scenes.batch import SceneBatch
 from seq2scene.scenes.objects import PAD, Objects
 from seq2scene.sequences.batch import Sentences
-from seq2scene.tasks.task import Loss, Task
+from seq2scene.tasks.task import STAGES, Loss, Task
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,10 @@ class SceneTask(Task):
             name for name, _ in self.named_buffers() if ".painter." in name
         ]
         self.build_scores()
+        most = description.get("most_of_class")  # older checkpoints do not tell
+        self.faithfulness = torch.nn.ModuleDict(
+            {f"{stage}_faithfulness": Faithfulness(self.schema, most=most) for stage in STAGES}
+        )
         self.results: list[Result] = []
         self._nll: dict[str, list[Tensor]] = {}
 
@@ -124,8 +129,12 @@ class SceneTask(Task):
         objects = written.objects[first]
         metric = self.scores[stage + "_scores"]
         metric.update(objects, batch.truth)
+        faithfulness = self.faithfulness[stage + "_faithfulness"]
+        faithfulness.update(objects, batch.facts)
         if stage == "test":
             scores = metric.each(objects, batch.truth)
+            if batch.facts is not None:
+                scores |= faithfulness.each(objects, batch.facts)
             scores = {name: values.cpu() for name, values in scores.items()}
             self.results.append(Result(batch.rows, objects.to("cpu"), written.log_probs[:, 0].cpu(), scores))
 
@@ -145,4 +154,7 @@ class SceneTask(Task):
         scores = metric.compute()
         metric.reset()
         loss = sums[:, 0].sum() / sums[:, 1].sum()
-        return {**values, "loss": loss, **scores, "score": metric.score(scores).float()}
+        faithfulness = self.faithfulness[f"{stage}_faithfulness"]
+        found = faithfulness.found(brief=stage == "val")
+        faithfulness.reset()
+        return {**values, "loss": loss, **scores, **found, "score": metric.score(scores).float()}

@@ -110,6 +110,11 @@ def test_what_means_nothing_is_refused_before_anything_is_written(tmp_path, name
     assert not list(tmp_path.iterdir())
 
 
+def test_english_is_plain_or_rich(tmp_path):
+    with pytest.raises(UserError, match=r"data\.park\.english=old is not a choice; choose plain or rich"):
+        scenes(str(tmp_path), {"english": "old"})
+
+
 def test_photos_to_halve_are_two_or_more(tmp_path):
     with pytest.raises(UserError, match=r"park\.val=1 must be a whole number of 2 or more"):
         captions(str(tmp_path), {**PHOTOS, "val": 1})

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from inspect import signature
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, get_args
 
 from seq2scene.errors import UserError
 
@@ -17,7 +17,7 @@ class Park:
     """Mixin of data modules whose files are written under ``root`` on first use.
 
     write: ``write(root, seed, train, ...)`` writes the files, unless they are there, and returns their
-    folder; its defaults are those of ``park``. least: the smallest size of a set, where that is not 1.
+    folder; its defaults are those of ``park``. least: the smallest value of a number, where that is not 1.
 
     Raises UserError, before anything is written, for other names and for numbers out of range.
     """
@@ -25,11 +25,13 @@ class Park:
     write: ClassVar[Callable[..., Path]]
     least: ClassVar[Mapping[str, int]] = {}
 
-    park: dict | None = None  # seed, and the size of each set; the writer's default where one is missing
+    park: dict | None = None  # options of ``write`` by name; the default where one is missing
 
     def __post_init__(self) -> None:
-        usual = {name: p.default for name, p in signature(self.write).parameters.items() if name != "root"}
-        self.park = chosen(self.park or {}, usual, self.least)
+        options = {name: p for name, p in signature(self.write).parameters.items() if name != "root"}
+        usual = {name: p.default for name, p in options.items()}
+        words = {name: get_args(p.annotation) for name, p in options.items() if get_args(p.annotation)}
+        self.park = chosen(self.park or {}, usual, self.least, words)
         super().__post_init__()
 
     @cached_property
@@ -37,11 +39,25 @@ class Park:
         return self.write(Path(self.root), **self.park)
 
 
-def chosen(given: Mapping[str, int], usual: Mapping[str, int], least: Mapping[str, int]) -> dict[str, int]:
-    """The ``usual`` seed and sizes, but for those ``given``; raises UserError if these are out of range."""
+def chosen(
+    given: Mapping[str, int | str],
+    usual: Mapping[str, int | str],
+    least: Mapping[str, int],
+    words: Mapping[str, tuple[str, ...]],
+) -> dict[str, int | str]:
+    """The ``usual`` options, but for those ``given``; raises UserError if these are out of range.
+
+    words: the choices of each option that is a word.
+    """
     for name, value in given.items():
         if name not in usual:
             raise UserError(f"data.park.{name} is not an option; options are {', '.join(usual)}")
+        if name in words:
+            if value not in words[name]:
+                raise UserError(
+                    f"data.park.{name}={value} is not a choice; choose {' or '.join(words[name])}"
+                )
+            continue
         low, high = (0, LARGEST_SEED) if name == "seed" else (least.get(name, 1), None)
         if type(value) is not int or value < low or (high is not None and value > high):
             wanted = f"from {low} to {high}" if high else f"of {low} or more"

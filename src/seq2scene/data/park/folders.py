@@ -2,9 +2,11 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from errno import ENOTEMPTY
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from seq2scene.caching import draft
 from seq2scene.errors import UserError
@@ -12,7 +14,7 @@ from seq2scene.json_text import to_json
 
 log = logging.getLogger(__name__)
 
-Facts = Mapping[str, int]
+Facts = Mapping[str, int | str]
 
 
 def write_folder(folder: Path, facts: Facts, write: Callable[[Path], None]) -> None:
@@ -42,10 +44,15 @@ def is_written(folder: Path, facts: Facts) -> bool:
         return False
 
 
-def ensure_folder(folder: Path, facts: Facts, write: Callable[[Path], None]) -> Path:
+def ensure_folder(
+    folder: Path, facts: Facts, write: Callable[[Path], None], added: Sequence[str] = ()
+) -> Path:
     """The folder, written on first use.
 
     Processes may race: each writes a draft beside the folder, one gets to rename its draft, and all use that.
+
+    added: parts of it that folders written before they were invented lack; these get them, and nothing else
+    in them changes.
 
     Raises:
         UserError: the folder cannot be written, or holds something else.
@@ -56,7 +63,21 @@ def ensure_folder(folder: Path, facts: Facts, write: Callable[[Path], None]) -> 
         except UserError:
             if not is_written(folder, facts):
                 raise
+    for name in (name for name in added if not (Path(folder) / name).exists()):
+        _add(Path(folder) / name, write)
     return folder
+
+
+def _add(part: Path, write: Callable[[Path], None]) -> None:
+    """Let ``write`` fill a draft of the whole folder, of which one part is kept."""
+    log.info("writing %s, which this park was written without", part)
+    try:
+        with TemporaryDirectory() as whole, draft(part) as kept:
+            write(Path(whole))
+            shutil.move(Path(whole) / part.name, kept)
+    except OSError as error:
+        if not part.exists():  # another process was first
+            raise UserError(f"cannot write {part}: {error.strerror}") from error
 
 
 def write_lines(path: Path, lines: list[str]) -> None:

@@ -4,6 +4,9 @@
 things with boxes (left, top, width, height), areas in pixels and masks (compressed run lengths);
 ``stuff_NAME.json``, the regions between them in the same form, under COCO's own numbers;
 ``captions_NAME.json``, five sentences of each photo. The 2017 is part of the published names.
+
+Beside these lies what COCO lacks, ``facts/{train2017,val2017}.jsonl``: of what each sentence states, all that
+boxes can show (``scenes.facts``).
 """
 
 from collections.abc import Iterator
@@ -17,16 +20,19 @@ from pycocotools import mask as run_lengths
 
 from seq2scene.data.park.drawing.landscapes import REGIONS, SIZE
 from seq2scene.data.park.drawing.photographing import Photo, photograph
-from seq2scene.data.park.folders import ensure_folder
+from seq2scene.data.park.folders import ensure_folder, write_lines
 from seq2scene.data.park.language.grammar import text
 from seq2scene.data.park.language.lexicon import NOUNS
 from seq2scene.data.park.language.meaning import Clause, Mention, Message, Place
+from seq2scene.data.park.language.stating import seen_in_boxes, stated
 from seq2scene.data.park.language.telling import TIMES, tell
 from seq2scene.data.park.sampling import sample_scene
 from seq2scene.data.park.world import THINGS, Scene
 from seq2scene.json_text import to_json
+from seq2scene.scenes.facts import facts_line
 
 VERSION = 2  # raise it whenever the same seed would give other files
+FACTS = "facts"
 CAPTIONS = 5  # of a photo
 TOLD = 16  # sentences that the captions are chosen from
 TRIES = 4  # how often so many are told before a photo is given up
@@ -81,21 +87,29 @@ def ensure_photos(root: Path, seed: int = 0, train: int = 1500, val: int = 200) 
     sizes = {"train": train, "val": val}
     folder = Path(root) / f"photos-v{VERSION}-seed{seed}-{train}-{val}"
     return ensure_folder(
-        folder, {"version": VERSION, "seed": seed, **sizes}, lambda draft: _write(draft, seed, sizes)
+        folder,
+        {"version": VERSION, "seed": seed, **sizes},
+        lambda draft: _write(draft, seed, sizes),
+        added=(FACTS,),
     )
 
 
 def _write(folder: Path, seed: int, sizes: dict[str, int]) -> None:
     (folder / "annotations").mkdir()
+    (folder / FACTS).mkdir()
+    called = category_names()
     photos = distinct_photos(seed)
     first = 1
     for split, size in sizes.items():
         name = f"{split}2017"
         (folder / name).mkdir()
         images: list[Entry] = []
+        facts: list[str] = []
         found: dict[str, list[Entry]] = {"instances": [], "stuff": [], "captions": []}
         for number in range(first, first + size):
             photo, captions = next(photos)
+            seen = [[seen_in_boxes(stated(message), called)] for message in captions.values()]
+            facts.append(facts_line(number, seen))
             images.append(_image(number))
             path = folder / name / images[-1]["file_name"]
             Image.fromarray(photo.pixels).save(path, "JPEG", quality=QUALITY)
@@ -106,6 +120,7 @@ def _write(folder: Path, seed: int, sizes: dict[str, int]) -> None:
                 for k, caption in enumerate(captions)
             ]
         first += size
+        write_lines(folder / FACTS / f"{name}.jsonl", facts)
         categories = {"instances": thing_categories(), "stuff": stuff_categories(), "captions": None}
         for kind, annotations in found.items():
             content = {"info": ABOUT, "licenses": LICENCES, "images": images, "annotations": annotations}
@@ -114,7 +129,7 @@ def _write(folder: Path, seed: int, sizes: dict[str, int]) -> None:
             path.write_text(to_json(content), encoding="utf-8")
 
 
-def distinct_photos(seed: int) -> Iterator[tuple[Photo, list[str]]]:
+def distinct_photos(seed: int) -> Iterator[tuple[Photo, dict[str, Message]]]:
     """Photos of one random scene after another that show a child, and their captions."""
     rng, light = Random(seed), np.random.default_rng(seed)
     while True:
@@ -125,24 +140,26 @@ def distinct_photos(seed: int) -> Iterator[tuple[Photo, list[str]]]:
                 yield photo, captions
 
 
-def captions_of(scene: Scene, rng: Random) -> list[str]:
-    """Sentences that differ, of what is there, not of what is absent, nor of when: one after another the one
-    that speaks of most things, those not yet spoken of counting twice.
+def captions_of(scene: Scene, rng: Random) -> dict[str, Message]:
+    """Sentences that differ, of what is there, not of what is absent, nor of when, each with what it means:
+    one after another the one that speaks of most things, those not yet spoken of counting twice.
 
     Fewer than five if the scene has no more to tell.
     """
-    told: dict[str, frozenset[str]] = {}
+    told: dict[str, Message] = {}
     for _ in range(TRIES):
         for message in tell(scene, rng, TOLD):
             if not any(clause.negated or clause.front in TIMES for clause in message.clauses):
-                told[text(message, "en")] = names_in(message)
+                told[text(message, "en")] = message
         if len(told) >= CAPTIONS:
             break
-    captions: list[str] = []
+    names = {caption: names_in(message) for caption, message in told.items()}
+    captions: dict[str, Message] = {}
     spoken_of: frozenset[str] = frozenset()
-    while told and len(captions) < CAPTIONS:
-        captions.append(max(told, key=lambda caption: len(told[caption]) + len(told[caption] - spoken_of)))
-        spoken_of |= told.pop(captions[-1])
+    while names and len(captions) < CAPTIONS:
+        best = max(names, key=lambda caption: len(names[caption]) + len(names[caption] - spoken_of))
+        captions[best] = told[best]
+        spoken_of |= names.pop(best)
     return captions
 
 

@@ -5,51 +5,110 @@ scenes in a row are a set) and of its things, and a line for each thing: picture
 among those of its type, x, y, depth, flip. ``SimpleSentences/SimpleSentences{1,2}_10020.txt``: three
 sentences for each scene, told twice over: scene, number of the sentence, sentence. ``Pngs``: the clip art.
 ``splits/text2scene_{train,val,test}.txt``: scenes, one a line. The 10020 is part of the published names.
+
+Beside these lies what the published data lacks, ``facts/{train,val,test}.jsonl``: the facts that each
+sentence states (``scenes.facts``). Where combinations are held out, these stand in ``held_out.txt``, those of
+all scenes, one a line (``hb0|hold|t_13``): no text of train or val states one, whatever its scene shows, and
+facts of test that are one are marked.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Literal
 
 from seq2scene.data.park.drawing.clip_art import clip_art
 from seq2scene.data.park.folders import ensure_folder, write_lines
 from seq2scene.data.park.language.describing import describe
 from seq2scene.data.park.language.grammar import text
+from seq2scene.data.park.language.rich_english import vary
+from seq2scene.data.park.language.stating import stated
 from seq2scene.data.park.sampling import ORDER, sample_scene
 from seq2scene.data.park.world import Placed, Scene
+from seq2scene.data.park.writing import is_held_out
+from seq2scene.scenes.facts import Facts, facts_line
 
 VERSION = 3  # raise it whenever the same seed would give other files: other drawings too
 GROUPS = (1, 2)
 SCENES_IN_SET = 10
+FACTS = "facts"
 
 
-def ensure_scenes(root: Path, seed: int = 0, train: int = 6000, val: int = 300, test: int = 300) -> Path:
+def ensure_scenes(
+    root: Path,
+    seed: int = 0,
+    train: int = 6000,
+    val: int = 300,
+    test: int = 300,
+    held_out: int = 0,
+    english: Literal["plain", "rich"] = "plain",
+) -> Path:
     """The folder of the scenes under ``root``, written on first use; other scenes lie in other folders.
+
+    held_out: one in so many combinations of subject, relation and object is told of in test alone, by a hash
+    of the combination; 0: none. english: ``rich`` says in training texts what ``plain`` does in more ways
+    (``rich_english``); texts of val and test stay plain.
 
     Raises:
         UserError: the folder cannot be written, or holds something else.
     """
     sizes = {"train": train, "val": val, "test": test}
-    folder = Path(root) / f"scenes-v{VERSION}-seed{seed}-{train}-{val}-{test}"
+    name = f"scenes-v{VERSION}-seed{seed}-{train}-{val}-{test}"
     facts = {"version": VERSION, "seed": seed, **sizes}
-    return ensure_folder(folder, facts, lambda draft: _write(draft, seed, sizes))
+    if held_out:
+        name, facts = f"{name}-held_out{held_out}", {**facts, "held_out": held_out}
+    if english != "plain":
+        name, facts = f"{name}-{english}", {**facts, "english": english}
+
+    def write(draft: Path) -> None:
+        _write(draft, seed, sizes, held_out, rich=sizes["train"] if english == "rich" else 0)
+
+    return ensure_folder(Path(root) / name, facts, write, added=(FACTS,))
 
 
-def _write(folder: Path, seed: int, sizes: dict[str, int]) -> None:
+def _write(folder: Path, seed: int, sizes: dict[str, int], held_out: int, rich: int) -> None:
+    """rich: of so many scenes, the first, the texts are said in rich English."""
     rng = Random(seed)
     scenes = [sample_scene(rng) for _ in range(sum(sizes.values()))]
     write_lines(folder / "Scenes_10020.txt", _scene_lines(scenes))
-    for name in ("SimpleSentences", "Pngs", "splits"):
+    for name in ("SimpleSentences", "Pngs", "splits", FACTS):
         (folder / name).mkdir()
-    for group in GROUPS:
-        write_lines(
-            folder / "SimpleSentences" / f"SimpleSentences{group}_10020.txt", _sentence_lines(scenes, rng)
-        )
+    unseen: set[str] = set()
+    if held_out:
+        found = {relation.combination for scene in scenes for relation in scene.relations}
+        unseen = {combination for combination in found if is_held_out(combination, held_out)}
+        write_lines(folder / "held_out.txt", sorted(unseen))
+    known = [_without(scene, unseen) for scene in scenes[: -sizes["test"]]]
+    told = {
+        group: [describe(scene, rng) for scene in (*known, *scenes[-sizes["test"] :])] for group in GROUPS
+    }
+    voice = Random(f"english {seed}")
+    for group, messages in told.items():
+        texts = [[text(message, "en") for message in of_scene] for of_scene in messages]
+        texts = [[vary(said, voice) for said in scene] for scene in texts[:rich]] + texts[rich:]
+        path = folder / "SimpleSentences" / f"SimpleSentences{group}_10020.txt"
+        write_lines(path, _sentence_lines(texts))
     first = 0
     for split, size in sizes.items():
-        write_lines(folder / "splits" / f"text2scene_{split}.txt", list(map(str, range(first, first + size))))
+        numbers = range(first, first + size)
+        write_lines(folder / "splits" / f"text2scene_{split}.txt", list(map(str, numbers)))
+        lines = [
+            facts_line(n, [[_marked(stated(m), unseen) for m in told[group][n]] for group in GROUPS])
+            for n in numbers
+        ]
+        write_lines(folder / FACTS / f"{split}.jsonl", lines)
         first += size
     for name, png in clip_art().items():
         (folder / "Pngs" / f"{name}.png").write_bytes(png)
+
+
+def _without(scene: Scene, combinations: set[str]) -> Scene:
+    """The same things, and of the relations those that may be told."""
+    return Scene(scene.things, tuple(r for r in scene.relations if r.combination not in combinations))
+
+
+def _marked(facts: Facts, unseen: set[str]) -> Facts:
+    return tuple(replace(fact, held_out=fact.combination in unseen) for fact in facts)
 
 
 def _scene_lines(scenes: list[Scene]) -> list[str]:
@@ -66,9 +125,9 @@ def _thing_line(thing: Placed) -> str:
     return "\t".join(map(str, fields))
 
 
-def _sentence_lines(scenes: list[Scene], rng: Random) -> list[str]:
+def _sentence_lines(texts: list[list[str]]) -> list[str]:
     lines = []
-    for number, scene in enumerate(scenes):
-        lines += [f"{number}\t{k}\t{text(m, 'en')}" for k, m in enumerate(describe(scene, rng))]
+    for number, sentences in enumerate(texts):
+        lines += [f"{number}\t{k}\t{sentence}" for k, sentence in enumerate(sentences)]
         lines.append("")
     return lines

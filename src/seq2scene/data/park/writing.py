@@ -26,9 +26,9 @@ ALIGNED = (("en", "de"), ("en", "fr"), ("de", "fr"))
 PER_SCENE = 3
 
 
-def is_held_out(combination: str) -> bool:
-    """Whether a combination is reserved for the test set: one in ten, by its SHA-256."""
-    return int.from_bytes(hashlib.sha256(combination.encode()).digest()[:4], "big") % 10 == 0
+def is_held_out(combination: str, one_in: int = 10) -> bool:
+    """Whether only the test set may use a combination: one in so many, by its SHA-256."""
+    return int.from_bytes(hashlib.sha256(combination.encode()).digest()[:4], "big") % one_in == 0
 
 
 def distinct_messages(seed: int) -> Iterator[Message]:

@@ -126,6 +126,7 @@ class ParkScenes(Park, AbstractScenes):
     """The park's scenes, written under ``root`` on first use (see ``seq2scene.data.park``)."""
 
     write = staticmethod(ensure_scenes)
+    least = {"held_out": 0}
     titles = tuple(PARK_TITLES.get(name, NOUNS[name].english) for name in raw.NAMES)
 
 

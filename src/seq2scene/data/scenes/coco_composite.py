@@ -78,6 +78,9 @@ class CocoComposite(CocoSplits, SceneModule):
         self._heads, self.appearance = self.schema.heads, self.schema.appearance
         self.photo_side = description.get("photo_side", self.photo_side)  # missing in old checkpoints
 
+    def _facts_file(self, split: str) -> Path:
+        return super()._facts_file(self.files[split])
+
     def _make_schema(self) -> Schema:
         store = self._store("train")
         return Schema(

@@ -85,6 +85,9 @@ class CocoLayout(CocoBoxes, SceneModule):
         """Takes classes and heads from another module or a checkpoint; call before anything is read."""
         self.schema, self.names, self._heads = schema, schema.names, schema.heads
 
+    def _facts_file(self, split: str) -> Path:
+        return super()._facts_file(self.files[split])
+
     def _make_schema(self) -> Schema:
         square = (1.0, 1.0)
         return Schema(self.names, self._grid, self._heads, self.max_objects, self.sentences, square)

@@ -16,7 +16,10 @@ from seq2scene.compositing.compositor import Compositor
 from seq2scene.data.stop_words import stop_words
 from seq2scene.data.text.word_vectors import read_word_vectors
 from seq2scene.data.text_module import TextModule
+from seq2scene.data.word_vectors import read_word_vectors
+from seq2scene.errors import UserError
 from seq2scene.scenes.batch import SceneBatch
+from seq2scene.scenes.facts import Facts, of_text, read_facts
 from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.scene_texts import SceneTexts
 from seq2scene.scenes.schema import Schema
@@ -100,6 +103,9 @@ class SceneModule(TextModule):
     def compositor(self, split: str) -> Compositor | None:
         """What renders the true scenes of a split, if these are composites; after ``setup``."""
         return None
+    def _facts_file(self, split: str) -> Path:
+        """Where the facts that the texts of a split state lie, if anybody has written them down."""
+        return self.folder / "facts" / f"{split}.jsonl"
 
     def pictures(self) -> dict[str, Tensor] | None:
         """Clip art by name, as PNG bytes (n,) uint8, if scenes are drawn with it."""
@@ -115,6 +121,7 @@ class SceneModule(TextModule):
             "schema": self.schema.state(),
             "pictures": self.pictures(),
             "word_vectors": self.word_vectors,
+            "most_of_class": most_of_class(self.splits["train"].objects, self.schema.classes),
         }
 
     def use(self, description: Mapping[str, Any]) -> None:
@@ -134,6 +141,20 @@ class SceneModule(TextModule):
     def truth(self, split: str) -> Objects:
         """The whole scene of each sample."""
         return self.splits[split].objects[torch.from_numpy(self._of(split).scenes)]
+
+    def facts(self, split: str) -> list[Facts] | None:
+        """What the text of each sample states (``scenes.facts``); None where the data does not say."""
+        path = self._facts_file(split)
+        if not path.is_file():
+            return None
+        known, read = read_facts(path), self.splits[split]
+        for number, texts in zip(read.numbers, read.texts, strict=True):
+            if len(known.get(number, [])) != len(texts):
+                raise UserError(
+                    f"{path}: of scene {number}, which has {len(texts)} texts, it has the facts of "
+                    f"{len(known.get(number, []))}: write it anew, or move it away"
+                )
+        return [of_text(text) for number in read.numbers for text in known[number]]
 
     # Reading
 
@@ -226,6 +247,7 @@ class SceneModule(TextModule):
         # Generated boxes have the sizes of their size classes, so targets must not have exact ones.
         targets = replace(self.schema.with_end(objects), extents=None)
         padding = self.reader.language.vocabulary.pad
+        stated = self.facts(split) if truth else None
 
         def collate(rows: np.ndarray) -> SceneBatch:
             rows = rows.reshape(len(rows), -1)  # (B, 1), or (B, S) if each sentence is drawn on its own
@@ -237,9 +259,18 @@ class SceneModule(TextModule):
             target = targets[scenes]
             steps = int((target.classes != 0).sum(1).max())
             whole = objects[scenes] if truth else None
-            return SceneBatch(Sentences.of(ids, lengths), target.cut(steps), which, whole)
+            facts = tuple(stated[row] for row in which.tolist()) if stated else None
+            return SceneBatch(Sentences.of(ids, lengths), target.cut(steps), which, whole, facts)
 
         return collate
+
+
+def most_of_class(objects: Objects, classes: int) -> Tensor:
+    """(classes,) how often scenes have each class at most; 0 of what is none."""
+    numbers = objects.classes * objects.present
+    counts = torch.zeros(len(numbers), classes, dtype=torch.int64)
+    counts.scatter_add_(1, numbers, torch.ones_like(numbers))
+    return counts.amax(0).where(torch.arange(classes) > 0, 0)
 
 
 class OneTextEach:
