@@ -1,10 +1,18 @@
 """Fixtures that many tests share."""
 
 import os
+import random
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import DictConfig
+
+import seq2scene.running.entry  # noqa: F401  (the configs' variables)
+from entry_points import run
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -23,3 +31,46 @@ def shared_data() -> Path:
             "published data not at hand: set SEQ2SCENE_TEST_DATA to the folder that holds multi30k/ ..."
         )
     return folder
+
+
+# Two models of one small corpus, trained once for all tests that load checkpoints
+
+
+@dataclass(frozen=True)
+class Models:
+    """folder: holds the corpus, SPLIT.x and SPLIT.y. a, b: the checkpoints of two seeds."""
+
+    folder: Path
+    a: Path
+    b: Path
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory) -> Models:
+    """Trained to write words backwards, for as long as it takes to prefer some words to others."""
+    folder = tmp_path_factory.mktemp("models")
+    rng = random.Random(0)
+    for split, count in (("train", 120), ("val", 8), ("test", 11)):
+        lines = [[rng.choice("abcdefgh") for _ in range(rng.randint(1, 7))] for _ in range(count)]
+        for side, texts in (("x", lines), ("y", [line[::-1] for line in lines])):
+            (folder / f"{split}.{side}").write_text("".join(" ".join(text) + "\n" for text in texts))
+    files = [f"data.{split}=[{folder}/{split}.x,{folder}/{split}.y]" for split in ("train", "val")]
+    arguments = ["-m", "task=nmt", "seed=1,2", "debug=tiny", "test=false", "name=pair", *files]
+    arguments += ["data=text_files", "data.source=en", "data.target=de", "data.tokenizer=whitespace"]
+    arguments += ["optimizer.lr=0.02", "data.batch_size=16", "trainer=cpu", "trainer.limit_train_batches=1.0"]
+    arguments += ["trainer.enable_progress_bar=false", "~callbacks.samples", "trainer.max_epochs=3"]
+    run("train.py", *arguments, work=folder)
+    (sweep,) = (folder / "outputs" / "pair").iterdir()
+    return Models(folder, *(sweep / number / "best.ckpt" for number in ("0", "1")))
+
+
+@pytest.fixture
+def composed():
+    """Composes a config as an entry point would."""
+
+    def make(name: str, *overrides: str) -> DictConfig:
+        with initialize_config_dir(f"{ROOT}/conf", version_base="1.3"):
+            return compose(name, [*overrides])
+
+    yield make
+    GlobalHydra.instance().clear()

@@ -11,7 +11,7 @@ from PIL import Image
 from seq2scene.data.images import is_photo, readable
 from seq2scene.errors import UserError
 from seq2scene.plotting.figures import save_picture
-from seq2scene.running.caption_drawing import draw_caption, photo_batch
+from seq2scene.reports.caption_drawing import draw_caption, photo_batch
 from seq2scene.running.output import open_output, require_scores, tell_unknown
 from seq2scene.search.hypotheses import Hypotheses
 from seq2scene.sequences.lines import read_lines

@@ -13,9 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 from seq2scene.errors import UserError
 from seq2scene.plotting.attention_map import draw_attention
 from seq2scene.plotting.figures import save_picture
-from seq2scene.running.alignment_report import require_shift
+from seq2scene.reports.alignment_recorder import soft_alignment_of
 from seq2scene.running.bounds import check_values
-from seq2scene.running.callbacks.alignments import soft_alignment_of
 from seq2scene.running.caption_generation import generate_captions
 from seq2scene.running.checkpoints import (
     find_checkpoints,
@@ -31,7 +30,7 @@ from seq2scene.search.beam import Beam
 from seq2scene.search.constraints import Constraints
 from seq2scene.search.hypotheses import Hypotheses
 from seq2scene.search.stepwise import Sample
-from seq2scene.sequences.alignments import hard_alignment
+from seq2scene.sequences.alignments import hard_alignment, require_shift
 from seq2scene.sequences.batch import Sentences
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.lines import each_line, standard_input, typed_lines

@@ -51,8 +51,8 @@ OPTION = re.compile(r"\w[\w-]*(/\w[\w-]*)*")  # the name of a file among the con
 
 # What may change when a run goes on: these keys and all below them, ...
 CHANGE = _words(
-    "callbacks gallery logger loss monitor name optimizer overwrite paths perceptual published retrieval "
-    "schedule search seed takes test trainer val_search"
+    "callbacks gallery logger loss monitor name optimizer overwrite paths perceptual published reports "
+    "retrieval schedule search seed takes test trainer val_search"
 )
 # ... of the data what is read and in which order, as long as it is read in the same way, ...
 DATA = _words(
@@ -348,11 +348,11 @@ def _refuse_shaping(changed: Differences, why: str) -> None:
 
 
 def _in_words(changed: Differences) -> list[str]:
-    """What has changed, a logger or callback that is new or gone by its name alone."""
+    """What has changed; a logger, callback or report that is new or gone by its name alone."""
     told: dict[str, None] = {}
     for key, (was, now) in changed.items():
         parts = key.split(".")
-        if parts[0] in ("callbacks", "logger") and ABSENT in (was, now):
+        if parts[0] in ("callbacks", "logger", "reports") and ABSENT in (was, now):
             told[f"{'.'.join(parts[:2])} is {'new' if was == ABSENT else 'gone'}"] = None
         else:
             told[f"{key} {was} -> {now}"] = None

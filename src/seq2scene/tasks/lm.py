@@ -16,7 +16,7 @@ from seq2scene.nets.text.translator import initialise_uniform
 from seq2scene.search.hypotheses import Hypotheses
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.text_batch import TextBatch, sentence_batch
-from seq2scene.tasks.task import Loss, Task
+from seq2scene.tasks.task import Column, Loss, Task
 from seq2scene.tasks.words import loss_of_words, per_sentence, special_ids
 
 SCORES = ("perplexity", "perplexity_words")
@@ -30,6 +30,8 @@ class LM(Task):
     keep their own, and checkpoints that of training, rank by rank, so that a run goes on exactly with as many
     ranks as before.
     """
+
+    columns = tuple(Column(name, name) for name in SCORES)
 
     def __init__(self, config: dict[str, Any], description: dict[str, Any]) -> None:
         super().__init__(config, description)

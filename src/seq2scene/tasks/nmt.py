@@ -16,8 +16,10 @@ from seq2scene.search.hypotheses import Hypotheses
 from seq2scene.sequences.batch import ParallelBatch, Sentences
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.padding import shift_right
-from seq2scene.tasks.task import Loss, Task
+from seq2scene.tasks.task import Column, Loss, Task
 from seq2scene.tasks.words import gold_log_probs, loss_of_words, per_sentence, special_ids
+
+TABLE = ("bleu_tok", "bleu", "chrf", "perplexity", "perplexity_words")  # of test scores
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class NMT(Task):
     """
 
     shown = ("perplexity", "bleu_tok")
+    columns = tuple(Column(name, name) for name in TABLE)
 
     def __init__(self, config: dict[str, Any], description: dict[str, Any]) -> None:
         super().__init__(config, description)
@@ -47,7 +50,6 @@ class NMT(Task):
         self.smoothing = config["loss"]["smoothing"]
         self.per_sentence = per_sentence(config["loss"])
         self.build_evaluation()
-        self.translations: list[Translation] = []
         self.keep_weights = False  # of the attention while test sets are translated
 
     def _build_net(self) -> Translator:
@@ -129,8 +131,11 @@ class NMT(Task):
         if stage == "test":
             scores["chrf"].update(texts, batch.references)
             rows = zip(batch.lines.tolist(), texts, found.log_probs[:, 0].tolist(), strict=True)
-            self.translations += [Translation(*row) for row in rows]
+            self.outputs += [Translation(*row) for row in rows]
         return found
+
+    def in_order(self, outputs: list[Translation]) -> list[Translation]:
+        return sorted(outputs, key=lambda translation: translation.line)
 
     def _computed(self, stage: str) -> dict[str, Tensor]:
         values = super()._computed(stage)

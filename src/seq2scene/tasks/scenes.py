@@ -8,7 +8,7 @@ from torch import Tensor
 
 from seq2scene.building import build
 from seq2scene.errors import UserError
-from seq2scene.metrics.scene_scores import SceneScores
+from seq2scene.metrics.scene_scores import HEADINGS, SceneScores
 from seq2scene.nets.losses.scene_losses import doubly_stochastic, fields
 from seq2scene.nets.scene.attribute_decoder import AttributeDecoder
 from seq2scene.nets.scene.object_decoder import ObjectDecoder
@@ -19,7 +19,7 @@ from seq2scene.scenes.schema import Schema
 from seq2scene.search.constraints import Constraints
 from seq2scene.sequences.batch import Sentences
 from seq2scene.sequences.language import Language
-from seq2scene.tasks.task import Loss, Task
+from seq2scene.tasks.task import Column, Loss, Task
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ class SceneTask(Task):
     logs_perplexity = False
     curves = ("loss", "score", "u_recall", "pose")
     shown = ("loss", "u_precision", "score")
+    columns = tuple(Column(name, heading, 3) for name, heading in HEADINGS.items())
 
     def __init__(self, config: dict[str, Any], description: dict[str, Any]) -> None:
         super().__init__(config, description)
@@ -70,7 +71,6 @@ class SceneTask(Task):
             name for name, _ in self.named_buffers() if ".painter." in name
         ]
         self.build_evaluation()
-        self.results: list[Result] = []
         self._nll: dict[str, list[Tensor]] = {}
 
     def _build_net(self) -> SceneNet:
@@ -200,7 +200,7 @@ class SceneTask(Task):
         if stage == "test":
             scores = metric.each(objects, batch.truth)
             scores = {name: values.cpu() for name, values in scores.items()}
-            self.results.append(Result(batch.rows, objects.to("cpu"), written.log_probs[:, 0].cpu(), scores))
+            self.outputs.append(Result(batch.rows, objects.to("cpu"), written.log_probs[:, 0].cpu(), scores))
 
     def _computed(self, stage: str) -> dict[str, Tensor]:
         """-log p of each field, ``nll_NAME``, and of all, ``loss``; the scores of what was written, and the

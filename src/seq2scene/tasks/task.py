@@ -3,7 +3,7 @@ scores of validation and tests.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytorch_lightning as pl
 import torch
@@ -31,6 +31,14 @@ class Loss:
     normaliser: Tensor
 
 
+class Column(NamedTuple):
+    """A score in the tables that evaluation prints."""
+
+    name: str
+    heading: str
+    digits: int = 2
+
+
 class Task(pl.LightningModule):
     """A net, its loss and its optimisation; subclasses say what a step, a validation and a prediction are.
 
@@ -46,6 +54,7 @@ class Task(pl.LightningModule):
     logs_perplexity = True  # whether exp(loss) is the perplexity of anything
     curves = ("perplexity", "bleu")  # of what learning curves are drawn
     shown: tuple[str, ...] = ("perplexity",)  # the validation scores that the progress line shows
+    columns: tuple[Column, ...] = ()  # the test scores that tables show
     net: nn.Module
 
     def __init__(self, config: dict[str, Any], description: dict[str, Any]) -> None:
@@ -55,6 +64,7 @@ class Task(pl.LightningModule):
         self.description = description
         self._normaliser: Tensor | None = None
         self.test_name = "test"  # of the set being scored, for the names of its scores
+        self.outputs: list[Any] = []  # of the batches of that set on this rank, for reports
         self.searches: dict[str, Constraints] = {}  # by stage, of tasks that write
 
     def build_evaluation(self) -> None:
@@ -117,6 +127,14 @@ class Task(pl.LightningModule):
 
     def test_step(self, batch: Any, index: int) -> Any:
         return self._evaluate(batch, "test")
+
+    def in_order(self, outputs: list[Any]) -> list[Any]:
+        """The ``outputs`` of all ranks in the order of the test set; here as they are."""
+        return outputs
+
+    def net_for_data(self) -> dict[str, nn.Module]:
+        """The parts of the net that the data module reads its data with, by the names of its arguments."""
+        return {}
 
     def _computed(self, stage: str) -> dict[str, Tensor]:
         """The scores of a stage by name; what they were computed from is forgotten."""
