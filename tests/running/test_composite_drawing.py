@@ -11,7 +11,6 @@ from pycocotools import mask as run_lengths
 
 from seq2scene.compositing.pasting import render
 from seq2scene.compositing.patch_store import PatchStore
-from seq2scene.compositing.scene_records import credit, scene_records
 from seq2scene.data.coco import Images, License, Licenses
 from seq2scene.data.coco_composite import lay_out
 from seq2scene.data.coco_masks import Pieces, Tally
@@ -23,6 +22,7 @@ from seq2scene.running.composite_drawing import (
     photo_picture,
     render_composites,
 )
+from seq2scene.running.scene_records import credit, scene_records
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.scene_json import from_plain

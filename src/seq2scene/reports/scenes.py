@@ -6,9 +6,9 @@ from math import isnan
 from pathlib import Path
 from typing import Any
 
-from seq2scene.compositing.scene_records import scene_records
 from seq2scene.json_text import to_json
 from seq2scene.reports.report import Report, ScoredSet
+from seq2scene.running.scene_records import scene_records
 from seq2scene.tasks.composites import CompositeTask
 from seq2scene.tasks.scenes import SceneTask
 

@@ -11,9 +11,10 @@ from hydra.core.hydra_config import HydraConfig
 def option_list() -> str:
     """A line for each option of the running command: its key, its default and the comment of its config.
 
-    A comment on a line of its own heads those below it. A group of the defaults list is told of, with its
-    options, where it has a comment; of ``NAME@group`` the keys are listed, each with the comment that it has
-    among the group's options. For Hydra's template of help, where a dollar is written twice.
+    A comment on a line of its own heads those below it. A group of the defaults list is listed with its
+    options where it has a comment; where each option describes a part of its own name, so are the keys of the
+    part. Of ``NAME@group`` the keys are listed, each with the comment that it has among the group's options.
+    For Hydra's template of help, where a dollar is written twice.
     """
     hydra = HydraConfig.get()
     (main,) = (source.path for source in hydra.runtime.config_sources if source.provider == "main")
@@ -40,11 +41,25 @@ def _lines(folder: Path, config: str) -> list[tuple[str, str]]:
             values += _values(folder, *value.split("@"))
         elif first == "defaults" and comment:
             groups.append((f"{group}={value}", f"{comment}; one of {group_options(group)}"))
+            values += _parts(folder, group)
         elif first != "defaults":
             lines.append((f"{key}={'...' if value == '???' else value}", comment))
     if groups:
         groups.insert(0, ("", "Groups"))
     return [*lines, *groups, *values]
+
+
+def _parts(folder: Path, group: str) -> list[tuple[str, str]]:
+    """The parts that options of a group describe, each under its own name, and their keys."""
+    lines = []
+    for path in sorted((folder / group).glob("*.yaml")):
+        for key, value, comment in commented(path):
+            name, _, option = key.partition(".")
+            if name == path.stem and option == "_target_":
+                lines.append((f"{group}={name}", comment))
+            elif name == path.stem:
+                lines.append((f"{group}.{key}={'...' if value == '???' else value}", comment))
+    return [("", f"Parts of {group}"), *lines] if lines else []
 
 
 def _values(folder: Path, name: str, group: str) -> list[tuple[str, str]]:

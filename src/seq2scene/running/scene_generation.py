@@ -7,7 +7,6 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from seq2scene.caching import draft
-from seq2scene.compositing.scene_records import scene_records
 from seq2scene.data.scene_texts import SceneTexts, split_sentences
 from seq2scene.errors import UserError
 from seq2scene.json_text import to_json
@@ -18,6 +17,7 @@ from seq2scene.running.composite_drawing import as_pixels, empty_canvas
 from seq2scene.running.inpainters import load_inpainter, photos_of
 from seq2scene.running.output import goes_through, open_output, require_scores
 from seq2scene.running.patch_sources import PatchSource
+from seq2scene.running.scene_records import scene_records
 from seq2scene.sequences.lines import typed_lines
 from seq2scene.tasks.composites import CompositeTask
 from seq2scene.tasks.scenes import SceneTask, Written

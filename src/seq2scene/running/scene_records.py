@@ -1,4 +1,4 @@
-"""Scenes as files store them for others to read: with boxes, and with the credits that patches require."""
+"""Scenes as they stand in files for others to read: with boxes, and with what patches must be credited to."""
 
 from typing import Any
 
