@@ -53,13 +53,13 @@ def _parts(folder: Path, group: str) -> list[tuple[str, str]]:
     """The parts that options of a group describe, each under its own name, and their keys."""
     lines = []
     for path in sorted((folder / group).glob("*.yaml")):
-        for key, value, comment in commented(path):
-            name, _, option = key.partition(".")
-            if name == path.stem and option == "_target_":
-                lines.append((f"{group}={name}", comment))
-            elif name == path.stem:
-                lines.append((f"{group}.{key}={'...' if value == '???' else value}", comment))
-    return [("", f"Parts of {group}"), *lines] if lines else []
+        (first, _, what), *keys = commented(path)
+        if first == f"{path.stem}._target_":
+            lines.append((f"{group}={path.stem}", what))
+            lines += [
+                (f"{group}.{key}={'...' if value == '???' else value}", told) for key, value, told in keys
+            ]
+    return [("", f"Values of {group}"), *lines] if lines else []
 
 
 def _values(folder: Path, name: str, group: str) -> list[tuple[str, str]]:
