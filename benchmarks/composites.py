@@ -96,7 +96,7 @@ def measure_pieces(config: dict) -> dict:
 
 
 def measure_cutting(config: dict) -> dict:
-    from seq2scene.data.patch_cutting import store_patches
+    from seq2scene.compositing.store_building import store_patches
 
     module = module_of(config)
     pieces = module._pieces("train")
@@ -156,9 +156,9 @@ def measure_embedding(config: dict) -> dict:
     import torch
 
     _, task = prepared(config)
-    cuts = task.store.cuts(np.arange(min(256, len(task.store))))
+    patches = task.store.labelled_patches(np.arange(min(256, len(task.store))))
     with torch.inference_mode():
-        speed = rate(lambda step: len(task.embed(cuts)))
+        speed = rate(lambda step: len(task.embed(patches)))
     patches = COCO * len(task.store) / len(task.store.image_ids)  # if its photos are like these
     return {"patches/s": speed, "all of COCO, minutes": round(patches / speed / 60, 1)}
 

@@ -23,7 +23,7 @@ CONFIGS = sorted((ROOT / "conf").rglob("*.yaml"))
 
 # A module imports from its own part and from the floors below it.
 FLOORS = (
-    {"errors", "json_text"},
+    {"errors", "json_text", "progress"},
     {"building", "caching"},
     {"sequences"},
     {"scenes"},
@@ -41,8 +41,7 @@ FLOOR = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}
 
 # What reports take from above while it has no room of its own further down.
 LENT = tuple(
-    f"{PACKAGE}.running.{name}."
-    for name in ["checkpoints", "composite_drawing", "inpainters", "output", "patch_sources", "scene_records"]
+    f"{PACKAGE}.running.{name}." for name in ["checkpoints", "inpainters", "output", "scene_records"]
 )
 
 # Keys beside a _target_ that our code takes out before it builds, by group.

@@ -1,4 +1,4 @@
-"""A store of patches is read by rows, gives masks as they were put in, and nothing for the number -1."""
+"""A store of patches is read by rows, returns masks as they were packed, and zeros for the number -1."""
 
 import json
 import pickle
@@ -63,21 +63,21 @@ def store(tmp_path: Path) -> PatchStore:
     return PatchStore.open(write(tmp_path / "store"))
 
 
-def test_cuts_are_the_rows_that_were_put_in(store: PatchStore) -> None:
+def test_labelled_patches_are_the_rows_that_were_put_in(store: PatchStore) -> None:
     numbers, given = np.array([4, 0, 4, 2]), contents()
-    cuts = store.cuts(numbers)
-    assert (len(store), len(cuts), store.features) == (OBJECTS, 4, 4)
+    patches = store.labelled_patches(numbers)
+    assert (len(store), len(patches), store.features) == (OBJECTS, 4, 4)
     for name in ("pictures", "masks", "labels", "features"):
-        assert torch.equal(getattr(cuts, name), torch.from_numpy(given[name][numbers])), name
-    assert cuts.masks.dtype == torch.bool and cuts.pictures.dtype == cuts.labels.dtype == torch.uint8
+        assert torch.equal(getattr(patches, name), torch.from_numpy(given[name][numbers])), name
+    assert patches.masks.dtype == torch.bool and patches.pictures.dtype == patches.labels.dtype == torch.uint8
 
 
-def test_a_store_without_features_has_cuts_without_them(tmp_path: Path) -> None:
+def test_a_store_without_features_has_patches_without_them(tmp_path: Path) -> None:
     store = PatchStore.open(write(tmp_path / "store", without=("features",)))
-    assert store.cuts(np.array([1])).features is None and store.features == 0
+    assert store.labelled_patches(np.array([1])).features is None and store.features == 0
 
 
-def test_photos_show_where_their_objects_are_and_nothing_for_none(store: PatchStore) -> None:
+def test_photos_come_with_masks_that_are_empty_for_minus_one(store: PatchStore) -> None:
     rows, numbers, given = np.array([2, 0]), np.array([[3, 4, -1], [1, -1, -1]]), contents()
     photos = store.photos(rows, numbers)
     assert torch.equal(photos.pictures, torch.from_numpy(given["photo_pictures"][rows]))
@@ -106,13 +106,15 @@ def test_facts_of_objects_and_photos(store: PatchStore) -> None:
     assert store.lacking == {"139.jpg": "?"}
 
 
-def test_a_worker_process_is_sent_the_folder_not_the_arrays(store: PatchStore) -> None:
+def test_pickling_sends_the_folder_not_the_arrays(store: PatchStore) -> None:
     packet = pickle.dumps(store)
     assert len(packet) < 500
     again = pickle.loads(packet)
-    assert torch.equal(again.cuts(np.arange(5)).labels, store.cuts(np.arange(5)).labels)
+    assert torch.equal(
+        again.labelled_patches(np.arange(5)).labels, store.labelled_patches(np.arange(5)).labels
+    )
 
 
-def test_what_is_no_finished_store_is_refused(tmp_path: Path) -> None:
+def test_an_unfinished_store_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"nowhere is no store of patches"):
         PatchStore.open(tmp_path / "nowhere")

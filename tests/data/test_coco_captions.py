@@ -13,9 +13,9 @@ import torch
 from captioned_photos import TOLD, write_coco, write_karpathy
 from seq2scene.data.caption_files import Captioned, read_coco, read_karpathy
 from seq2scene.data.coco_captions import CocoCaptions
-from seq2scene.data.images import read_photo
 from seq2scene.errors import UserError
 from seq2scene.nets.vision.image_encoder import ImageEncoder
+from seq2scene.scenes.images import read_photo
 
 OFFICIAL = {
     split: [f"annotations/captions_{split}2017.json", f"images/{split}2017"] for split in ("train", "val")

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from seq2scene.data.coco_composite import CocoComposite, Others
+from seq2scene.data.coco_composite import CocoComposite, Negatives
 from seq2scene.data.coco_layout import CocoLayout
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.errors import UserError
@@ -228,20 +228,22 @@ def test_photos_through_masks_show_the_objects_of_the_target(park, data, split) 
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
-def test_cuts_follow_the_order_of_what_is_present(data, split) -> None:
+def test_patches_follow_the_order_of_what_is_present(data, split) -> None:
     store = data.stores[split]
     for batch in batches(data, split):
         numbers = batch.target.patches[batch.target.present].numpy()
         assert torch.equal(batch.target.patches >= 0, batch.target.present)
         classes = batch.target.classes[batch.target.present]
         assert (store.classes[numbers] == classes.numpy()).all()
-        assert len(batch.own) == len(batch.others) == len(batch.paired) == len(numbers)
-        expected = store.cuts(numbers)
-        assert torch.equal(batch.own.pictures, expected.pictures)
-        assert torch.equal(batch.own.masks, expected.masks)
-        labels = batch.own.labels.flatten(1)
-        shown = (labels == classes.unsqueeze(1)) & batch.own.masks.flatten(1)
-        assert (shown.any(1) | ~batch.own.masks.flatten(1).any(1)).float().mean() > 0.9  # the rest is hidden
+        assert len(batch.positives) == len(batch.negatives) == len(batch.paired) == len(numbers)
+        expected = store.labelled_patches(numbers)
+        assert torch.equal(batch.positives.pictures, expected.pictures)
+        assert torch.equal(batch.positives.masks, expected.masks)
+        labels = batch.positives.labels.flatten(1)
+        shown = (labels == classes.unsqueeze(1)) & batch.positives.masks.flatten(1)
+        assert (
+            shown.any(1) | ~batch.positives.masks.flatten(1).any(1)
+        ).float().mean() > 0.9  # the rest is hidden
 
 
 def test_the_other_of_a_pair_is_of_the_same_class_and_never_itself_unless_alone(data) -> None:
@@ -251,8 +253,8 @@ def test_the_other_of_a_pair_is_of_the_same_class_and_never_itself_unless_alone(
         numbers = batch.target.patches[batch.target.present].numpy()
         kinds = store.classes[numbers]
         assert np.array_equal(batch.paired.numpy(), counts[kinds] > 1)
-        same = (batch.own.pictures == batch.others.pictures).flatten(1).all(1)
-        same &= (batch.own.masks == batch.others.masks).flatten(1).all(1)
+        same = (batch.positives.pictures == batch.negatives.pictures).flatten(1).all(1)
+        same &= (batch.positives.masks == batch.negatives.masks).flatten(1).all(1)
         assert not same[batch.paired].any() and same[~batch.paired].all()
         alone += int((~batch.paired).sum())
     assert alone < len(store) / 2
@@ -260,8 +262,8 @@ def test_the_other_of_a_pair_is_of_the_same_class_and_never_itself_unless_alone(
 
 def test_all_others_of_a_class_are_equally_likely() -> None:
     classes = np.array([5, 3, 5, 4, 5, 3, 5])
-    others, rng = Others(classes), np.random.default_rng(0)
-    drawn = others.draw(np.tile(np.arange(7), 3000), rng).reshape(3000, 7)
+    negatives, rng = Negatives(classes), np.random.default_rng(0)
+    drawn = negatives.draw(np.tile(np.arange(7), 3000), rng).reshape(3000, 7)
     assert (classes[drawn] == classes).all()
     assert (drawn[:, 3] == 3).all()  # alone
     assert (drawn[:, 1] == 5).all() and (drawn[:, 5] == 1).all()
@@ -275,9 +277,11 @@ def tensors(batch: SceneBatch) -> dict[str, Tensor]:
     """All that a batch holds, by name."""
     found = {"rows": batch.rows, "words": batch.texts.ids, "patches": batch.target.patches}
     found |= {"photos": batch.photos.pictures, "masks": batch.photos.masks, "paired": batch.paired}
-    for name in ("own", "others"):
-        cuts = getattr(batch, name)
-        found |= {f"{name} {f.name}": getattr(cuts, f.name) for f in fields(cuts) if f.name != "features"}
+    for name in ("positives", "negatives"):
+        patches = getattr(batch, name)
+        found |= {
+            f"{name} {f.name}": getattr(patches, f.name) for f in fields(patches) if f.name != "features"
+        }
     return found
 
 
@@ -310,12 +314,12 @@ def test_two_ranks_share_what_one_sees(park, monkeypatch, split) -> None:
 # Heads, features, checkpoints
 
 
-def test_without_appearance_there_are_photos_and_no_cuts(park) -> None:
+def test_without_appearance_there_are_photos_and_no_patches(park) -> None:
     data = ready(park, heads=LAYOUT)
     assert data.schema.appearance is None and tuple(data.schema.heads) == ("size", "aspect")
     for batch in batches(data):
         assert batch.photos is not None
-        assert batch.own is None and batch.others is None and batch.paired is None
+        assert batch.positives is None and batch.negatives is None and batch.paired is None
 
 
 def test_heads_are_dropped_one_by_one(park) -> None:
@@ -329,9 +333,9 @@ def test_a_frozen_classifier_sees_every_patch(park) -> None:
     data = ready(park, encoder=encoder)
     assert data.description()["features"] == encoder.output_size == 512
     batch = batches(data)[0]
-    for cuts in (batch.own, batch.others):
-        assert cuts.features.shape == (len(cuts), 512) and cuts.features.dtype == torch.float16
-        assert cuts.features.isfinite().all() and cuts.features.std() > 0
+    for patches in (batch.positives, batch.negatives):
+        assert patches.features.shape == (len(patches), 512) and patches.features.dtype == torch.float16
+        assert patches.features.isfinite().all() and patches.features.std() > 0
     assert data.stores["train"].folder != ready(park).stores["train"].folder
 
 
@@ -347,12 +351,12 @@ def test_a_checkpoint_brings_words_classes_heads_appearance_and_the_size_of_phot
     assert len(again.reader.language.vocabulary) == len(data.reader.language.vocabulary)
     (loader,) = again.test_dataloader()
     batch = next(iter(loader))
-    assert batch.own is not None and batch.photos.pictures.shape[2:] == (32, 32)
+    assert batch.positives is not None and batch.photos.pictures.shape[2:] == (32, 32)
 
 
 def test_a_second_start_cuts_and_reads_nothing(park, data, monkeypatch) -> None:
     monkeypatch.setattr("seq2scene.data.pieces_cache.read_pieces", None)
-    monkeypatch.setattr("seq2scene.data.patch_cutting._fill", None)
+    monkeypatch.setattr("seq2scene.compositing.store_building._fill", None)
     assert ready(park).stores["train"].folder == data.stores["train"].folder
 
 

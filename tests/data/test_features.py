@@ -11,9 +11,9 @@ from PIL import Image
 from captioned_photos import write_photos
 from seq2scene.data import features
 from seq2scene.data.features import stored_features
-from seq2scene.data.images import read_photo
 from seq2scene.errors import UserError
 from seq2scene.nets.vision.image_encoder import ImageEncoder
+from seq2scene.scenes.images import read_photo
 
 
 @pytest.fixture(scope="module")

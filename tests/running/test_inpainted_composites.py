@@ -16,6 +16,8 @@ from PIL import Image
 from torch import nn
 
 from seq2scene.building import build
+from seq2scene.compositing.compositor import Compositor, empty_canvas
+from seq2scene.compositing.inpainting import inpaint, photos_of
 from seq2scene.compositing.pasting import Rendering, occupied
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.errors import UserError
@@ -25,11 +27,9 @@ from seq2scene.reports.realism import Realism, score_realism
 from seq2scene.reports.report import Report, check_reports
 from seq2scene.reports.scenes import Scenes
 from seq2scene.running.checkpoints import at_home, build_task
-from seq2scene.running.composite_drawing import empty_canvas, render_composites
 from seq2scene.running.evaluation import evaluate_task
 from seq2scene.running.generation import generate
-from seq2scene.running.inpainters import inpaint, load_inpainter, photos_of
-from seq2scene.running.patch_sources import PatchSource
+from seq2scene.running.inpainters import load_inpainter
 from seq2scene.running.trainers import filter_warnings, make_trainer
 from seq2scene.scenes.objects import PAD
 from seq2scene.tasks.composites import CompositeTask
@@ -160,7 +160,7 @@ def test_each_scene_of_each_text_has_its_own(told, work: Path, tmp_path: Path) -
 
 
 def test_scenes_are_given_as_they_were_in_training(work: Path, inpainter) -> None:
-    """A photo's own pieces, pasted where they were, are what is learnt from where nothing is cut away."""
+    """A photo's own patches, pasted back in place, equal what is learnt from when no mask hides anything."""
     places = {"cache": str(work / "cache"), "data": str(work)}
     data = build(at_home(inpainter.config["data"], places), "data")
     data.setup()
@@ -170,17 +170,17 @@ def test_scenes_are_given_as_they_were_in_training(work: Path, inpainter) -> Non
     given = []
 
     class Spy:
-        device, side, config = inpainter.device, inpainter.side, inpainter.config
+        device, side, photo_side = inpainter.device, inpainter.side, inpainter.photo_side
 
         def inpaint(self, composite: Rendering):
             given.append(composite)
             return inpainter.inpaint(composite)
 
     split, store = data.composites.splits["val"], data.composites.stores["val"]
-    source = PatchSource(store, data.composites.photo_folder("val"))
     schema = data.composites.schema or data.composites._make_schema()
+    compositor = Compositor(store, data.composites.photo_folder("val"), schema, edges="soft")
     with torch.no_grad():
-        photos = list(photos_of(Spy(), split.objects[torch.arange(2)], schema, source, 64))
+        photos = list(photos_of(Spy(), split.objects[torch.arange(2)], compositor, 64))
     assert [photo.shape for photo in photos] == [(3, 64, 64)] * 2
     (seen,) = given
     assert set(seen.masks.unique().tolist()) <= {0.0, 1.0}
@@ -196,14 +196,14 @@ def identity(colours: torch.Tensor) -> torch.Tensor:
 
 
 def test_photos_are_those_of_the_renderings_whatever_their_size(composites, inpainter) -> None:
-    task, data = composites
-    source = PatchSource.of_split(task, data, "test")
+    _, data = composites
+    compositor = data.compositor("test")
     truth = data.truth("test")[::5]
     truth = replace(truth, classes=truth.classes.where(torch.tensor([[True], [True], [False]]), PAD))
     ground = torch.full((3, 96, 96), 7.0)
     with torch.no_grad():
-        made = list(photos_of(inpainter, truth, task.schema, source, 96, ground))
-        scene = render_composites(source.store, source.photos, truth, task.schema, 48, source.aspect)
+        made = list(photos_of(inpainter, truth, compositor, 96, ground))
+        scene = compositor.render(truth, 48)
         expected = inpaint(inpainter, scene, 96, ground)
     assert len(made) == 3 and all(torch.equal(one, other) for one, other in zip(made, expected, strict=True))
     for photo, first, last in zip(made, *occupied(scene.masks), strict=True):

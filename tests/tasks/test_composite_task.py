@@ -133,9 +133,9 @@ def test_features_of_a_classifier_reach_the_patch_encoder(made) -> None:
     task.loss(batch).total.backward()
     assert without_gradient(task) == set()
     task.eval()
-    features = batch.own.features
-    blind = replace(batch.own, features=torch.zeros_like(features))
-    assert not torch.allclose(task.embed(batch.own), task.embed(blind))
+    features = batch.positives.features
+    blind = replace(batch.positives, features=torch.zeros_like(features))
+    assert not torch.allclose(task.embed(batch.positives), task.embed(blind))
     plain, _ = made()
     task.build_retrieval_index()
     with pytest.raises(UserError, match="a store of other classes or other features"):
@@ -170,12 +170,12 @@ def test_the_triplet_loss_is_added_with_its_weight_and_margin(made) -> None:
     weights = {"object": 20.0, "place": 2.0, "size": 1.0, "aspect": 1.0}
     assert found.keys() == weights.keys()
     plain = sum(weight * found[name].nll.item() for name, weight in weights.items())
-    own, others = task.embed(batch.own), task.embed(batch.others)
-    assert len(own) == len(taught.appearances) == int(batch.target.present.sum())
-    for vectors in (own, others, taught.appearances):
+    positives, negatives = task.embed(batch.positives), task.embed(batch.negatives)
+    assert len(positives) == len(taught.appearances) == int(batch.target.present.sum())
+    for vectors in (positives, negatives, taught.appearances):
         torch.testing.assert_close(vectors.norm(dim=1), torch.ones(len(vectors)))
     assert 0 < batch.paired.sum() < len(batch.paired) or batch.paired.all()
-    near, far = ((taught.appearances - vectors).norm(dim=1) for vectors in (own, others))
+    near, far = ((taught.appearances - vectors).norm(dim=1) for vectors in (positives, negatives))
     each = (near - far + 0.3).clamp(min=0)[batch.paired]
     expected = plain + 10 * each.mean().item() * loss.normaliser.item()
     assert loss.total.item() == pytest.approx(expected, rel=1e-4)
@@ -194,7 +194,7 @@ def test_the_triplet_loss_is_added_with_its_weight_and_margin(made) -> None:
 def test_objects_alone_in_their_class_teach_no_appearance(made) -> None:
     task, batch = made()
     task.eval()
-    alone = replace(batch, paired=torch.zeros_like(batch.paired), others=batch.own)
+    alone = replace(batch, paired=torch.zeros_like(batch.paired), negatives=batch.positives)
     plain, _ = made("heads.appearance.weight=0")
     assert task.loss(alone).total.item() == pytest.approx(plain.eval().loss(batch).total.item(), rel=1e-5)
 
@@ -203,7 +203,10 @@ def test_without_appearance_there_is_no_patch_encoder(made) -> None:
     task, batch = made("heads=layout")
     assert task.patch_encoder is None
     assert not [name for name, _ in task.named_parameters() if "patch_encoder" in name]
-    assert batch.own is None and task.net(batch.texts, batch.target, batch.photos).appearances.shape[1] == 0
+    assert (
+        batch.positives is None
+        and task.net(batch.texts, batch.target, batch.photos).appearances.shape[1] == 0
+    )
 
 
 # Writing

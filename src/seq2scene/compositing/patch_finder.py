@@ -1,7 +1,7 @@
-"""The nearest patch of a class: what a composite pastes (Text2Scene's composites, Tan et al. 2019).
+"""Nearest-neighbour search for the patch of a class that a composite pastes (Text2Scene, Tan et al. 2019).
 
-Which patches a scene may not have differs from row to row, and faiss's own selectors hold for a whole call.
-So more neighbours are asked for than are wanted, and those that are excluded are masked.
+Which patches are excluded differs between the rows of a query, while faiss's selectors apply to a whole call.
+So extra neighbours are requested, and excluded ones are masked.
 """
 
 import importlib
@@ -19,33 +19,33 @@ from seq2scene.errors import UserError
 
 Kind = Literal["exact", "approximate"]
 NONE = -1
-VERSION = 1  # raise it when approximate indexes are built or stored otherwise
+VERSION = 1  # raise it when approximate indexes are built or stored differently
 PATCHES = "patches.pt"
-SMALL = 4096  # patches; a smaller class is searched exactly at once
-PROBED = 32  # cells of an approximate index that a query looks into at first
-NEIGHBOURS = 16  # asked for at first, beside those that are used already
-CHUNK = 2**17  # vectors that are compared in double precision: what memory bears
+SMALL = 4096  # patches; smaller classes are always searched exactly
+PROBED = 32  # cells of an approximate index that a query probes at first
+NEIGHBOURS = 16  # requested at first, in addition to the number of used patches
+CHUNK = 2**17  # vectors compared at once in double precision, to bound memory
 
 
 def library() -> Any:
-    """faiss, loaded when first asked for: most runs search no patches, and it tells which build it takes."""
+    """faiss, imported on first use: most runs search no patches. Its log message on import is suppressed."""
     logging.getLogger("faiss.loader").setLevel(logging.WARNING)
     return importlib.import_module("faiss")
 
 
 def box_vectors(boxes: Tensor) -> Tensor:
-    """[log width, log height] of boxes (..., 4) that end in width and height -> (..., 2).
+    """[log width, log height] (..., 2) of boxes (..., 4) that end in width and height: what patches are
+    searched by if they have no appearance.
 
-    The rule where patches have no appearance: one is chosen by its class and the size and shape of its box.
-    Both the patches' boxes and those looked for must be in one unit, say shares of a photo's longer side.
+    The boxes of patches and of queries must share a unit, e.g. the photo's longer side.
     """
     return boxes[..., 2:].clamp(min=1e-6).log()
 
 
 @dataclass(frozen=True)
-class Shelf:
-    """The patches of one class: numbers (a,) int64, ascending, the photo (a,) int64 that each comes from, and
-    the faiss index of their vectors, in the same order.
+class ClassIndex:
+    """The patches of one class. numbers: (a,) int64, ascending. photos: (a,) int64, which each comes from.
+    index: the faiss index of their vectors, in the same order.
     """
 
     numbers: Tensor
@@ -53,15 +53,15 @@ class Shelf:
     index: Any
 
     def nearest(self, vectors: Tensor, used: Tensor, banned: Tensor) -> Tensor:
-        """(n,) the number of the nearest patch to each of the vectors (n, D) that is not among those used
-        (n, U) nor of the banned photo (n,), NONE where there is none.
+        """(n,) the number of the patch nearest to each of the vectors (n, D), excluding patches used (n, U)
+        and those of the banned photo (n,); NONE if no patch is left.
         """
-        assert vectors.isfinite().all(), "vectors to look for must be finite"
+        assert vectors.isfinite().all(), "query vectors must be finite"
         found = torch.full((len(vectors),), NONE)
         rows, effort = torch.arange(len(vectors)), 1
         while len(rows):
             wanted = vectors[rows]
-            places, farthest, all_of_them = self._ask(wanted, effort, NEIGHBOURS + used.shape[1])
+            places, farthest, complete = self._neighbours(wanted, effort, NEIGHBOURS + used.shape[1])
             numbers = self.numbers[places]
             taken = (numbers.unsqueeze(2) == used[rows].unsqueeze(1)).any(2)
             allowed = (places != NONE) & ~taken & (self.photos[places] != banned[rows].unsqueeze(1))
@@ -69,15 +69,15 @@ class Shelf:
             least = distances.amin(1)
             nearest = torch.where(distances == least.unsqueeze(1), numbers, self.numbers[-1]).amin(1)
             found[rows] = torch.where(least < torch.inf, nearest, NONE)
-            if all_of_them:
+            if complete:
                 break
             rows, effort = rows[farthest <= least + _rounding(wanted, least)], 4 * effort
         return found
 
-    def _ask(self, vectors: Tensor, effort: int, neighbours: int) -> tuple[Tensor, Tensor, bool]:
-        """Places (n, k) of near patches on this shelf, NONE after the last; the squared distance (n,) that
-        any other is away at least, as faiss says, infinite (taken on trust) where the index is approximate;
-        whether these are all patches of the shelf.
+    def _neighbours(self, vectors: Tensor, effort: int, neighbours: int) -> tuple[Tensor, Tensor, bool]:
+        """Places (n, k) of near patches in this index, NONE after the last; a lower bound (n,) on the squared
+        distance of all others according to faiss, infinite (taken on trust) if the index is approximate;
+        whether these are all patches of the class.
         """
         k, size = min(effort * neighbours, len(self.numbers)), len(self.numbers)
         faiss = library()
@@ -90,22 +90,22 @@ class Shelf:
         return torch.from_numpy(places), trusted, k == size and probed == self.index.nlist
 
     def _distances(self, vectors: Tensor, places: Tensor) -> Tensor:
-        """Squared distances (n, k), in double precision: equal vectors are equally far."""
+        """Squared distances (n, k), in double precision, so that equal vectors are equally far."""
         rows = max(CHUNK // places.shape[1], 1)
-        parts = []
+        distances = []
         for wanted, near in zip(vectors.double().split(rows), places.clamp(min=0).split(rows), strict=True):
             there = torch.from_numpy(self.index.reconstruct_batch(near.flatten().numpy()))
-            parts.append((wanted.unsqueeze(1) - there.view(*near.shape, -1)).square().sum(2))
-        return torch.cat(parts)
+            distances.append((wanted.unsqueeze(1) - there.view(*near.shape, -1)).square().sum(2))
+        return torch.cat(distances)
 
 
 class PatchFinder:
-    """Finds of each class the patch whose vector is nearest by Euclidean distance.
+    """Finds the patch of a class whose vector is nearest by Euclidean distance.
 
     classes: (A,) int64 class numbers of the patches. vectors: (A, D) float32, appearances of unit length, or
-    ``box_vectors``. photos: (A,) int64, from 0 on, which photo each comes from. kind: ``exact``, or
-    ``approximate``, which looks at part of a class of more than a few thousand patches and takes a third of
-    the time. repeat: whether a scene may have a patch twice, as in the paper.
+    ``box_vectors``. photos: (A,) int64, from 0 on, which photo each patch comes from. kind: ``exact``, or
+    ``approximate``, which searches part of a class of more than a few thousand patches in a third of the
+    time. repeat: whether a scene may contain a patch twice, as in the paper.
 
     Raises UserError for an unknown kind.
     """
@@ -118,18 +118,18 @@ class PatchFinder:
         assert len(classes) == len(vectors) == len(photos) and vectors.isfinite().all()
         _follow_torch()
         self.repeat = repeat
-        self.shelves: dict[int, Shelf] = {}
+        self.indexes: dict[int, ClassIndex] = {}
         for number, numbers in _by_class(classes).items():
             index = _index(vectors[numbers].float(), kind)
-            self.shelves[number] = Shelf(numbers, photos[numbers], index)
+            self.indexes[number] = ClassIndex(numbers, photos[numbers], index)
 
     def find(self, classes: Tensor, vectors: Tensor, used: Tensor, banned: Tensor | None = None) -> Tensor:
-        """(N,) int64 numbers of patches, on the device of ``classes``; -1 where no patch is left.
+        """(N,) int64 numbers of patches, on the device of ``classes``; -1 if no patch is left.
 
-        classes: (N,) int64. vectors: (N, D) float32. used: (N, U) int64, the patches that are in each row's
-        scene already, -1 for none; they come again if ``repeat``. banned: (N,) int64, a photo whose patches
-        do not come, -1 for none. Of patches equally near the one of the lowest number comes. An exact finder
-        is exact whatever is excluded; an approximate one gives -1, too, only where none is left.
+        classes: (N,) int64. vectors: (N, D) float32. used: (N, U) int64, patches already in each row's scene,
+        -1 for none; excluded unless ``repeat``. banned: (N,) int64, a photo whose patches are excluded, -1
+        for none. Ties go to the lowest number. An exact finder is exact whatever is excluded; an approximate
+        one, too, returns -1 only if no patch is left.
         """
         _follow_torch()
         home, classes, used = classes.device, classes.cpu(), used.cpu()
@@ -137,32 +137,32 @@ class PatchFinder:
         banned = torch.full_like(classes, NONE) if banned is None else banned.cpu()
         used = used[:, :0] if self.repeat else used
         found = torch.full_like(classes, NONE)
-        for number in self.shelves.keys() & set(classes.tolist()):
+        for number in self.indexes.keys() & set(classes.tolist()):
             rows = (classes == number).nonzero().squeeze(1)
-            found[rows] = self.shelves[number].nearest(vectors[rows], used[rows], banned[rows])
+            found[rows] = self.indexes[number].nearest(vectors[rows], used[rows], banned[rows])
         return found.to(home)
 
     def save(self, folder: Path) -> None:
-        """Writes all that ``load`` needs into the folder, which may exist. Raises OSError."""
+        """Writes what ``load`` reads into the folder, which may exist. Raises OSError."""
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            for number, shelf in self.shelves.items():
-                library().write_index(shelf.index, str(folder / f"{number}.faiss"))
-            patches = {number: (shelf.numbers, shelf.photos) for number, shelf in self.shelves.items()}
+            for number, each in self.indexes.items():
+                library().write_index(each.index, str(folder / f"{number}.faiss"))
+            patches = {number: (each.numbers, each.photos) for number, each in self.indexes.items()}
             torch.save(patches, folder / PATCHES)
-        except RuntimeError as error:  # what faiss and torch make of a full disk
+        except RuntimeError as error:  # raised by faiss and torch on a full disk
             raise OSError(str(error)) from error
 
     @classmethod
     def load(cls, folder: Path, repeat: bool = True) -> Self:
-        """The finder that was saved there. Raises UserError where there is none or a file is damaged."""
+        """The finder saved in the folder. Raises UserError if there is none or a file is damaged."""
         finder = cls.__new__(cls)
-        finder.repeat, finder.shelves = repeat, {}
+        finder.repeat, finder.indexes = repeat, {}
         if not (folder / PATCHES).is_file():
             raise UserError(f"{folder}: no patch finder was saved here; give the folder of one")
         try:
             for number, patches in torch.load(folder / PATCHES, weights_only=True).items():
-                finder.shelves[number] = Shelf(
+                finder.indexes[number] = ClassIndex(
                     *patches, library().read_index(str(folder / f"{number}.faiss"))
                 )
         except (RuntimeError, EOFError, UnpicklingError) as error:
@@ -178,12 +178,12 @@ def stored_finder(
     kind: Kind = "exact",
     repeat: bool = True,
 ) -> PatchFinder:
-    """The finder of these patches, see ``PatchFinder``; an approximate one is kept in the cache by a hash of
-    all that it is built from. One process builds it while others that want it wait.
+    """A ``PatchFinder`` of these patches; an approximate one is cached under a hash of all that it is built
+    from. One process builds it while others wait for it.
 
-    Raises UserError for an unknown kind, a damaged file and a cache that cannot be written.
+    Raises UserError for an unknown kind, a damaged file or a cache that cannot be written.
     """
-    if _require_kind(kind) == "exact":  # built as fast as it is read
+    if _require_kind(kind) == "exact":  # built as fast as read
         return PatchFinder(classes, vectors, photos, kind, repeat)
     built_from = (values.cpu().contiguous().numpy() for values in (classes, vectors.detach().float(), photos))
     name = key(f"{VERSION} {tuple(vectors.shape)}", built_from)
@@ -202,19 +202,19 @@ def _require_kind(kind: str) -> str:
 
 
 def _follow_torch() -> None:
-    """faiss may have an OpenMP of its own (where it is imported before torch), which would take all cores."""
+    """Imported before torch, faiss has its own OpenMP, which would take all cores."""
     library().omp_set_num_threads(torch.get_num_threads())
 
 
 def _by_class(classes: Tensor) -> dict[int, Tensor]:
-    """The patches of each class, ascending."""
+    """The numbers of the patches of each class, ascending."""
     present, counts = classes.unique(return_counts=True)
-    parts = classes.argsort(stable=True).split(counts.tolist())
-    return dict(zip(present.tolist(), parts, strict=True))
+    numbers = classes.argsort(stable=True).split(counts.tolist())
+    return dict(zip(present.tolist(), numbers, strict=True))
 
 
 def _index(vectors: Tensor, kind: Kind) -> Any:
-    """A faiss index of (a, D). An approximate one has sqrt(a) cells, found by k-means."""
+    """A faiss index of vectors (a, D). An approximate one has sqrt(a) cells from k-means."""
     width = vectors.shape[1]
     faiss = library()
     flat = faiss.IndexFlatL2(width)
@@ -223,17 +223,17 @@ def _index(vectors: Tensor, kind: Kind) -> Any:
         index.cp.min_points_per_centroid, index.cp.max_points_per_centroid = 1, 64
         index.train(vectors.numpy())
         index.add(vectors.numpy())
-        index.make_direct_map()  # vectors by their places
+        index.make_direct_map()  # to reconstruct vectors by place
         return index
     flat.add(vectors.numpy())
     return flat
 
 
 def _rounding(vectors: Tensor, least: Tensor) -> Tensor:
-    """How far faiss may be off in the squared distance of a patch that is no farther than ``least``.
+    """A bound on faiss's error in the squared distance of a patch no farther than ``least``.
 
-    Of many queries at once it takes |q|^2 - 2 q v + |v|^2 in single precision and loses the last bits; |v| is
-    at most |q| + |q - v|, and the usual bound of a sum of products holds.
+    For many queries at once faiss computes |q|^2 - 2 q v + |v|^2 in single precision. |v| is at most
+    |q| + |q - v|, and the usual bound for a sum of products applies.
     """
     size = 2 * vectors.double().norm(dim=1) + least.sqrt()
     return (vectors.shape[1] + 3) * torch.finfo(torch.float32).eps * size.square()

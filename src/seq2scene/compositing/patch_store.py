@@ -1,11 +1,12 @@
-"""The photos of a split and the objects cut out of them, on disk: arrays that are read by rows, without a
-photo being opened (the composites of Text2Scene, Tan et al. 2019).
+"""The photos of a split and the patches cut out of them, on disk: arrays that are read by rows, without
+opening a photo (the composites of Text2Scene, Tan et al. 2019).
 
-A folder of .npy files. Of A objects: ``classes``, ``boxes``, ``ratios``, ``middles``, ``photo``, ``ids``;
-``pictures``, ``masks`` and ``labels``, what ``Cuts`` are made of, masks eight pixels a byte; ``features``,
-where a classifier was asked; ``photo_masks``, on the photo's square; ``runs`` and ``run_ends``, the masks as
-COCO's compressed run lengths at the photo's own size. Of N photos: ``photo_pictures``, on the square,
-``image_ids``, ``files``, ``sizes``, ``licenses``. ``facts.json`` is the rest.
+A folder of .npy files. For A patches: ``classes``, ``boxes``, ``ratios``, ``photo`` and ``ids``;
+``pictures``, ``masks`` and ``labels``, as in ``LabelledPatches``, with eight pixels of a mask per byte;
+``middles``, the segment's box in these pictures; ``features``, if there is a classifier; ``photo_masks``, on
+the photo's square; ``runs`` and ``run_ends``, the masks as COCO's compressed run lengths at the photo's own
+size. For N photos: ``photo_pictures``, on the square, ``image_ids``, ``files``, ``sizes`` and ``licenses``.
+``facts.json`` has the rest.
 """
 
 import json
@@ -18,24 +19,22 @@ from torch import Tensor
 
 from seq2scene.errors import UserError
 from seq2scene.scenes.objects import FIRST_CLASS
-from seq2scene.scenes.patch_crops import Cuts
-from seq2scene.scenes.photos import Patches, Photos
+from seq2scene.scenes.photos import LabelledPatches, Patches, Photos
 
 FACTS = "facts.json"
 
 
 class PatchStore:
-    """A objects of N photos. Both are named by their numbers, from 0; -1 is none, and what is read of it is 0
-    everywhere.
+    """A patches of N photos. Both are numbered from 0; -1 stands for none, which reads as zeros.
 
-    names: of the object classes, ``FIRST_CLASS`` and on; ``things`` of them are things, stuff the rest.
-    classes: (A,) int64; 0 where the photo could not be used: nothing is stored of such an object.
-    boxes: (A, 4) float32 centre x, y, width and height as shares of the photo's square, in which it lies at
-    the bottom on the left. photo: (A,) int64. ids: (A,) text, as the annotations have them. ratios: (A,)
-    float32 width over height in the photo.
-    image_ids: (N,) int64. files: (N,) text. sizes: (N, 2) int64 widths and heights in pixels. licenses: (N,)
-    int64, -1 where unknown; terms: name and address of each, as far as they are known.
-    lacking: of each file that could not be used why not. side, photo_side: pixels of cuts and of photos.
+    names: of the object classes from ``FIRST_CLASS`` on; the first ``things`` are things, the rest stuff.
+    classes: (A,) int64; 0 where the photo could not be used, so that nothing of the patch is stored. boxes:
+    (A, 4) float32 centre x, y, width and height of the segment as shares of the photo's square, in which the
+    photo lies at the bottom left. photo: (A,) int64, which photo each patch comes from. ids: (A,) text, of
+    the annotations. ratios: (A,) float32 width over height in the photo. image_ids: (N,) int64. files: (N,)
+    text. sizes: (N, 2) int64 widths and heights in pixels. licenses: (N,) int64, -1 where unknown. terms:
+    name and address of each licence, as far as they are known. lacking: why each unusable file could not be
+    used. side, photo_side: pixels of patches and of photos.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -46,7 +45,7 @@ class PatchStore:
         self.side: int = facts["side"]
         self.photo_side: int = facts["photo_side"]
         self.lacking: dict[str, str] = facts["lacking"]
-        self.terms = {int(number): tuple(said) for number, said in facts["terms"].items()}
+        self.terms = {int(number): tuple(named) for number, named in facts["terms"].items()}
         # small enough to be held in memory
         self.classes, self.boxes, self.ratios, self.photo = map(
             self._whole, ("classes", "boxes", "ratios", "photo")
@@ -61,10 +60,10 @@ class PatchStore:
 
     @classmethod
     def open(cls, folder: Path | str) -> "PatchStore":
-        """Raises UserError where there is no finished store."""
+        """Raises UserError if the folder is not a finished store."""
         return cls(Path(folder))
 
-    def __reduce__(self) -> tuple:  # another process opens it anew instead of being sent gigabytes
+    def __reduce__(self) -> tuple:  # other processes open the folder instead of receiving gigabytes
         return PatchStore.open, (self.folder,)
 
     def __len__(self) -> int:
@@ -76,12 +75,12 @@ class PatchStore:
 
     @property
     def features(self) -> int:
-        """The size of the classifier's vectors; 0 where there are none."""
+        """The size of the classifier's vectors; 0 without a classifier."""
         return 0 if self._features is None else self._features.shape[1]
 
-    def cuts(self, numbers: np.ndarray) -> Cuts:
-        """The objects ``numbers`` (N,) as the patch encoder sees them."""
-        return Cuts(
+    def labelled_patches(self, numbers: np.ndarray) -> LabelledPatches:
+        """The patches ``numbers`` (N,) as the patch encoder sees them."""
+        return LabelledPatches(
             pictures=_read(self._pictures, numbers),
             masks=_unpacked(_read(self._masks, numbers), self.side),
             labels=_read(self._labels, numbers),
@@ -89,17 +88,17 @@ class PatchStore:
         )
 
     def photos(self, rows: np.ndarray, numbers: np.ndarray) -> Photos:
-        """The photos ``rows`` (B,), uint8, and where in them the objects ``numbers`` (B, T) are."""
+        """The photos ``rows`` (B,), uint8, with the masks of the segments ``numbers`` (B, T)."""
         masks = _unpacked(_read(self._photo_masks, numbers), self.photo_side)
         return Photos(_read(self._photo_pictures, rows), masks)
 
     def patches(self, numbers: np.ndarray) -> Patches:
-        """The objects ``numbers``, (N,) or (B, T), to be pasted: pictures (..., 3, side, side) uint8,
-        stretched to squares, and masks (..., 1, side, side) bool. Boxes are the middle half, but for the
+        """The patches ``numbers``, (N,) or (B, T), to be pasted: pictures (..., 3, side, side) uint8,
+        stretched to squares, and masks (..., 1, side, side) bool. Boxes are the middle half, up to the
         rounding of windows to whole pixels.
         """
         masks = _unpacked(_read(self._masks, numbers), self.side)
-        rows = np.maximum(numbers, 0)  # a box must have an area, even where nothing is to be seen
+        rows = np.maximum(numbers, 0)  # even the box of an empty patch must have an area
         return Patches(
             pictures=_read(self._pictures, numbers),
             masks=masks.unsqueeze(-3),
@@ -108,9 +107,18 @@ class PatchStore:
         )
 
     def run(self, number: int) -> bytes:
-        """The mask of an object as COCO's compressed run lengths, at the photo's own size."""
+        """The mask of a patch as COCO's compressed run lengths, at the photo's own size."""
         first, end = self._run_ends[number : number + 2]
         return self._runs[first:end].tobytes()
+
+    def credit(self, number: int) -> dict[str, Any]:
+        """Where a patch comes from: its photo's file name, the id of its annotation, and the name and address
+        of the photo's licence, None if unknown.
+        """
+        photo = self.photo[number]
+        terms = self.terms.get(int(self.licenses[photo]))
+        known = None if terms is None else dict(zip(("name", "url"), terms, strict=True))
+        return {"photo": str(self.files[photo]), "id": str(self.ids[number]), "license": known}
 
     def _whole(self, name: str) -> np.ndarray:
         return np.load(self.folder / f"{name}.npy")
@@ -120,7 +128,7 @@ class PatchStore:
 
 
 def packed(masks: np.ndarray) -> np.ndarray:
-    """Masks (N, side, side) bool -> (N, bytes), eight pixels each, as a store keeps them."""
+    """Masks (N, side, side) bool -> (N, bytes), eight pixels per byte, as they are stored."""
     return np.packbits(masks.reshape(len(masks), masks.shape[1] * masks.shape[2]), axis=1)
 
 
@@ -134,7 +142,7 @@ def read_facts(folder: Path) -> dict[str, Any]:
 
 
 def _read(array: np.ndarray, numbers: np.ndarray) -> Tensor:
-    """Rows of an array, 0 for those of number -1."""
+    """Rows of an array; zeros for the number -1."""
     rows = np.asarray(array[np.maximum(numbers, 0)])
     rows[numbers < 0] = 0
     return torch.from_numpy(rows)

@@ -13,8 +13,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from seq2scene.data.images import readable
 from seq2scene.errors import UserError
+from seq2scene.scenes.images import readable
 from seq2scene.sequences.lines import each_line
 
 SCENES = "Scenes_10020.txt"

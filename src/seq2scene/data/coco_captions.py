@@ -10,12 +10,12 @@ import torch
 from seq2scene.data.caption_files import Captioned, read_coco, read_karpathy
 from seq2scene.data.caption_module import CaptionModule
 from seq2scene.data.features import Features, stored_features
-from seq2scene.data.images import read_photo
 from seq2scene.data.park.choosing import made_by
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.data.text_module import named_splits, same_language
 from seq2scene.errors import UserError
 from seq2scene.nets.vision.image_encoder import ImageEncoder
+from seq2scene.scenes.images import read_photo
 from seq2scene.sequences import corpus
 from seq2scene.sequences.language import Language
 

@@ -10,14 +10,15 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from seq2scene.compositing.compositor import Compositor
 from seq2scene.compositing.patch_store import PatchStore
+from seq2scene.compositing.store_building import store_patches
 from seq2scene.data.coco import OUTSIDE, read_captions
 from seq2scene.data.coco_entries import file_within
 from seq2scene.data.coco_layout import CLASSES, in_split, layout_heads
 from seq2scene.data.coco_masks import Pieces
 from seq2scene.data.park.choosing import made_by
 from seq2scene.data.park.photos_writing import ensure_photos
-from seq2scene.data.patch_cutting import store_patches
 from seq2scene.data.pieces_cache import stored_pieces
 from seq2scene.data.scene_module import SceneModule, Split, StopWords, VocabularyFrom
 from seq2scene.errors import UserError
@@ -34,11 +35,11 @@ ATTRIBUTES = ("size", "aspect")
 
 class CocoComposite(SceneModule):
     """ROOT/annotations/{captions,instances,stuff}_NAME.json and the photos of NAME in ROOT/PHOTOS/NAME. The
-    photos of a split and their pieces are cut once and stored in the cache (``data.patch_cutting``); photos
-    without a caption, and without a piece, are left out, and what ``read_pieces`` leaves out.
+    photos of a split and their pieces are cut once and stored in the cache (``compositing.store_building``);
+    photos without a caption, and without a piece, are left out, and what ``read_pieces`` leaves out.
 
     sources: the NAME that each split is read from. val_images: training photos that validate instead of
-    those of another NAME, as of ``CocoLayout``; their patches stay on the shelves. stuff: ``stuff`` or
+    those of another NAME, as of ``CocoLayout``; their patches can still be retrieved. stuff: ``stuff`` or
     ``panoptic``, where it is read from. overlap, min_thing, min_stuff: which pieces are left out, see
     ``data.coco_masks``. encoder: a frozen image encoder whose view of each patch is stored too and read by
     the patch encoder; None: none. grid: ``columns`` and ``rows``; None: 32 of each. heads: of size and
@@ -139,6 +140,11 @@ class CocoComposite(SceneModule):
     def photo_folder(self, split: str) -> Path:
         return self.folder / self.photos / self.files[split]
 
+    def compositor(self, split: str) -> Compositor:
+        """Renders the true scenes of a split; after ``setup``."""
+        assert self.schema is not None, "setup first"
+        return Compositor.of_split(self.stores[split], self.photo_folder(split), self.schema)
+
     # Reading
 
     def _annotations(self, kind: str, split: str) -> Path:
@@ -221,7 +227,7 @@ class CocoComposite(SceneModule):
         base, store = super()._collate(split, truth), self._store(split)
         rows_of_scenes = np.searchsorted(store.image_ids, self.splits[split].numbers)
         scenes, learnt = self._of(split).scenes, self.appearance is not None
-        others = Others(store.classes)
+        negatives = Negatives(store.classes)
 
         def collate(rows: np.ndarray) -> SceneBatch:
             batch = base(rows)
@@ -230,15 +236,21 @@ class CocoComposite(SceneModule):
             if not learnt:
                 return replace(batch, photos=photos)
             own = numbers[numbers >= 0]
-            other = others.draw(own, np.random.default_rng([self.seed, *batch.rows.tolist(), *own.tolist()]))
-            paired = torch.from_numpy(other != own)
-            return replace(batch, photos=photos, own=store.cuts(own), others=store.cuts(other), paired=paired)
+            rng = np.random.default_rng([self.seed, *batch.rows.tolist(), *own.tolist()])
+            other = negatives.draw(own, rng)
+            return replace(
+                batch,
+                photos=photos,
+                positives=store.labelled_patches(own),
+                negatives=store.labelled_patches(other),
+                paired=torch.from_numpy(other != own),
+            )
 
         return collate
 
 
-class Others:
-    """For each patch, another of its class, all equally likely; itself where there is none.
+class Negatives:
+    """Draws for each patch another one of its class, uniformly; the patch itself if it is the only one.
 
     classes: (A,) of all patches.
     """

@@ -25,12 +25,12 @@ from seq2scene.data.coco import (
     read_segments,
 )
 from seq2scene.data.coco_entries import file_within, looked_up
-from seq2scene.data.images import readable
 from seq2scene.data.processes import forked
-from seq2scene.data.progress import progress_bar
 from seq2scene.data.run_lengths import area, checked_runs, decoded, encoded
 from seq2scene.errors import UserError
+from seq2scene.progress import progress_bar
 from seq2scene.scenes.boxes import inside
+from seq2scene.scenes.images import readable
 
 OTHER = "other"  # the super-category of stuff that nobody has named
 REACH = 2  # of the ellipse of 5 x 5 pixels that regions of stuff are opened with

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 from seq2scene.caching import facts_of, kept, key
-from seq2scene.data.images import read_photo
-from seq2scene.data.progress import progress_bar
 from seq2scene.errors import UserError
 from seq2scene.json_text import to_json
 from seq2scene.nets.vision.image_encoder import ImageEncoder
+from seq2scene.progress import progress_bar
+from seq2scene.scenes.images import read_photo
 from seq2scene.sequences.batching import prefetched
 
 VERSION = 2  # raise it when photos are opened otherwise or the layout changes

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seq2scene.compositing.compositor import Compositor
 from seq2scene.data.scene_texts import SceneTexts, stop_words
 from seq2scene.data.text_module import TextModule
 from seq2scene.data.word_vectors import read_word_vectors
@@ -105,6 +106,10 @@ class SceneModule(TextModule):
 
     def _make_schema(self) -> Schema:
         raise NotImplementedError
+
+    def compositor(self, split: str) -> Compositor | None:
+        """What renders the true scenes of a split, if these are composites; after ``setup``."""
+        return None
 
     def pictures(self) -> dict[str, Tensor] | None:
         """Clip art by name, PNG bytes (n,) uint8, where scenes are painted with it."""

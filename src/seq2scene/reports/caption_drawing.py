@@ -7,9 +7,9 @@ import numpy as np
 import torch
 
 from seq2scene.data.caption_module import CaptionModule
-from seq2scene.data.images import read_photo
 from seq2scene.plotting.image_attention import box_maps, draw_image_attention
 from seq2scene.plotting.layout_picture import draw_layout
+from seq2scene.scenes.images import read_photo
 from seq2scene.scenes.objects import Objects
 from seq2scene.search.hypotheses import Hypotheses
 from seq2scene.sequences.caption_batch import CaptionBatch

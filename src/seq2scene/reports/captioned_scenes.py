@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from seq2scene.compositing.compositor import Compositor
+from seq2scene.compositing.inpainting import photos_of
 from seq2scene.errors import UserError
 from seq2scene.json_text import to_json
 from seq2scene.reports.captions import another, caption_scores, human_scores
@@ -18,9 +20,6 @@ from seq2scene.reports.inpainted import inpainter_for
 from seq2scene.reports.report import Report, ScoredSet
 from seq2scene.reports.tables import Row, print_table
 from seq2scene.running.checkpoints import load_beside, require_same_classes
-from seq2scene.running.composite_drawing import photo_picture, render_composites
-from seq2scene.running.inpainters import photos_of
-from seq2scene.running.patch_sources import PatchSource
 from seq2scene.scenes.layouts import layouts_of
 from seq2scene.scenes.objects import Objects
 from seq2scene.sequences.caption_batch import CaptionBatch
@@ -111,28 +110,19 @@ class Teller:
         most = self.captioner.schema.max_objects
         return {"images": None, "layouts": layouts_of(objects, self.task.schema, most)}
 
-    def composites(self, objects: Objects, source: PatchSource) -> dict[str, Any]:
-        """Black where nothing was pasted."""
-        scenes = render_composites(
-            source.store,
-            source.photos,
-            objects,
-            self.task.schema,
-            self.side,
-            source.aspect,
-            device=self.captioner.device,
-        )
-        return {"images": scenes.pictures}
+    def composites(self, objects: Objects, compositor: Compositor) -> dict[str, Any]:
+        """Black where nothing is."""
+        return {"images": compositor.render(objects, self.side, self.captioner.device).pictures}
 
-    def inpainted(self, objects: Objects, source: PatchSource) -> dict[str, Any]:
-        made = photos_of(self.inpainter, objects, self.task.schema, source, self.side)
+    def inpainted(self, objects: Objects, compositor: Compositor) -> dict[str, Any]:
+        made = photos_of(self.inpainter, objects, compositor, self.side)
         return {"images": torch.stack(list(made))}
 
-    def photos(self, rows: Sequence[int], source: PatchSource) -> dict[str, Any]:
-        """Photos placed on the canvas as composites are."""
+    def photos(self, rows: Sequence[int], compositor: Compositor) -> dict[str, Any]:
+        """Photos as composites lie on their canvas."""
         black, ids = torch.zeros(3, self.side, self.side), self.data.scene_ids(self.split)
-        numbers = np.searchsorted(source.store.image_ids, [ids[row] for row in rows])
-        pictures = [photo_picture(source.store, source.photos, n, self.side, black) for n in numbers]
+        numbers = np.searchsorted(compositor.store.image_ids, [ids[row] for row in rows])
+        pictures = [compositor.photo(n, self.side, black) for n in numbers]
         return {"images": torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)}
 
     @property
@@ -142,29 +132,29 @@ class Teller:
     def written(self, found: Sequence[Result], rows: Sequence[int]) -> dict[str, Told]:
         """Captions of the samples ``rows`` as they were written."""
         told: dict[str, Told] = {}
-        source = PatchSource.of_training(self.task)
+        compositor = self.task.compositor()
         for numbers, objects in samples(found, rows, CHUNK):
-            if source is None:
+            if compositor is None:
                 shown = {"generated": self.layouts(objects)}
             else:
-                shown = {"generated": self.composites(objects, source)}
+                shown = {"generated": self.composites(objects, compositor)}
                 if self.inpainter is not None:
-                    shown["inpainted"] = self.inpainted(objects, source)
+                    shown["inpainted"] = self.inpainted(objects, compositor)
             self._tell(told, numbers, shown)
         return told
 
     def true(self, rows: Sequence[int]) -> dict[str, Told]:
         """Captions of the true scenes of the samples ``rows``."""
         told: dict[str, Told] = {}
-        source = PatchSource.of_split(self.task, self.data, self.split)
+        compositor = self.data.compositor(self.split)
         truth = self.data.truth(self.split)
         for first in range(0, len(rows), CHUNK):
             some = rows[first : first + CHUNK]
             objects = truth[torch.tensor(some)]
-            if source is None:
+            if compositor is None:
                 shown = {"true": self.layouts(objects)}
             else:
-                shown = {"true": self.composites(objects, source), "photo": self.photos(some, source)}
+                shown = {"true": self.composites(objects, compositor), "photo": self.photos(some, compositor)}
             self._tell(told, some, shown)
         return told
 

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from seq2scene.compositing.compositor import as_pixels, empty_canvas
+from seq2scene.compositing.inpainting import photos_of
 from seq2scene.data.scene_texts import SceneTexts
 from seq2scene.plotting.figures import save_picture
 from seq2scene.plotting.gallery import Item, write_gallery
@@ -16,9 +18,6 @@ from seq2scene.reports.inpainted import inpainter_for
 from seq2scene.reports.report import Report, ScoredSet, attempt
 from seq2scene.reports.scene_drawing import HEIGHT, scene_steps, strip_of, true_pictures, words_of
 from seq2scene.reports.scenes import scene_rows
-from seq2scene.running.composite_drawing import as_pixels, empty_canvas
-from seq2scene.running.inpainters import photos_of
-from seq2scene.running.patch_sources import PatchSource
 from seq2scene.scenes.objects import EOS, PAD
 from seq2scene.scenes.scene_json import from_plain
 from seq2scene.tasks.inpainting import InpaintingTask
@@ -81,16 +80,17 @@ def draw_gallery(
     written = task.write(
         texts.batch([rows[row]["sentences"] for row in chosen]).to(task.device), prefix=ended.to(task.device)
     )
-    source = PatchSource.of_training(task)
+    compositor = task.compositor()
     copies = written.log_probs.shape[1]
     first = written.objects[torch.arange(len(chosen), device=task.device) * copies]
     photos = None
     if inpainter is not None:
-        photos = photos_of(inpainter, first, task.schema, source, HEIGHT, empty_canvas(HEIGHT))
+        photos = photos_of(inpainter, first, compositor, HEIGHT, empty_canvas(HEIGHT))
     items, sheet = [], []
     for number, row in enumerate(chosen):
         at, sentences, true = number * copies, rows[row]["sentences"], true_pictures(task, data, name, row)
-        made = {"generated": scene_steps(task, first[number : number + 1].to("cpu"), source=source)[-1]}
+        objects = first[number : number + 1].to("cpu")
+        made = {"generated": scene_steps(task, objects, compositor=compositor)[-1]}
         if photos is not None:
             made["inpainted"] = as_pixels(next(photos))
         shown = {}
@@ -103,7 +103,8 @@ def draw_gallery(
         sheet.append(Step(np.concatenate([*beside, real], axis=1), " ".join(sentences)))
         strip = f"{row:04d}.strip.png"
         save_picture(
-            place / strip, strip_of(task, written, at, words_of(texts, sentences), real, source=source)
+            place / strip,
+            strip_of(task, written, at, words_of(texts, sentences), real, compositor=compositor),
         )
         scores = {"mean": float(merit[row]), **rows[row]["scores"]}
         items.append(Item(" ".join(sentences), shown, scores, strip))

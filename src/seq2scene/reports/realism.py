@@ -17,13 +17,12 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.inception import InceptionScore
 
+from seq2scene.compositing.compositor import Compositor
+from seq2scene.compositing.inpainting import photos_of
 from seq2scene.errors import UserError
 from seq2scene.reports.distributed import samples
 from seq2scene.reports.inpainted import inpainter_for
 from seq2scene.reports.report import Report, ScoredSet
-from seq2scene.running.composite_drawing import photo_picture, render_composites
-from seq2scene.running.inpainters import photos_of
-from seq2scene.running.patch_sources import PatchSource
 from seq2scene.scenes.objects import Objects
 from seq2scene.tasks.composites import CompositeTask
 from seq2scene.tasks.inpainting import InpaintingTask
@@ -124,7 +123,7 @@ def score_realism(
         UserError: there are fewer than two photos or composites, or fewer than processes.
     """
     device = next(extractor.parameters()).device
-    source, true = PatchSource.of_training(task), PatchSource.of_split(task, data, split)
+    compositor, true = task.compositor(), data.compositor(split)
     rows = np.unique(np.searchsorted(true.store.image_ids, data.scene_ids(split)))
     written, least = sorted({row for one in found for row in one.rows.tolist()}), max(world, 2)
     if min(len(rows), len(written)) < least:
@@ -134,17 +133,16 @@ def score_realism(
         )
     black = torch.zeros(3, SIDE, SIDE)
     photos = (
-        torch.from_numpy(photo_picture(true.store, true.photos, row, SIDE, black)).permute(2, 0, 1)
-        for row in rows[rank::world].tolist()
+        torch.from_numpy(true.photo(row, SIDE, black)).permute(2, 0, 1) for row in rows[rank::world].tolist()
     )
     own = written[rank::world]
     scenes = samples(found, own, CHUNK)
-    made = {"": _pasted((objects for _, objects in scenes), task, source, device)}
+    made = {"": _pasted((objects for _, objects in scenes), compositor, device)}
     if inpainter is not None:
         made[INPAINTED] = (
             photo
             for _, objects in samples(found, own, CHUNK)
-            for photo in photos_of(inpainter, objects, task.schema, source, SIDE)
+            for photo in photos_of(inpainter, objects, compositor, SIDE)
         )
     scores = compare(extractor, photos, made)
     return {**scores.pop(""), **scores}
@@ -205,10 +203,6 @@ def _seen(
         yield extractor(batch.round().clamp(0, 255).to(torch.uint8) if batch.is_floating_point() else batch)
 
 
-def _pasted(
-    scenes: Iterable[Objects], task: SceneTask, source: PatchSource, device: torch.device
-) -> Iterator[Tensor]:
+def _pasted(scenes: Iterable[Objects], compositor: Compositor, device: torch.device) -> Iterator[Tensor]:
     for objects in scenes:
-        yield from render_composites(
-            source.store, source.photos, objects, task.schema, SIDE, source.aspect, device=device
-        ).pictures
+        yield from compositor.render(objects, SIDE, device).pictures

@@ -5,12 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from seq2scene.compositing.compositor import Compositor
 from seq2scene.data.scene_texts import SceneTexts
 from seq2scene.plotting.layout_picture import draw_layout_steps
 from seq2scene.plotting.scene_picture import draw_steps
 from seq2scene.plotting.scene_strip import Step, draw_strip
-from seq2scene.running.composite_drawing import composite_steps, photo_picture
-from seq2scene.running.patch_sources import PatchSource
 from seq2scene.scenes.objects import Objects
 from seq2scene.tasks.scenes import SceneTask, Written
 
@@ -21,30 +20,30 @@ HEIGHT = 400  # pixels of a picture at scale 1
 
 
 def scene_steps(
-    task: SceneTask, objects: Objects, scale: float = 1.0, source: PatchSource | None = None
+    task: SceneTask, objects: Objects, scale: float = 1.0, compositor: Compositor | None = None
 ) -> list[np.ndarray]:
     """Pictures of the first scene of ``objects`` after each step, beginning with the empty canvas, 400 pixels
     high at scale 1.
 
-    source: where the patches of composites are; without it their boxes are drawn, as those of a layout.
+    compositor: of composites; without it their boxes are drawn, as those of a layout.
     """
     schema, side = task.schema, round(HEIGHT * scale)
     if schema.sizes is not None:
         return draw_steps(objects, schema, task.description["pictures"], scale)
-    if source is None:
+    if compositor is None:
         return draw_layout_steps(objects, schema, side)
-    return composite_steps(source.store, source.photos, objects, schema, side, source.aspect, source.edges)
+    return compositor.steps(objects, side)
 
 
 def true_pictures(task: SceneTask, data: Any, split: str, row: int) -> dict[str, np.ndarray]:
     """What a sample of a split really shows: ``true``, its scene drawn as the model's own are, and of
     composites ``photo``, the photo it was cut out of.
     """
-    source = PatchSource.of_split(task, data, split)
-    pictures = {"true": scene_steps(task, data.truth(split)[row : row + 1], source=source)[-1]}
-    if source is not None:
-        photo = int(np.searchsorted(source.store.image_ids, data.scene_ids(split)[row]))
-        pictures["photo"] = photo_picture(source.store, source.photos, photo, HEIGHT)
+    compositor = data.compositor(split)
+    pictures = {"true": scene_steps(task, data.truth(split)[row : row + 1], compositor=compositor)[-1]}
+    if compositor is not None:
+        photo = int(np.searchsorted(compositor.store.image_ids, data.scene_ids(split)[row]))
+        pictures["photo"] = compositor.photo(photo, HEIGHT)
     return pictures
 
 
@@ -55,16 +54,16 @@ def strip_of(
     words: Sequence[str],
     truth: np.ndarray | None = None,
     heading: str = "",
-    source: PatchSource | None = None,
+    compositor: Compositor | None = None,
 ) -> np.ndarray:
     """One written scene step by step, over the words weighted by the attention of the object decoder (of the
     attribute decoder where only that has one), with the true scene beside it.
 
     words: those of the text as the model read them, EOS last. truth: a picture of the true scene.
-    source: where the patches of composites are; None: where they were in training.
+    compositor: of composites; None: the task's own.
     """
     objects = written.objects[row : row + 1].to("cpu")
-    empty, *pictures = scene_steps(task, objects, source=source or PatchSource.of_training(task))
+    empty, *pictures = scene_steps(task, objects, compositor=compositor or task.compositor())
     decoder = task.net.decoder
     weights = None
     if decoder.object_decoder.attention is not None:

@@ -8,11 +8,11 @@ from typing import TextIO
 from omegaconf import DictConfig
 from PIL import Image
 
-from seq2scene.data.images import is_photo, readable
 from seq2scene.errors import UserError
 from seq2scene.plotting.figures import save_picture
 from seq2scene.reports.caption_drawing import draw_caption, photo_batch
 from seq2scene.running.output import open_output, require_scores, tell_unknown
+from seq2scene.scenes.images import is_photo, readable
 from seq2scene.search.hypotheses import Hypotheses
 from seq2scene.sequences.lines import read_lines
 from seq2scene.tasks.captioning import Captioning

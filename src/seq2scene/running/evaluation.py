@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from seq2scene.building import build
+from seq2scene.compositing.compositor import relocated
 from seq2scene.errors import UserError
 from seq2scene.json_text import write_json
 from seq2scene.reports.report import Evaluation, Report, ScoredSet, check_reports
@@ -18,7 +19,6 @@ from seq2scene.reports.tables import show_results
 from seq2scene.running.bounds import check_dropped, check_values
 from seq2scene.running.callbacks.progress import Progress
 from seq2scene.running.checkpoints import at_home, find_checkpoints, load_checkpoint, load_task
-from seq2scene.running.patch_sources import find_patches
 from seq2scene.running.report_choices import build_reports, chosen_reports
 from seq2scene.running.run_folders import claim
 from seq2scene.running.task_compatibility import check_choices, chosen_search
@@ -163,7 +163,7 @@ def evaluate(cfg: DictConfig, script: Path) -> None:
     search = chosen_search(chosen["search"], parts["config"])
     changes = {} if search is None else {"search": search}
     task = load_task(paths, cfg.ensemble, chosen["paths"], **changes)
-    find_patches(task, chosen["patches"], chosen["photos"])
+    task.description = relocated(task.description, chosen["patches"], chosen["photos"])
     reports = build_reports(chosen_reports(chosen, task))
     check_reports(reports, task)
     own = task.net_for_data()  # its weights are in the checkpoint

@@ -10,6 +10,7 @@ from typing import Any, TextIO
 import torch
 from omegaconf import DictConfig, OmegaConf
 
+from seq2scene.compositing.compositor import relocated
 from seq2scene.errors import UserError
 from seq2scene.plotting.attention_map import draw_attention
 from seq2scene.plotting.figures import save_picture
@@ -23,7 +24,6 @@ from seq2scene.running.checkpoints import (
     require_translation,
 )
 from seq2scene.running.output import open_output, require_folder, require_output, require_scores, tell_unknown
-from seq2scene.running.patch_sources import find_patches
 from seq2scene.running.scene_generation import generate_scenes, require_sentences
 from seq2scene.running.task_compatibility import chosen_search
 from seq2scene.search.beam import Beam
@@ -59,7 +59,8 @@ def generate(cfg: DictConfig) -> None:
     task = load_task(ckpts, cfg.ensemble, cfg.paths, **_changes(cfg, ckpts)).to(device)
     if isinstance(task, InpaintingTask):
         raise UserError("ckpt: an inpainter writes nothing itself; give a checkpoint of a model that does")
-    find_patches(task, cfg.patches, cfg.photos, cfg.edges, inpainter=cfg.inpainter)
+    moved = cfg.patches, cfg.photos, cfg.edges
+    task.description = relocated(task.description, *moved, inpainter=cfg.inpainter)
     if cfg.n_best > 1:
         task.searches["test"] = _several(task.searches["test"], cfg.n_best)
     if cfg.bfloat16:

@@ -7,16 +7,16 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from seq2scene.caching import draft
+from seq2scene.compositing.compositor import Compositor, as_pixels, empty_canvas
+from seq2scene.compositing.inpainting import photos_of
 from seq2scene.data.scene_texts import SceneTexts, split_sentences
 from seq2scene.errors import UserError
 from seq2scene.json_text import to_json
 from seq2scene.plotting.figures import save_picture
 from seq2scene.plotting.scene_strip import save_animation
 from seq2scene.reports.scene_drawing import HEIGHT, scene_steps, strip_of, words_of
-from seq2scene.running.composite_drawing import as_pixels, empty_canvas
-from seq2scene.running.inpainters import load_inpainter, photos_of
+from seq2scene.running.inpainters import load_inpainter
 from seq2scene.running.output import goes_through, open_output, require_scores
-from seq2scene.running.patch_sources import PatchSource
 from seq2scene.running.scene_records import scene_records
 from seq2scene.sequences.lines import typed_lines
 from seq2scene.tasks.composites import CompositeTask
@@ -56,7 +56,7 @@ def generate_scenes(cfg: DictConfig, task: SceneTask, chunks: Iterator[list[str]
     texts = SceneTexts.from_state(task.description["texts"])
     task.build_retrieval_index()
     store = task.store if isinstance(task, CompositeTask) else None
-    source = PatchSource.of_training(task, cfg.edges or "hard") if drawn else None
+    compositor = task.compositor(cfg.edges or "hard") if drawn else None
     number = 0
     with open_output(None if drawn else cfg.out) as lines:
         for chunk in chunks:
@@ -71,7 +71,7 @@ def generate_scenes(cfg: DictConfig, task: SceneTask, chunks: Iterator[list[str]
             photos = None
             if inpainter is not None:
                 side = round(HEIGHT * SCALE)
-                photos = photos_of(inpainter, written.objects, task.schema, source, side, empty_canvas(side))
+                photos = photos_of(inpainter, written.objects, compositor, side, empty_canvas(side))
             for at, objects in enumerate(plain):
                 row, n = divmod(at, copies)
                 log_prob = round(float(written.log_probs[row, n]), 4)
@@ -81,7 +81,7 @@ def generate_scenes(cfg: DictConfig, task: SceneTask, chunks: Iterator[list[str]
                     continue
                 marks = [f"_{number + row + 1}"] * (not single) + [f"_{n + 1}"] * (copies > 1)
                 path = out.with_name(out.stem + "".join(marks) + out.suffix)
-                draw(path, task, written, at, scenes[row], words_of(texts, scenes[row]), source)
+                draw(path, task, written, at, scenes[row], words_of(texts, scenes[row]), compositor)
                 if photos is not None:
                     save_picture(path.with_suffix(".inpainted.png"), as_pixels(next(photos)))
                 text = to_json(result, ensure_ascii=False, indent=1)
@@ -120,15 +120,15 @@ def draw(
     at: int,
     sentences: list[str],
     words: list[str],
-    source: PatchSource | None,
+    compositor: Compositor | None,
 ) -> None:
-    """The picture of a written scene, and its strip beside it. source: where a composite's patches are."""
-    steps = scene_steps(task, written.objects[at : at + 1].to("cpu"), SCALE, source)
+    """The picture of a written scene, and its strip beside it. compositor: of a composite."""
+    steps = scene_steps(task, written.objects[at : at + 1].to("cpu"), SCALE, compositor)
     if path.suffix.lower() == ".gif":
         save_animation(path, steps)
     else:
         save_picture(path, steps[-1])
-    strip = strip_of(task, written, at, words, heading=" ".join(sentences), source=source)
+    strip = strip_of(task, written, at, words, heading=" ".join(sentences), compositor=compositor)
     save_picture(path.with_suffix(".strip.png"), strip)
 
 

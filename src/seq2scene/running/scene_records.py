@@ -1,7 +1,5 @@
 """Scenes as they stand in files for others to read: with boxes, and with what patches must be credited to."""
 
-from typing import Any
-
 from seq2scene.compositing.patch_store import PatchStore
 from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.scene_json import PlainObject, to_plain
@@ -13,7 +11,7 @@ def scene_records(
 ) -> list[list[PlainObject]]:
     """As ``scenes.scene_json.to_plain``, which ``from_plain`` reads back, and more where objects are boxes:
     ``width`` and ``height``, in canvas units as the centre ``x`` and ``y``; and of one cut out of a photo
-    ``patch``, see ``credit``.
+    ``patch``, see ``PatchStore.credit``.
 
     store: what the patches of ``objects`` are numbers in.
     """
@@ -26,15 +24,5 @@ def scene_records(
             one |= {"width": width, "height": height}
         if store is not None:
             for one, number in zip(scene, objects.patches[row, present].tolist(), strict=True):
-                one |= {"patch": credit(store, number)} if number >= 0 else {}
+                one |= {"patch": store.credit(number)} if number >= 0 else {}
     return scenes
-
-
-def credit(store: PatchStore, number: int) -> dict[str, Any]:
-    """Where a patch is from: its photo's file name, its number among the annotations, and the name and
-    address of the photo's licence, None where that is not known.
-    """
-    photo = store.photo[number]
-    terms = store.terms.get(int(store.licenses[photo]))
-    known = None if terms is None else dict(zip(("name", "url"), terms, strict=True))
-    return {"photo": str(store.files[photo]), "id": str(store.ids[number]), "license": known}

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from seq2scene.scenes.objects import Objects
-from seq2scene.scenes.patch_crops import Cuts
-from seq2scene.scenes.photos import Photos
+from seq2scene.scenes.photos import LabelledPatches, Photos
 from seq2scene.sequences.batch import Sentences
 
 
@@ -22,9 +21,9 @@ class SceneBatch:
     the whole scenes, neither cut nor put on the grid, with every attribute that the data has; else None.
     rows: (B,) int64 on the CPU, the number of each sample in its split.
 
-    Of objects cut out of photos: photos: these, and where in them the objects are. own, others: the P objects
-    of the target, scene by scene, and to each another of its class. paired: (P,) bool, False where a class
-    has no other, and the object itself stands there.
+    Of composites: photos: with the masks of the objects. positives: the patches of the P objects of the
+    target, scene by scene. negatives: for each of them another patch of its class. paired: (P,) bool, False
+    if the class has no other patch, so that the negative is the patch itself.
     """
 
     texts: Sentences
@@ -32,8 +31,8 @@ class SceneBatch:
     rows: Tensor
     truth: Objects | None = None
     photos: Photos | None = None
-    own: Cuts | None = None
-    others: Cuts | None = None
+    positives: LabelledPatches | None = None
+    negatives: LabelledPatches | None = None
     paired: Tensor | None = None
 
     def __len__(self) -> int:

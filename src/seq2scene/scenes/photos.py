@@ -1,6 +1,11 @@
-"""Photos that objects are cut out of, and what is cut out of them, as tensors."""
+"""Photos and the patches cut out of them, as tensors (Text2Scene's composites, Tan et al. 2019).
 
-from dataclasses import dataclass
+A segment is a region of a photo that an annotation marks, a thing or a part of stuff. A patch is what is cut
+out of the photo around a segment, with margins.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
@@ -9,12 +14,12 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Patches:
-    """Objects cut out of photos, padded to one size; leading axes (N,) or (B, T).
+    """Patches to be pasted, padded to a common size; leading axes (N,) or (B, T).
 
-    pictures: (..., 3, h, w) red, green and blue from 0 to 255. masks: (..., 1, h, w) from 0 to 1, where the
-    object is. boxes: (..., 4) its centre x, y, width and height in pixels of the picture, whose first pixel
-    lies from 0 to 1. ratios: (...,) width over height of the object before its picture was stretched; None
-    where it was not and the box says so.
+    pictures: (..., 3, h, w) RGB from 0 to 255. masks: (..., 1, h, w) from 0 to 1, 1 on the segment. boxes:
+    (..., 4) the segment's centre x, y, width and height in pixels of the picture, whose first pixel spans 0
+    to 1. ratios: (...,) width over height of the segment before its picture was stretched; None if it was not
+    stretched, so that the box gives the ratio.
     """
 
     pictures: Tensor
@@ -23,7 +28,7 @@ class Patches:
     ratios: Tensor | None = None
 
     def flatten(self) -> Self:
-        """(B, T) of them as (B T,)."""
+        """(B, T) patches as (B T,)."""
         ratios = None if self.ratios is None else self.ratios.flatten()
         return Patches(
             self.pictures.flatten(0, 1), self.masks.flatten(0, 1), self.boxes.flatten(0, 1), ratios
@@ -31,10 +36,48 @@ class Patches:
 
 
 @dataclass(frozen=True)
-class Photos:
-    """The photos that B scenes were taken from, square, and where in them each of T objects is.
+class LabelledPatches:
+    """N patches as the patch encoder sees them: each is a window of twice the width and height of the
+    segment's box around its centre, stretched to side x side pixels, so that the box fills the middle half.
 
-    pictures: (B, 3, side, side) red, green and blue from 0 to 255. masks: (B, T, side, side) bool.
+    pictures: (N, 3, side, side) uint8, RGB, black beyond the photo's border. masks: (N, side, side) bool, the
+    segment. labels: (N, side, side) uint8, the class of each pixel, 0 for none. features: (N, F) float16, a
+    frozen classifier's features of the picture, or None.
+    """
+
+    pictures: Tensor
+    masks: Tensor
+    labels: Tensor
+    features: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, index: Tensor | slice) -> Self:
+        return self._map(lambda tensor: tensor[index])
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
+        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self) -> Self:
+        return self._map(Tensor.pin_memory)
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> Self:
+        features = None if self.features is None else change(self.features)
+        return replace(
+            self,
+            pictures=change(self.pictures),
+            masks=change(self.masks),
+            labels=change(self.labels),
+            features=features,
+        )
+
+
+@dataclass(frozen=True)
+class Photos:
+    """The square photos of B scenes, with the masks of T segments each.
+
+    pictures: (B, 3, side, side) RGB from 0 to 255. masks: (B, T, side, side) bool.
     """
 
     pictures: Tensor

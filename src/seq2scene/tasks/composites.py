@@ -1,54 +1,30 @@
 """Composites from captions: Text2Scene over patches of photos (Tan, Feng and Ordonez, CVPR 2019)."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from seq2scene.building import build
-from seq2scene.compositing.patch_finder import PatchFinder, box_vectors, stored_finder
+from seq2scene.compositing.compositor import Compositor
+from seq2scene.compositing.pasting import Edges
+from seq2scene.compositing.patch_finder import box_vectors, stored_finder
 from seq2scene.compositing.patch_store import PatchStore
+from seq2scene.compositing.retrieval import PatchRetrieval
 from seq2scene.errors import UserError
 from seq2scene.nets.losses.triplet import triplet
 from seq2scene.nets.scene.colour_canvas import ColourCanvas
 from seq2scene.nets.scene.patch_encoder import PatchEncoder
 from seq2scene.nets.scene.scene_decoder import SceneNet, Taught
 from seq2scene.scenes.batch import SceneBatch
-from seq2scene.scenes.objects import Objects
-from seq2scene.scenes.patch_crops import Cuts
-from seq2scene.scenes.photos import Patches
-from seq2scene.scenes.schema import Schema
+from seq2scene.scenes.photos import LabelledPatches
 from seq2scene.tasks.scenes import SceneTask
 
 CHUNK = 256  # patches that are embedded together
 
 
-@dataclass(frozen=True)
-class Retrieval:
-    """What the decoder asks for patches: ``scene_decoder.Retrieval``. Where the schema has no appearance
-    a patch is chosen by its class and the size and shape of its box.
-    """
-
-    store: PatchStore
-    finder: PatchFinder
-    schema: Schema
-
-    def __call__(self, objects: Objects, appearances: Tensor, used: Tensor) -> tuple[Tensor, Patches]:
-        vectors = appearances
-        if self.schema.appearance is None:
-            vectors = box_vectors(self.schema.boxes(objects)[:, 0] / self.schema.canvas[0])
-        numbers = self.finder.find(objects.classes[:, 0], vectors, used)
-        found = self.store.patches(numbers.cpu().numpy())
-        device = objects.classes.device
-        return numbers.to(device), Patches(
-            *(part.to(device) for part in (found.pictures, found.masks, found.boxes, found.ratios))
-        )
-
-
 class CompositeTask(SceneTask):
-    """A scene model whose objects are patches of the training photos. It learns how objects look by a triplet
-    loss, and before it writes scenes all patches are embedded anew and put on shelves, a class each.
+    """A scene model whose objects are patches of the training photos. It learns appearances by a triplet
+    loss; before it writes scenes, all patches are embedded anew and indexed by class.
     """
 
     def _build_net(self) -> SceneNet:
@@ -76,15 +52,15 @@ class CompositeTask(SceneTask):
         if look is None:
             return super()._extra_loss(taught, batch)
         margin, paired = self.config["loss"]["margin"], batch.paired
-        own, others = (self.embed(cuts) for cuts in (batch.own, batch.others))
-        field = triplet(taught.appearances[paired], own[paired], others[paired], margin)
+        positives, negatives = (self.embed(patches) for patches in (batch.positives, batch.negatives))
+        field = triplet(taught.appearances[paired], positives[paired], negatives[paired], margin)
         return look.weight * field.nll / field.count.clamp(min=1)
 
-    def embed(self, cuts: Cuts) -> Tensor:
-        """How N patches look: (N, size) of unit length."""
-        features = None if cuts.features is None else cuts.features.to(self.dtype)
-        pictures, masks = cuts.pictures.to(self.dtype), cuts.masks.unsqueeze(1)
-        return self.patch_encoder(cuts.labels.long(), masks, pictures, features)
+    def embed(self, patches: LabelledPatches) -> Tensor:
+        """The appearances of N patches: (N, size) of unit length."""
+        features = None if patches.features is None else patches.features.to(self.dtype)
+        pictures, masks = patches.pictures.to(self.dtype), patches.masks.unsqueeze(1)
+        return self.patch_encoder(patches.labels.long(), masks, pictures, features)
 
     # Free running
 
@@ -99,6 +75,10 @@ class CompositeTask(SceneTask):
         """The patches that scenes are made of; known after ``build_retrieval_index``."""
         assert self.net.decoder.retrieval is not None, "call build_retrieval_index first"
         return self.net.decoder.retrieval.store
+
+    def compositor(self, edges: Edges = "hard") -> Compositor:
+        aspect = self.config["canvas"].get("aspect", "kept")
+        return Compositor.of_training(self.store, self.description["photos"], self.schema, aspect, edges)
 
     def build_retrieval_index(self, folder: str | None = None) -> None:
         """Embeds the patches of a store, that of the training photos or another in ``folder``. Raises
@@ -121,13 +101,13 @@ class CompositeTask(SceneTask):
             settings["kind"],
             settings["repeat"],
         )
-        self.net.decoder.retrieval = Retrieval(store, finder, self.schema)
+        self.net.decoder.retrieval = PatchRetrieval(store, finder, self.schema)
 
     @torch.no_grad()
     def _embed_all(self, store: PatchStore) -> Tensor:
         training, numbers = self.patch_encoder.training, np.arange(len(store))
         self.patch_encoder.eval()
         slices = np.split(numbers, range(CHUNK, len(numbers), CHUNK))
-        vectors = [self.embed(store.cuts(some).to(self.device)).cpu() for some in slices]
+        vectors = [self.embed(store.labelled_patches(some).to(self.device)).cpu() for some in slices]
         self.patch_encoder.train(training)
         return torch.cat(vectors)

@@ -70,6 +70,11 @@ class InpaintingTask(Task):
     def on_fit_end(self) -> None:
         self._distance = []
 
+    @property
+    def photo_side(self) -> int:
+        """Pixels of the photos that it learns from, before these are cropped and stretched to ``side``."""
+        return self.config["data"]["composites"]["photo_side"]
+
     def mend(self, batch: Stencils) -> Mending:
         with torch.autocast(self.device.type, enabled=False):  # pixels are found by exact numbers
             return mend(batch, self.side, self.first_stuff)

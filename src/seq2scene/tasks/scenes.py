@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 from seq2scene.building import build
+from seq2scene.compositing.compositor import Compositor
+from seq2scene.compositing.pasting import Edges
 from seq2scene.errors import UserError
 from seq2scene.metrics.scene_scores import HEADINGS, SceneScores
 from seq2scene.nets.losses.scene_losses import doubly_stochastic, fields
@@ -169,6 +171,12 @@ class SceneTask(Task):
         return taught.places.new_zeros(())
 
     # Free running
+
+    def compositor(self, edges: Edges = "hard") -> Compositor | None:
+        """What renders the scenes that the model writes, if these are composites; after
+        ``build_retrieval_index``.
+        """
+        return None
 
     def build_retrieval_index(self, folder: str | None = None) -> None:
         """Gets ready what is needed to write scenes, where that is not in the net; here it is nothing.

@@ -1,15 +1,13 @@
 """Photos as maps of annotation vectors: a layer of a classifier (Xu et al. 2015, section 3.1.1)."""
 
 import hashlib
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from seq2scene.errors import UserError
 from seq2scene.nets.vision.trunks import LITE, load_trunk, normalisation
-
-Resize = Literal["crop", "squash", "pad"]
+from seq2scene.scenes.images import Resize
 
 
 class ImageEncoder(nn.Module):
@@ -18,8 +16,8 @@ class ImageEncoder(nn.Module):
     trunk, layer: a classifier by name, ``efficientnet_lite0`` or any of torchvision, and the part of it to
     read; the paper's is vgg19 behind the last convolution before the last pooling, 14 x 14 cells of 512.
     weights: by torchvision's name, the path of a file, or ``none`` for chance, the same each time. size:
-    pixels of a side. resize: how photos become squares, see ``seq2scene.data.images.square``. frozen: nothing
-    of it learns. Batch statistics stay as they are in any case.
+    pixels of a side. resize: how photos become squares, see ``seq2scene.scenes.images.square``. frozen:
+    nothing of it learns. Batch statistics stay as they are in any case.
 
     output_size: D. map_size: (y, x). cells: y * x.
 

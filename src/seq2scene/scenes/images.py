@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -11,7 +12,8 @@ from PIL import ExifTags, Image, ImageFile, ImageOps
 from torch import Tensor
 
 from seq2scene.errors import UserError
-from seq2scene.nets.vision.image_encoder import Resize
+
+Resize = Literal["crop", "squash", "pad"]
 
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # twice as large is an error
 

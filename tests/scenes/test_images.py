@@ -10,9 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from seq2scene.data.images import is_photo, open_photo, read_photo, square
 from seq2scene.errors import UserError
 from seq2scene.nets.vision.image_encoder import Resize
+from seq2scene.scenes.images import is_photo, open_photo, read_photo, square
 
 RED = (250, 0, 0)
 RESIZE = get_args(Resize)

@@ -1,4 +1,4 @@
-"""Composites for people are those that the net sees, at a higher resolution; beside them the true photos."""
+"""Pictures of composites show what the network sees, at a higher resolution; photos lie as on a canvas."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,20 +9,15 @@ import torch
 from PIL import Image
 from pycocotools import mask as run_lengths
 
+from seq2scene.compositing.compositor import Compositor, empty_canvas, relocated
 from seq2scene.compositing.pasting import render
 from seq2scene.compositing.patch_store import PatchStore
+from seq2scene.compositing.store_building import store_patches
 from seq2scene.data.coco import Images, License, Licenses
 from seq2scene.data.coco_composite import lay_out
 from seq2scene.data.coco_masks import Pieces, Tally
-from seq2scene.data.patch_cutting import store_patches
 from seq2scene.errors import UserError
-from seq2scene.running.composite_drawing import (
-    composite_steps,
-    empty_canvas,
-    photo_picture,
-    render_composites,
-)
-from seq2scene.running.scene_records import credit, scene_records
+from seq2scene.running.scene_records import scene_records
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.scene_json import from_plain
@@ -30,7 +25,7 @@ from seq2scene.scenes.schema import LEAST, MOST, Head, Schema
 
 NAMES, THINGS = ("dog", "ball", "sky", "grass"), 2
 SIZES = ((64, 48), (40, 60))  # of the photos: width and height
-# Of each photo its objects: category, left, top, width, height. They cover all of it and lie over each other.
+# The objects of each photo: category, left, top, width, height. They cover the photo and overlap.
 OBJECTS = (
     [(0, 10, 20, 20, 24), (1, 22, 30, 12, 12), (2, 0, 0, 64, 30), (3, 0, 24, 64, 24)],
     [(1, 4, 30, 30, 30), (2, 0, 0, 40, 60)],
@@ -48,7 +43,7 @@ SCHEMA = Schema(
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory) -> Path:
-    """Waves of colours, which survive a JPEG file."""
+    """Waves of colours, which survive JPEG."""
     folder = tmp_path_factory.mktemp("photos")
     for number, (width, height) in enumerate(SIZES):
         y, x = np.mgrid[:height, :width]
@@ -69,7 +64,7 @@ def store(photos: Path, tmp_path_factory) -> PatchStore:
         mask[top : top + high, left : left + wide] = 1
         runs.append(run_lengths.encode(mask)["counts"])
     numbers = np.arange(len(SIZES))
-    pieces = Pieces(
+    segments = Pieces(
         images=Images(numbers, np.array(SIZES), [f"{number}.jpg" for number in numbers]),
         licenses=Licenses([4, None], {4: License("free", "https://free.example")}),
         image=image,
@@ -82,8 +77,8 @@ def store(photos: Path, tmp_path_factory) -> PatchStore:
         things=THINGS,
         tally=Tally(),
     )
-    paths = [photos / name for name in pieces.images.files]
-    return store_patches(pieces, paths, tmp_path_factory.mktemp("cache"), side=32, photo_side=64)
+    paths = [photos / name for name in segments.images.files]
+    return store_patches(segments, paths, tmp_path_factory.mktemp("cache"), side=32, photo_side=64)
 
 
 @pytest.fixture
@@ -97,11 +92,11 @@ def original(photos: Path, row: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("row", [0, 1])
-def test_all_pieces_of_a_photo_in_their_places_are_the_photo(store, photos, truth, row: int) -> None:
-    """Half a pixel to the left and up, where COCO's boxes have their centres (Tan et al.'s code)."""
+def test_all_patches_of_a_photo_in_their_places_are_the_photo(store, photos, truth, row: int) -> None:
+    """Half a pixel to the left and up, the centres of COCO's boxes in Tan et al.'s code."""
     width, height = SIZES[row]
     side = max(width, height)
-    shown = composite_steps(store, photos, truth[row : row + 1], SCHEMA, side)[-1].astype(int)
+    shown = Compositor(store, photos, SCHEMA).steps(truth[row : row + 1], side)[-1].astype(int)
     photo = original(photos, row)
     between = (photo[1:, 1:] + photo[:-1, 1:] + photo[1:, :-1] + photo[:-1, :-1]) / 4
     assert np.abs(shown[side - height : -1, : width - 1] - between).max() <= 5
@@ -112,32 +107,30 @@ def test_all_pieces_of_a_photo_in_their_places_are_the_photo(store, photos, trut
 
 def test_each_step_is_the_scene_so_far(store, photos, truth) -> None:
     scene = SCHEMA.with_end(truth)[:1]
-    steps = composite_steps(store, photos, scene, SCHEMA, 64)
+    steps = Compositor(store, photos, SCHEMA).steps(scene, 64)
     assert len(steps) == 5
     assert np.array_equal(steps[0], empty_canvas(64).permute(1, 2, 0).numpy())
     for count, step in enumerate(steps):
-        assert np.array_equal(composite_steps(store, photos, scene.cut(count), SCHEMA, 64)[-1], step)
+        assert np.array_equal(Compositor(store, photos, SCHEMA).steps(scene.cut(count), 64)[-1], step)
 
 
 @pytest.mark.parametrize("edges", ["hard", "soft"])
 @pytest.mark.parametrize("aspect", ["kept", "predicted"])
 @pytest.mark.parametrize("order", [[0, 1, 2, 3], [2, 0, 3, 1]])
-def test_things_lie_over_stuff_as_the_net_sees_them(store, truth, edges, aspect, order) -> None:
-    """In whatever order they come, and stretched or not."""
+def test_things_cover_stuff_as_in_renderings(store, truth, edges, aspect, order) -> None:
+    """In any order, stretched or not."""
     scene = truth[:1]._map(lambda values: values[:, order])
     scene = replace(scene, extents=scene.extents * torch.tensor([0.7, 1.2]))
     patches = store.patches(scene.patches.numpy())
     seen = render(scene.classes, SCHEMA.boxes(scene), patches, (48, 48), store.first_stuff, aspect, edges)
     expected = seen.pictures[0] + (1 - seen.masks[0]) * empty_canvas(48)
-    shown = composite_steps(store, None, scene, SCHEMA, 48, aspect, edges)[-1]
+    shown = Compositor(store, None, SCHEMA, aspect, edges).steps(scene, 48)[-1]
     assert np.abs(shown - expected.permute(1, 2, 0).numpy()).max() <= 0.51  # rounded
 
 
 @pytest.mark.parametrize("edges", ["hard", "soft"])
 @pytest.mark.parametrize("from_photos", [True, False])
-def test_scenes_that_are_rendered_together_are_those_that_are_drawn(
-    store, photos, truth, edges, from_photos
-) -> None:
+def test_renderings_of_a_batch_equal_the_last_steps(store, photos, truth, edges, from_photos) -> None:
     folder = photos if from_photos else None
     empty = truth[:1]._map(torch.zeros_like)
     scenes = replace(
@@ -150,69 +143,101 @@ def test_scenes_that_are_rendered_together_are_those_that_are_drawn(
         extents=torch.cat([truth.extents * 0.8, empty.extents]),
         patches=torch.cat([truth.patches, empty.patches - 1]),
     )
-    seen = render_composites(store, folder, scenes, SCHEMA, 48, edges=edges)
+    seen = Compositor(store, folder, SCHEMA, edges=edges).render(scenes, 48)
     for row in range(3):
-        drawn = composite_steps(store, folder, scenes[row : row + 1], SCHEMA, 48, edges=edges)[-1]
+        drawn = Compositor(store, folder, SCHEMA, edges=edges).steps(scenes[row : row + 1], 48)[-1]
         over = seen.pictures[row] + (1 - seen.masks[row]) * empty_canvas(48)
         assert np.abs(drawn - over.permute(1, 2, 0).numpy()).max() <= 0.51  # rounded
     shown = (seen.labels > 0).float().mean((1, 2))
     assert shown[0] > 0.3 and shown[1] > 0.3 and shown[2] == 0
-    nothing = render_composites(store, folder, scenes.cut(0), SCHEMA, 48, edges=edges)
+    nothing = Compositor(store, folder, SCHEMA, edges=edges).render(scenes.cut(0), 48)
     assert nothing.masks.shape == (3, 1, 48, 48) and nothing.masks.sum() == 0
 
 
 def test_small_patches_show_the_same_scene_less_sharply(store, photos, truth) -> None:
-    sharp, small = (composite_steps(store, folder, truth[:1], SCHEMA, 128)[-1] for folder in (photos, None))
+    sharp, small = (Compositor(store, folder, SCHEMA).steps(truth[:1], 128)[-1] for folder in (photos, None))
     assert 0 < np.abs(sharp.astype(int) - small).mean() < 10
 
 
 def test_an_object_without_a_patch_shows_nothing(store, photos, truth) -> None:
     for folder in (photos, None):
         without = replace(truth[:1], patches=torch.full_like(truth.patches[:1], -1))
-        first, *others = composite_steps(store, folder, without, SCHEMA, 40)
+        first, *others = Compositor(store, folder, SCHEMA).steps(without, 40)
         assert len(others) == 4 and all(np.array_equal(first, other) for other in others)
 
 
 def test_an_empty_scene_is_the_empty_canvas(store, photos, truth) -> None:
-    (only,) = composite_steps(store, photos, truth[:1].cut(0), SCHEMA, 40)
+    (only,) = Compositor(store, photos, SCHEMA).steps(truth[:1].cut(0), 40)
     assert only.shape == (40, 40, 3)
     greys, counts = np.unique(only, return_counts=True)
     assert len(greys) == 2 and counts[0] == pytest.approx(counts[1], rel=0.2)
 
 
 def test_a_patch_shown_small_has_the_mean_of_its_colours(store, photos, truth, tmp_path) -> None:
-    """Not some of its pixels, which would make noise of whatever is fine."""
+    """Not the values of some of its pixels, which would alias."""
     for number, (width, height) in enumerate(SIZES):
         stripes = np.zeros((height, width, 3), dtype=np.uint8)
         stripes[:, ::2] = 255
         Image.fromarray(stripes).save(tmp_path / f"{number}.jpg", quality=100, subsampling=0)
     scene = replace(truth[:1], extents=truth.extents[:1] / 8).cut(1)
-    shown = composite_steps(store, tmp_path, scene, SCHEMA, 64)[-1]
+    shown = Compositor(store, tmp_path, SCHEMA).steps(scene, 64)[-1]
     x, y = (64 * scene.places[0, 0]).int().tolist()
     assert 80 < shown[y, x].mean() < 180
 
 
 def test_a_missing_photo_is_named(store, truth, tmp_path) -> None:
     with pytest.raises(UserError, match=r"0\.jpg does not exist"):
-        composite_steps(store, tmp_path, truth[:1], SCHEMA, 40)
+        Compositor(store, tmp_path, SCHEMA).steps(truth[:1], 40)
     with pytest.raises(UserError, match=r"1\.jpg does not exist"):
-        photo_picture(store, tmp_path, 1, 40)
+        Compositor(store, tmp_path, SCHEMA).photo(1, 40)
 
 
 @pytest.mark.parametrize("row", [0, 1])
 def test_the_true_photo_lies_at_the_bottom_on_the_left(store, photos, row: int) -> None:
     width, height = SIZES[row]
     side = max(width, height)
-    exact, small = (photo_picture(store, folder, row, side).astype(int) for folder in (photos, None))
+    exact, small = (
+        Compositor(store, folder, SCHEMA).photo(row, side).astype(int) for folder in (photos, None)
+    )
     assert np.array_equal(exact[side - height :, :width], original(photos, row))
     assert np.abs(small[side - height :, :width] - original(photos, row)).mean() < 10
     empty = empty_canvas(side).permute(1, 2, 0).numpy()
     for shown in (exact, small):
         assert np.array_equal(shown[: side - height], empty[: side - height])
         assert np.array_equal(shown[:, width:], empty[:, width:])
-    on_black = photo_picture(store, photos, row, side, torch.zeros(3, side, side))
+    on_black = Compositor(store, photos, SCHEMA).photo(row, side, torch.zeros(3, side, side))
     assert (on_black[: side - height] == 0).all() and (on_black[:, width:] == 0).all()
     assert np.array_equal(on_black[side - height :, :width], original(photos, row))
+
+
+def test_a_folder_of_photos_that_is_gone_is_reported_once(store, photos, truth, tmp_path, capsys) -> None:
+    gone = tmp_path / "gone"
+    small = [Compositor.of_training(store, gone, SCHEMA).steps(truth, 40)[-1] for _ in range(2)]
+    said = capsys.readouterr().err
+    assert said.count(f"{gone}: the photos are gone") == 1 and "photos=FOLDER" in said
+    assert np.array_equal(small[0], Compositor(store, None, SCHEMA).steps(truth, 40)[-1])
+    assert Compositor.of_split(store, photos, SCHEMA) == Compositor(store, photos, SCHEMA)
+    assert not capsys.readouterr().err
+
+
+def test_stores_and_photos_that_moved_are_looked_for_in_their_new_folders(store, photos) -> None:
+    old = {"patches": "/nowhere", "photos": "/nowhere", "features": 0}
+    moved = relocated(old, str(store.folder), str(photos))
+    assert moved == {"patches": str(store.folder), "photos": str(photos), "features": 0}
+    assert relocated(moved, None, None, "soft") == moved
+    with pytest.raises(UserError, match="/nowhere holds no patches"):
+        relocated(old, None, str(photos))
+    with pytest.raises(UserError, match=r"photos=/nowhere: there is no such folder"):
+        relocated(moved, None, "/nowhere")
+    with pytest.raises(UserError, match="edges=round is not a choice; choose one of hard, soft"):
+        relocated(moved, None, None, "round")
+
+
+def test_options_of_composites_are_refused_for_other_models() -> None:
+    others = {"schema": {}}
+    assert relocated(others, None, None, inpainter=None) == others
+    with pytest.raises(UserError, match="inpainter: this model pastes no patches of photos; leave it out"):
+        relocated(others, None, None, inpainter="RUN")
 
 
 # Files
@@ -226,7 +251,7 @@ def test_files_hold_boxes_and_what_patches_are_credited_to(store, truth) -> None
     free = {"name": "free", "url": "https://free.example"}
     assert first[1]["patch"] == {"photo": "0.jpg", "id": "000000000001", "license": free}
     assert second[1]["patch"] == {"photo": "1.jpg", "id": "000000000005", "license": None}
-    assert credit(store, 5) == second[1]["patch"]
+    assert store.credit(5) == second[1]["patch"]
 
 
 def test_what_a_file_holds_is_read_back(store, truth) -> None:
