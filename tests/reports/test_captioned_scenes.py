@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 from omegaconf import OmegaConf
-from test_inpainted_composites import COMPOSITE
 
 from seq2scene.building import build
 from seq2scene.data.park.photos_writing import ensure_photos
@@ -29,6 +28,7 @@ from seq2scene.scenes.objects import Objects
 from seq2scene.tasks.captioning import FREE_RUNNING, Captioning
 from seq2scene.tasks.scenes import Result
 from small_captioner import SMALL, save, small_captioner
+from small_composites import COMPOSITE
 from test_configs import compose_plain
 
 pytestmark = pytest.mark.slow

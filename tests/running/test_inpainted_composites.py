@@ -34,24 +34,11 @@ from seq2scene.running.trainers import filter_warnings, make_trainer
 from seq2scene.scenes.objects import PAD
 from seq2scene.tasks.composites import CompositeTask
 from seq2scene.tasks.scenes import Result
+from small_composites import COMPOSITE, PHOTOS
 from test_configs import compose_plain
 
 pytestmark = pytest.mark.slow
 
-PHOTOS = ["photos=.", "min_thing=0.001", "min_count=1", "fetch=null"]
-COMPOSITE = [
-    "task=composite",
-    "debug=tiny_scenes",
-    "data=coco_composite",
-    *(f"data.{choice}" for choice in PHOTOS),
-    "data.side=32",
-    "canvas.side=32",
-    "canvas.widths=[8,8,8]",
-    "heads.appearance.size=8",
-    "patch_encoder.hidden=4",
-    "trainer=cpu",
-    "trainer.limit_test_batches=1.0",
-]
 INPAINTING = [
     "task=inpainting",
     "data=coco_inpainting",
