@@ -22,6 +22,7 @@ from seq2scene.building import build
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.running.evaluation import evaluate_task
+from seq2scene.running.report_choices import build_reports
 from seq2scene.running.trainers import filter_warnings, make_trainer
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.scene_texts import SceneTexts
@@ -272,7 +273,7 @@ def test_every_family_of_abstract_scenes_trains_and_writes_scenes(
     )
     trainer.fit(task, datamodule=data)
     assert math.isfinite(trainer.callback_metrics[config["monitor"]["metric"]])
-    results = evaluate_task(trainer, task, data, tmp_path / "scored")
+    results = evaluate_task(trainer, task, data, build_reports(config["reports"]), tmp_path / "scored")
     assert 0 <= results["test"]["u_precision"] <= 1
     assert len((tmp_path / "scored" / "test.scenes.jsonl").read_text().splitlines()) == 8
     assert (tmp_path / "scored" / "test.gallery" / "index.html").is_file()
@@ -314,7 +315,7 @@ def test_every_family_of_composites_trains_and_writes_composites(
     trainer.fit(task, datamodule=data)
     assert trainer.global_step == 2
     assert math.isfinite(trainer.callback_metrics[config["monitor"]["metric"]])
-    results = evaluate_task(trainer, task, data, tmp_path / "scored")
+    results = evaluate_task(trainer, task, data, build_reports(config["reports"]), tmp_path / "scored")
     assert 0 <= results["test"]["u_precision"] <= 1
     written = (tmp_path / "scored" / "test.scenes.jsonl").read_text().splitlines()
     assert len(written) == len(data.scene_ids("test"))

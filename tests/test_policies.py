@@ -34,6 +34,7 @@ FLOORS = (
     {"models"},
     {"data"},
     {"tasks"},
+    {"reports"},
     {"running"},
     {"entry points"},
 )
@@ -94,7 +95,8 @@ def test_imports_go_down():
     upward = []
     for module in MODULES:
         mine = part(module)
-        ours = {found.split(".")[1] for found in imports(module) if found.startswith(f"{PACKAGE}.")}
+        found = imports(module)
+        ours = {one.split(".")[1] for one in found if one.startswith(f"{PACKAGE}.")}
         others = ours - {mine} if mine != "__init__" else set()
         upward += [f"{name(module)}: {other}" for other in others if FLOOR[other] >= FLOOR[mine]]
     none_of(upward)
@@ -105,6 +107,12 @@ def test_tasks_know_no_data_set():
     assert modules
     found = [f"{name(m)}: {other}" for m in modules for other in imports(m)]
     none_of(one for one in found if f": {PACKAGE}.data" in one)
+
+
+def test_the_loop_over_test_sets_knows_no_kind_of_task():
+    """A new task brings its scores and chooses its reports; evaluation needs no change."""
+    evaluation = imports(SOURCE / PACKAGE / "running" / "evaluation.py")
+    assert {one for one in evaluation if one.startswith(f"{PACKAGE}.tasks")} == {f"{PACKAGE}.tasks.task.Task"}
 
 
 def test_nobody_calls_instantiate():

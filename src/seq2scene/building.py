@@ -46,6 +46,7 @@ KINDS = {  # of each group; where a config stands in no group of these it descri
     "search": SEARCH,
     "val_search": SEARCH,
     "scores": Kind("score", "torchmetrics.metric.Metric"),
+    "reports": Kind("report", "seq2scene.reports.report.Report"),
     "optimizer": Kind(
         "optimizer",
         listed=_of(

@@ -50,7 +50,7 @@ def test_an_ensemble_is_evaluated_by_its_own_distribution(models, average: str) 
         task.test_step(pairs, 0)
         expected = (-task.log_probs(pairs).sum() / pairs.target.mask.sum()).exp()
     torch.testing.assert_close(task.scores["test_scores"]["perplexity"].compute().float(), expected)
-    assert len(task.translations) == 2
+    assert len(task.outputs) == 2
 
 
 def test_several_checkpoints_generate_together_with_attention_maps(models, composed, tmp_path: Path) -> None:

@@ -1,6 +1,4 @@
-"""What evaluation is told to change of a checkpoint, and which data it reads: refused where that has no
-meaning, and in the languages that the checkpoint has learnt.
-"""
+"""The data that evaluation reads: the checkpoint's own or others, in the languages that it has learnt."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -12,9 +10,9 @@ from omegaconf import OmegaConf
 from seq2scene.building import build
 from seq2scene.data.text.parallel_text import ParallelText
 from seq2scene.errors import UserError
+from seq2scene.models.loading import SEARCHES
 from seq2scene.nets.vision.image_encoder import ImageEncoder
-from seq2scene.running.evaluation import data_settings, find_changes, require_likelihoods
-from seq2scene.running.task_compatibility import SEARCHES
+from seq2scene.running.evaluation import data_settings, require_likelihoods
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.tokenizers import Whitespace
 from seq2scene.sequences.vocabulary import Vocabulary
@@ -22,30 +20,6 @@ from seq2scene.sequences.vocabulary import Vocabulary
 CONF = Path(__file__).resolve().parents[2] / "conf"
 STATE = Language(Whitespace(), Vocabulary.count([["a"]])).state()
 LANGUAGES = {"source": STATE, "target": STATE, "source_eos": False, "shared_vocabulary": False}
-SCENES = {"task": {"name": "layout"}, "search": {}, "gallery": 20}
-
-
-def test_what_is_chosen_replaces_what_the_checkpoint_has() -> None:
-    search = {"size": 3}
-    chosen = {"search": search, "gallery": 0, "baselines": False}
-    assert find_changes(chosen, SCENES) == {"search": search, "gallery": 0}
-    assert find_changes({"gallery": None}, SCENES) == {}
-
-
-@pytest.mark.parametrize(
-    ("chosen", "name"), [({"gallery": 5}, "nmt"), ({"search": {"size": 3}}, "inpainting")]
-)
-def test_what_a_task_does_not_do_is_refused_by_name(chosen: dict[str, Any], name: str) -> None:
-    (key,) = chosen
-    with pytest.raises(UserError, match=f"^{key}: has no meaning with task={name}; leave it out"):
-        find_changes(chosen, {"task": {"name": name}})
-
-
-@pytest.mark.parametrize("count", [-1, "many", True])
-def test_a_gallery_has_a_number_of_scenes(count: Any) -> None:
-    with pytest.raises(UserError, match=f"gallery={count}: give a number"):
-        find_changes({"gallery": count}, SCENES)
-
 
 DATA = sorted(path.stem for path in (CONF / "data").glob("*.yaml"))
 NAMES = {"source_language": "de", "target_language": "en", "language_code": "en"}

@@ -22,32 +22,23 @@ from seq2scene.compositing.pasting import Rendering, occupied
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.errors import UserError
 from seq2scene.models.loading import load_inpainter
-from seq2scene.running.evaluation import evaluate_task, load_others
+from seq2scene.reports.captioned_scenes import CaptionedScenes
+from seq2scene.reports.gallery import Gallery
+from seq2scene.reports.realism import Realism, score_realism
+from seq2scene.reports.report import Report, check_reports
+from seq2scene.reports.scenes import Scenes
+from seq2scene.running.evaluation import evaluate_task
 from seq2scene.running.generation import generate
-from seq2scene.running.realism import score_realism
 from seq2scene.running.trainers import filter_warnings, make_trainer
 from seq2scene.scenes.objects import PAD
 from seq2scene.tasks.composites import CompositeTask
 from seq2scene.tasks.loading import at_home, build_task
 from seq2scene.tasks.scenes import Result
+from small_composites import COMPOSITE, PHOTOS
 from test_configs import compose_plain
 
 pytestmark = pytest.mark.slow
 
-PHOTOS = ["photos=.", "min_thing=0.001", "min_count=1", "fetch=null"]
-COMPOSITE = [
-    "task=composite",
-    "debug=tiny_scenes",
-    "data=coco_composite",
-    *(f"data.{choice}" for choice in PHOTOS),
-    "data.side=32",
-    "canvas.side=32",
-    "canvas.widths=[8,8,8]",
-    "heads.appearance.size=8",
-    "patch_encoder.hidden=4",
-    "trainer=cpu",
-    "trainer.limit_test_batches=1.0",
-]
 INPAINTING = [
     "task=inpainting",
     "data=coco_inpainting",
@@ -240,13 +231,16 @@ class Pictures(HTMLParser):
 
 
 def test_a_gallery_and_the_scores_hold_composites_and_what_was_made_of_them(
-    composites, inpainter, tmp_path: Path
+    composites, work: Path, tmp_path: Path, monkeypatch
 ) -> None:
     task, data = composites
-    task.config["gallery"] = 2
+    monkeypatch.setattr("seq2scene.reports.realism.load_inception", lambda _: Tiny())
+    made_by = str(work / "inpainting.ckpt")
+    reports = [Scenes(), Gallery(2, made_by), Realism("weights", made_by)]
+    check_reports(reports, task)
     filter_warnings()
     trainer = make_trainer(task.config["trainer"], logger=False, enable_checkpointing=False)
-    results = evaluate_task(trainer, task, data, tmp_path, inpainter=inpainter, inception=Tiny())["test"]
+    results = evaluate_task(trainer, task, data, reports, tmp_path)["test"]
     gallery = tmp_path / "test.gallery"
     files = Pictures((gallery / "index.html").read_text()).files
     kinds = [file.split(".")[1] for file in files]
@@ -264,10 +258,9 @@ def test_a_gallery_and_the_scores_hold_composites_and_what_was_made_of_them(
 
 def test_without_an_inpainter_the_gallery_is_as_it_was(composites, tmp_path: Path) -> None:
     task, data = composites
-    task.config["gallery"] = 1
     filter_warnings()
     trainer = make_trainer(task.config["trainer"], logger=False, enable_checkpointing=False)
-    results = evaluate_task(trainer, task, data, tmp_path)["test"]
+    results = evaluate_task(trainer, task, data, [Gallery(1)], tmp_path)["test"]
     assert not {"fid", "inception_score", "inpainted"} & results.keys()
     kinds = [f.split(".")[1] for f in Pictures((tmp_path / "test.gallery/index.html").read_text()).files]
     assert kinds == ["generated", "true", "photo"]
@@ -290,26 +283,13 @@ def test_scores_of_pictures_need_two_of_each_kind_and_one_for_each_process(compo
         score_realism(Tiny(), task, data, "test", found(len(rows)), rank=0, world=4)
 
 
-@pytest.mark.parametrize("key", ["inpainter", "realism", "captioner"])
-@pytest.mark.parametrize("value", ["", False])
-def test_a_net_without_a_name_is_not_taken_for_none(composites, key: str, value: Any) -> None:
+@pytest.mark.parametrize(
+    "report", [Gallery(1, ""), Realism(""), CaptionedScenes("")], ids=lambda one: one.name
+)
+def test_a_net_without_a_name_is_not_taken_for_none(composites, report: Report) -> None:
     task, _ = composites
-    task.config["gallery"] = 1
-    nothing = dict.fromkeys(("patches", "photos", "inpainter", "realism", "captioner"))
-    assert load_others(nothing, task) == {}
     with pytest.raises(UserError, match=r"^no checkpoint at|^realism"):
-        load_others({**nothing, key: value}, task)
-
-
-def test_an_inpainter_is_refused_where_nothing_shows_or_scores_what_it_makes(composites, work: Path) -> None:
-    task, _ = composites
-    chosen = dict.fromkeys(("patches", "photos", "realism", "captioner"))
-    chosen["inpainter"] = str(work / "inpainting.ckpt")
-    task.config["gallery"] = 1
-    assert load_others(chosen, task).keys() == {"inpainter"}
-    task.config["gallery"] = 0
-    with pytest.raises(UserError, match="inpainter: nothing shows or scores what it makes; set gallery"):
-        load_others(chosen, task)
+        report.check(task)
 
 
 def test_an_inpainter_is_refused_where_no_picture_is_drawn(told, work: Path, tmp_path: Path) -> None:

@@ -14,7 +14,9 @@ from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import load_checkpoint
 from seq2scene.models.loading import load_inpainter
-from seq2scene.running.inpainting import TABLE, draw_mending, evaluate_inpainting
+from seq2scene.reports.unchanged_composites import UnchangedComposites
+from seq2scene.running.callbacks.inpainting import TABLE, draw_mending
+from seq2scene.running.evaluation import evaluate_task
 from seq2scene.running.trainers import filter_warnings, make_trainer
 from seq2scene.tasks.loading import load_task
 
@@ -87,7 +89,7 @@ def test_test_sets_are_scored_beside_the_composites_as_they_were(work: Path, run
     filter_warnings()
     settings = {**parts["config"]["trainer"], "limit_test_batches": 1.0}
     trainer = make_trainer(settings, callbacks=[], logger=False, enable_checkpointing=False)
-    results = evaluate_inpainting(trainer, load_task([run / "best.ckpt"]), data, tmp_path)
+    results = evaluate_task(trainer, load_inpainter(run), data, [UnchangedComposites()], tmp_path)
     assert results["test"].keys() == {"error", "psnr", "label_accuracy", "composite"}
     assert results["test"]["composite"].keys() == {"error", "psnr", "label_accuracy"}
     assert 0 < results["test"]["composite"]["label_accuracy"] <= 1

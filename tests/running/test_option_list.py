@@ -23,6 +23,11 @@ def test_every_value_of_a_search_has_a_comment(search: str) -> None:
     assert not [key for key, _, comment in options if not comment and key not in ("", "_target_", "defaults")]
 
 
+@pytest.mark.parametrize("path", sorted((CONF / "reports").glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_report_and_every_option_of_one_has_a_comment(path: Path) -> None:
+    assert not [key for key, _, comment in commented(path) if not comment]
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_has_a_line_for_each_option_and_none_of_training_and_does_not_wait_for_torch(
     name: str, tmp_path: Path
@@ -36,6 +41,8 @@ def test_help_has_a_line_for_each_option_and_none_of_training_and_does_not_wait_
     assert wanted <= shown
     if name in ("generate", "evaluate"):
         assert {f"search.{key}" for key, _, _ in commented(CONF / "search_values.yaml") if key} <= shown
+    if name == "evaluate":
+        assert {"reports.alignments.of", "reports.gold_error.gold", "reports.gallery.count"} <= shown
 
 
 def test_headings_values_and_nested_keys_are_read_as_they_are_written(tmp_path: Path) -> None:

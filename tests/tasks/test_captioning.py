@@ -129,12 +129,10 @@ def test_a_test_keeps_each_image_with_its_caption_and_the_likelihood_that_scorin
     module = task()
     given = batch(module)
     module.test_step(given, 0)
-    assert [caption.row for caption in module.captions] == [10, 11, 12, 13]
-    assert all(set(caption.text.split()) <= {*"abcdef", "<unk>"} for caption in module.captions)
-    short = [
-        c for c in module.captions if len(c.text.split()) < SEARCH["max_extra"] and "<unk>" not in c.text
-    ]
-    again = batch(module, [caption.text for caption in module.captions])
+    assert [caption.row for caption in module.outputs] == [10, 11, 12, 13]
+    assert all(set(caption.text.split()) <= {*"abcdef", "<unk>"} for caption in module.outputs)
+    short = [c for c in module.outputs if len(c.text.split()) < SEARCH["max_extra"] and "<unk>" not in c.text]
+    again = batch(module, [caption.text for caption in module.outputs])
     scored = module.log_probs(again).sum(1).tolist()
     assert short
     for caption in short:

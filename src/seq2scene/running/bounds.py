@@ -78,6 +78,7 @@ LEFT_OUT = exactly(None, "none")
 SIZES = SIZE | Good(
     lambda value: isinstance(value, list) and all(map((SIZE | LEFT_OUT).fits, value)), "a list"
 )
+PATH = text(r".+", "a path")
 BATCHES = whole(1) | Good(
     lambda value: isinstance(value, float) and 0 < value <= 1,
     "a fraction above 0.0 and up to 1.0, which is all",
@@ -88,6 +89,7 @@ KEYS = {
     "seed": whole(0, 2**32 - 1),
     **dict.fromkeys(("test", "overwrite", "scores", "words", "bfloat16", "baselines"), FLAG),
     "gallery": whole(0) | LEFT_OUT,
+    **dict.fromkeys(("inpainter", "captioner", "realism"), PATH | LEFT_OUT),
     "batch_size": SIZE,
     "n_best": SIZE,
     "monitor.mode": one_of("min", "max"),
@@ -123,6 +125,11 @@ KEYS = {
     "callbacks.progress.seconds": number(0),
     "callbacks.samples.lines": SIZE,
     "callbacks.samples.pictures": whole(0),
+    "reports.lengths.width": SIZE,
+    "reports.lengths.group": SIZE,
+    "reports.alignments.pictures": whole(0),
+    "reports.caption_pictures.count": whole(0),
+    "reports.gallery.count": whole(0),
     "loss.smoothing": CHANCE,
     "loss.hard": FLAG,
     "retrieval.repeat": FLAG,
@@ -164,7 +171,7 @@ NAMES = {
 }
 
 # What a run can do without; other top-level keys, and all of these groups, are required.
-DROPPABLE = ("logger", "callbacks", "heads", "published", "takes", "debug", "experiment")
+DROPPABLE = ("logger", "callbacks", "reports", "heads", "published", "takes", "debug", "experiment")
 WHOLE = ("loss", "monitor", "paths")
 
 

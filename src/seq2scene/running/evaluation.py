@@ -1,7 +1,7 @@
-"""Scores of a model on its test sets, with the outputs they are scores of."""
+"""Scores of a model on its test sets, and the reports on them."""
 
 import sys
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -9,198 +9,88 @@ from typing import Any
 import pytorch_lightning as pl
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
-from rich.console import Console
-from rich.table import Table
-from torch import nn
 
 from seq2scene.building import build
 from seq2scene.compositing.compositor import relocated
-from seq2scene.data.text.parallel_text import ParallelText
 from seq2scene.errors import UserError
 from seq2scene.json_text import write_json
-from seq2scene.metrics.scene_scores import HEADINGS
 from seq2scene.models.checkpoints import find_checkpoints, load_checkpoint
-from seq2scene.models.loading import chosen_search, load_inpainter
-from seq2scene.plotting.gallery import show_score
-from seq2scene.running.alignment_report import ALIGNMENT_CHOICES, AlignmentReport
+from seq2scene.models.loading import chosen_search
+from seq2scene.reports.report import Evaluation, Report, ScoredSet, check_reports
+from seq2scene.reports.tables import show_results
 from seq2scene.running.bounds import check_dropped, check_values
 from seq2scene.running.callbacks.progress import Progress
-from seq2scene.running.caption_evaluation import (
-    CAPTION_ROW,
-    COMPARISONS,
-    add_baselines,
-    draw_captions,
-    evaluate_captions,
-    require_pictures,
-)
-from seq2scene.running.captioned_scenes import captions_table, load_captioner
-from seq2scene.running.distributed import gather
-from seq2scene.running.inpainting import UNCHANGED, evaluate_inpainting
-from seq2scene.running.length_report import bleu_by_length, write_csv, write_plot
-from seq2scene.running.lm_evaluation import evaluate_text
-from seq2scene.running.messages import attempt
-from seq2scene.running.output import require_output
-from seq2scene.running.realism import load_inception, show_realism
+from seq2scene.running.report_choices import build_reports, chosen_reports
 from seq2scene.running.run_folders import claim
-from seq2scene.running.scene_evaluation import evaluate_scenes
-from seq2scene.running.sentence_vectors import read_sentences, write_sentence_vectors
 from seq2scene.running.task_compatibility import check_choices
 from seq2scene.running.trainers import filter_warnings, make_trainer, processes
-from seq2scene.tasks.captioning import Captioning
-from seq2scene.tasks.inpainting import InpaintingTask
-from seq2scene.tasks.lm import LM
 from seq2scene.tasks.loading import at_home, load_task
-from seq2scene.tasks.nmt import NMT, Translation
-from seq2scene.tasks.scenes import SceneTask
 from seq2scene.tasks.task import Task
 
-TEXT_ROW = ("bleu_tok", "bleu", "chrf", "perplexity", "perplexity_words")
-PHOTO_ROW = ("error", "psnr", "label_accuracy")
 LANGUAGES = {"source": "source_language", "target": "target_language", "language": "language_code"}
 NO_TESTS = "data.tests: there is no test set; give one as +data.tests.NAME=FILES"
-GROUP = 200  # sentences in a group of Luong et al. 2015, Figure 6
 
 
 def evaluate_task(
-    trainer: pl.Trainer, task: Task, data: pl.LightningDataModule, folder: Path, **of_scenes: Any
-) -> dict[str, Any]:
-    """Scores a task on its test sets, as suits it; the scores by name of the set and of the score.
+    trainer: pl.Trainer,
+    task: Task,
+    data: pl.LightningDataModule,
+    reports: Sequence[Report],
+    folder: Path,
+) -> dict[str, dict[str, Any]]:
+    """Scores a task on every test set and writes metrics.json and the reports on the sets into ``folder``.
 
-    of_scenes: choices of ``evaluate_scenes``.
+    reports: checked, and their callbacks among the trainer's. Returns the scores of each test set by name.
     """
-    match task:
-        case SceneTask():
-            return evaluate_scenes(trainer, task, data, folder, **of_scenes)
-        case Captioning():
-            return evaluate_captions(trainer, task, data, folder)
-        case LM():
-            return evaluate_text(trainer, task, data, folder)
-        case InpaintingTask():
-            return evaluate_inpainting(trainer, task, data, folder)
-    return evaluate_translation(trainer, task, data, folder)
-
-
-def evaluate_translation(trainer: pl.Trainer, task: NMT, data: ParallelText, folder: Path) -> dict[str, Any]:
-    """Translates and scores every test set; the scores by name of the set and of the score.
-
-    Into ``folder`` go metrics.json and, of each set, NAME.hypotheses.txt (line by line, as the source file),
-    NAME.scores.txt (log-probabilities), and BLEU by sentence length as CSV and PNG: NAME.by_length in buckets
-    of five words, NAME.by_length_groups in groups of 200 sentences.
-    """
-    data.trainer = trainer  # the loaders deal to its ranks
+    data.trainer = trainer  # its loaders deal to the ranks
     results = {}
     for name, loader in zip(data.test_names, data.test_dataloader(), strict=True):
         task.test_name = name
-        task.translations.clear()
-        (scores,) = trainer.test(task, dataloaders=loader, verbose=False)
-        translations = sorted(gather(task.translations, trainer.world_size), key=lambda one: one.line)
-        results[name] = {key.removeprefix(f"test/{name}/"): value for key, value in scores.items()}
-        results[name]["signature"] = task.scores["test_scores"]["bleu"].signature()
+        task.outputs = []
+        (found,) = trainer.test(task, dataloaders=loader, verbose=False)
+        here = _evaluation(trainer, task, data)
+        scores = {key.removeprefix(f"test/{name}/"): value for key, value in found.items()}
+        outputs = task.in_order(here.gather(task.outputs))
+        test = ScoredSet(**vars(here), name=name, outputs=outputs, scores=scores)
+        for report in reports:
+            report.score(test)
+        results[name] = test.scores
         if trainer.is_global_zero:
             folder.mkdir(parents=True, exist_ok=True)
-            _write(name, translations, task, data, folder)
+            for report in reports:
+                report.write(test, folder)
     if trainer.is_global_zero:
-        _write_metrics(folder, results)
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "metrics.json", results)
     return results
 
 
-def _write_metrics(folder: Path, results: dict[str, Any]) -> None:
-    write_json(folder / "metrics.json", results)
+def finish_reports(
+    trainer: pl.Trainer,
+    task: Task,
+    data: pl.LightningDataModule,
+    reports: Sequence[Report],
+    folder: Path,
+) -> None:
+    """What reports do once all test sets are scored."""
+    for report in reports:
+        report.finish(_evaluation(trainer, task, data), folder)
 
 
-def _write(name: str, translations: list[Translation], task: NMT, data: ParallelText, folder: Path) -> None:
-    texts = [one.text for one in translations]
-    (folder / f"{name}.hypotheses.txt").write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
-    (folder / f"{name}.scores.txt").write_text("".join(f"{one.log_prob:.4f}\n" for one in translations))
-    split = task.target.tokenizer.split
-    tokens = [" ".join(split(text)) for text in texts]
-    lines = data.references(name)
-    references = [" ".join(split(lines[one.line])) for one in translations]
-    for report, group in (("by_length", None), ("by_length_groups", GROUP)):
-        with attempt(f"{folder / name}.{report}"):
-            rows = {name: bleu_by_length(tokens, references, tokenize="none", group=group)}
-            write_csv(folder / f"{name}.{report}.csv", rows)
-            write_plot(folder / f"{name}.{report}.png", rows)
-
-
-def show_results(results: dict[str, dict[str, Any]]) -> None:
-    """Prints a line for each test set, what it is to be compared with, and the BLEU signature below them."""
-    if not results:
-        return
-    columns = (*TEXT_ROW, *HEADINGS, *CAPTION_ROW[:-1], *PHOTO_ROW)
-    first = next(iter(results.values()))
-    hidden = "perplexity_words" if "cider" in first else None  # that row is long enough
-    columns = [column for column in columns if column in first and column != hidden]
-    headings = (HEADINGS.get(column, column) for column in columns)
-    table = Table("test set", *headings, box=None, padding=(0, 1, 0, 0))  # a scene's row in 80 columns
-    for name, scores in _with_comparisons(results):
-        cells = []
-        for column in columns:
-            digits = 3 if "u_recall" in scores or column == "cider" else 2
-            cells.append(show_score(scores[column], digits) if column in scores else "")
-        table.add_row(name, *cells)
-    Console().print(table)
-    if told := captions_table(results):
-        Console().print(told)
-    if "bleu" in columns:
-        signature = next(iter(results.values()))["signature"]
-        print(f"bleu: sacrebleu {signature}; bleu_tok: of the model's own tokens")
-
-
-def _with_comparisons(results: dict[str, dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    for name, scores in results.items():
-        yield name, scores
-        for key, other in {**COMPARISONS, UNCHANGED: "as it was"}.items():
-            if key in scores:
-                yield f"  {other}", scores[key]
-
-
-def find_changes(chosen: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a checkpoint's ``config`` is to be otherwise.
-
-    Raises:
-        UserError: its task searches for nothing or draws no gallery, or ``gallery`` is no number.
-    """
-    changes = {"gallery": chosen["gallery"]} if chosen.get("gallery") is not None else {}
-    if changes and "gallery" not in config:
-        raise UserError(f"gallery: has no meaning with task={config['task']['name']}; leave it out")
-    search = chosen_search(chosen.get("search", {}), config)
-    changes |= {} if search is None else {"search": search}
-    count = changes.get("gallery", 0)
-    if not isinstance(count, int) or isinstance(count, bool) or count < 0:
-        raise UserError(f"gallery={count}: give a number of scenes to draw")
-    return changes
-
-
-def load_others(chosen: Mapping[str, Any], task: Task) -> dict[str, nn.Module]:
-    """The nets that show and score what a task makes, as ``evaluate_scenes`` takes them; of composites the
-    patches and photos are where they are said to be.
-
-    Raises:
-        UserError: there is no such net, or it means nothing to the task or to what is asked for.
-    """
-    asked = {key: chosen[key] for key in ("inpainter", "realism")}
-    task.description = relocated(task.description, chosen["patches"], chosen["photos"], **asked)
-    others: dict[str, nn.Module] = {}
-    if chosen["inpainter"] is not None:
-        if not task.config["gallery"] and chosen["realism"] is None and chosen["captioner"] is None:
-            raise UserError("inpainter: nothing shows or scores what it makes; set gallery, or leave it out")
-        others["inpainter"] = load_inpainter(str(chosen["inpainter"]), task.schema.names)
-    if chosen["realism"] is not None:
-        others["inception"] = load_inception(str(chosen["realism"]))
-    if chosen["captioner"] is not None:
-        others["captioner"] = load_captioner(str(chosen["captioner"]), task)
-    return others
+def _evaluation(trainer: pl.Trainer, task: Task, data: pl.LightningDataModule) -> Evaluation:
+    device = trainer.strategy.root_device
+    task.to(device)  # Lightning moves it to the CPU after a test, where NCCL cannot add up metrics
+    return Evaluation(task=task, data=data, device=device, rank=trainer.global_rank, world=trainer.world_size)
 
 
 def data_settings(cfg: DictConfig, parts: Mapping[str, Any], given: Iterable[str] = ()) -> dict[str, Any]:
-    """What the test sets are built from: the checkpoint's own data settings with what was changed of them, or
-    another option of the group ``data``, by the checkpoint's seed and in its languages.
+    """The settings of the test sets: the checkpoint's own with the changes in ``cfg.data``, or another option
+    of the group ``data`` with the checkpoint's seed and languages.
 
     parts: the checkpoint's config and description. given: the overrides of the command line.
 
     Raises:
-        UserError: another option is of other languages, and cannot be of the checkpoint's.
+        UserError: another option is in other languages and does not offer the checkpoint's.
     """
     cfg.seed = parts["config"].get("seed", 1) if cfg.seed is None else cfg.seed
     if "_target_" not in cfg.data:
@@ -217,12 +107,12 @@ def data_settings(cfg: DictConfig, parts: Mapping[str, Any], given: Iterable[str
 
 
 def follow_languages(data: DictConfig, description: Mapping[str, Any], given: Container[str]) -> None:
-    """Turns a data set to the languages that a checkpoint has learnt, where its files depend on them.
+    """Switches a data set to the languages of a checkpoint where its files depend on them.
 
-    given: keys of the command line, which are not changed.
+    given: keys of the command line, which stay as they are.
 
     Raises:
-        UserError: the data are of other languages, and cannot be turned.
+        UserError: the data are in other languages and cannot be switched.
     """
     wanted = {key: description.get(name) for key, name in LANGUAGES.items()}
     known = set(data.keys())  # with those whose values are missing
@@ -243,12 +133,12 @@ def follow_languages(data: DictConfig, description: Mapping[str, Any], given: Co
 
 
 def _test_files(data: DictConfig) -> dict[str, Any] | None:
-    """Those of each test set; None where no files are named."""
+    """The files of each test set; None where none are named."""
     return OmegaConf.to_container(data, resolve=True).get("tests")
 
 
 def require_likelihoods(results: Mapping[str, Mapping[str, Any]]) -> None:
-    """Raises UserError, which names the test set, where what a model says is no number."""
+    """Raises UserError, naming the test set, where a model's likelihood is not a number."""
     for name, scores in results.items():
         for key in ("perplexity", "loss"):
             if isnan(scores.get(key, 0.0)):
@@ -272,20 +162,13 @@ def evaluate(cfg: DictConfig, script: Path) -> None:
     folder = Path(HydraConfig.get().runtime.output_dir)
     check_values(chosen)
     claim(folder, chosen)
-    if chosen["learn_dictionary"] is not None:
-        require_output(chosen["learn_dictionary"], "learn_dictionary")
-    task = load_task(paths, cfg.ensemble, chosen["paths"], **find_changes(chosen, parts["config"]))
-    of_scenes = load_others(chosen, task)
-    captions = isinstance(task, Captioning)
-    if captions:
-        require_pictures(task, chosen["pictures"])
-    elif chosen["baselines"]:
-        raise UserError("baselines=true: there are none but of captions; leave it out")
-    choices = {key: chosen[key] for key in ALIGNMENT_CHOICES if not (captions and key == "pictures")}
-    report = AlignmentReport(task, **choices)
-    sentences = chosen["sentence_vectors"] and read_sentences(chosen["sentence_vectors"], task)
-    photos = captions and task.schema is None
-    own = {"encoder": task.net.encoder} if photos else {}  # its weights are in the checkpoint
+    search = chosen_search(chosen["search"], parts["config"])
+    changes = {} if search is None else {"search": search}
+    task = load_task(paths, cfg.ensemble, chosen["paths"], **changes)
+    task.description = relocated(task.description, chosen["patches"], chosen["photos"])
+    reports = build_reports(chosen_reports(chosen, task))
+    check_reports(reports, task)
+    own = task.net_for_data()  # its weights are in the checkpoint
     data = build({key: value for key, value in settings.items() if key not in own}, "data", **own)
     data.use(parts["description"])
     if not data.test_names:
@@ -294,20 +177,11 @@ def evaluate(cfg: DictConfig, script: Path) -> None:
     with processes(chosen["trainer"], script):
         data.prepare_data()
         data.setup("test")
-        recorder = report.recorder()
-        trainer = make_trainer(chosen["trainer"], callbacks=[recorder, Progress()], logger=False)
-        results = evaluate_task(trainer, task, data, folder, **of_scenes)
+        callbacks = [callback for report in reports for callback in report.callbacks()]
+        trainer = make_trainer(chosen["trainer"], callbacks=[*callbacks, Progress()], logger=False)
+        results = evaluate_task(trainer, task, data, reports, folder)
         require_likelihoods(results)
-        if captions and chosen["baselines"]:
-            add_baselines(task, data, results)
+        finish_reports(trainer, task, data, reports, folder)
         if trainer.is_global_zero:
-            show_results(results)
-            show_realism(results)
-        report.write(recorder, trainer, data, results, folder)
-        if trainer.is_global_zero:
-            if sentences:
-                write_sentence_vectors(task, sentences, folder)
-            for name in results if captions and chosen["pictures"] else ():
-                draw_captions(task, data, name, chosen["pictures"], folder)
-            _write_metrics(folder, results)
+            show_results(results, task, reports)
             print(f"scores and all that they were computed from: {folder}")

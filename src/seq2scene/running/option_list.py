@@ -40,11 +40,25 @@ def _lines(folder: Path, config: str) -> list[tuple[str, str]]:
             values += _values(folder, *value.split("@"))
         elif first == "defaults" and comment:
             groups.append((f"{group}={value}", f"{comment}; one of {group_options(group)}"))
+            values += _parts(folder, group)
         elif first != "defaults":
             lines.append((f"{key}={'...' if value == '???' else value}", comment))
     if groups:
         groups.insert(0, ("", "Groups"))
     return [*lines, *groups, *values]
+
+
+def _parts(folder: Path, group: str) -> list[tuple[str, str]]:
+    """The parts that options of a group describe, each under its own name, and their keys."""
+    lines = []
+    for path in sorted((folder / group).glob("*.yaml")):
+        (first, _, what), *keys = commented(path)
+        if first == f"{path.stem}._target_":
+            lines.append((f"{group}={path.stem}", what))
+            lines += [
+                (f"{group}.{key}={'...' if value == '???' else value}", told) for key, value, told in keys
+            ]
+    return [("", f"Values of {group}"), *lines] if lines else []
 
 
 def _values(folder: Path, name: str, group: str) -> list[tuple[str, str]]:

@@ -52,8 +52,8 @@ OPTION = re.compile(r"\w[\w-]*(/\w[\w-]*)*")  # the name of a config file, not a
 
 # What may change when a run is resumed: these keys and all below them, ...
 CHANGE = _words(
-    "callbacks gallery logger loss monitor name optimizer overwrite paths perceptual published retrieval "
-    "schedule search seed takes test trainer val_search"
+    "callbacks gallery logger loss monitor name optimizer overwrite paths perceptual published reports "
+    "retrieval schedule search seed takes test trainer val_search"
 )
 # ... for the data what is read and in which order, but not how it is interpreted, ...
 DATA = _words(
@@ -349,11 +349,11 @@ def _refuse_shaping(changed: Differences, why: str) -> None:
 
 
 def _in_words(changed: Differences) -> list[str]:
-    """Changes in words; a new or removed logger or callback by name only."""
+    """Changes in words; a new or removed logger, callback or report by name only."""
     told: dict[str, None] = {}
     for key, (was, now) in changed.items():
         parts = key.split(".")
-        if parts[0] in ("callbacks", "logger") and ABSENT in (was, now):
+        if parts[0] in ("callbacks", "logger", "reports") and ABSENT in (was, now):
             told[f"{'.'.join(parts[:2])} is {'new' if was == ABSENT else 'gone'}"] = None
         else:
             told[f"{key} {was} -> {now}"] = None

@@ -17,13 +17,16 @@ from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import load_checkpoint
 from seq2scene.plotting.curves import draw_curves
 from seq2scene.plotting.figures import save_picture
+from seq2scene.reports.report import Report, attempt, check_reports
+from seq2scene.reports.tables import show_results
 from seq2scene.running.bounds import check_dropped, check_values
 from seq2scene.running.callbacks.checkpoints import Best, Last
 from seq2scene.running.callbacks.endings import Diverged, EarlyStopping, Watch, why_ended
 from seq2scene.running.callbacks.provenance import Provenance
 from seq2scene.running.entry import ROOT
-from seq2scene.running.evaluation import evaluate_task, show_results
-from seq2scene.running.messages import attempt, say
+from seq2scene.running.evaluation import evaluate_task, finish_reports
+from seq2scene.running.messages import say
+from seq2scene.running.report_choices import build_reports
 from seq2scene.running.resuming import given_overrides, resume
 from seq2scene.running.run_folders import claim
 from seq2scene.running.task_compatibility import check_choices
@@ -70,12 +73,15 @@ def _train(
     data.prepare_data()
     data.setup()
     task = build_task(config, data.description())
+    reports = build_reports(config.get("reports") or {}) if config["test"] else []
+    check_reports(reports, task)
     loggers, callbacks = (
         [build(part, f"{group}.{name}") for name, part in (config.get(group) or {}).items()]
         for group in ("logger", "callbacks")
     )
     watch = Watch(_monitored(callbacks, config["schedule"]))
     callbacks += [Provenance(overrides, git_revision()), watch, *more]
+    callbacks += [callback for report in reports for callback in report.callbacks()]
     trainer = make_trainer(config["trainer"], callbacks=callbacks, logger=loggers, default_root_dir=folder)
     torch.manual_seed(
         config["seed"] + trainer.global_rank
@@ -90,9 +96,12 @@ def _train(
         chosen = _chosen(trainer) if config["test"] else None
         results = {}
         if chosen is not None:
-            results = evaluate_task(trainer, task_of(chosen, config["paths"]), data, folder)
+            task = task_of(chosen, config["paths"])
+            results = evaluate_task(trainer, task, data, reports, folder)
+            finish_reports(trainer, task, data, reports, folder)
         if trainer.is_global_zero:
-            _report(config, folder, results)
+            show_results(results, task, reports)
+            _tell_files(config, folder, reports)
     finally:
         finish(loggers)
     best = _callback(trainer, Best)
@@ -179,8 +188,8 @@ def finish(loggers: list) -> None:
             logger.experiment.finish()
 
 
-def _report(config: dict[str, Any], folder: Path, results: dict[str, Any]) -> None:
-    show_results(results)
+def _tell_files(config: dict[str, Any], folder: Path, reports: Sequence[Report]) -> None:
+    """Lists what a person may want to open of a run."""
     if "csv" not in (config.get("logger") or {}):
         print("no learning curves: they need logger=csv")
     print(f"\nThis run is in {folder}")
@@ -194,7 +203,6 @@ def _report(config: dict[str, Any], folder: Path, results: dict[str, Any]) -> No
     ):
         if (folder / name).exists():
             print(f"  {name:14} {what}")
-    for path in sorted(folder.glob("*.gallery/index.html")):
-        print(f"  {path.relative_to(folder)}  generated and true scenes, a page to open in a browser")
-    for path in sorted(folder.glob("*.by_length*.png")):
-        print(f"  {path.name:14} BLEU by sentence length")
+    for pattern, what in (pair for report in reports for pair in report.files):
+        for path in sorted(folder.glob(pattern)):
+            print(f"  {path.relative_to(folder)!s:14} {what}")

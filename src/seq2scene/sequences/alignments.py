@@ -24,7 +24,7 @@ SHIFTS = (0, 1)
 
 
 def require_shift(shift: int) -> None:
-    """Raises UserError for an ``align_shift`` that there is not."""
+    """Raises UserError unless ``shift`` is one of ``SHIFTS``."""
     if shift not in SHIFTS:
         raise UserError(f"align_shift={shift} is not a choice; choose one of 0, 1")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import ModuleDict
 
 from seq2scene.building import build
@@ -23,10 +23,11 @@ from seq2scene.nets.text.xu_decoder import XuDecoder
 from seq2scene.search.hypotheses import Hypotheses
 from seq2scene.sequences.caption_batch import CaptionBatch
 from seq2scene.sequences.padding import shift_right
-from seq2scene.tasks.task import Loss, Task
+from seq2scene.tasks.task import Column, Loss, Task
 from seq2scene.tasks.words import loss_of_words, per_sentence
 
 FREE_RUNNING = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider")
+CAPTION_COLUMNS = tuple(Column(name, name, 3 if name == "cider" else 2) for name in FREE_RUNNING)
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Captioning(Task):
     curves = shown = ("perplexity", "bleu_4", "cider")
     model_class = Captioner
     model: Captioner
+    columns = (Column("perplexity", "perplexity"), *CAPTION_COLUMNS)
 
     def __init__(self, config: dict[str, Any], description: dict[str, Any]) -> None:
         super().__init__(config, description)
@@ -64,7 +66,7 @@ class Captioning(Task):
                 "loss.hard=true: this decoder cannot look at one place at a time; take model=xu2015"
             )
         self.build_scores()
-        self.captions: list[Caption] = []
+        self.build_evaluation()
 
     def _build_scores(self) -> ModuleDict:
         return ModuleDict(
@@ -127,5 +129,12 @@ class Captioning(Task):
             scores[name].update(texts, batch.references)
         if stage == "test":
             rows = zip(batch.rows.tolist(), texts, found.log_probs[:, 0].tolist(), strict=True)
-            self.captions += [Caption(*row) for row in rows]
+            self.outputs += [Caption(*row) for row in rows]
         return found
+
+    def in_order(self, outputs: list[Caption]) -> list[Caption]:
+        return sorted(outputs, key=lambda caption: caption.row)
+
+    def net_for_data(self) -> dict[str, nn.Module]:
+        """The image encoder, whose features of photos are kept on disk; layouts need none."""
+        return {} if self.schema is not None else {"encoder": self.model.encoder}

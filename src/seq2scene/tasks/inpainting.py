@@ -15,7 +15,7 @@ from seq2scene.nets.losses.inpainting_losses import fields
 from seq2scene.nets.losses.perceptual import VGG19_LAYERS, PerceptualDistance
 from seq2scene.nets.vision.inpainter import Inpainted
 from seq2scene.nets.vision.trunks import LITE
-from seq2scene.tasks.task import Loss, Task
+from seq2scene.tasks.task import Column, Loss, Task
 
 # What is compared where the config names no layers. Of the small trunk: one of each resolution down to a
 # sixteenth, with weights of our own by which each is about as far off as colours are.
@@ -41,6 +41,7 @@ class InpaintingTask(Task):
     shown = SCORES
     model_class = Inpainter
     model: Inpainter
+    columns = tuple(Column(name, name) for name in SCORES)
 
     def __init__(self, config: dict[str, Any], description: dict[str, Any]) -> None:
         super().__init__(config, description)

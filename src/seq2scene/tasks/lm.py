@@ -13,7 +13,7 @@ from seq2scene.nets.losses.linear_cross_entropy import linear_cross_entropy
 from seq2scene.nets.text.language_model import State, no_source
 from seq2scene.search.hypotheses import Hypotheses
 from seq2scene.sequences.text_batch import TextBatch
-from seq2scene.tasks.task import Loss, Task
+from seq2scene.tasks.task import Column, Loss, Task
 from seq2scene.tasks.words import loss_of_words, per_sentence
 
 SCORES = ("perplexity", "perplexity_words")
@@ -30,6 +30,7 @@ class LM(Task):
 
     model_class = LanguageModel
     model: LanguageModel
+    columns = tuple(Column(name, name) for name in SCORES)
 
     def __init__(self, config: dict[str, Any], description: dict[str, Any]) -> None:
         super().__init__(config, description)

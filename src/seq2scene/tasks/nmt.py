@@ -14,8 +14,10 @@ from seq2scene.nets.losses.linear_cross_entropy import linear_cross_entropy
 from seq2scene.search.hypotheses import Hypotheses
 from seq2scene.sequences.batch import ParallelBatch, Sentences
 from seq2scene.sequences.padding import shift_right
-from seq2scene.tasks.task import Loss, Task
+from seq2scene.tasks.task import Column, Loss, Task
 from seq2scene.tasks.words import loss_of_words, per_sentence
+
+TABLE = ("bleu_tok", "bleu", "chrf", "perplexity", "perplexity_words")  # of test scores
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class NMT(Task):
     shown = ("perplexity", "bleu_tok")
     model_class = Translator
     model: Translator
+    columns = tuple(Column(name, name) for name in TABLE)
 
     def __init__(self, config: dict[str, Any], description: dict[str, Any]) -> None:
         super().__init__(config, description)
@@ -45,7 +48,7 @@ class NMT(Task):
         self.smoothing = config["loss"]["smoothing"]
         self.per_sentence = per_sentence(config["loss"])
         self.build_scores()
-        self.translations: list[Translation] = []
+        self.build_evaluation()
         self.keep_weights = False  # of the attention while test sets are translated
 
     def _build_scores(self) -> ModuleDict:
@@ -102,8 +105,11 @@ class NMT(Task):
         if stage == "test":
             scores["chrf"].update(texts, batch.references)
             rows = zip(batch.lines.tolist(), texts, found.log_probs[:, 0].tolist(), strict=True)
-            self.translations += [Translation(*row) for row in rows]
+            self.outputs += [Translation(*row) for row in rows]
         return found
+
+    def in_order(self, outputs: list[Translation]) -> list[Translation]:
+        return sorted(outputs, key=lambda translation: translation.line)
 
     def _computed(self, stage: str) -> dict[str, Tensor]:
         values = super()._computed(stage)

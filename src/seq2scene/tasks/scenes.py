@@ -11,14 +11,14 @@ from seq2scene.compositing.compositor import Compositor
 from seq2scene.compositing.pasting import Edges
 from seq2scene.errors import UserError
 from seq2scene.metrics.faithfulness import Faithfulness
-from seq2scene.metrics.scene_scores import SceneScores
+from seq2scene.metrics.scene_scores import HEADINGS, SceneScores
 from seq2scene.models.scene_writer import SceneWriter, Written
 from seq2scene.nets.losses.scene_losses import doubly_stochastic, fields
 from seq2scene.nets.scene.scene_decoder import Taught
 from seq2scene.scenes.batch import SceneBatch
 from seq2scene.scenes.objects import PAD, Objects
 from seq2scene.sequences.batch import Sentences
-from seq2scene.tasks.task import STAGES, Loss, Task
+from seq2scene.tasks.task import STAGES, Column, Loss, Task
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class SceneTask(Task):
     shown = ("loss", "u_precision", "score")
     model_class = SceneWriter
     model: SceneWriter
+    columns = tuple(Column(name, heading, 3) for name, heading in HEADINGS.items())
 
     def __init__(self, config: dict[str, Any], description: dict[str, Any]) -> None:
         super().__init__(config, description)
@@ -58,7 +59,7 @@ class SceneTask(Task):
         self.faithfulness = torch.nn.ModuleDict(
             {f"{stage}_faithfulness": Faithfulness(self.schema, most=most) for stage in STAGES}
         )
-        self.results: list[Result] = []
+        self.build_evaluation()
         self._nll: dict[str, list[Tensor]] = {}
 
     def _weights(self) -> dict[str, float]:
@@ -136,7 +137,7 @@ class SceneTask(Task):
             if batch.facts is not None:
                 scores |= faithfulness.each(objects, batch.facts)
             scores = {name: values.cpu() for name, values in scores.items()}
-            self.results.append(Result(batch.rows, objects.to("cpu"), written.log_probs[:, 0].cpu(), scores))
+            self.outputs.append(Result(batch.rows, objects.to("cpu"), written.log_probs[:, 0].cpu(), scores))
 
     def _computed(self, stage: str) -> dict[str, Tensor]:
         """-log p of each field, ``nll_NAME``, and of all, ``loss``; the scores of what was written, and the

@@ -4,7 +4,7 @@ scores of validation and tests.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import pytorch_lightning as pl
 import torch
@@ -34,6 +34,14 @@ class Loss:
     normaliser: Tensor
 
 
+class Column(NamedTuple):
+    """A score in the tables that evaluation prints."""
+
+    name: str
+    heading: str
+    digits: int = 2
+
+
 class Task(pl.LightningModule):
     """A model, its loss and its optimisation; subclasses say what a step, a validation and a test are.
 
@@ -54,6 +62,7 @@ class Task(pl.LightningModule):
     shown: tuple[str, ...] = ("perplexity",)  # the validation scores that the progress line shows
     model_class: ClassVar[type[Model]]
     model: Model
+    columns: tuple[Column, ...] = ()  # the test scores that tables show
 
     def __init__(self, config: dict[str, Any], description: dict[str, Any]) -> None:
         super().__init__()
@@ -66,10 +75,7 @@ class Task(pl.LightningModule):
         self.val_search: Constraints | None = None
         if "val_search" in config:
             self.val_search = self.model.build_search(config["val_search"], "val_search")
-
-    @property
-    def net(self) -> Model:
-        return self.model
+        self.outputs: list[Any] = []  # of the batches of that set on this rank, for reports
 
     @property
     def description(self) -> Mapping[str, Any]:
@@ -138,6 +144,14 @@ class Task(pl.LightningModule):
 
     def test_step(self, batch: Any, index: int) -> Any:
         return self._evaluate(batch, "test")
+
+    def in_order(self, outputs: list[Any]) -> list[Any]:
+        """The ``outputs`` of all ranks in the order of the test set; here as they are."""
+        return outputs
+
+    def net_for_data(self) -> dict[str, nn.Module]:
+        """The parts of the net that the data module reads its data with, by the names of its arguments."""
+        return {}
 
     def _computed(self, stage: str) -> dict[str, Tensor]:
         """The scores of a stage by name; what they were computed from is forgotten."""

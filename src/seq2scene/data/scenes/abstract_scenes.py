@@ -5,7 +5,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -126,7 +126,7 @@ class ParkScenes(Park, AbstractScenes):
     """The park's scenes, written under ``root`` on first use (see ``seq2scene.data.park``)."""
 
     write = staticmethod(ensure_scenes)
-    least = {"held_out": 0}
+    least: ClassVar = {"held_out": 0}
     titles = tuple(PARK_TITLES.get(name, NOUNS[name].english) for name in raw.NAMES)
 
 

@@ -16,7 +16,6 @@ from seq2scene.compositing.compositor import Compositor
 from seq2scene.data.stop_words import stop_words
 from seq2scene.data.text.word_vectors import read_word_vectors
 from seq2scene.data.text_module import TextModule
-from seq2scene.data.word_vectors import read_word_vectors
 from seq2scene.errors import UserError
 from seq2scene.scenes.batch import SceneBatch
 from seq2scene.scenes.facts import Facts, of_text, read_facts
@@ -103,6 +102,7 @@ class SceneModule(TextModule):
     def compositor(self, split: str) -> Compositor | None:
         """What renders the true scenes of a split, if these are composites; after ``setup``."""
         return None
+
     def _facts_file(self, split: str) -> Path:
         """Where the facts that the texts of a split state lie, if anybody has written them down."""
         return self.folder / "facts" / f"{split}.jsonl"

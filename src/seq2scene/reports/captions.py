@@ -1,0 +1,77 @@
+"""Captions of a test set, and beside them the scores of people and of captions of other images."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from seq2scene.json_text import to_json
+from seq2scene.metrics.human_agreement import human_line
+from seq2scene.reports.report import Report, ScoredSet
+from seq2scene.tasks.captioning import FREE_RUNNING, Captioning
+
+
+class Captions(Report):
+    """NAME.captions.jsonl: of each image its file, the caption, its log-probability and the references.
+
+    Adds the scores of people by the same metrics, ``human_line`` (``metrics.human_agreement``), and those of
+    the model's captions when each is given to another image, ``another_image``: what remains says nothing
+    about an image. It is missing where there is a single image.
+    """
+
+    name = "captions"
+    tasks = (Captioning,)
+    comparisons = (("human_line", "people"), ("another_image", "shuffled"))
+
+    def score(self, test: ScoredSet) -> None:
+        references, count = references_of(test), len(test.outputs)
+        test.scores["human_line"] = human_scores(test.task, references)
+        if count > 1:
+            moved = [test.outputs[row].text for row in another(count)]
+            test.scores["another_image"] = caption_scores(test.task, moved, references)
+
+    def write(self, test: ScoredSet, folder: Path) -> None:
+        rows = [
+            {
+                "image": test.data.image_name(test.name, caption.row),
+                "caption": caption.text,
+                "log_prob": round(caption.log_prob, 4),
+                "references": list(texts),
+            }
+            for caption, texts in zip(test.outputs, references_of(test), strict=True)
+        ]
+        lines = [to_json(row, ensure_ascii=False) + "\n" for row in rows]
+        (folder / f"{test.name}.captions.jsonl").write_text("".join(lines), encoding="utf-8")
+
+
+def references_of(test: ScoredSet) -> list[tuple[str, ...]]:
+    """The references of each captioned image."""
+    references = test.data.references(test.name)
+    return [references[caption.row] for caption in test.outputs]
+
+
+def another(count: int, seed: int = 0) -> list[int]:
+    """A random derangement: for each of ``count`` things, at least 2, a different one; each is used once."""
+    order = np.random.default_rng(seed).permutation(count)
+    others = np.empty_like(order)
+    others[order] = np.roll(order, 1)
+    return others.tolist()
+
+
+def human_scores(task: Captioning, references: Sequence[Sequence[str]]) -> dict[str, float]:
+    """Each reference scored against the others of its image by the task's metrics; call on every rank."""
+    metrics = task.scores["test_scores"]
+    return {name: human_line(metrics[name], references) for name in FREE_RUNNING}
+
+
+def caption_scores(
+    task: Captioning, captions: Sequence[str], references: Sequence[Sequence[str]]
+) -> dict[str, float]:
+    """Captions from elsewhere scored by the task's metrics; call on every rank."""
+    scores = {}
+    for name in FREE_RUNNING:
+        metric = task.scores["test_scores"][name]
+        metric.update(captions, references)
+        scores[name] = float(metric.compute())
+        metric.reset()
+    return scores

@@ -1,0 +1,127 @@
+"""A gallery of a test set: generated scenes beside the true ones, each with its steps and its scores."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from seq2scene.compositing.compositor import as_pixels, empty_canvas
+from seq2scene.compositing.inpainting import photos_of
+from seq2scene.models.inpainter import Inpainter
+from seq2scene.models.scene_pictures import scene_steps, strip_of
+from seq2scene.models.scene_writer import HEIGHT
+from seq2scene.plotting.figures import save_picture
+from seq2scene.plotting.gallery import Item, write_gallery
+from seq2scene.plotting.scene_strip import Step, draw_strip
+from seq2scene.reports.inpainted import inpainter_for
+from seq2scene.reports.report import Report, ScoredSet, attempt
+from seq2scene.reports.scene_drawing import true_pictures
+from seq2scene.reports.scenes import scene_rows
+from seq2scene.scenes.objects import EOS, PAD
+from seq2scene.scenes.scene_json import from_plain
+from seq2scene.tasks.scenes import SceneTask
+from seq2scene.tasks.task import Task
+
+
+class Gallery(Report):
+    """NAME.gallery/index.html, a page of ``count`` scenes, spread evenly from the best to the worst.
+
+    inpainter: a checkpoint of task=inpainting, or the folder of a run; the page also shows what it makes of
+    composites.
+    """
+
+    name = "gallery"
+    tasks = (SceneTask,)
+    files = (("*.gallery/index.html", "scenes beside the true ones, a page to open"),)
+
+    def __init__(self, count: int = 20, inpainter: str | None = None) -> None:
+        self.count, self.inpainter = count, inpainter
+        self._net: Inpainter | None = None
+
+    def check(self, task: Task) -> None:
+        super().check(task)
+        self._net = inpainter_for(task, self.inpainter)
+
+    def write(self, test: ScoredSet, folder: Path) -> None:
+        if not self.count:
+            return
+        if self._net is not None:
+            self._net.to(test.device)
+        with attempt(f"{folder / test.name}.gallery"):
+            draw_gallery(test.task, test.data, test.name, scene_rows(test), folder, self.count, self._net)
+
+
+@torch.no_grad()
+def draw_gallery(
+    task: SceneTask,
+    data: Any,
+    name: str,
+    rows: list[dict[str, Any]],
+    folder: Path,
+    count: int,
+    inpainter: Inpainter | None = None,
+) -> Path:
+    """Writes ``folder/NAME.gallery/index.html`` with ``count`` scenes, spread evenly from the best to the
+    worst, and ``sheet.png`` of them all. Beside composites stand both the true photo and the patches that it
+    was cut into.
+
+    rows: see ``scenes.scene_rows``. inpainter: what it makes of each composite is shown too.
+    """
+    place = folder / f"{name}.gallery"
+    texts = task.model.texts
+    merit = [mean_score(row["scores"], task.scores["test_scores"].row) for row in rows]
+    order = np.argsort(np.nan_to_num(merit, nan=-np.inf), kind="stable")[::-1]
+    chosen = order[np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)].tolist()
+    scored = from_plain([rows[row]["objects"] for row in chosen], task.schema).classes
+    ended = F.pad(scored, (0, 1)).scatter(1, (scored != PAD).sum(1, keepdim=True), EOS)
+    # The same objects again, for the attention that chose them: a sampler would write others.
+    written = task.write(
+        texts.batch([rows[row]["sentences"] for row in chosen]).to(task.device), prefix=ended.to(task.device)
+    )
+    compositor = task.compositor()
+    copies = written.log_probs.shape[1]
+    first = written.objects[torch.arange(len(chosen), device=task.device) * copies]
+    photos = None
+    if inpainter is not None:
+        photos = photos_of(inpainter, first, compositor, HEIGHT, empty_canvas(HEIGHT))
+    items, sheet = [], []
+    for number, row in enumerate(chosen):
+        at, sentences, true = number * copies, rows[row]["sentences"], true_pictures(task, data, name, row)
+        objects = first[number : number + 1].to("cpu")
+        made = {"generated": scene_steps(task.model, objects, compositor=compositor)[-1]}
+        if photos is not None:
+            made["inpainted"] = as_pixels(next(photos))
+        shown = {}
+        for kind, picture in {**made, **true}.items():
+            shown[kind] = f"{row:04d}.{kind}.png"
+            save_picture(place / shown[kind], picture)
+        real = true.get("photo", true["true"])
+        gap = np.full_like(real[:, :12], 255)
+        beside = [part for picture in made.values() for part in (picture, gap)]
+        sheet.append(Step(np.concatenate([*beside, real], axis=1), " ".join(sentences)))
+        strip = f"{row:04d}.strip.png"
+        save_picture(
+            place / strip,
+            strip_of(task.model, written, at, task.model.words(sentences), real, compositor=compositor),
+        )
+        scores = {"mean": float(merit[row]), **rows[row]["scores"]}
+        items.append(Item(" ".join(sentences), shown, scores, strip))
+    kinds = "Each pair: as the model wrote it, and"
+    if inpainter is not None:
+        kinds = "Each row of three: as the model pasted it, what the inpainter made of that, and"
+    heading = f"{kinds} the true scene; from the best to the worst."
+    save_picture(place / "sheet.png", draw_strip(sheet, columns=2, heading=heading))
+    note = (
+        f"{len(chosen)} of {len(rows)} samples, evenly from the best to the worst; a click shows the steps."
+    )
+    write_gallery(place / "index.html", f"{task.config['name']}: {name}", items, "mean", note)
+    return place / "index.html"
+
+
+def mean_score(scores: dict[str, float], names: Sequence[str]) -> float:
+    """The mean of those scores ``names`` of a scene that are defined; NaN where none is."""
+    counted = [scores[name] for name in names if not np.isnan(scores[name])]
+    return float(np.mean(counted)) if counted else float("nan")

@@ -1,0 +1,60 @@
+"""Scenes of a test set beside the true ones, and every score of every scene."""
+
+import csv
+from collections.abc import Sequence
+from math import isnan
+from pathlib import Path
+from typing import Any
+
+from seq2scene.json_text import to_json
+from seq2scene.models.scene_records import scene_records
+from seq2scene.reports.report import Report, ScoredSet
+from seq2scene.tasks.composites import CompositeTask
+from seq2scene.tasks.scenes import SceneTask
+
+
+class Scenes(Report):
+    """NAME.scenes.jsonl, a sample per line: its sentences, the generated objects and the true ones; and
+    NAME.scores.csv, a sample per row with each of its scores, empty where the mean leaves it out.
+    """
+
+    name = "scenes"
+    tasks = (SceneTask,)
+
+    def write(self, test: ScoredSet, folder: Path) -> None:
+        rows = scene_rows(test)
+        text = "".join(to_json(row, ensure_ascii=False) + "\n" for row in rows)
+        (folder / f"{test.name}.scenes.jsonl").write_text(text, encoding="utf-8")
+        write_scores(folder / f"{test.name}.scores.csv", rows)
+
+
+def scene_rows(test: ScoredSet) -> list[dict[str, Any]]:
+    """One plain row for each sample of a test set, in order."""
+    task, data, name = test.task, test.data, test.name
+    texts, ids = data.texts(name), data.scene_ids(name)
+    store, true_store = (task.store, data.stores[name]) if isinstance(task, CompositeTask) else (None, None)
+    truth = scene_records(data.truth(name), task.schema, true_store)
+    rows: dict[int, dict[str, Any]] = {}
+    for result in test.outputs:
+        plain = scene_records(result.objects, task.schema, store)
+        for place, row in enumerate(result.rows.tolist()):
+            rows[row] = {
+                "sample": row,
+                "scene": int(ids[row]),
+                "sentences": texts[row],
+                "objects": plain[place],
+                "truth": truth[row],
+                "log_prob": round(float(result.log_probs[place]), 4),
+                "scores": {key: round(float(each[place]), 4) for key, each in result.scores.items()},
+            }
+    return [rows[row] for row in sorted(rows)]
+
+
+def write_scores(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    names = list(rows[0]["scores"]) if rows else []
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["sample", "scene", "log_prob", *names])
+        for row in rows:
+            scores = ["" if isnan(value := row["scores"][name]) else value for name in names]
+            writer.writerow([row["sample"], row["scene"], row["log_prob"], *scores])

@@ -1,0 +1,46 @@
+"""The gallery shows the very scenes whose scores stand beside them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from seq2scene.building import build
+from seq2scene.data.park.scenes_writing import ensure_scenes
+from seq2scene.reports.gallery import Gallery
+from seq2scene.reports.scene_drawing import scene_steps
+from seq2scene.reports.scenes import Scenes
+from seq2scene.running.evaluation import evaluate_task
+from seq2scene.running.trainers import filter_warnings, make_trainer
+from seq2scene.scenes.scene_json import from_plain
+from seq2scene.tasks.loading import build_task
+from test_configs import compose_plain
+
+pytestmark = pytest.mark.slow
+
+
+def test_what_was_sampled_and_scored_is_what_is_shown(tmp_path: Path) -> None:
+    root = ensure_scenes(tmp_path, train=24, val=4, test=4)
+    options = ["task=abstract", "debug=tiny_scenes", "data=abstract_scenes", f"data.root={root}"]
+    options += ["search=sample", "search.max_ratio=0", "search.max_extra=9", "search.temperature=3"]
+    config = compose_plain(tmp_path, *options, "trainer=cpu", "trainer.limit_test_batches=1.0")
+    config["trainer"] |= {"enable_progress_bar": False, "enable_model_summary": False}
+    filter_warnings()
+    data = build(config["data"], "data")
+    data.prepare_data()
+    data.setup()
+    torch.manual_seed(0)
+    task = build_task(config, data.description()).eval()
+    trainer = make_trainer(config["trainer"], logger=False, enable_checkpointing=False)
+    evaluate_task(trainer, task, data, [Scenes(), Gallery(8)], tmp_path / "scored")
+    rows = [json.loads(line) for line in (tmp_path / "scored" / "test.scenes.jsonl").read_text().splitlines()]
+    assert len({tuple(one["class"] for one in row["objects"]) for row in rows}) > 4  # chance had its say
+    for row in rows:
+        expected = scene_steps(task, from_plain([row["objects"]], task.schema))[-1]
+        shown = np.asarray(
+            Image.open(tmp_path / "scored/test.gallery" / f"{row['sample']:04d}.generated.png")
+        )
+        assert np.array_equal(shown, expected)
