@@ -83,7 +83,7 @@ def trained(work: Path) -> Path:
 def task(trained: Path) -> NMT:
     """The model, its window one word wide."""
     task = task_of(load_checkpoint(trained / "best.ckpt"))
-    task.net.decoder.attention.half_width = 0
+    task.model.decoder.attention.half_width = 0
     return task
 
 
@@ -121,7 +121,7 @@ def test_the_alignments_of_a_batch_are_those_of_its_sentences_alone(task):
             task.source.batch(chosen), task.target.batch(targets, eos=True), torch.arange(len(chosen))
         )
 
-    task.net.decoder.attention.half_width = 2
+    task.model.decoder.attention.half_width = 2
     together = forced_alignment(task, batch(lines), 0)
     for row, line in enumerate(lines):
         alone = forced_alignment(task, batch([line]), 0)[0].tolist()
@@ -249,7 +249,7 @@ def test_without_choices_nothing_is_written(trained, work):
 
 @pytest.mark.parametrize("report", [Alignments(), UnknownWords("copy"), GoldError("gold", "text")])
 def test_a_model_without_attention_is_told_that_it_has_no_alignments(task, report: Report):
-    task.net.decoder.attention = None
+    task.model.decoder.attention = None
     with pytest.raises(UserError, match=f"{report.name}: this model has no attention"):
         report.check(task)
 

@@ -125,7 +125,7 @@ def test_pictures_are_spread_over_the_set_and_bear_the_photo_s_name(ready, tmp_p
 def test_a_captioner_without_attention_cannot_be_drawn(ready) -> None:
     _, task, _ = ready
     CaptionPictures(1).check(task)
-    task.net.decoder.attention = None
+    task.model.decoder.attention = None
     with pytest.raises(UserError, match="caption_pictures: this model has no attention"):
         CaptionPictures(1).check(task)
 

@@ -26,10 +26,10 @@ def test_a_vector_is_all_h_and_all_c_of_its_sentence_whatever_the_batch(models) 
     task = load_task([models.a])
     sentences = ["a b c", "", "c b a d e f"] + ["h"] * BATCH
     vectors = sentence_vectors(task, sentences)
-    encoder = task.net.encoder
+    encoder = task.model.encoder
     assert vectors.shape == (len(sentences), 2 * encoder.rnn.num_layers * encoder.output_size)
     for text, vector in zip(sentences[:4], vectors[:4], strict=True):
-        states = task.net.encode(task.source.batch([text])).final
+        states = task.model.encode(task.source.batch([text])).final
         torch.testing.assert_close(vector, torch.cat([state.flatten() for state in states]))
     assert (vectors[1] == 0).all() and torch.equal(vectors[3], vectors[-1])
 

@@ -77,7 +77,7 @@ def test_a_checkpoint_holds_what_an_inpainter_needs_and_no_trunk(run: Path) -> N
     checkpoint = load_checkpoint(run / "best.ckpt")
     assert all(name.startswith("model.net.") for name in checkpoint["state_dict"])
     task = load_inpainter(run)
-    assert not task.training and task.side == 16 and task.net.classes == 3 + len(task.names)
+    assert not task.training and task.side == 16 and task.model.net.classes == 3 + len(task.names)
 
 
 def test_test_sets_are_scored_beside_the_composites_as_they_were(work: Path, run: Path, tmp_path) -> None:
