@@ -23,6 +23,7 @@ def test_every_value_of_a_search_has_a_comment(search: str) -> None:
     assert not [key for key, _, comment in options if not comment and key not in ("", "_target_")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_has_a_line_for_each_option_and_none_of_training_and_does_not_wait_for_torch(
     name: str, tmp_path: Path
