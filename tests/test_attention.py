@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck
 
+from pairs import pairwise
 from seq2scene.attention import (
     ConcatScore,
     DotScore,
@@ -214,12 +215,14 @@ def weights_by_loop(mode: str, score: str, half_width: int) -> torch.Tensor:
 
 
 every_local = pytest.mark.parametrize(
-    ("mode", "score", "implementation"), list(itertools.product(LOCAL, CONTENT, IMPLEMENTATIONS))
+    ("mode", "score", "implementation"), pairwise(list(LOCAL), CONTENT, IMPLEMENTATIONS)
 )
 
 
-@every_local
-@pytest.mark.parametrize("half_width", [1, 2, 20])
+@pytest.mark.parametrize(
+    ("mode", "score", "implementation", "half_width"),
+    pairwise(list(LOCAL), CONTENT, IMPLEMENTATIONS, [1, 2, 20]),
+)
 def test_a_window_of_any_width_slides_as_the_formulas_say(mode, score, implementation, half_width) -> None:
     """Weights are those of a loop over positions, for windows narrower and wider than the sentences."""
     query, states, lengths = ragged()

@@ -18,6 +18,7 @@ def script(name: str) -> ModuleType:
     return module
 
 
+@pytest.mark.slow
 def test_rows_of_translation_translate() -> None:
     translation = script("translation")
     for overrides in [*translation.TRAINING.values(), *translation.SEARCHES.values()]:
@@ -27,6 +28,7 @@ def test_rows_of_translation_translate() -> None:
     assert config["model"]["encoder"]["hidden_size"] == 128
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", ["small", "paper"])
 def test_rows_of_scenes_write_scenes(size) -> None:
     scenes = script("scenes")

@@ -79,8 +79,9 @@ class Pretend:
     precision, accumulate_grad_batches, world_size = "32-true", 1, 1
 
 
-@pytest.mark.parametrize("feed", ["true", "false"])
-@pytest.mark.parametrize("attention", options("attention"))
+@pytest.mark.parametrize(
+    ("attention", "feed"), [*((name, "true") for name in options("attention")), ("general", "false")]
+)
 def test_every_attention_trains_and_translates(composed, attention: str, feed: str) -> None:
     config = composed(*SIZES, f"attention={attention}", f"model.decoder.input_feeding={feed}")
     task = build_task(config, description())

@@ -209,6 +209,7 @@ def write_data(data: dict[str, Any]) -> None:
         path.write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", families(TEXT))
 def test_every_family_of_texts_trains_validates_and_tests_on_a_few_lines(name: str, tmp_path: Path) -> None:
     small = ["debug=tiny", "trainer=cpu", "trainer.enable_progress_bar=false", "search.max_length=4"]

@@ -142,6 +142,7 @@ def test_each_place_looked_at_once_is_what_the_doubly_stochastic_wish_is_for() -
     assert doubly_stochastic(weights, padded, places).tolist() == [1.0]  # padding attends to nothing
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_captions_of_images_are_learnt_by_heart(decoder: str) -> None:
     net, given = captioner(decoder).train(), batch()

@@ -96,6 +96,7 @@ def test_images_are_refused() -> None:
         captioner().encode(photos)
 
 
+@pytest.mark.slow
 def test_captions_of_layouts_are_learnt_by_heart_and_of_an_empty_one_nothing_is_told() -> None:
     net, given = captioner().train(), batch()
     optimizer = torch.optim.Adam(net.parameters(), lr=0.02)

@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 import torch
 
+from pairs import pairwise
 from seq2scene.errors import UserError
 from seq2scene.models.translator import Translator
 from seq2scene.nets.text.decoders import LuongDecoder
@@ -18,10 +19,9 @@ from small_translators import ATTENTIONS, LANGUAGE, SOURCES, TARGETS, gradients,
 luong = partial(translator, LuongDecoder)
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
-@pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize(
-    ("layers", "bidirectional", "reverse"), list(itertools.product([1, 2], [True, False], [True, False]))
+    ("cell", "bias", "layers", "bidirectional", "reverse"),
+    pairwise(["lstm", "gru"], [True, False], [1, 2], [True, False], [True, False]),
 )
 def test_packed_equals_gathered(
     cell: str, bias: bool, layers: int, bidirectional: bool, reverse: bool
@@ -53,9 +53,12 @@ def test_a_reversed_encoder_reads_backwards_and_answers_in_natural_order() -> No
     torch.testing.assert_close(memory.final[0], expected.final[0])
 
 
-@pytest.mark.parametrize(("attention", "feed"), list(itertools.product(ATTENTIONS, [True, False])))
-@pytest.mark.parametrize(("cell", "layers"), [("lstm", 1), ("lstm", 2), ("gru", 2)])
-def test_all_steps_at_once_equal_one_by_one(attention: str, feed: bool, cell: str, layers: int) -> None:
+@pytest.mark.parametrize(
+    ("attention", "feed", "rnn"),
+    pairwise(list(ATTENTIONS), [True, False], [("lstm", 1), ("lstm", 2), ("gru", 2)]),
+)
+def test_all_steps_at_once_equal_one_by_one(attention: str, feed: bool, rnn: tuple[str, int]) -> None:
+    cell, layers = rnn
     net = luong(attention, input_feeding=feed, cell=cell, layers=layers)
     memory = net.encode(sentences(SOURCES))
     previous = shift_right(sentences(TARGETS).ids, 2)
@@ -68,9 +71,7 @@ def test_all_steps_at_once_equal_one_by_one(attention: str, feed: bool, cell: st
             torch.testing.assert_close(looked, weights[:, t], atol=1e-10, rtol=0)
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
-@pytest.mark.parametrize("layers", [1, 2])
-@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize(("cell", "layers", "bias"), pairwise(["lstm", "gru"], [1, 2], [True, False]))
 def test_the_fed_loop_is_the_fused_run_when_nothing_is_fed(cell: str, layers: int, bias: bool) -> None:
     """With the first layer's weights on h~ set to zero, input feeding has no effect."""
     fed, fused = (luong(input_feeding=f, cell=cell, layers=layers, bias=bias) for f in (True, False))
@@ -82,8 +83,9 @@ def test_the_fed_loop_is_the_fused_run_when_nothing_is_fed(cell: str, layers: in
     torch.testing.assert_close(loss(fed, SOURCES, TARGETS), loss(fused, SOURCES, TARGETS))
 
 
-@pytest.mark.parametrize(("attention", "feed"), list(itertools.product(ATTENTIONS, [True, False])))
-@pytest.mark.parametrize("packing", ["packed", "gather"])
+@pytest.mark.parametrize(
+    ("attention", "feed", "packing"), pairwise(list(ATTENTIONS), [True, False], ["packed", "gather"])
+)
 def test_padding_never_matters(attention: str, feed: bool, packing: str) -> None:
     net = luong(attention, input_feeding=feed, encoder={"packing": packing})
     tight, loose = loss(net, SOURCES, TARGETS), loss(net, SOURCES, TARGETS, extra=3)

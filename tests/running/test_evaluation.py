@@ -32,7 +32,9 @@ def settings_of(composed, *options: str, description: dict[str, str] | None = No
 
 
 @pytest.mark.parametrize("data", DATA)
-@pytest.mark.parametrize("description", [{}, NAMES], ids=["old", "named"])
+@pytest.mark.parametrize(
+    "description", [pytest.param({}, marks=pytest.mark.slow), NAMES], ids=["old", "named"]
+)
 def test_every_data_option_can_be_evaluated_on(composed, data: str, description: dict[str, str]) -> None:
     """Built but not read; a photo's encoder comes out of the checkpoint."""
     needed = {"text_files": ["data.source=de", "data.target=en"], "plain_text": ["data.language=en"]}

@@ -28,6 +28,7 @@ def test_every_report_and_every_option_of_one_has_a_comment(path: Path) -> None:
     assert not [key for key, _, comment in commented(path) if not comment]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_has_a_line_for_each_option_and_none_of_training_and_does_not_wait_for_torch(
     name: str, tmp_path: Path

@@ -20,6 +20,7 @@ from toy_decoders import (
     toy_memory,
 )
 
+from pairs import pairwise
 from seq2scene.search.beam import Beam
 from seq2scene.search.ensemble import EnsembleDecoder, Memories
 from seq2scene.search.stepwise import Greedy, Sample
@@ -40,6 +41,7 @@ SEARCHES = {
     "cut": lambda **options: Sample(num_samples=3, top_k=2, top_p=0.6, temperature=1e-3, **options),
     "cold": lambda **options: Sample(temperature=1e-60, **options),
 }
+DECODERS = {"markov": markov(VOCABULARY, 6, spread=3.0), "history": HistoryDecoder(VOCABULARY)}
 each_contradiction = pytest.mark.parametrize("options", CONTRADICTIONS.values(), ids=CONTRADICTIONS)
 each_search = pytest.mark.parametrize("search", SEARCHES.values(), ids=SEARCHES)
 
@@ -84,10 +86,13 @@ def _same_chance():
     torch.manual_seed(0)
 
 
-@each_search
-@each_contradiction
-@pytest.mark.parametrize("decoder", [markov(VOCABULARY, 6, spread=3.0), HistoryDecoder(VOCABULARY)])
-def test_no_line_is_lost_and_none_breaks_a_rule_before_it_must(search, options: dict, decoder) -> None:
+@pytest.mark.parametrize(
+    ("search", "contradiction", "decoder"), pairwise(list(SEARCHES), list(CONTRADICTIONS), list(DECODERS))
+)
+def test_no_line_is_lost_and_none_breaks_a_rule_before_it_must(
+    search: str, contradiction: str, decoder: str
+) -> None:
+    search, options, decoder = SEARCHES[search], CONTRADICTIONS[contradiction], DECODERS[decoder]
     memory = toy_memory([3, 1, 5, 2, 4, 3])
     found = search(**options)(decoder, memory, **IDS)
     check(found, 6)
@@ -147,10 +152,13 @@ def test_ensembles_and_prefixes_lose_no_line_either(search, options: dict) -> No
     assert found.tokens[0, 0, :3].tolist() == [4, 4, 5] and found.tokens[1, 0, 0] == 6
 
 
-@each_search
-@pytest.mark.parametrize("number", [math.nan, math.inf], ids=["nan", "inf"])
-@pytest.mark.parametrize("later", [False, True], ids=["at once", "later"])
-def test_a_search_ends_where_scores_are_no_numbers_and_says_so(search, number: float, later: bool) -> None:
+@pytest.mark.parametrize(
+    ("search", "number", "later"), pairwise(list(SEARCHES), [math.nan, math.inf], [False, True])
+)
+def test_a_search_ends_where_scores_are_no_numbers_and_says_so(
+    search: str, number: float, later: bool
+) -> None:
+    search = SEARCHES[search]
     decoder, memory = markov(30, 9, spread=0.1), toy_memory([3, 1, 5, 2, 2, 2, 2, 2, 2])
     decoder.table[:, :, EOS] = -9.0
     decoder.table[1, 4 if later else BOS] = number

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from pairs import pairwise
 from seq2scene.errors import UserError
 from seq2scene.sequences import corpus
 from seq2scene.sequences.corpus import Corpus
@@ -36,9 +37,7 @@ def read(parts: list[TextBatch], row: int, what: str = "gold") -> list[int]:
     return torch.cat([i[: part.target.lengths[row]] for i, part in zip(ids, parts, strict=True)]).tolist()
 
 
-@pytest.mark.parametrize("world", [1, 2, 3])
-@pytest.mark.parametrize("streams", [6, 12])
-@pytest.mark.parametrize("window", [2, 3, 7, 1000])
+@pytest.mark.parametrize(("world", "streams", "window"), pairwise([1, 2, 3], [6, 12], [2, 3, 7, 1000]))
 def test_every_token_is_read_once_in_order(tmp_path, world: int, streams: int, window: int) -> None:
     text = made(tmp_path)
     ranks = [batches(text, streams, window, rank, world) for rank in range(world)]

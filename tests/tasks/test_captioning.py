@@ -139,6 +139,7 @@ def test_a_test_keeps_each_image_with_its_caption_and_the_likelihood_that_scorin
         assert caption.log_prob == pytest.approx(scored[caption.row - 10], abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("decoder", "hard"), [("luong", False), ("xu", False), ("xu", True)])
 def test_captions_are_learnt_and_then_score_full_marks(decoder: str, hard: bool) -> None:
     module = task(decoder, hard=hard, doubly_stochastic=0.1).train()

@@ -35,6 +35,7 @@ def config(tmp_path: Path, *overrides: str) -> dict[str, Any]:
     return compose_plain(tmp_path, "task=layout_captioning", *overrides)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "choice",
     [

@@ -214,6 +214,7 @@ def regulariser(task: SceneTask, batch: SceneBatch, name: str) -> tuple[float, f
     return doubly_stochastic(getattr(taught, name), steps, memory.mask).mean().item(), least.item()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decoder", ["object", "attribute"])
 def test_the_wish_to_look_at_each_word_once_comes_true_when_it_is_all_that_counts(made, decoder) -> None:
     """From an attention that stares at a few words, as far as it can: the one of the other decoder is left

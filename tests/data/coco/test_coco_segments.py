@@ -261,6 +261,7 @@ def test_images_with_too_many_segments_are_left_out_or_cut(tmp_path) -> None:
     assert len(read_segments(tmp_path, "tiny", max_objects=None).ids) == 13
 
 
+@pytest.mark.slow
 def test_processes_share_the_images_and_change_nothing(tmp_path) -> None:
     folder = ensure_photos(tmp_path, train=1, val=40)
     alone, shared = (read_segments(folder, "val2017", min_thing=0.001, workers=n) for n in (1, 3))
@@ -455,6 +456,7 @@ def test_the_photos_of_the_park_have_segments(tmp_path) -> None:
     assert seen.max() == 1 and seen.mean() > 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "kept", "everything", "without", "empty"),
     [

@@ -74,6 +74,7 @@ def usual(ensure) -> dict[str, int]:
     return {name: p.default for name, p in signature(ensure).parameters.items() if name != "root"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SETS)
 def test_a_set_is_written_as_it_was_chosen_and_each_choice_lies_apart(tmp_path, name):
     module, sizes, ensure = SETS[name]

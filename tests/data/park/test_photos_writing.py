@@ -265,6 +265,7 @@ def test_layouts_and_captions_are_learnt_from_them(folder, files):
     assert len(told) == 4 and all(path.is_file() for path in told.photos)
 
 
+@pytest.mark.slow
 def test_the_same_seed_writes_the_same_bytes_whatever_the_hash_seed(folder, tmp_path):
     code = "import sys; from seq2scene.data.park.photos_writing import ensure_photos\n"
     code += f"ensure_photos(sys.argv[1], **{SMALL})"

@@ -217,6 +217,7 @@ CHECKPOINTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Checkpoint directory")
 @pytest.mark.parametrize("asks_for_length", [False, True])
 @pytest.mark.parametrize("when", CHECKPOINTS)

@@ -1,12 +1,12 @@
 """The GNMT decoder: its formula, fused = step by step, no effect of padding."""
 
-import itertools
 from functools import partial
 
 import pytest
 import torch
 from torch import nn
 
+from pairs import pairwise
 from seq2scene.attention import GlobalAttention
 from seq2scene.errors import UserError
 from seq2scene.nets.text.gnmt_decoder import GNMTDecoder
@@ -44,8 +44,9 @@ def test_it_is_the_formula_of_its_first_page(cell: str, kind: type[nn.RNNCellBas
         torch.testing.assert_close(weights[:, t], looked)
 
 
-@pytest.mark.parametrize(("attention", "layers"), list(itertools.product(ATTENTIONS, [1, 2, 4])))
-@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize(
+    ("attention", "layers", "cell"), pairwise(list(ATTENTIONS), [1, 2, 4], ["lstm", "gru"])
+)
 def test_all_steps_at_once_equal_one_by_one(attention: str, layers: int, cell: str) -> None:
     net = gnmt(attention, layers=layers, cell=cell)
     memory = net.encode(sentences(SOURCES))

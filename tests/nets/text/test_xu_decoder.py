@@ -2,12 +2,11 @@
 attention.
 """
 
-import itertools
-
 import pytest
 import torch
 from torch import nn
 
+from pairs import pairwise
 from seq2scene.errors import UserError
 from seq2scene.nets.losses.hard_attention import Reinforce
 from seq2scene.nets.text.initialisation import initialise_uniform
@@ -79,9 +78,7 @@ def test_the_first_state_may_come_through_a_hidden_layer_and_the_output_through_
     assert deep(images(deep), shift_right(sentences(TARGETS).ids, 2))[0].abs().max() < 1
 
 
-@pytest.mark.parametrize(
-    ("score", "cell", "gate"), list(itertools.product(SCORES, ["lstm", "gru"], [True, False]))
-)
+@pytest.mark.parametrize(("score", "cell", "gate"), pairwise(SCORES, ["lstm", "gru"], [True, False]))
 def test_all_steps_at_once_equal_one_by_one(score: str, cell: str, gate: bool) -> None:
     net = decoder(score, cell, gate=gate)
     memory, previous = images(net), shift_right(sentences(TARGETS).ids, 2)

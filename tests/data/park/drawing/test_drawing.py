@@ -184,6 +184,7 @@ def test_the_background_is_sky_above_and_grass_below_the_horizon():
     assert sky.argmax() == 2 and grass.argmax() == 1
 
 
+@pytest.mark.slow
 def test_the_same_code_draws_the_same_bytes():
     assert clip_art() == clip_art()
 
