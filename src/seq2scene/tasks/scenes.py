@@ -6,13 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seq2scene.building import build
+from seq2scene.building import build, find
 from seq2scene.errors import UserError
 from seq2scene.metrics.scene_scores import SceneScores
 from seq2scene.nets.losses.scene_losses import doubly_stochastic, fields
-from seq2scene.nets.scene.attribute_decoder import AttributeDecoder
-from seq2scene.nets.scene.object_decoder import ObjectDecoder
-from seq2scene.nets.scene.scene_decoder import SceneDecoder, SceneNet, Taught, map_size
+from seq2scene.nets.scene.scene_decoder import SceneNet, Taught
 from seq2scene.scenes.batch import SceneBatch
 from seq2scene.scenes.objects import EOS, PAD, SOS, Objects
 from seq2scene.scenes.schema import Schema
@@ -83,37 +81,9 @@ class SceneTask(Task):
             sentences=schema.sentences,
             word_vectors=self.description.get("word_vectors"),
         )
-        canvas = build(
-            self.config["canvas"],
-            "canvas",
-            schema=schema,
-            size=map_size(schema, model["decoder"]["stride"]),
-            pictures=self.description.get("pictures"),
+        decoder = find(model["decoder"].get("_target_"), "model.decoder").from_config(
+            self.config, schema, encoder, self.description.get("pictures")
         )
-        memory_size, hidden_size = encoder.output_size, model["decoder"]["hidden_size"]
-        attention = build(
-            self.config["attention"],
-            "attention",
-            query_size=ObjectDecoder.query_size(schema.classes, hidden_size, model["decoder"]["inventory"]),
-            memory_size=memory_size,
-        )
-        attribute_attention = build(
-            self.config["attribute_attention"],
-            "attribute_attention",
-            query_size=AttributeDecoder.query_size(schema.classes, 0 if attention is None else memory_size),
-            memory_size=memory_size,
-        )
-        decoder = build(
-            model["decoder"],
-            "model.decoder",
-            schema=schema,
-            canvas=canvas,
-            text_size=encoder.state_size,
-            memory_size=memory_size,
-            attention=attention,
-            attribute_attention=attribute_attention,
-        )
-        assert isinstance(decoder, SceneDecoder)
         return SceneNet(encoder, decoder)
 
     def _weights(self) -> dict[str, float]:
@@ -166,7 +136,7 @@ class SceneTask(Task):
 
     def _extra_loss(self, taught: Taught, batch: SceneBatch) -> Tensor:
         """What is minimised beside the fields: a mean."""
-        return taught.places.new_zeros(())
+        return taught.objects.new_zeros(())
 
     # Free running
 
