@@ -169,6 +169,7 @@ class SceneModule(TextModule):
         self.read(splits)
         if self.reader is None:
             self.reader = SceneTexts(self._learn_language(), self.schema.sentences, self.max_words)
+            self.schema = self.schema.counted(self.splits["train"].objects)
             if self.glove is not None:
                 self.word_vectors, found = read_word_vectors(
                     Path(self.glove), self.reader.language.vocabulary

@@ -41,7 +41,7 @@ class Rules:
     """The constraints of the b sentences that are being written.
 
     limits: (b,) most words before EOS. prefix: (b, P) forced tokens, FREE where there are none.
-    banned: (any,) ids that are never written.
+    banned: (any,) ids that are never written. most: (V,) how often each id may be written; None: any number.
     """
 
     limits: Tensor
@@ -50,10 +50,16 @@ class Rules:
     eos: int
     min_length: int
     no_repeat_ngram: int
+    most: Tensor | None = None
 
     def __getitem__(self, index: Tensor) -> Self:
         """The rules of the sentences ``index`` (any,) only."""
         return replace(self, limits=self.limits[index], prefix=self.prefix[index])
+
+    @property
+    def reads_history(self) -> bool:
+        """Whether what may come next depends on all that was written."""
+        return self.no_repeat_ngram > 0 or self.most is not None
 
     def forced(self, step: int) -> Tensor:
         """(b,) the token that must come after ``step`` others, FREE where there is a choice."""
@@ -65,13 +71,17 @@ class Rules:
     def ban(self, log_probs: Tensor, step: int, history: Tensor) -> None:
         """Sets what must not come next to -inf, in place.
 
-        log_probs: (rows, V). history: (rows, step), what each row wrote so far; read for n-grams only.
+        log_probs: (rows, V). history: (rows, step), what each row wrote so far, where it ``reads_history``.
         """
         log_probs.index_fill_(1, self.banned, NEVER)
         if step < self.min_length:
             log_probs[:, self.eos] = NEVER
         if 0 < self.no_repeat_ngram <= step:
             log_probs.scatter_(1, self._repeats(history), NEVER)
+        if self.most is not None:
+            counts = torch.zeros_like(log_probs, dtype=torch.int64)
+            counts.scatter_add_(1, history, torch.ones_like(history))
+            log_probs.masked_fill_(counts >= self.most, NEVER)
 
     def _repeats(self, history: Tensor) -> Tensor:
         """(rows, windows) the words that would complete an n-gram of ``history``; elsewhere a banned id."""
@@ -91,7 +101,7 @@ class Rules:
     ) -> tuple[Tensor, Tensor]:
         """What ``choose`` picks of the allowed words, or the forced one: log-probabilities, ids (rows, k).
 
-        log_probs: (rows, V), the model's, spoilt here. history: (rows, step), read for n-grams only.
+        log_probs: (rows, V), the model's, spoilt here. history: (rows, step), where it ``reads_history``.
         sentences: (rows,) which of the b sentences each row belongs to. A forced token keeps the model's
         log-probability even where it is banned, and the other k - 1 proposals of its row get -inf. Where all
         tokens are banned EOS is forced, so that every sentence has an end.
@@ -117,6 +127,7 @@ class Constraints:
     min_length: EOS is banned before so many words, unless the limit forces it or nothing else may follow.
     ban_unk: never write the unknown word.
     no_repeat_ngram: no n-gram of this size twice in a sentence; 0 for no such ban.
+    repeat_objects: whether a scene may have more objects of a class than any scene that was learnt from.
 
     Raises UserError if a value is out of its range.
     """
@@ -127,6 +138,7 @@ class Constraints:
     min_length: int = 0
     ban_unk: bool = False
     no_repeat_ngram: int = 0
+    repeat_objects: bool = False
 
     def __post_init__(self) -> None:
         require_number("max_ratio", self.max_ratio, 0)
@@ -137,8 +149,19 @@ class Constraints:
         require("min_length", self.min_length, fits, f"at most search.max_length={self.max_length}")
         require_whole("no_repeat_ngram", self.no_repeat_ngram, 0)
 
-    def rules(self, memory: Memory, bos: int, eos: int, pad: int, unk: int, prefix: Tensor | None) -> Rules:
-        """The rules for the B sentences of ``memory``; ``prefix`` is (B, P), right-padded."""
+    def rules(
+        self,
+        memory: Memory,
+        bos: int,
+        eos: int,
+        pad: int,
+        unk: int,
+        prefix: Tensor | None,
+        most: Tensor | None = None,
+    ) -> Rules:
+        """The rules for the B sentences of ``memory``; ``prefix`` is (B, P), right-padded; ``most`` (V,) says
+        how often each id may be written, unless ``repeat_objects``.
+        """
         if prefix is None:
             prefix = memory.lengths.new_empty(len(memory), 0)
         assert len(prefix) == len(memory)
@@ -152,6 +175,7 @@ class Constraints:
             eos=eos,
             min_length=self.min_length,
             no_repeat_ngram=self.no_repeat_ngram,
+            most=None if self.repeat_objects else most,
         )
 
 

@@ -25,13 +25,13 @@ class Written:
     """Scenes that a search wrote for B texts, N of each, best first.
 
     objects: those of all B * N scenes, the N of a text adjacent. object_attention, attribute_attention: (B *
-    N, T, W), the attention over words while each object was chosen and while it was placed, 0 where there is
-    none. log_probs: (B, N) of the objects, END included.
+    N, T, W), the attention over words while each object was chosen and while it was placed; None without one.
+    log_probs: (B, N) of the objects, END included.
     """
 
     objects: Objects
-    object_attention: Tensor
-    attribute_attention: Tensor
+    object_attention: Tensor | None
+    attribute_attention: Tensor | None
     log_probs: Tensor
 
 
@@ -148,15 +148,21 @@ class SceneTask(Task):
 
     def write(self, texts: Sentences, stage: str = "test", **options: Any) -> Written:
         """Searches for scenes of the ``texts`` (B * S sentences)."""
-        memory = self.net.encode(texts)
+        memory, most = self.net.encode(texts), self.schema.limits()
         found = self.searches[stage](
-            self.net.decoder, memory, bos=SOS, eos=EOS, pad=PAD, unk=PAD, keep_weights=True, **options
+            self.net.decoder,
+            memory,
+            bos=SOS,
+            eos=EOS,
+            pad=PAD,
+            unk=PAD,
+            most=None if most is None else most.to(texts.ids.device),
+            keep_weights=True,
+            **options,
         )
         objects, placing = self.net.decoder.read_trace(found.tokens, found.trace)
         choosing = None if found.weights is None else found.weights.flatten(0, 1).float()
-        nowhere = found.log_probs.new_zeros(*objects.classes.shape, memory.mask.shape[1])
-        attentions = (nowhere if weights is None else weights for weights in (choosing, placing))
-        return Written(objects, *attentions, found.log_probs)
+        return Written(objects, choosing, placing, found.log_probs)
 
     def _evaluate(self, batch: SceneBatch, stage: str) -> None:
         taught = self.net(batch.texts, batch.target, batch.photos)

@@ -175,8 +175,7 @@ def test_the_future_is_not_seen():
 
 def test_a_scene_moved_as_a_whole_moves_what_is_placed_by_its_objects():
     """Seen from an anchor, a component is where it is whatever stands elsewhere: means are relative."""
-    net, texts, objects = make_net(), make_texts(), make_objects((2, 2, 2))
-    decoder = net.decoder
+    decoder = make_net().decoder
     pairs, features = torch.randn(1, 1, 2, 6).double(), torch.randn(1, 1, 8).double()
     anchors, extents = torch.rand(1, 2, 4).double(), torch.rand(1, 1, 2).double()
     seen = torch.ones(1, 2, dtype=torch.bool)

@@ -94,9 +94,10 @@ class Taught:
     """What the decoder says under teacher forcing, of the F steps that are real (not PAD) and of the P of
     these that place an object, scene by scene.
 
-    objects: (F, classes) logits. places: (P, cells) logits, or P densities over the canvas. attributes: of each head (P, its classes) logits,
-    at the true cell. appearances: (P, D) there, of unit length, D = 0 without. object_attention,
-    attribute_attention: the two decoders' weights of the words (B, T, W), None where there is none.
+    objects: (F, classes) logits. places: (P, cells) logits, or P densities over the canvas. attributes: of
+    each head (P, its classes) logits, at the true cell. appearances: (P, D) there, of unit length, D = 0
+    without. object_attention, attribute_attention: the two decoders' weights of the words (B, T, W), None
+    where there is none.
     """
 
     objects: Tensor
