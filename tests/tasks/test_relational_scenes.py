@@ -35,8 +35,10 @@ def made(roots):
         of_task = {
             "abstract": ["data=abstract_scenes"],
             "layout": ["data=coco_layout", *PHOTOS],
-            "composite": ["data=coco_composite", "data.photos=.", "data.min_thing=0.001", "data.side=32"]
-            + [f"data.cache={roots['composite'] / 'cache'}", "patch_encoder.hidden=8", *PHOTOS],
+            "composite": [
+                *("data=coco_composite", "data.photos=.", "data.min_thing=0.001", "data.side=32"),
+                *("patch_encoder.hidden=8", f"data.cache={roots['composite'] / 'cache'}", *PHOTOS),
+            ],
         }
         root = f"data.root={roots[task]}"
         config = compose_plain(roots[task], f"task={task}", *SMALL, *of_task[task], root, *overrides)

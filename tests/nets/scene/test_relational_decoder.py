@@ -9,7 +9,9 @@ import torch
 from seq2scene.attention import GlobalAttention
 from seq2scene.errors import UserError
 from seq2scene.nets.losses.scene_losses import fields
+from seq2scene.nets.scene.laplace_mixture import LaplaceMixture
 from seq2scene.nets.scene.relational_decoder import RelationalDecoder
+from seq2scene.nets.scene.relative_places import Pairs
 from seq2scene.nets.scene.scene_decoder import SceneNet
 from seq2scene.nets.scene.text_encoder import SceneTextEncoder
 from seq2scene.scenes.grid import Grid
@@ -176,26 +178,34 @@ def test_the_future_is_not_seen():
 def test_a_scene_moved_as_a_whole_moves_what_is_placed_by_its_objects():
     """Seen from an anchor, a component is where it is whatever stands elsewhere: means are relative."""
     decoder = make_net().decoder
-    pairs, features = torch.randn(1, 1, 2, 6).double(), torch.randn(1, 1, 8).double()
+    related, features = torch.randn(2, 6).double(), torch.randn(1, 1, 8).double()
     anchors, extents = torch.rand(1, 2, 4).double(), torch.rand(1, 1, 2).double()
-    seen = torch.ones(1, 2, dtype=torch.bool)
-    here = decoder.places(pairs, features, anchors, extents, seen)
+    pairs = Pairs.of(torch.ones(1, 1, 2, dtype=torch.bool))
+    here = decoder.places(related, features, anchors, extents, pairs)
     by = torch.tensor([3.0, -5.0, 0.0, 0.0]).double()
-    there = decoder.places(pairs, features, anchors + by, extents, seen)
+    there = decoder.places(related, features, anchors + by, extents, pairs)
     torch.testing.assert_close(there.means, here.means + by[:2])
     torch.testing.assert_close(there.log_weights, here.log_weights)
 
 
-def test_places_are_drawn_as_densely_as_they_are_likely():
+def test_the_density_of_a_place_has_mass_1_and_is_drawn_from():
+    """And what search takes is the mean of the weightiest component, not the needle of a light one."""
     torch.manual_seed(0)
-    with torch.no_grad():
-        places = make_net()(make_texts(), make_objects()).places[torch.tensor([0])]
-    side = torch.linspace(-3000, 3500, 1500).double()
-    grid = torch.stack(torch.meshgrid(side, side, indexing="xy"), dim=-1)
-    mass = places.log_prob(grid.view(-1, 1, 2)).exp().sum() * (side[1] - side[0]) ** 2
-    assert float(mass) == pytest.approx(1, abs=0.05)
-    cold = torch.stack([places.sample(1e-6) for _ in range(3)])
-    torch.testing.assert_close(cold, places.centre().expand_as(cold), atol=0.1, rtol=0)
+    places = LaplaceMixture(
+        torch.tensor([[0.3, 0.6, 0.1]]).log(),
+        torch.tensor([[[1.0, 2.0], [-1.0, 0.0], [3.0, 3.0]]]),
+        torch.tensor([[[0.2, 0.5], [0.5, 0.3], [0.01, 0.01]]]).log(),
+    )
+    side = torch.linspace(-8, 8, 3201)
+    grid = torch.stack(torch.meshgrid(side, side, indexing="xy"), dim=-1).view(-1, 1, 2)
+    density = places.log_prob(grid).exp()
+    assert float(density.sum() * (side[1] - side[0]) ** 2) == pytest.approx(1, abs=0.01)
+    assert grid[density.argmax()].flatten().tolist() == pytest.approx([3, 3], abs=0.01)
+    assert places.centre().tolist() == [[-1, 0]]
+    drawn = places[torch.zeros(20000, dtype=torch.int64)].sample()
+    mean = (grid.squeeze(1) * density).sum(0) / density.sum()
+    torch.testing.assert_close(drawn.mean(0), mean, atol=0.03, rtol=0)
+    torch.testing.assert_close(places.sample(1e-4), places.centre(), atol=0.01, rtol=0)
 
 
 def test_gradients_reach_every_parameter():

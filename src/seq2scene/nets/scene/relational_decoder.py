@@ -5,7 +5,7 @@ object classes, H features.
 
     r_c    = reading(c, words)                          once for all steps: what the text says of each class
     x_t    = Transformer(canvas, o_1 ... o_{t-1})       over classes, attributes and places
-    p(o_t) = softmax_c(out(x_t)_c + <W x_t, U r_c> / sqrt(H) + v r_c)
+    p(o_t) = softmax_c(out(x_t)_c + <W x_t, r_c> / sqrt(H) + v r_c)
     u_tj   = reading(o_t, o_j, words)                   what it says of o_t with respect to each o_j
     a_t    = f(x_t, o_t, r_{o_t}, all u_tj)             then the attributes, each given those before
     p(place | a_t, attributes) = a mixture of Laplace components around every o_j and the canvas
@@ -30,7 +30,7 @@ from seq2scene.building import build
 from seq2scene.errors import UserError
 from seq2scene.nets.scene.laplace_mixture import LaplaceMixture
 from seq2scene.nets.scene.object_block import Cache, ObjectBlock
-from seq2scene.nets.scene.relative_places import RelativePlaces
+from seq2scene.nets.scene.relative_places import Pairs, RelativePlaces
 from seq2scene.nets.scene.scene_decoder import NO_CANVAS, Retrieval, Taught, next_step
 from seq2scene.nets.scene.text_encoder import SceneTextEncoder
 from seq2scene.nets.scene.text_reader import ClassReadings, HeadMemory, PairReadings, require_heads
@@ -153,8 +153,7 @@ class RelationalDecoder(nn.Module):
             nn.Linear(hidden_size, hidden_size), nn.GELU(), nn.Linear(hidden_size, classes)
         )
         self.wanted = nn.Linear(hidden_size, hidden_size, bias=False)
-        self.offered = nn.Linear(hidden_size, hidden_size, bias=False)
-        self.told = nn.Sequential(nn.Linear(hidden_size, hidden_size), nn.GELU(), nn.Linear(hidden_size, 1))
+        self.told = nn.Linear(hidden_size, 1)
 
         self.chosen = nn.Linear(3 * hidden_size, hidden_size)
         self.of_chosen = nn.Linear(hidden_size, pair_size)
@@ -224,10 +223,11 @@ class RelationalDecoder(nn.Module):
         for block in self.blocks:
             x, _ = block(x)
         x = self.features(x)
-        seen = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).tril()
-        pairs, features, looked = self._relate(x, objects.classes, previous, tokens, memory, seen)
+        before = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).tril()
+        pairs = Pairs.of(before & present.unsqueeze(2))
+        related, features, looked = self._relate(x, objects.classes, previous, tokens, memory, pairs)
         attributes, _, features = self._describe(features, objects.classes, objects.attributes)
-        places = self.places(pairs, features, standing, boxes[..., 2:], seen)
+        places = self.places(related, features, standing, boxes[..., 2:], pairs)
         logits = self._logits(x, memory)
         return Taught(
             objects=logits[real],
@@ -307,14 +307,14 @@ class RelationalDecoder(nn.Module):
         (N, 1, 4) and its token (N, 1, H).
         """
         classes = chosen.unsqueeze(1)
-        seen = torch.ones(1, state.tokens.shape[1], dtype=torch.bool, device=chosen.device)
+        pairs = Pairs.of(torch.ones_like(state.classes, dtype=torch.bool).unsqueeze(1))
         x = state.features.unsqueeze(1)
-        pairs, features, looked = self._relate(x, classes, state.classes, state.tokens, memory, seen)
+        related, features, looked = self._relate(x, classes, state.classes, state.tokens, memory, pairs)
         _, attributes, features = self._describe(features, classes, None)
         nowhere = torch.zeros(len(chosen), 1, 2, device=chosen.device)
         objects = self._objects(classes, nowhere, attributes)
         extents = self.schema.boxes(objects)[..., 2:]
-        mixtures = self.places(pairs, features, state.boxes, extents, seen)
+        mixtures = self.places(related, features, state.boxes, extents, pairs)
         places = mixtures.sample(self.temperature) if self.temperature else mixtures.centre()
         places = places.float().clamp(min=0).minimum(self.whole[2:].float())
         objects = self._objects(classes, places, attributes)
@@ -364,7 +364,7 @@ class RelationalDecoder(nn.Module):
     def _logits(self, x: Tensor, memory: Readings) -> Tensor:
         """Features x (N, T, H), N = len(memory) * beams -> logits of the classes (N, T, C)."""
         asked = self.wanted(x).reshape(len(memory), -1, x.shape[2])
-        answers = self.offered(memory.classes).transpose(1, 2) * x.shape[2] ** -0.5
+        answers = memory.classes.transpose(1, 2) * x.shape[2] ** -0.5
         logits = asked @ answers + self.told(memory.classes).transpose(1, 2)
         return self.prior(x) + logits.view(*x.shape[:2], -1)
 
@@ -382,23 +382,22 @@ class RelationalDecoder(nn.Module):
         standing: Tensor,
         tokens: Tensor,
         memory: Readings,
-        seen: Tensor,
+        pairs: Pairs,
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Features x (N, T, H), the classes chosen there (N, T), and what stands: classes (N, S) and tokens
-        (N, S, H), of which ``seen`` (T, S) -> the pairs (N, T, S, pair_size), the features of the chosen
-        objects (N, T, H), and where the text was read for each pair (N, T, S, W) or None.
+        (N, S, H) -> features of the pairs (P, pair_size) and of the chosen objects (N, T, H), and where the
+        text was read for each pair (N, T, S, W) or None.
         """
         told = _rows(memory.classes, len(x)).gather(1, chosen.unsqueeze(2).expand(-1, -1, x.shape[2]))
         features = self.chosen(torch.cat([x, self.classes(chosen), told], dim=2))
-        pairs = self.of_chosen(features).unsqueeze(2) + self.of_standing(tokens).unsqueeze(1)
+        related = pairs.objects(self.of_chosen(features)) + pairs.things(self.of_standing(tokens))
         looked = None
         if self.pairs is not None:
-            answers, looked = self.pairs(chosen, standing, memory.pairs)
-            pairs = pairs + self.of_pair(answers)
-        pairs = F.gelu(pairs)
-        scores = self.relevance(pairs).squeeze(3).masked_fill(~seen, torch.finfo(x.dtype).min)
-        shares = scores.softmax(2).unsqueeze(2)  # (N, T, 1, S)
-        return pairs, features + self.relations((shares @ pairs).squeeze(2)), looked
+            contexts, looked = self.pairs(chosen, standing, memory.pairs)
+            related = related + self.of_pair(contexts[pairs.seen])
+        related = F.gelu(related)
+        about = pairs.mean(related, self.relevance(related).squeeze(1))
+        return related, features + self.relations(about), looked
 
     def _describe(
         self, features: Tensor, classes: Tensor, given: Mapping[str, Tensor] | None

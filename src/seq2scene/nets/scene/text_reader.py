@@ -43,7 +43,6 @@ class TextReader(nn.Module):
         self.heads = heads
         self.attention = attention
         self.words = nn.Linear(memory_size, hidden_size)
-        self.output = nn.Linear(hidden_size, hidden_size)
 
     def memory(self, words: Tensor, mask: Tensor) -> HeadMemory:
         """Words (B, W, memory_size) and their mask (B, W), projected once."""
@@ -52,15 +51,15 @@ class TextReader(nn.Module):
         return HeadMemory(states, keys, mask)
 
     def forward(self, query: Tensor, memory: HeadMemory) -> tuple[Tensor, Tensor]:
-        """Queries (B, Q, hidden_size) -> answers (B, Q, hidden_size) and the mean weights of the heads
-        (B, Q, W) float32.
+        """Queries (B, Q, hidden_size) -> contexts (B, Q, hidden_size), those of the heads side by side, and
+        the mean of their weights (B, Q, W) float32.
         """
         parts = query.unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, H, Q, D / H)
         mask = memory.mask.repeat_interleave(self.heads, dim=0)
         folded = Memory(memory.states.flatten(0, 1), memory.keys.flatten(0, 1), mask, mask.sum(1), ())
         context, weights = self.attention(parts.flatten(0, 1) * parts.shape[3] ** -0.5, folded)
         context, weights = (one.unflatten(0, parts.shape[:2]) for one in (context, weights))
-        return self.output(context.transpose(1, 2).flatten(2)), weights.mean(1)
+        return context.transpose(1, 2).flatten(2), weights.mean(1)
 
 
 class ClassReadings(nn.Module):
@@ -82,7 +81,7 @@ class ClassReadings(nn.Module):
         super().__init__()
         self.queries = nn.Embedding(classes, hidden_size)
         self.reader = None if attention is None else TextReader(memory_size, hidden_size, heads, attention)
-        self.text = nn.Linear(text_size, hidden_size) if attention is None else None
+        self.answers = nn.Linear(text_size if attention is None else hidden_size, hidden_size)
         self.before, self.after = nn.LayerNorm(hidden_size), nn.LayerNorm(hidden_size)
         self.mlp = nn.Sequential(
             nn.Linear(hidden_size, 2 * hidden_size),
@@ -96,11 +95,10 @@ class ClassReadings(nn.Module):
         (B, classes, hidden_size) and where each class looked (B, classes, W), or None.
         """
         queries, weights = self.queries.weight.expand(len(words), -1, -1), None
-        if self.reader is None:
-            answers = self.text(last).unsqueeze(1)
-        else:
-            answers, weights = self.reader(queries, self.reader.memory(words, mask))
-        readings = queries + answers
+        context = last.unsqueeze(1)
+        if self.reader is not None:
+            context, weights = self.reader(queries, self.reader.memory(words, mask))
+        readings = queries + self.answers(context)
         return self.after(readings + self.mlp(self.before(readings))), weights
 
 
@@ -115,11 +113,11 @@ class PairReadings(nn.Module):
         self.reader = TextReader(memory_size, hidden_size, heads, attention)
 
     def forward(self, chosen: Tensor, anchors: Tensor, memory: HeadMemory) -> tuple[Tensor, Tensor]:
-        """Classes chosen (N, T) and standing (N, S), N = B * beams -> (N, T, S, hidden_size), and where each
-        pair looked (N, T, S, W).
+        """Classes chosen (N, T) and standing (N, S), N = B * beams -> contexts (N, T, S, hidden_size), and
+        where each pair looked (N, T, S, W).
         """
         queries = self.chosen(chosen).unsqueeze(2) + self.anchors(anchors).unsqueeze(1)
         shape = queries.shape[:3]
         found = self.reader(queries.reshape(len(memory.mask), -1, queries.shape[3]), memory)
-        answers, weights = (one.reshape(*shape, -1) for one in found)
-        return answers, weights
+        contexts, weights = (one.reshape(*shape, -1) for one in found)
+        return contexts, weights
