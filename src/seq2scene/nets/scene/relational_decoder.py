@@ -5,7 +5,7 @@ object classes, H features.
 
     r_c    = reading(c, words)                          once for all steps: what the text says of each class
     x_t    = Transformer(canvas, o_1 ... o_{t-1})       over classes, attributes and places
-    p(o_t) = softmax_c(out(x_t)_c + <W x_t, r_c> / sqrt(H) + v r_c)
+    p(o_t) = softmax_c(out(x_t)_c + <W x_t, r_c> / sqrt(H) + <v_c, r_c>)
     u_tj   = reading(o_t, o_j, words)                   what it says of o_t with respect to each o_j
     a_t    = f(x_t, o_t, r_{o_t}, all u_tj)             then the attributes, each given those before
     p(place | a_t, attributes) = a mixture of Laplace components around every o_j and the canvas
@@ -34,7 +34,7 @@ from seq2scene.nets.scene.relative_places import Pairs, RelativePlaces
 from seq2scene.nets.scene.scene_decoder import NO_CANVAS, Retrieval, Taught, next_step
 from seq2scene.nets.scene.text_encoder import SceneTextEncoder
 from seq2scene.nets.scene.text_reader import ClassReadings, HeadMemory, PairReadings, require_heads
-from seq2scene.scenes.objects import PAD, SOS, Objects
+from seq2scene.scenes.objects import FIRST_CLASS, PAD, SOS, Objects
 from seq2scene.scenes.photos import Photos
 from seq2scene.scenes.schema import Schema
 
@@ -45,7 +45,8 @@ WAVES = 8  # of a coordinate, from a period of two canvases down, each half the 
 class Readings:
     """What B texts say. mask: (B, W) and lengths (B,) of their words. text: (B, H) of each as a whole.
     classes: (B, C, H), what is said of each class, and weights (B, C, W), where that was read, or None.
-    pairs: the words for the questions about pairs, or None.
+    pairs: the words for the questions about pairs, or None. given: the first objects of the scenes, which are
+    placed as they are where a search is made to begin with their classes; None: there are none.
     """
 
     mask: Tensor
@@ -54,6 +55,7 @@ class Readings:
     classes: Tensor
     weights: Tensor | None
     pairs: HeadMemory | None
+    given: Objects | None = None
 
     def __len__(self) -> int:
         return len(self.mask)
@@ -153,7 +155,7 @@ class RelationalDecoder(nn.Module):
             nn.Linear(hidden_size, hidden_size), nn.GELU(), nn.Linear(hidden_size, classes)
         )
         self.wanted = nn.Linear(hidden_size, hidden_size, bias=False)
-        self.told = nn.Linear(hidden_size, 1)
+        self.told = nn.Embedding(classes, hidden_size)
 
         self.chosen = nn.Linear(3 * hidden_size, hidden_size)
         self.of_chosen = nn.Linear(hidden_size, pair_size)
@@ -168,6 +170,7 @@ class RelationalDecoder(nn.Module):
         self.appearance = None if appearance is None else _head(hidden_size, appearance.size)
         for embedding in (self.classes, *self.attributes.values()):
             nn.init.normal_(embedding.weight, std=0.5)
+        nn.init.normal_(self.told.weight, std=hidden_size**-0.5)
 
         self.retrieval: Retrieval | None = None
 
@@ -317,16 +320,31 @@ class RelationalDecoder(nn.Module):
         mixtures = self.places(related, features, state.boxes, extents, pairs)
         places = mixtures.sample(self.temperature) if self.temperature else mixtures.centre()
         places = places.float().clamp(min=0).minimum(self.whole[2:].float())
-        objects = self._objects(classes, places, attributes)
+        objects = self._given(memory, state, self._objects(classes, places, attributes))
         patches = torch.full_like(chosen, -1)
         if self.retrieval is not None:
             wished = self._appearances(features.squeeze(1))
             patches, _ = self.retrieval(objects, wished, state.patches)
         weights = _looked(mixtures, looked)
-        alone = {name: values.squeeze(1) for name, values in attributes.items()}
+        alone = {name: values.squeeze(1) for name, values in objects.attributes.items()}
         weights = None if weights is None else weights.squeeze(1).float()
-        boxes = self.schema.boxes(objects)
-        return Positioned(places.squeeze(1), alone, patches, weights), boxes, self._tokens(objects, boxes)
+        boxes, placed = (
+            self.schema.boxes(objects),
+            Positioned(objects.places.squeeze(1), alone, patches, weights),
+        )
+        return placed, boxes, self._tokens(objects, boxes)
+
+    def _given(self, memory: Readings, state: Standing, objects: Objects) -> Objects:
+        """The objects (N, 1) that come next, or where they are given those."""
+        given, number = memory.given, state.classes.shape[1] - 1  # the canvas stands too
+        if given is None or number >= given.classes.shape[1]:
+            return objects
+        here = {"classes": given.classes, "places": given.places, **given.attributes}
+        here = {name: _rows(values[:, number : number + 1], len(objects)) for name, values in here.items()}
+        known = here["classes"] >= FIRST_CLASS
+        attributes = {name: here[name].where(known, values) for name, values in objects.attributes.items()}
+        places = here["places"].where(known.unsqueeze(2), objects.places)
+        return replace(objects, places=places, attributes=attributes)
 
     def _nowhere(self, chosen: Tensor, words: Tensor | None) -> Positioned:
         """The trace where nothing of ``chosen`` (any shape) is an object. words: (any, W), as wide as the
@@ -364,8 +382,9 @@ class RelationalDecoder(nn.Module):
     def _logits(self, x: Tensor, memory: Readings) -> Tensor:
         """Features x (N, T, H), N = len(memory) * beams -> logits of the classes (N, T, C)."""
         asked = self.wanted(x).reshape(len(memory), -1, x.shape[2])
-        answers = memory.classes.transpose(1, 2) * x.shape[2] ** -0.5
-        logits = asked @ answers + self.told(memory.classes).transpose(1, 2)
+        said = (memory.classes * self.told.weight).sum(2, keepdim=True)
+        wanted = (asked @ memory.classes.transpose(1, 2)) * x.shape[2] ** -0.5
+        logits = wanted + said.transpose(1, 2)
         return self.prior(x) + logits.view(*x.shape[:2], -1)
 
     def _expected(self, logits: Tensor, weights: Tensor | None) -> Tensor | None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seq2scene.errors import UserError
@@ -42,7 +43,7 @@ class TextReader(nn.Module):
         super().__init__()
         self.heads = heads
         self.attention = attention
-        self.words = nn.Linear(memory_size, hidden_size)
+        self.words = nn.Sequential(nn.Linear(memory_size, hidden_size), nn.LayerNorm(hidden_size))
 
     def memory(self, words: Tensor, mask: Tensor) -> HeadMemory:
         """Words (B, W, memory_size) and their mask (B, W), projected once."""
@@ -62,6 +63,18 @@ class TextReader(nn.Module):
         return context.transpose(1, 2).flatten(2), weights.mean(1)
 
 
+class Queries(nn.Module):
+    """A query of each object class, (classes, hidden_size). Projected, as one alone would move too slowly."""
+
+    def __init__(self, classes: int, hidden_size: int) -> None:
+        super().__init__()
+        self.classes = nn.Embedding(classes, hidden_size)
+        self.project = nn.Linear(hidden_size, hidden_size)
+
+    def forward(self) -> Tensor:
+        return self.project(self.classes.weight)
+
+
 class ClassReadings(nn.Module):
     """What a text says of each object class: a query of each class asks the words, once for all steps, and an
     MLP makes of the answer what the decoder reads. Without an attention every class reads the text's last
@@ -79,10 +92,11 @@ class ClassReadings(nn.Module):
         dropout: float,
     ) -> None:
         super().__init__()
-        self.queries = nn.Embedding(classes, hidden_size)
+        self.queries = Queries(classes, hidden_size)
         self.reader = None if attention is None else TextReader(memory_size, hidden_size, heads, attention)
-        self.answers = nn.Linear(text_size if attention is None else hidden_size, hidden_size)
-        self.before, self.after = nn.LayerNorm(hidden_size), nn.LayerNorm(hidden_size)
+        read = text_size if attention is None else hidden_size
+        self.answers = nn.Sequential(nn.Linear(read, hidden_size), nn.LayerNorm(hidden_size))
+        self.after = nn.LayerNorm(hidden_size)
         self.mlp = nn.Sequential(
             nn.Linear(hidden_size, 2 * hidden_size),
             nn.GELU(),
@@ -94,12 +108,12 @@ class ClassReadings(nn.Module):
         """Words (B, W, memory_size), their mask and the last state (B, text_size) -> readings
         (B, classes, hidden_size) and where each class looked (B, classes, W), or None.
         """
-        queries, weights = self.queries.weight.expand(len(words), -1, -1), None
-        context = last.unsqueeze(1)
+        queries, weights, context = self.queries(), None, last.unsqueeze(1)
         if self.reader is not None:
-            context, weights = self.reader(queries, self.reader.memory(words, mask))
-        readings = queries + self.answers(context)
-        return self.after(readings + self.mlp(self.before(readings))), weights
+            asked = queries.expand(len(words), -1, -1)
+            context, weights = self.reader(asked, self.reader.memory(words, mask))
+        answers = self.answers(context)
+        return self.after(answers + self.mlp(answers + queries)), weights
 
 
 class PairReadings(nn.Module):
@@ -109,15 +123,17 @@ class PairReadings(nn.Module):
         self, classes: int, memory_size: int, hidden_size: int, heads: int, attention: nn.Module
     ) -> None:
         super().__init__()
-        self.chosen, self.anchors = (nn.Embedding(classes, hidden_size) for _ in range(2))
+        self.chosen, self.anchors = (Queries(classes, hidden_size) for _ in range(2))
         self.reader = TextReader(memory_size, hidden_size, heads, attention)
+        self.norm = nn.LayerNorm(hidden_size)
 
     def forward(self, chosen: Tensor, anchors: Tensor, memory: HeadMemory) -> tuple[Tensor, Tensor]:
         """Classes chosen (N, T) and standing (N, S), N = B * beams -> contexts (N, T, S, hidden_size), and
         where each pair looked (N, T, S, W).
         """
-        queries = self.chosen(chosen).unsqueeze(2) + self.anchors(anchors).unsqueeze(1)
+        of_chosen, of_anchors = F.embedding(chosen, self.chosen()), F.embedding(anchors, self.anchors())
+        queries = of_chosen.unsqueeze(2) + of_anchors.unsqueeze(1)
         shape = queries.shape[:3]
         found = self.reader(queries.reshape(len(memory.mask), -1, queries.shape[3]), memory)
         contexts, weights = (one.reshape(*shape, -1) for one in found)
-        return contexts, weights
+        return self.norm(contexts), weights
