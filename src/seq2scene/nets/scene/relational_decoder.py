@@ -17,8 +17,8 @@ place's density comes from each.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Self
+from dataclasses import replace
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -29,71 +29,17 @@ from seq2scene.attention import at_least_float32
 from seq2scene.building import build
 from seq2scene.errors import UserError
 from seq2scene.nets.scene.laplace_mixture import LaplaceMixture
-from seq2scene.nets.scene.object_block import Cache, ObjectBlock
+from seq2scene.nets.scene.object_block import ObjectBlock
+from seq2scene.nets.scene.relational_state import Positioned, Readings, Standing
 from seq2scene.nets.scene.relative_places import Pairs, RelativePlaces
 from seq2scene.nets.scene.scene_decoder import NO_CANVAS, Retrieval, Taught, next_step
 from seq2scene.nets.scene.text_encoder import SceneTextEncoder
-from seq2scene.nets.scene.text_reader import ClassReadings, HeadMemory, PairReadings, require_heads
+from seq2scene.nets.scene.text_reader import ClassReadings, PairReadings, require_heads
 from seq2scene.scenes.objects import FIRST_CLASS, PAD, SOS, Objects
 from seq2scene.scenes.photos import Photos
 from seq2scene.scenes.schema import Schema
 
 WAVES = 8  # of a coordinate, from a period of two canvases down, each half the one before
-
-
-@dataclass(frozen=True)
-class Readings:
-    """What B texts say. mask: (B, W) and lengths (B,) of their words. text: (B, H) of each as a whole.
-    classes: (B, C, H), what is said of each class, and weights (B, C, W), where that was read, or None.
-    pairs: the words for the questions about pairs, or None. given: the first objects of the scenes, which are
-    placed as they are where a search is made to begin with their classes; None: there are none.
-    """
-
-    mask: Tensor
-    lengths: Tensor
-    text: Tensor
-    classes: Tensor
-    weights: Tensor | None
-    pairs: HeadMemory | None
-    given: Objects | None = None
-
-    def __len__(self) -> int:
-        return len(self.mask)
-
-    def __getitem__(self, index: Tensor) -> Self:
-        parts = {name: None if part is None else part[index] for name, part in vars(self).items()}
-        return replace(self, **parts)
-
-
-class Standing(NamedTuple):
-    """What stands in N scenes of S things, the canvas first: the state of the decoder contract.
-
-    features: (N, H) after the last one. counts: (N, C). classes: (N, S). tokens: (N, S, H). boxes: (N, S, 4).
-    patches: (N, S), numbers of patches of photos, -1 for none. caches: of each layer.
-    """
-
-    features: Tensor
-    counts: Tensor
-    classes: Tensor
-    tokens: Tensor
-    boxes: Tensor
-    patches: Tensor
-    caches: tuple[Cache, ...]
-
-
-class Positioned(NamedTuple):
-    """The trace of a step: how it placed the N objects that it read, those chosen a step before. It means
-    nothing where what it read is no object.
-
-    places: (N, 2) float32 in canvas units. attributes: of each head (N,) int64, 0 where the class has none.
-    patches: (N,) int64, the number of the patch of a photo, -1 for none. weights: (N, W) float32, where the
-    text was read for the place; None without an attention for that.
-    """
-
-    places: Tensor
-    attributes: dict[str, Tensor]
-    patches: Tensor
-    weights: Tensor | None
 
 
 class RelationalDecoder(nn.Module):
