@@ -101,7 +101,7 @@ class RelationalDecoder(nn.Module):
             nn.Linear(hidden_size, hidden_size), nn.GELU(), nn.Linear(hidden_size, classes)
         )
         self.wanted = nn.Linear(hidden_size, hidden_size, bias=False)
-        self.told = nn.Embedding(classes, hidden_size)
+        self.mentions = nn.Embedding(classes, hidden_size)
 
         self.chosen = nn.Linear(3 * hidden_size, hidden_size)
         self.of_chosen = nn.Linear(hidden_size, pair_size)
@@ -116,7 +116,7 @@ class RelationalDecoder(nn.Module):
         self.appearance = None if appearance is None else _head(hidden_size, appearance.size)
         for embedding in (self.classes, *self.attributes.values()):
             nn.init.normal_(embedding.weight, std=0.5)
-        nn.init.normal_(self.told.weight, std=hidden_size**-0.5)
+        nn.init.normal_(self.mentions.weight, std=hidden_size**-0.5)
 
         self.retrieval: Retrieval | None = None
 
@@ -274,10 +274,8 @@ class RelationalDecoder(nn.Module):
         weights = _looked(mixtures, looked)
         alone = {name: values.squeeze(1) for name, values in objects.attributes.items()}
         weights = None if weights is None else weights.squeeze(1).float()
-        boxes, placed = (
-            self.schema.boxes(objects),
-            Positioned(objects.places.squeeze(1), alone, patches, weights),
-        )
+        placed = Positioned(objects.places.squeeze(1), alone, patches, weights)
+        boxes = self.schema.boxes(objects)
         return placed, boxes, self._tokens(objects, boxes)
 
     def _given(self, memory: Readings, state: Standing, objects: Objects) -> Objects:
@@ -327,11 +325,10 @@ class RelationalDecoder(nn.Module):
 
     def _logits(self, x: Tensor, memory: Readings) -> Tensor:
         """Features x (N, T, H), N = len(memory) * beams -> logits of the classes (N, T, C)."""
-        asked = self.wanted(x).reshape(len(memory), -1, x.shape[2])
-        said = (memory.classes * self.told.weight).sum(2, keepdim=True)
-        wanted = (asked @ memory.classes.transpose(1, 2)) * x.shape[2] ** -0.5
-        logits = wanted + said.transpose(1, 2)
-        return self.prior(x) + logits.view(*x.shape[:2], -1)
+        wanted = self.wanted(x).reshape(len(memory), -1, x.shape[2])
+        wanted = wanted @ memory.classes.transpose(1, 2) * x.shape[2] ** -0.5
+        mentioned = (memory.classes * self.mentions.weight).sum(2).unsqueeze(1)  # (B, 1, C)
+        return self.prior(x) + (wanted + mentioned).view(*x.shape[:2], -1)
 
     def _expected(self, logits: Tensor, weights: Tensor | None) -> Tensor | None:
         """The classes' weights (B, C, W), by how likely each is next: (N, T, W); None stays None."""
@@ -353,8 +350,8 @@ class RelationalDecoder(nn.Module):
         (N, S, H) -> features of the pairs (P, pair_size) and of the chosen objects (N, T, H), and where the
         text was read for each pair (N, T, S, W) or None.
         """
-        told = _rows(memory.classes, len(x)).gather(1, chosen.unsqueeze(2).expand(-1, -1, x.shape[2]))
-        features = self.chosen(torch.cat([x, self.classes(chosen), told], dim=2))
+        readings = _rows(memory.classes, len(x)).gather(1, chosen.unsqueeze(2).expand(-1, -1, x.shape[2]))
+        features = self.chosen(torch.cat([x, self.classes(chosen), readings], dim=2))
         related = pairs.objects(self.of_chosen(features)) + pairs.things(self.of_standing(tokens))
         looked = None
         if self.pairs is not None:
