@@ -31,7 +31,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).resolve().parents
 from scene_baselines import configuration, nearest, sayable, scenes_of, words  # noqa: E402
 
 from seq2scene.building import build  # noqa: E402
-from seq2scene.data.scenes.scene_module import SceneModule, most_of_class  # noqa: E402
+from seq2scene.data.scenes.scene_module import SceneModule  # noqa: E402
 from seq2scene.errors import UserError  # noqa: E402
 from seq2scene.json_text import to_json  # noqa: E402
 from seq2scene.metrics.faithfulness import GROUPS, NAME, Faithfulness  # noqa: E402
@@ -176,8 +176,7 @@ def main(given: list[str] | None = None) -> None:
         predictions |= baselines(data, options.seed)
     if not predictions:
         raise UserError("nothing to score: name SCENES.jsonl, or say --baselines")
-    most = most_of_class(data.splits["train"].objects, data.schema.classes)
-    metric = Faithfulness(data.schema, options.tolerance, most)
+    metric = Faithfulness(data.schema, options.tolerance)
     systems = {name: score(metric, objects, facts) for name, objects in predictions.items()}
     show(systems, counted(facts))
     report = {"config": config, "tolerance": options.tolerance, "counts": counted(facts), "systems": systems}

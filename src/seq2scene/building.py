@@ -34,7 +34,11 @@ def _of(module: str, names: str) -> tuple[str, ...]:
     return tuple(f"{module}.{name}" for name in names.split())
 
 
-PART = Kind("part of a model", "torch.nn.modules.module.Module", ("seq2scene.attention.no_attention",))
+PART = Kind(
+    "part of a model",
+    "torch.nn.modules.module.Module",
+    ("seq2scene.attention.no_attention", "seq2scene.nets.scene.scene_decoder.no_canvas"),
+)
 SEARCH = Kind("search", "seq2scene.search.constraints.Constraints")
 KINDS = {  # of each group; where a config stands in no group of these it describes a part of a model
     "task": Kind("task", "seq2scene.tasks.task.Task"),

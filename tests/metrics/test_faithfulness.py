@@ -9,14 +9,15 @@ from seq2scene.metrics.faithfulness import Faithfulness
 from seq2scene.scenes.clip_art import THINGS
 from seq2scene.scenes.facts import Fact, Facts
 from seq2scene.scenes.grid import Grid
-from seq2scene.scenes.objects import FIRST_CLASS, Objects
+from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.schema import Head, Schema
 
 HEADS = {"size": Head(3), "flip": Head(2), "pose": Head(7), "expression": Head(5)}
 GRID = Grid(28, 28, 1, 1, 499, 399)
 SIZES = torch.ones(len(THINGS), 7, 5, 2)
-SCHEMA = Schema(tuple(THINGS), GRID, HEADS, 9, 3, (500, 400), SIZES, (1.0, 0.7, 0.49))
-ONCE = torch.tensor([0] * FIRST_CLASS + [1] * len(THINGS))
+SCHEMA = Schema(
+    tuple(THINGS), GRID, HEADS, 9, 3, (500, 400), SIZES, (1.0, 0.7, 0.49), most=(1,) * len(THINGS)
+)
 
 # Mike's hand is at (150, 282): the ball is in it, ten pixels off, or far away; or there are two balls.
 SCENES = [
@@ -46,7 +47,7 @@ def objects(scenes: list[list[tuple[str, int, int]]]) -> Objects:
 
 
 def score(rows: slice) -> Faithfulness:
-    metric = Faithfulness(SCHEMA, most=ONCE)
+    metric = Faithfulness(SCHEMA)
     metric.update(objects(SCENES[rows]), TEXTS[rows])
     return metric
 
@@ -87,7 +88,7 @@ def test_shares_by_kind_tolerance_and_what_was_held_out() -> None:
 
 
 def test_batches_add_up() -> None:
-    metric = Faithfulness(SCHEMA, most=ONCE)
+    metric = Faithfulness(SCHEMA)
     for row in range(5):
         metric.update(objects(SCENES[row : row + 1]), TEXTS[row : row + 1])
     assert found(metric) == pytest.approx(EXPECTED)
@@ -99,7 +100,7 @@ def test_two_ranks_with_unequal_shares_count_what_one_does() -> None:
 
 
 def test_each_scene_has_its_own_shares() -> None:
-    each = Faithfulness(SCHEMA, most=ONCE).each(objects(SCENES), TEXTS)
+    each = Faithfulness(SCHEMA).each(objects(SCENES), TEXTS)
     expected = {
         "faithfulness": [1, 1, 2 / 3, 1 / 2, torch.nan],
         "faithfulness_strict": [1, 2 / 3, 2 / 3, 1 / 2, torch.nan],
@@ -121,7 +122,7 @@ def test_a_wider_tolerance_forgives_more_and_a_narrower_one_than_strict_is_refus
 
 
 def test_without_facts_only_duplicates_are_counted() -> None:
-    metric = Faithfulness(SCHEMA, most=ONCE)
+    metric = Faithfulness(SCHEMA)
     metric.update(objects(SCENES))
     assert found(metric) == {"duplicates": pytest.approx(1 / 5)}
     metric = Faithfulness(SCHEMA)  # of a checkpoint that does not know how often classes come

@@ -105,6 +105,21 @@ def test_the_ngram_ban_takes_the_best_of_what_is_left():
 
 
 @each_search
+def test_nothing_is_written_more_often_than_it_may_be(search):
+    decoder, memory = markov(9, 6, spread=3.0), toy_memory([9, 8, 9, 7, 9, 6])
+    decoder.table[:, :, EOS] = -6.0
+    most = torch.tensor([0, 0, 1, 1, 2, 1, 0, 3, 1])
+
+    def counts(**options) -> torch.Tensor:
+        found = search(max_ratio=0, max_extra=7, **options)(decoder, memory, **IDS, most=most)
+        written = torch.nn.functional.one_hot(found.tokens, 9).sum(2)
+        return written[..., 4:].flatten(0, 1)  # of words proper
+
+    assert (counts(repeat_objects=True) > most[4:]).any()
+    assert (counts() <= most[4:]).all() and counts().sum(1).max() == most[4:].sum()
+
+
+@each_search
 def test_a_prefix_is_written_first_and_counts_in_the_score(search):
     decoder, memory = HistoryDecoder(12, seed=3), toy_memory([3, 5, 2])
     prefix = torch.tensor([[7, 7, 9], [UNK, PAD, PAD], [PAD, PAD, PAD]])

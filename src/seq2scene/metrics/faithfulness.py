@@ -31,8 +31,7 @@ MEASURED = ("relation", "all", "text")  # what depends on the tolerance
 class Faithfulness(Metric):
     """Shares of facts that hold, from counts that add up over batches and ranks.
 
-    schema: of the scenes. tolerance: in pixels, see ``scenes.facts.holds``. most: (classes,) how often
-    training scenes have each class at most; None where that is not known.
+    schema: of the scenes. tolerance: in pixels, see ``scenes.facts.holds``.
 
     ``compute`` gives, by name:
 
@@ -55,11 +54,11 @@ class Faithfulness(Metric):
     scenes: Tensor  # ()
     duplicates: Tensor  # () scenes with a class too often
 
-    def __init__(self, schema: Schema, tolerance: float = FAIR, most: Tensor | None = None) -> None:
+    def __init__(self, schema: Schema, tolerance: float = FAIR) -> None:
         super().__init__()
         if not STRICT <= tolerance < float("inf"):
             raise UserError(f"tolerance={tolerance}: a number of pixels, at least the strict {STRICT:g}")
-        self.schema, self.most = schema, most
+        self.schema, self.most = schema, schema.limits()
         self.tolerances = {"_strict": STRICT, "": float(tolerance)}
         kinds, count = len(KINDS), len(self.tolerances)
         shapes = {"stated": (2, kinds), "held": (2, count, kinds), "texts": (2,), "whole": (2, count)}

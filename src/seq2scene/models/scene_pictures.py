@@ -49,17 +49,13 @@ def strip_of(
     """
     objects = written.objects[row : row + 1].to("cpu")
     empty, *pictures = scene_steps(model, objects, compositor=compositor or model.compositor())
-    decoder = model.decoder
-    weights = None
-    if decoder.object_decoder.attention is not None:
-        weights = written.object_attention[row]
-    elif decoder.attribute_decoder.attention is not None:
-        weights = written.attribute_attention[row]
+    chosen, placed = written.object_attention, written.attribute_attention
+    weights = placed if chosen is None else chosen
     steps = [
         Step(
             picture,
             describe(model.schema, objects, step),
-            None if weights is None else weights[step, : len(words)].tolist(),
+            None if weights is None else weights[row, step, : len(words)].tolist(),
         )
         for step, picture in enumerate(pictures)
     ]

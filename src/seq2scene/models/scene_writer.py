@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from PIL import Image
 from torch import Tensor, nn
 
-from seq2scene.building import build
+from seq2scene.building import build, find
 from seq2scene.errors import UserError
 from seq2scene.json_text import to_json
 from seq2scene.models.model import Model, verb, with_n_best
 from seq2scene.models.scene_records import scene_records
-from seq2scene.nets.scene.attribute_decoder import AttributeDecoder
-from seq2scene.nets.scene.object_decoder import ObjectDecoder
-from seq2scene.nets.scene.scene_decoder import SceneDecoder, SceneMemory, Taught, map_size
+from seq2scene.nets.scene.scene_decoder import Taught
 from seq2scene.scenes.objects import EOS, PAD, SOS, Objects
 from seq2scene.scenes.photos import Photos
 from seq2scene.scenes.scene_json import PlainObject
@@ -37,19 +35,20 @@ class Written:
     """Scenes that a search wrote for B texts, N of each, best first.
 
     objects: those of all B * N scenes, the N of a text adjacent. object_attention, attribute_attention: (B *
-    N, T, W), the attention over words while each object was chosen and while it was placed, 0 where there is
-    none. log_probs: (B, N) of the objects, END included.
+    N, T, W), the attention over words while each object was chosen and while it was placed; None without one.
+    log_probs: (B, N) of the objects, END included.
     """
 
     objects: Objects
-    object_attention: Tensor
-    attribute_attention: Tensor
+    object_attention: Tensor | None
+    attribute_attention: Tensor | None
     log_probs: Tensor
 
     def alone(self, number: int) -> Self:
         """One of the B * N scenes, as the only one of one text."""
         only = slice(number, number + 1)
-        attentions = self.object_attention[only], self.attribute_attention[only]
+        both = self.object_attention, self.attribute_attention
+        attentions = (None if weights is None else weights[only] for weights in both)
         return Written(self.objects[only], *attentions, self.log_probs.view(-1, 1)[only])
 
 
@@ -90,7 +89,7 @@ class SceneWriter(Model):
     def __init__(
         self,
         encoder: nn.Module,
-        decoder: SceneDecoder,
+        decoder: nn.Module,
         texts: SceneTexts,
         search: Constraints | None = None,
         patch_encoder: nn.Module | None = None,
@@ -115,7 +114,7 @@ class SceneWriter(Model):
 
     # Tensors
 
-    def encode(self, texts: Sentences) -> SceneMemory:
+    def encode(self, texts: Sentences) -> Any:
         """All the decoder will ever ask of the texts (B * S sentences), made once."""
         return self.decoder.memory(*self.encoder(texts))
 
@@ -127,15 +126,21 @@ class SceneWriter(Model):
         """Searches for scenes of the ``texts`` (B * S sentences), by default with the model's own search;
         options go to the search (prefix, generator).
         """
-        memory = self.encode(texts)
+        memory, most = self.encode(texts), self.schema.limits()
         found = (search or self.search)(
-            self.decoder, memory, bos=SOS, eos=EOS, pad=PAD, unk=PAD, keep_weights=True, **options
+            self.decoder,
+            memory,
+            bos=SOS,
+            eos=EOS,
+            pad=PAD,
+            unk=PAD,
+            most=None if most is None else most.to(texts.ids.device),
+            keep_weights=True,
+            **options,
         )
         objects, placing = self.decoder.read_trace(found.tokens, found.trace)
         choosing = None if found.weights is None else found.weights.flatten(0, 1).float()
-        nowhere = found.log_probs.new_zeros(*objects.classes.shape, memory.mask.shape[1])
-        attentions = (nowhere if weights is None else weights for weights in (choosing, placing))
-        return Written(objects, *attentions, found.log_probs)
+        return Written(objects, choosing, placing, found.log_probs)
 
     def build_retrieval_index(self, folder: str | None = None) -> None:
         """Prepares what writing needs beyond the net, which here is nothing; see ``CompositeWriter``."""
@@ -262,7 +267,7 @@ class SceneWriter(Model):
 
 def build_net(
     config: Mapping[str, Any], description: Mapping[str, Any], texts: SceneTexts, schema: Schema
-) -> tuple[nn.Module, SceneDecoder]:
+) -> tuple[nn.Module, nn.Module]:
     """The encoder and the decoder that a config describes."""
     model, v = config["model"], texts.language.vocabulary
     encoder = build(
@@ -273,35 +278,5 @@ def build_net(
         sentences=schema.sentences,
         word_vectors=description.get("word_vectors"),
     )
-    canvas = build(
-        config["canvas"],
-        "canvas",
-        schema=schema,
-        size=map_size(schema, model["decoder"]["stride"]),
-        pictures=description.get("pictures"),
-    )
-    memory_size, hidden_size = encoder.output_size, model["decoder"]["hidden_size"]
-    attention = build(
-        config["attention"],
-        "attention",
-        query_size=ObjectDecoder.query_size(schema.classes, hidden_size, model["decoder"]["inventory"]),
-        memory_size=memory_size,
-    )
-    attribute_attention = build(
-        config["attribute_attention"],
-        "attribute_attention",
-        query_size=AttributeDecoder.query_size(schema.classes, 0 if attention is None else memory_size),
-        memory_size=memory_size,
-    )
-    decoder = build(
-        model["decoder"],
-        "model.decoder",
-        schema=schema,
-        canvas=canvas,
-        text_size=encoder.state_size,
-        memory_size=memory_size,
-        attention=attention,
-        attribute_attention=attribute_attention,
-    )
-    assert isinstance(decoder, SceneDecoder)
-    return encoder, decoder
+    kind = find(model["decoder"].get("_target_"), "model.decoder")
+    return encoder, kind.from_config(config, schema, encoder, description.get("pictures"))

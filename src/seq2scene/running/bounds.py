@@ -158,7 +158,7 @@ NAMES = {
     **dict.fromkeys(("min_count", "vocabulary_size", "max_size"), SIZES),
     **dict.fromkeys(("side", "photo_side", "candidates", "stride", "rows", "columns", "classes"), SIZE),
     **dict.fromkeys(("hidden_size", "embedding_size", "attention_size", "classifier_size"), SIZE),
-    **dict.fromkeys(("output_size", "layers", "hidden", "ink"), SIZE),
+    **dict.fromkeys(("output_size", "layers", "hidden", "ink", "heads", "pair_size", "components"), SIZE),
     **dict.fromkeys(("steps", "step_size", "steps_per_epoch"), SIZE),
     **dict.fromkeys(("weight_decay", "weight", "min_lr", "threshold"), number(0)),
     **dict.fromkeys(("initial_range", "embedding_range", "class_weight_std"), number(0)),
@@ -166,6 +166,7 @@ NAMES = {
     **dict.fromkeys(("picture", "perceptual", "label", "doubly_stochastic", "reward", "entropy"), number(0)),
     **dict.fromkeys(("overlap", "transfer", "noise", "min_thing", "min_stuff", "min_area"), SHARE),
     **dict.fromkeys(("lr", "scale"), between(0)),
+    "temperature": number(0),
     "shift": number(-math.inf),
     "dropout": CHANCE,
 }

@@ -1,7 +1,7 @@
 """What the scenes of a data set are made of: the schema that data, nets, painters and metrics share."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import torch
@@ -43,7 +43,8 @@ class Schema:
     poses, expressions, 2), the width and height of the opaque part of each unscaled picture. scales: for clip
     art, the scale at each value of the head ``size``. titles: what people call the classes, if not by name.
     things: of objects cut out of photos, so many of the classes are things, the others stuff; else None.
-    appearance: of such objects, if it is learnt.
+    appearance: of such objects, if it is learnt. most: of each class, how many objects of it a training scene
+    has at most; empty where nobody has counted.
     """
 
     names: tuple[str, ...]
@@ -57,6 +58,7 @@ class Schema:
     titles: tuple[str, ...] = ()
     things: int | None = None
     appearance: Appearance | None = None
+    most: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for name, head in self.heads.items():
@@ -85,6 +87,17 @@ class Schema:
         only = self.heads[head].only
         chosen = [only is None or name in only for name in self.names]
         return torch.tensor([False] * FIRST_CLASS + chosen)
+
+    def counted(self, objects: Objects) -> Self:
+        """The schema with ``most`` of each class as ``objects`` have it."""
+        scene = torch.arange(len(objects)).unsqueeze(1) * self.classes
+        flat = (scene + objects.classes).flatten()
+        counts = flat.bincount(minlength=len(objects) * self.classes).view(len(objects), self.classes)
+        return replace(self, most=tuple(counts.amax(0)[FIRST_CLASS:].tolist()))
+
+    def limits(self) -> Tensor | None:
+        """(classes,) how often a scene may have each class, END too; None where nobody has counted."""
+        return torch.tensor([0, 0, 1, *self.most]) if self.most else None
 
     def cells(self, objects: Objects) -> Tensor:
         """(B, T) the grid cell of each object, 0 where there is none."""
@@ -178,6 +191,7 @@ class Schema:
             "canvas": tuple(state["canvas"]),
             "scales": tuple(state["scales"]),
             "titles": tuple(state["titles"]),
+            "most": tuple(state.get("most", ())),  # older descriptions have none
             "appearance": None if state["appearance"] is None else Appearance(**state["appearance"]),
         }
         return cls(**plain)

@@ -36,7 +36,7 @@ class Live:
 
     previous: (b, w) their last words. totals: (b, w) their log-probabilities, -inf for dead beams.
     best: (b, n_best) the best scores of ended hypotheses. ended: (b,) the number of ended hypotheses.
-    history: (b, w, step) all their words, stored only if n-grams are banned.
+    history: (b, w, step) all their words, stored only if the rules read them.
     coverage: (b, w, S) the attention that each source position received so far, stored only if there is a
     coverage penalty.
     """
@@ -123,10 +123,13 @@ class Beam(Constraints):
         pad: int,
         unk: int,
         prefix: Tensor | None = None,
+        most: Tensor | None = None,
         keep_weights: bool = False,
     ) -> Hypotheses:
-        """Searches for the B sentences of ``memory``. ``prefix``: (B, P) forced beginnings, right-padded."""
-        rules = self.rules(memory, bos, eos, pad, unk, prefix)
+        """Searches for the B sentences of ``memory``. ``prefix``: (B, P) forced beginnings, right-padded.
+        ``most``: (V,) how often each id may be written, None for any number.
+        """
+        rules = self.rules(memory, bos, eos, pad, unk, prefix, most)
         active = ActiveSentences(decoder, memory)
         live = Live.start(rules[active.sentences], bos, self.n_best)
         backpointers: list[Step] = []
@@ -201,7 +204,7 @@ class Beam(Constraints):
             hopeless = totals < totals.amax(1, keepdim=True) - self.pruning
             totals = totals.masked_fill(hopeless, NEVER)
         history = live.history
-        if live.rules.no_repeat_ngram:
+        if live.rules.reads_history:
             history = torch.cat([take(history, parents), previous.unsqueeze(2)], dim=2)
         live = Live(
             rules=live.rules,

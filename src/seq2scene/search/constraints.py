@@ -39,7 +39,7 @@ class Rules:
     """The constraints of the b active sentences.
 
     limits: (b,) maximum number of words before EOS. prefix: (b, P) forced tokens, FREE where there are none.
-    banned: (any,) ids that are never written.
+    banned: (any,) ids that are never written. most: (V,) how often each id may be written; None: no limit.
     """
 
     limits: Tensor
@@ -48,10 +48,16 @@ class Rules:
     eos: int
     min_length: int
     no_repeat_ngram: int
+    most: Tensor | None = None
 
     def __getitem__(self, index: Tensor) -> Self:
         """The rules of the sentences ``index`` (any,)."""
         return replace(self, limits=self.limits[index], prefix=self.prefix[index])
+
+    @property
+    def reads_history(self) -> bool:
+        """Whether what may come next depends on all that was written."""
+        return self.no_repeat_ngram > 0 or self.most is not None
 
     def forced(self, step: int) -> Tensor:
         """(b,) the token forced at ``step``, counted from 0, or FREE."""
@@ -63,13 +69,17 @@ class Rules:
     def ban(self, log_probs: Tensor, step: int, history: Tensor) -> None:
         """Sets the log-probabilities of forbidden words to -inf, in place.
 
-        log_probs: (rows, V). history: (rows, step), the words of each row so far; read for n-grams only.
+        log_probs: (rows, V). history: (rows, step), words so far; needed if ``reads_history``.
         """
         log_probs.index_fill_(1, self.banned, NEVER)
         if step < self.min_length:
             log_probs[:, self.eos] = NEVER
         if 0 < self.no_repeat_ngram <= step:
             log_probs.scatter_(1, self._repeats(history), NEVER)
+        if self.most is not None:
+            counts = torch.zeros_like(log_probs, dtype=torch.int64)
+            counts.scatter_add_(1, history, torch.ones_like(history))
+            log_probs.masked_fill_(counts >= self.most, NEVER)
 
     def _repeats(self, history: Tensor) -> Tensor:
         """(rows, windows) the words that would complete an n-gram of ``history``; elsewhere a banned id."""
@@ -90,7 +100,7 @@ class Rules:
         """The words picked by ``choose`` among those allowed, or the forced one: log-probabilities, ids
         (rows, k).
 
-        log_probs: (rows, V), the model's; overwritten. history: (rows, step), read for n-grams only.
+        log_probs: (rows, V), the model's; overwritten. history: (rows, step), needed if ``reads_history``.
         sentences: (rows,) which of the b sentences each row belongs to. A forced token keeps the model's
         log-probability even if it is banned, and the other k - 1 proposals of its row get -inf. If all tokens
         are banned, EOS is forced, so that every sentence ends.
@@ -116,6 +126,7 @@ class Constraints:
     min_length: EOS is banned before this many words, unless the limit forces it or nothing else is allowed.
     ban_unk: never write the unknown word.
     no_repeat_ngram: no n-gram of this size occurs twice in a sentence; 0 to allow repeats.
+    repeat_objects: whether a scene may have more objects of a class than any training scene.
 
     Raises UserError if a value is out of range.
     """
@@ -126,6 +137,7 @@ class Constraints:
     min_length: int = 0
     ban_unk: bool = False
     no_repeat_ngram: int = 0
+    repeat_objects: bool = False
 
     def __post_init__(self) -> None:
         require_number("max_ratio", self.max_ratio, 0)
@@ -136,8 +148,19 @@ class Constraints:
         require("min_length", self.min_length, fits, f"at most search.max_length={self.max_length}")
         require_whole("no_repeat_ngram", self.no_repeat_ngram, 0)
 
-    def rules(self, memory: Memory, bos: int, eos: int, pad: int, unk: int, prefix: Tensor | None) -> Rules:
-        """The rules for the B sentences of ``memory``; ``prefix`` is (B, P), right-padded."""
+    def rules(
+        self,
+        memory: Memory,
+        bos: int,
+        eos: int,
+        pad: int,
+        unk: int,
+        prefix: Tensor | None,
+        most: Tensor | None = None,
+    ) -> Rules:
+        """The rules for the B sentences of ``memory``; ``prefix`` is (B, P), right-padded; ``most`` (V,) says
+        how often each id may be written, unless ``repeat_objects``.
+        """
         if prefix is None:
             prefix = memory.lengths.new_empty(len(memory), 0)
         assert len(prefix) == len(memory)
@@ -151,6 +174,7 @@ class Constraints:
             eos=eos,
             min_length=self.min_length,
             no_repeat_ngram=self.no_repeat_ngram,
+            most=None if self.repeat_objects else most,
         )
 
 

@@ -33,10 +33,13 @@ class Greedy(Constraints):
         pad: int,
         unk: int,
         prefix: Tensor | None = None,
+        most: Tensor | None = None,
         keep_weights: bool = False,
     ) -> Hypotheses:
-        """Searches for the B sentences of ``memory``. ``prefix``: (B, P) forced beginnings, right-padded."""
-        rules = self.rules(memory, bos, eos, pad, unk, prefix)
+        """Searches for the B sentences of ``memory``. ``prefix``: (B, P) forced beginnings, right-padded.
+        ``most``: (V,) how often each id may be written, None for any number.
+        """
+        rules = self.rules(memory, bos, eos, pad, unk, prefix, most)
         return write_stepwise(decoder, memory, rules, likeliest, bos=bos, pad=pad, keep_weights=keep_weights)
 
 
@@ -82,15 +85,17 @@ class Sample(Constraints):
         pad: int,
         unk: int,
         prefix: Tensor | None = None,
+        most: Tensor | None = None,
         keep_weights: bool = False,
         generator: torch.Generator | None = None,
     ) -> Hypotheses:
         """Samples for the B sentences of ``memory``. ``prefix``: (B, P) forced beginnings, right-padded.
+        ``most``: (V,) how often each id may be written, None for any number.
 
         generator: a random number generator on any device; None for PyTorch's global one. The same generator
         state gives the same output.
         """
-        rules = self.rules(memory, bos, eos, pad, unk, prefix)
+        rules = self.rules(memory, bos, eos, pad, unk, prefix, most)
         device = memory.lengths.device if generator is None else generator.device
 
         def draw(log_probs: Tensor, sentences: Tensor) -> tuple[Tensor, Tensor]:

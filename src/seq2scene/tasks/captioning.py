@@ -66,7 +66,6 @@ class Captioning(Task):
                 "loss.hard=true: this decoder cannot look at one place at a time; take model=xu2015"
             )
         self.build_scores()
-        self.build_evaluation()
 
     def _build_scores(self) -> ModuleDict:
         return ModuleDict(

@@ -48,7 +48,6 @@ class NMT(Task):
         self.smoothing = config["loss"]["smoothing"]
         self.per_sentence = per_sentence(config["loss"])
         self.build_scores()
-        self.build_evaluation()
         self.keep_weights = False  # of the attention while test sets are translated
 
     def _build_scores(self) -> ModuleDict:

@@ -55,11 +55,9 @@ class SceneTask(Task):
             name for name, _ in self.named_buffers() if ".painter." in name
         ]
         self.build_scores()
-        most = description.get("most_of_class")  # older checkpoints do not tell
         self.faithfulness = torch.nn.ModuleDict(
-            {f"{stage}_faithfulness": Faithfulness(self.schema, most=most) for stage in STAGES}
+            {f"{stage}_faithfulness": Faithfulness(self.schema) for stage in STAGES}
         )
-        self.build_evaluation()
         self._nll: dict[str, list[Tensor]] = {}
 
     def _weights(self) -> dict[str, float]:
@@ -107,7 +105,7 @@ class SceneTask(Task):
 
     def _extra_loss(self, taught: Taught, batch: SceneBatch) -> Tensor:
         """What is minimised beside the fields: a mean."""
-        return taught.places.new_zeros(())
+        return taught.objects.new_zeros(())
 
     # Free running
 

@@ -121,7 +121,6 @@ class SceneModule(TextModule):
             "schema": self.schema.state(),
             "pictures": self.pictures(),
             "word_vectors": self.word_vectors,
-            "most_of_class": most_of_class(self.splits["train"].objects, self.schema.classes),
         }
 
     def use(self, description: Mapping[str, Any]) -> None:
@@ -185,6 +184,7 @@ class SceneModule(TextModule):
         self.read(splits)
         if self.reader is None:
             self.reader = SceneTexts(self._learn_language(), self.schema.sentences, self.max_words)
+            self.schema = self.schema.counted(self.splits["train"].objects)
             if self.glove is not None:
                 self.word_vectors, found = read_word_vectors(
                     Path(self.glove), self.reader.language.vocabulary
@@ -263,14 +263,6 @@ class SceneModule(TextModule):
             return SceneBatch(Sentences.of(ids, lengths), target.cut(steps), which, whole, facts)
 
         return collate
-
-
-def most_of_class(objects: Objects, classes: int) -> Tensor:
-    """(classes,) how often scenes have each class at most; 0 of what is none."""
-    numbers = objects.classes * objects.present
-    counts = torch.zeros(len(numbers), classes, dtype=torch.int64)
-    counts.scatter_add_(1, numbers, torch.ones_like(numbers))
-    return counts.amax(0).where(torch.arange(classes) > 0, 0)
 
 
 class OneTextEach:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
+from seq2scene.nets.scene.laplace_mixture import LaplaceMixture
 from seq2scene.nets.scene.scene_decoder import Taught
 from seq2scene.scenes.objects import PAD, Objects
 from seq2scene.scenes.schema import Schema
@@ -21,17 +22,27 @@ class Field:
 
 
 def fields(taught: Taught, objects: Objects, schema: Schema) -> dict[str, Field]:
-    """``object`` (including END), ``place``, and each head at the true cell, for the classes that have it."""
+    """``object`` (including END), ``place``, and each head at the true place, for the classes that have it.
+
+    Places are either logits of the grid's cells or densities over the canvas (``LaplaceMixture``).
+    """
     real, present = objects.classes != PAD, objects.present
     found = {
         "object": _field(taught.objects, objects.classes[real]),
-        "place": _field(taught.places, schema.cells(objects)[present]),
+        "place": _places(taught.places, objects, schema),
     }
     classes = objects.classes[present]
     for name, logits in taught.attributes.items():
         has = schema.has(name).to(classes.device)[classes]
         found[name] = _field(logits[has], objects.attributes[name][present][has])
     return found
+
+
+def _places(places: Tensor | LaplaceMixture, objects: Objects, schema: Schema) -> Field:
+    present = objects.present
+    if isinstance(places, LaplaceMixture):
+        return Field(-places.log_prob(objects.places[present]).sum(), present.sum())
+    return _field(places, schema.cells(objects)[present])
 
 
 def _field(logits: Tensor, gold: Tensor) -> Field:

@@ -13,7 +13,7 @@ attention over words, which is what a coverage penalty adds up; places, attribut
 decoder's attention are its trace (``Placed``).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
@@ -22,10 +22,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
+from seq2scene.building import build
 from seq2scene.errors import UserError
 from seq2scene.nets.scene.attribute_decoder import AttributeDecoder
 from seq2scene.nets.scene.conv_gru import ConvGRU
+from seq2scene.nets.scene.laplace_mixture import LaplaceMixture
 from seq2scene.nets.scene.object_decoder import ObjectDecoder
+from seq2scene.nets.scene.text_encoder import SceneTextEncoder
 from seq2scene.scenes.objects import PAD, Objects
 from seq2scene.scenes.photos import Patches, Photos
 from seq2scene.scenes.schema import Schema
@@ -36,6 +39,13 @@ State = tuple
 # Objects (N, 1), the appearances (N, D) wished for, D = 0 without, and the patches used (N, steps) -> the
 # numbers (N,) of the patches found, -1 for none, and the patches.
 Retrieval = Callable[[Objects, Tensor, Tensor], tuple[Tensor, Patches]]
+
+NO_CANVAS = "seq2scene.nets.scene.scene_decoder.no_canvas"
+
+
+def no_canvas(schema: Schema, size: tuple[int, int], pictures: dict[str, Tensor] | None = None) -> None:
+    """The choice of decoders that need not see what they draw."""
+    return None
 
 
 class Placed(NamedTuple):
@@ -83,13 +93,14 @@ class Taught:
     """What the decoder says under teacher forcing, of the F steps that are real (not PAD) and of the P of
     these that place an object, scene by scene.
 
-    objects: (F, classes) logits. places: (P, cells) logits. attributes: of each head (P, its classes) logits,
-    at the true cell. appearances: (P, D) there, of unit length, D = 0 without. object_attention,
-    attribute_attention: the two decoders' weights of the words (B, T, W), None where there is none.
+    objects: (F, classes) logits. places: (P, cells) logits, or P densities over the canvas. attributes: of
+    each head (P, its classes) logits, at the true cell. appearances: (P, D) there, of unit length, D = 0
+    without. object_attention, attribute_attention: the two decoders' weights of the words (B, T, W), None
+    where there is none.
     """
 
     objects: Tensor
-    places: Tensor
+    places: Tensor | LaplaceMixture
     attributes: dict[str, Tensor]
     appearances: Tensor
     object_attention: Tensor | None
@@ -172,6 +183,54 @@ class SceneDecoder(nn.Module):
         self.register_load_state_dict_pre_hook(_rename_parts)
         if class_weight_std is not None:
             self._start_classes(class_weight_std)
+
+    @classmethod
+    def from_config(
+        cls,
+        config: Mapping[str, Any],
+        schema: Schema,
+        encoder: SceneTextEncoder,
+        pictures: dict[str, Tensor] | None,
+    ) -> Self:
+        """The decoder of a composed config, with its canvas and attentions, over the words of ``encoder``.
+        pictures: clip art, for a canvas that paints with it. Raises UserError where there is no canvas.
+        """
+        settings, memory_size = config["model"]["decoder"], encoder.output_size
+        canvas = build(
+            config["canvas"],
+            "canvas",
+            schema=schema,
+            size=map_size(schema, settings["stride"]),
+            pictures=pictures,
+        )
+        if canvas is None:
+            raise UserError(
+                "canvas=none: this model looks at what it has drawn; choose one, as canvas=semantic"
+            )
+        attention = build(
+            config["attention"],
+            "attention",
+            query_size=ObjectDecoder.query_size(
+                schema.classes, settings["hidden_size"], settings["inventory"]
+            ),
+            memory_size=memory_size,
+        )
+        attribute_attention = build(
+            config["attribute_attention"],
+            "attribute_attention",
+            query_size=AttributeDecoder.query_size(schema.classes, 0 if attention is None else memory_size),
+            memory_size=memory_size,
+        )
+        return build(
+            settings,
+            "model.decoder",
+            schema=schema,
+            canvas=canvas,
+            text_size=encoder.state_size,
+            memory_size=memory_size,
+            attention=attention,
+            attribute_attention=attribute_attention,
+        )
 
     def _start_classes(self, deviation: float) -> None:
         """Draws the weights of what reads the one-hot classes, which drown among hundreds of other inputs."""

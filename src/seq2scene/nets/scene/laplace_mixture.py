@@ -1,0 +1,52 @@
+"""Where an object goes, as a density over the canvas: a mixture of Laplace distributions."""
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class LaplaceMixture:
+    """Mixtures of C components over points of the canvas, one for each index of the leading dimensions (...).
+
+    log_weights: (..., C), normalised. means: (..., C, 2) in canvas units. log_scales: (..., C, 2), of x and
+    of y, which are independent within a component.
+    """
+
+    log_weights: Tensor
+    means: Tensor
+    log_scales: Tensor
+
+    def __getitem__(self, index: Tensor) -> Self:
+        """The mixtures ``index`` only."""
+        return type(self)(self.log_weights[index], self.means[index], self.log_scales[index])
+
+    def log_prob(self, points: Tensor) -> Tensor:
+        """The log-density (...,) at points (..., 2), in nats per square unit of the canvas."""
+        distances = (points.unsqueeze(-2) - self.means).abs() / self.log_scales.exp()
+        within = -(distances + self.log_scales + math.log(2)).sum(-1)
+        return torch.logsumexp(self.log_weights + within, dim=-1)
+
+    def centre(self) -> Tensor:
+        """(..., 2) the mean of the component of greatest weight. The mode of the density would be that of a
+        needle-thin component, however little it weighs.
+        """
+        return _pick(self.means, self.log_weights.argmax(-1))
+
+    def sample(self, temperature: float = 1.0) -> Tensor:
+        """(..., 2) points drawn from the components, by weights^(1 / temperature), each with its scale times
+        the temperature.
+        """
+        shares = (self.log_weights / temperature).softmax(-1)
+        chosen = torch.multinomial(shares.flatten(0, -2), 1).view(shares.shape[:-1])
+        means, scales = _pick(self.means, chosen), _pick(self.log_scales, chosen).exp() * temperature
+        return torch.distributions.Laplace(means, scales).sample()
+
+
+def _pick(values: Tensor, components: Tensor) -> Tensor:
+    """Of values (..., C, 2) those of the ``components`` (...,): (..., 2)."""
+    index = components[..., None, None].expand(*components.shape, 1, 2)
+    return values.gather(-2, index).squeeze(-2)

@@ -1,0 +1,407 @@
+"""A scene decoder that places each object in relation to those that stand: a Transformer over objects.
+
+B scenes, N rows (scenes, or beams of scenes), T steps, S things that stand (the canvas first), W words, C
+object classes, H features.
+
+    r_c    = reading(c, words)                          once for all steps: what the text says of each class
+    x_t    = Transformer(canvas, o_1 ... o_{t-1})       over classes, attributes and places
+    p(o_t) = softmax_c(out(x_t)_c + <W x_t, r_c> / sqrt(H) + <v_c, r_c>)
+    u_tj   = reading(o_t, o_j, words)                   what it says of o_t with respect to each o_j
+    a_t    = f(x_t, o_t, r_{o_t}, all u_tj)             then the attributes, each given those before
+    p(place | a_t, attributes) = a mixture of Laplace components around every o_j and the canvas
+
+Places are exact: there is no grid. It obeys the decoder contract as ``scene_decoder`` does: a step first
+places the object before, then scores the next. The weights of a step are the mean of the classes' attention
+over words, by how likely each class is next; the trace has the attention of the pairs, by how much of the
+place's density comes from each.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Self
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
+
+from seq2scene.attention import at_least_float32
+from seq2scene.building import build
+from seq2scene.errors import UserError
+from seq2scene.nets.scene.laplace_mixture import LaplaceMixture
+from seq2scene.nets.scene.object_block import ObjectBlock
+from seq2scene.nets.scene.relational_state import Positioned, Readings, Standing
+from seq2scene.nets.scene.relative_places import Pairs, RelativePlaces
+from seq2scene.nets.scene.scene_decoder import NO_CANVAS, Retrieval, Taught, next_step
+from seq2scene.nets.scene.text_encoder import SceneTextEncoder
+from seq2scene.nets.scene.text_reader import ClassReadings, PairReadings, require_heads
+from seq2scene.scenes.objects import FIRST_CLASS, PAD, SOS, Objects
+from seq2scene.scenes.photos import Photos
+from seq2scene.scenes.schema import Schema
+
+WAVES = 8  # of a coordinate, from a period of two canvases down, each half the one before
+
+
+class RelationalDecoder(nn.Module):
+    """attention: of the readings of classes; attribute_attention: of the readings of pairs; as
+    ``seq2scene.attention`` builds them for hidden_size / heads features, or None. layers: of the Transformer.
+    pair_size: features of an object with respect to one that stands. components: of the place, of each thing
+    that stands. temperature: at which places are drawn; 0: the mean of the component of greatest weight.
+
+    retrieval: where objects are patches of photos, what finds them; set it before a search.
+
+    Raises UserError where hidden_size is not divisible by heads.
+    """
+
+    canvas = None
+
+    def __init__(
+        self,
+        schema: Schema,
+        text_size: int,
+        memory_size: int,
+        attention: nn.Module | None,
+        attribute_attention: nn.Module | None,
+        hidden_size: int = 128,
+        heads: int = 4,
+        layers: int = 2,
+        pair_size: int = 128,
+        components: int = 6,
+        dropout: float = 0.1,
+        temperature: float = 0.0,
+    ) -> None:
+        super().__init__()
+        require_heads(hidden_size, heads)
+        self.schema = schema
+        self.temperature = temperature
+        classes, appearance = schema.classes, schema.appearance
+        for name in schema.heads:
+            self.register_buffer(f"has_{name}", schema.has(name), persistent=False)
+        whole = torch.tensor(schema.canvas)
+        self.register_buffer("whole", torch.cat([whole / 2, whole]), persistent=False)
+        self.register_buffer("waves", torch.pi * 2.0 ** torch.arange(WAVES), persistent=False)
+
+        self.readings = ClassReadings(classes, memory_size, text_size, hidden_size, heads, attention, dropout)
+        self.pairs = None
+        if attribute_attention is not None:
+            self.pairs = PairReadings(classes, memory_size, hidden_size, heads, attribute_attention)
+
+        self.text = nn.Linear(text_size, hidden_size)
+        self.classes = nn.Embedding(classes, hidden_size)
+        self.attributes = nn.ModuleDict(
+            {name: nn.Embedding(head.classes, hidden_size) for name, head in schema.heads.items()}
+        )
+        self.box = nn.Linear(4 * WAVES + 2, hidden_size)
+        self.norm = nn.LayerNorm(hidden_size)
+        self.inventory = nn.Linear(classes, hidden_size, bias=False)
+        self.blocks = nn.ModuleList([ObjectBlock(hidden_size, heads, dropout) for _ in range(layers)])
+        self.features = nn.LayerNorm(hidden_size)
+
+        self.prior = nn.Sequential(
+            nn.Linear(hidden_size, hidden_size), nn.GELU(), nn.Linear(hidden_size, classes)
+        )
+        self.wanted = nn.Linear(hidden_size, hidden_size, bias=False)
+        self.mentions = nn.Embedding(classes, hidden_size)
+
+        self.chosen = nn.Linear(3 * hidden_size, hidden_size)
+        self.of_chosen = nn.Linear(hidden_size, pair_size)
+        self.of_standing = nn.Linear(hidden_size, pair_size, bias=False)
+        self.of_pair = nn.Linear(hidden_size, pair_size, bias=False) if self.pairs is not None else None
+        self.relevance = nn.Linear(pair_size, 1)
+        self.relations = nn.Linear(pair_size, hidden_size)
+        self.heads = nn.ModuleDict(
+            {name: _head(hidden_size, head.classes) for name, head in schema.heads.items()}
+        )
+        self.places = RelativePlaces(pair_size, hidden_size, components, min(schema.canvas) / 4)
+        self.appearance = None if appearance is None else _head(hidden_size, appearance.size)
+        for embedding in (self.classes, *self.attributes.values()):
+            nn.init.normal_(embedding.weight, std=0.5)
+        nn.init.normal_(self.mentions.weight, std=hidden_size**-0.5)
+
+        self.retrieval: Retrieval | None = None
+
+    @classmethod
+    def from_config(
+        cls,
+        config: Mapping[str, Any],
+        schema: Schema,
+        encoder: SceneTextEncoder,
+        pictures: Mapping[str, Tensor] | None,
+    ) -> Self:
+        """The decoder of a composed config, over the words of ``encoder``. pictures: clip art, not needed
+        here. Raises UserError where the config names a canvas.
+        """
+        if config["canvas"].get("_target_") != NO_CANVAS:
+            raise UserError("canvas: this model reads the objects themselves and paints none; canvas=none")
+        settings = config["model"]["decoder"]
+        size, heads = settings["hidden_size"], settings["heads"]
+        require_heads(size, heads)
+        attention, attribute_attention = (
+            build(config[group], group, query_size=size // heads, memory_size=size // heads)
+            for group in ("attention", "attribute_attention")
+        )
+        return build(
+            settings,
+            "model.decoder",
+            schema=schema,
+            text_size=encoder.state_size,
+            memory_size=encoder.output_size,
+            attention=attention,
+            attribute_attention=attribute_attention,
+        )
+
+    def memory(self, words: Tensor, mask: Tensor, last: Tensor) -> Readings:
+        """All that will be asked of the encoder's words (B, W, memory_size), their mask and last state
+        (B, text_size), but for the pairs, which come as objects do.
+        """
+        classes, weights = self.readings(words, mask, last)
+        pairs = None if self.pairs is None else self.pairs.reader.memory(words, mask)
+        return Readings(mask, mask.sum(1), self.text(last), classes, weights, pairs)
+
+    # Teacher forcing
+
+    def forward(self, memory: Readings, objects: Objects, photos: Photos | None = None) -> Taught:
+        """All steps of the true scenes at once. objects: ended by EOS. photos: not needed here."""
+        real, present = objects.classes != PAD, objects.present
+        boxes, previous = self.schema.boxes(objects), objects.previous()
+        canvas = self.whole.float().expand(len(boxes), 1, 4)
+        standing = torch.cat([canvas, boxes[:, :-1]], dim=1)  # before each step
+        tokens = torch.cat([self._canvas_token(memory), self._tokens(objects, boxes)[:, :-1]], dim=1)
+        counts = F.one_hot(previous, self.schema.classes).cumsum(dim=1)
+        x = tokens + self.inventory(counts.to(tokens.dtype))
+        for block in self.blocks:
+            x, _ = block(x)
+        x = self.features(x)
+        before = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).tril()
+        pairs = Pairs.of(before & present.unsqueeze(2))
+        related, features, looked = self._relate(x, objects.classes, previous, tokens, memory, pairs)
+        attributes, _, features = self._describe(features, objects.classes, objects.attributes)
+        places = self.places(related, features, standing, boxes[..., 2:], pairs)
+        logits = self._logits(x, memory)
+        return Taught(
+            objects=logits[real],
+            places=places[present],
+            attributes={name: one[present] for name, one in attributes.items()},
+            appearances=self._appearances(features[present]),
+            object_attention=self._expected(logits, memory.weights),
+            attribute_attention=_looked(places, looked),
+        )
+
+    # The decoder contract
+
+    def start(self, memory: Readings) -> Standing:
+        """The state before the first step, one row per scene: nothing stands, not even the canvas."""
+        rows, like = len(memory), memory.text
+        none = torch.zeros(rows, 0, dtype=torch.int64, device=like.device)
+        return Standing(
+            features=torch.zeros_like(like),
+            counts=none.new_zeros(rows, self.schema.classes),
+            classes=none,
+            tokens=like.new_zeros(rows, 0, like.shape[1]),
+            boxes=torch.zeros(rows, 0, 4, device=like.device),
+            patches=none,
+            caches=tuple(block.empty(rows, like) for block in self.blocks),
+        )
+
+    def step(
+        self, previous: Tensor, state: Standing, memory: Readings
+    ) -> tuple[Tensor, Standing, Tensor | None, Positioned]:
+        """Places ``previous`` (N,), which is SOS in the first step, and looks at what stands then: the logits
+        of the next (N, C), the new state, the classes' attention over words (N, W) or None, and how
+        ``previous`` was placed.
+        """
+        if state.tokens.shape[1]:
+            placed, box, token = self._place(previous, state, memory)
+        else:
+            placed = self._nowhere(previous, memory.mask)
+            box = self.whole.float().expand(len(previous), 1, 4)
+            token = _rows(self._canvas_token(memory), len(previous))
+        counts = state.counts + F.one_hot(previous, self.schema.classes)
+        x, caches = token + self.inventory(counts.to(token.dtype)).unsqueeze(1), []
+        for block, cache in zip(self.blocks, state.caches, strict=True):
+            x, cache = block(x, cache)
+            caches.append(cache)
+        x = self.features(x)
+        logits = self._logits(x, memory)
+        weights = self._expected(logits, memory.weights)
+        state = Standing(
+            features=x.squeeze(1),
+            counts=counts,
+            classes=torch.cat([state.classes, previous.unsqueeze(1)], dim=1),
+            tokens=torch.cat([state.tokens, token], dim=1),
+            boxes=torch.cat([state.boxes, box], dim=1),
+            patches=torch.cat([state.patches, placed.patches.unsqueeze(1)], dim=1),
+            caches=tuple(caches),
+        )
+        return logits.squeeze(1), state, None if weights is None else weights.squeeze(1), placed
+
+    def output(self, features: Tensor) -> Tensor:
+        """The logits, which are the features that a step gives: they depend on each scene's own text."""
+        return features
+
+    def read_trace(self, tokens: Tensor, trace: Positioned | None) -> tuple[Objects, Tensor | None]:
+        """Scenes as a search wrote them: tokens (B, n, T), each ended by EOS, and its trace -> the objects
+        (B * n, T), and the attention over words while each was placed, (B * n, T, W), or None.
+        """
+        if trace is None:  # no text had a word
+            trace = self._nowhere(tokens, None)
+        trace = tree_map_only(Tensor, next_step, trace)  # an object is placed by the step that reads it
+        objects = self._objects(tokens.flatten(0, 1), trace.places, trace.attributes)
+        if self.retrieval is not None:
+            objects = replace(objects, patches=trace.patches.where(objects.present, -1))
+        return objects, trace.weights
+
+    def _place(self, chosen: Tensor, state: Standing, memory: Readings) -> tuple[Positioned, Tensor, Tensor]:
+        """The likeliest attributes of each chosen object (N,), its place and the patch that is found; its box
+        (N, 1, 4) and its token (N, 1, H).
+        """
+        classes = chosen.unsqueeze(1)
+        pairs = Pairs.of(torch.ones_like(state.classes, dtype=torch.bool).unsqueeze(1))
+        x = state.features.unsqueeze(1)
+        related, features, looked = self._relate(x, classes, state.classes, state.tokens, memory, pairs)
+        _, attributes, features = self._describe(features, classes, None)
+        nowhere = torch.zeros(len(chosen), 1, 2, device=chosen.device)
+        objects = self._objects(classes, nowhere, attributes)
+        extents = self.schema.boxes(objects)[..., 2:]
+        mixtures = self.places(related, features, state.boxes, extents, pairs)
+        places = mixtures.sample(self.temperature) if self.temperature else mixtures.centre()
+        places = places.float().clamp(min=0).minimum(self.whole[2:].float())
+        objects = self._given(memory, state, self._objects(classes, places, attributes))
+        patches = torch.full_like(chosen, -1)
+        if self.retrieval is not None:
+            wished = self._appearances(features.squeeze(1))
+            patches, _ = self.retrieval(objects, wished, state.patches)
+        weights = _looked(mixtures, looked)
+        alone = {name: values.squeeze(1) for name, values in objects.attributes.items()}
+        weights = None if weights is None else weights.squeeze(1).float()
+        placed = Positioned(objects.places.squeeze(1), alone, patches, weights)
+        boxes = self.schema.boxes(objects)
+        return placed, boxes, self._tokens(objects, boxes)
+
+    def _given(self, memory: Readings, state: Standing, objects: Objects) -> Objects:
+        """The objects (N, 1) that come next, or where they are given those."""
+        given, number = memory.given, state.classes.shape[1] - 1  # the canvas stands too
+        if given is None or number >= given.classes.shape[1]:
+            return objects
+        here = {"classes": given.classes, "places": given.places, **given.attributes}
+        here = {name: _rows(values[:, number : number + 1], len(objects)) for name, values in here.items()}
+        known = here["classes"] >= FIRST_CLASS
+        attributes = {name: here[name].where(known, values) for name, values in objects.attributes.items()}
+        places = here["places"].where(known.unsqueeze(2), objects.places)
+        return replace(objects, places=places, attributes=attributes)
+
+    def _nowhere(self, chosen: Tensor, words: Tensor | None) -> Positioned:
+        """The trace where nothing of ``chosen`` (any shape) is an object. words: (any, W), as wide as the
+        attention; None for no attention.
+        """
+        zeros = torch.zeros_like(chosen)
+        weights = None
+        if words is not None and self.pairs is not None:
+            weights = torch.zeros(*chosen.shape, words.shape[1], dtype=torch.float32, device=chosen.device)
+        places = torch.zeros(*chosen.shape, 2, device=chosen.device)
+        return Positioned(places, dict.fromkeys(self.schema.heads, zeros), zeros - 1, weights)
+
+    def _objects(self, classes: Tensor, places: Tensor, attributes: dict[str, Tensor]) -> Objects:
+        """Objects of ``classes``, ``places`` and ``attributes``, each (N, T); 0 where there is no object."""
+        present = Objects(classes, places, {}).present
+        kept = {name: values * present for name, values in attributes.items()}
+        return Objects(classes, places * present.unsqueeze(2), kept)
+
+    # What both share
+
+    def _canvas_token(self, memory: Readings) -> Tensor:
+        """(B, 1, H) what stands in an empty scene: the canvas, and the text as a whole."""
+        return self.norm(self.classes.weight[SOS] + memory.text).unsqueeze(1)
+
+    def _tokens(self, objects: Objects, boxes: Tensor) -> Tensor:
+        """(N, T, H) each object by class, attributes and box (N, T, 4)."""
+        tokens = self.classes(objects.classes)
+        for name, embedding in self.attributes.items():
+            has = getattr(self, f"has_{name}")[objects.classes].unsqueeze(2)
+            tokens = tokens + embedding(objects.attributes[name]) * has
+        shares = (boxes / self.whole[2:].repeat(2)).to(tokens.dtype)
+        angles = (shares[..., :2].unsqueeze(3) * self.waves).flatten(2)
+        return self.norm(tokens + self.box(torch.cat([angles.sin(), angles.cos(), shares[..., 2:]], dim=2)))
+
+    def _logits(self, x: Tensor, memory: Readings) -> Tensor:
+        """Features x (N, T, H), N = len(memory) * beams -> logits of the classes (N, T, C)."""
+        wanted = self.wanted(x).reshape(len(memory), -1, x.shape[2])
+        wanted = wanted @ memory.classes.transpose(1, 2) * x.shape[2] ** -0.5
+        mentioned = (memory.classes * self.mentions.weight).sum(2).unsqueeze(1)  # (B, 1, C)
+        return self.prior(x) + (wanted + mentioned).view(*x.shape[:2], -1)
+
+    def _expected(self, logits: Tensor, weights: Tensor | None) -> Tensor | None:
+        """The classes' weights (B, C, W), by how likely each is next: (N, T, W); None stays None."""
+        if weights is None:
+            return None
+        shares = at_least_float32(logits).softmax(2).reshape(len(weights), -1, logits.shape[2])
+        return (shares @ weights.to(shares.dtype)).view(*logits.shape[:2], -1)
+
+    def _relate(
+        self,
+        x: Tensor,
+        chosen: Tensor,
+        standing: Tensor,
+        tokens: Tensor,
+        memory: Readings,
+        pairs: Pairs,
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Features x (N, T, H), the classes chosen there (N, T), and what stands: classes (N, S) and tokens
+        (N, S, H) -> features of the pairs (P, pair_size) and of the chosen objects (N, T, H), and where the
+        text was read for each pair (N, T, S, W) or None.
+        """
+        readings = _rows(memory.classes, len(x)).gather(1, chosen.unsqueeze(2).expand(-1, -1, x.shape[2]))
+        features = self.chosen(torch.cat([x, self.classes(chosen), readings], dim=2))
+        related = pairs.objects(self.of_chosen(features)) + pairs.things(self.of_standing(tokens))
+        looked = None
+        if self.pairs is not None:
+            contexts, looked = self.pairs(chosen, standing, memory.pairs)
+            related = related + self.of_pair(contexts[pairs.seen])
+        related = F.gelu(related)
+        about = pairs.mean(related, self.relevance(related).squeeze(1))
+        return related, features + self.relations(about), looked
+
+    def _describe(
+        self, features: Tensor, classes: Tensor, given: Mapping[str, Tensor] | None
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor]:
+        """The logits of each attribute of objects ``classes`` (N, T), given those before it; the attributes
+        ``given``, or the likeliest; and the features (N, T, H) that know them.
+        """
+        logits, chosen = {}, {}
+        for name, head in self.heads.items():
+            has = getattr(self, f"has_{name}")[classes]
+            logits[name] = head(features)
+            chosen[name] = given[name] if given is not None else logits[name].argmax(2) * has
+            features = features + self.attributes[name](chosen[name]) * has.unsqueeze(2)
+        return logits, chosen, features
+
+    def _appearances(self, features: Tensor) -> Tensor:
+        """Features (any, H) -> how the objects would look (any, D) of unit length, D = 0 without."""
+        if self.appearance is None:
+            return features[:, :0].float()
+        return F.normalize(self.appearance(features).float(), dim=1)
+
+
+def _head(hidden_size: int, classes: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.LayerNorm(hidden_size),
+        nn.Linear(hidden_size, hidden_size),
+        nn.GELU(),
+        nn.Linear(hidden_size, classes),
+    )
+
+
+def _rows(values: Tensor, rows: int) -> Tensor:
+    """Of each scene (B, ...) for its beams (rows, ...)."""
+    beams = rows // len(values)
+    return values if beams == 1 else values.repeat_interleave(beams, dim=0)
+
+
+def _looked(places: LaplaceMixture, weights: Tensor | None) -> Tensor | None:
+    """Where the text was read for a place: the weights of the pairs (N, T, S, W), by the share of the density
+    that is of each: (N, T, W); None stays None.
+    """
+    if weights is None:
+        return None
+    shares = places.log_weights.exp().unflatten(2, (weights.shape[2], -1)).sum(3)
+    return (shares.unsqueeze(2) @ weights.to(shares.dtype)).squeeze(2)

@@ -1,0 +1,139 @@
+"""Questions to a text: each query looks at the words by several heads of one attention."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seq2scene.errors import UserError
+from seq2scene.sequences.memory import Memory
+
+
+def require_heads(size: int, heads: int) -> None:
+    """Raises UserError where ``size`` features are not divisible among so many heads."""
+    if size % heads:
+        raise UserError(f"model.decoder.hidden_size={size} must be a multiple of model.decoder.heads={heads}")
+
+
+@dataclass(frozen=True)
+class HeadMemory:
+    """The words of B texts as H heads read them.
+
+    states: (B, H, W, D / H). keys: (B, H, W, K), the states as the attention compares them. mask: (B, W).
+    """
+
+    states: Tensor
+    keys: Tensor
+    mask: Tensor
+
+    def __getitem__(self, index: Tensor) -> Self:
+        """The words of the texts ``index`` (any,) only."""
+        return HeadMemory(self.states[index], self.keys[index], self.mask[index])
+
+
+class TextReader(nn.Module):
+    """Multi-head attention by any attention of ``seq2scene.attention``: the heads share its parameters and
+    differ in the part of the words and of the query that they see.
+
+    attention: of queries and a memory of hidden_size / heads features.
+    """
+
+    def __init__(self, memory_size: int, hidden_size: int, heads: int, attention: nn.Module) -> None:
+        super().__init__()
+        self.heads = heads
+        self.attention = attention
+        self.words = nn.Sequential(nn.Linear(memory_size, hidden_size), nn.LayerNorm(hidden_size))
+
+    def memory(self, words: Tensor, mask: Tensor) -> HeadMemory:
+        """Words (B, W, memory_size) and their mask (B, W), projected once."""
+        states = self.words(words).unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, H, W, D / H)
+        keys = self.attention.keys(states.flatten(0, 1)).unflatten(0, states.shape[:2])
+        return HeadMemory(states, keys, mask)
+
+    def forward(self, query: Tensor, memory: HeadMemory) -> tuple[Tensor, Tensor]:
+        """Queries (B, Q, hidden_size) -> contexts (B, Q, hidden_size), those of the heads side by side, and
+        the mean of their weights (B, Q, W) float32.
+        """
+        parts = query.unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, H, Q, D / H)
+        mask = memory.mask.repeat_interleave(self.heads, dim=0)
+        folded = Memory(memory.states.flatten(0, 1), memory.keys.flatten(0, 1), mask, mask.sum(1), ())
+        context, weights = self.attention(parts.flatten(0, 1) * parts.shape[3] ** -0.5, folded)
+        context, weights = (one.unflatten(0, parts.shape[:2]) for one in (context, weights))
+        return context.transpose(1, 2).flatten(2), weights.mean(1)
+
+
+class Queries(nn.Module):
+    """A query of each object class, (classes, hidden_size). Projected, as one alone would move too slowly."""
+
+    def __init__(self, classes: int, hidden_size: int) -> None:
+        super().__init__()
+        self.classes = nn.Embedding(classes, hidden_size)
+        self.project = nn.Linear(hidden_size, hidden_size)
+
+    def forward(self) -> Tensor:
+        return self.project(self.classes.weight)
+
+
+class ClassReadings(nn.Module):
+    """What a text says of each object class: a query of each class asks the words, once for all steps, and an
+    MLP makes of the answer what the decoder reads. Without an attention every class reads the text's last
+    state.
+    """
+
+    def __init__(
+        self,
+        classes: int,
+        memory_size: int,
+        text_size: int,
+        hidden_size: int,
+        heads: int,
+        attention: nn.Module | None,
+        dropout: float,
+    ) -> None:
+        super().__init__()
+        self.queries = Queries(classes, hidden_size)
+        self.reader = None if attention is None else TextReader(memory_size, hidden_size, heads, attention)
+        read = text_size if attention is None else hidden_size
+        self.answers = nn.Sequential(nn.Linear(read, hidden_size), nn.LayerNorm(hidden_size))
+        self.after = nn.LayerNorm(hidden_size)
+        self.mlp = nn.Sequential(
+            nn.Linear(hidden_size, 2 * hidden_size),
+            nn.GELU(),
+            nn.Linear(2 * hidden_size, hidden_size),
+            nn.Dropout(dropout),
+        )
+
+    def forward(self, words: Tensor, mask: Tensor, last: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Words (B, W, memory_size), their mask and the last state (B, text_size) -> readings
+        (B, classes, hidden_size) and where each class looked (B, classes, W), or None.
+        """
+        queries, weights, context = self.queries(), None, last.unsqueeze(1)
+        if self.reader is not None:
+            asked = queries.expand(len(words), -1, -1)
+            context, weights = self.reader(asked, self.reader.memory(words, mask))
+        answers = self.answers(context)
+        return self.after(answers + self.mlp(answers + queries)), weights
+
+
+class PairReadings(nn.Module):
+    """What a text says of one object with respect to another: the queries of the two classes are added."""
+
+    def __init__(
+        self, classes: int, memory_size: int, hidden_size: int, heads: int, attention: nn.Module
+    ) -> None:
+        super().__init__()
+        self.chosen, self.anchors = (Queries(classes, hidden_size) for _ in range(2))
+        self.reader = TextReader(memory_size, hidden_size, heads, attention)
+        self.norm = nn.LayerNorm(hidden_size)
+
+    def forward(self, chosen: Tensor, anchors: Tensor, memory: HeadMemory) -> tuple[Tensor, Tensor]:
+        """Classes chosen (N, T) and standing (N, S), N = B * beams -> contexts (N, T, S, hidden_size), and
+        where each pair looked (N, T, S, W).
+        """
+        of_chosen, of_anchors = F.embedding(chosen, self.chosen()), F.embedding(anchors, self.anchors())
+        queries = of_chosen.unsqueeze(2) + of_anchors.unsqueeze(1)
+        shape = queries.shape[:3]
+        found = self.reader(queries.reshape(len(memory.mask), -1, queries.shape[3]), memory)
+        contexts, weights = (one.reshape(*shape, -1) for one in found)
+        return self.norm(contexts), weights
