@@ -22,21 +22,10 @@ from seq2scene.tasks.loading import load_task
 
 pytestmark = pytest.mark.slow
 
-HEAVY = [
-    "faiss",
-    "hydra",
-    "lightning_fabric",
-    "matplotlib",
-    "nltk",
-    "pandas",
-    "pytorch_lightning",
-    "sacrebleu",
-    "scipy",
-    "sympy",
-    "torchmetrics",
-    "torchvision",
-    "wandb",
-]
+HEAVY = {
+    *("pytorch_lightning", "lightning_fabric", "torchmetrics", "hydra", "wandb", "pandas"),
+    *("torchvision", "matplotlib", "scipy", "sympy", "sacrebleu", "nltk", "faiss"),
+}
 
 
 def test_each_task_of_ours_trains_the_model_that_its_checkpoints_are_loaded_as() -> None:
@@ -131,7 +120,7 @@ def loaded_in_a_fresh_process(script: str) -> set[str]:
 
 def test_translating_imports_nothing_of_training_or_drawing(models) -> None:
     script = f"import seq2scene\nprint(seq2scene.load({str(models.a)!r}).translate('a b c'))"
-    assert not loaded_in_a_fresh_process(script) & set(HEAVY)
+    assert not loaded_in_a_fresh_process(script) & HEAVY
 
 
 def test_the_command_imports_no_more_than_hydra(models, tmp_path: Path) -> None:
@@ -139,7 +128,7 @@ def test_the_command_imports_no_more_than_hydra(models, tmp_path: Path) -> None:
     arguments = ["generate.py", f"ckpt={models.a}", "text=a b c", "device=cpu"]
     script = f"import runpy, sys\nsys.argv = {arguments}\nsys.path.insert(0, {str(root)!r})\n"
     script += f"runpy.run_path({str(root / 'generate.py')!r}, run_name='__main__')"
-    assert loaded_in_a_fresh_process(script) & set(HEAVY) == {"hydra"}
+    assert loaded_in_a_fresh_process(script) & HEAVY == {"hydra"}
 
 
 def test_importing_the_package_imports_no_torch() -> None:

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 from omegaconf import DictConfig
 
 from seq2scene.caching import draft
@@ -73,7 +74,7 @@ def _draw(path: Path, model: SceneWriter, scene: Scene, edges: str, inpainter: I
 
     steps = model.steps(scene, SCALE, edges)
     if path.suffix.lower() == ".gif":
-        save_animation(path, steps)
+        save_animation(path, [np.asarray(step) for step in steps])
     else:
         _save(path, steps[-1].save)
     _save(path.with_suffix(".strip.png"), model.strip(scene, edges).save)
