@@ -233,7 +233,7 @@ ROWS = {
 def measure(row: str, options: argparse.Namespace) -> dict:
     import torch
 
-    from seq2scene.running.trainers import filter_warnings
+    from seq2scene.running.processes.trainers import filter_warnings
 
     filter_warnings()
     torch.set_num_threads(options.threads)

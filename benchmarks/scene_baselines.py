@@ -37,7 +37,7 @@ from seq2scene.errors import UserError  # noqa: E402
 from seq2scene.json_text import to_json  # noqa: E402
 from seq2scene.metrics.scene_scores import HEADINGS, SceneScores  # noqa: E402
 from seq2scene.running.entry import user_errors  # noqa: E402
-from seq2scene.running.task_compatibility import check_choices  # noqa: E402
+from seq2scene.running.options.task_compatibility import check_choices  # noqa: E402
 from seq2scene.scenes.objects import Objects  # noqa: E402
 from seq2scene.scenes.schema import Schema, aspect_classes, size_classes  # noqa: E402
 

@@ -71,7 +71,7 @@ def prepared(config: dict):
     import torch
 
     from seq2scene.building import build
-    from seq2scene.running.trainers import filter_warnings
+    from seq2scene.running.processes.trainers import filter_warnings
     from seq2scene.tasks.loading import build_task
 
     filter_warnings()
@@ -132,7 +132,7 @@ def measure_training(
 ) -> dict:
     import pytorch_lightning as pl
 
-    from seq2scene.running.trainers import make_trainer
+    from seq2scene.running.processes.trainers import make_trainer
 
     limits = [f"trainer.max_steps={2 * steps}", "trainer.max_epochs=1000"]
     config = configuration(device, size, options, [*limits, *overrides])

@@ -59,7 +59,7 @@ def measure_training(overrides: list[str], data: str, steps: int) -> dict:
     import pytorch_lightning as pl
 
     from seq2scene.building import build
-    from seq2scene.running.trainers import filter_warnings, make_trainer
+    from seq2scene.running.processes.trainers import filter_warnings, make_trainer
     from seq2scene.tasks.loading import build_task
 
     class Watch(pl.Callback):

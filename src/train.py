@@ -6,14 +6,16 @@ from pathlib import Path
 import hydra
 from omegaconf import DictConfig
 
-from seq2scene.running.command_line import quote_arguments
 from seq2scene.running.entry import user_errors
+from seq2scene.running.options.command_line import quote_arguments
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="train")
 def main(cfg: DictConfig) -> float:
     with user_errors(training=True):
-        from seq2scene.running.training import train  # late, so that --help need not wait for PyTorch
+        from seq2scene.running.commands.training import (
+            train,  # late, so that --help need not wait for PyTorch
+        )
 
         return train(cfg, Path(__file__).resolve())
 

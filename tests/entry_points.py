@@ -21,7 +21,7 @@ TIMEOUT = 300.0  # seconds
 SOURCE = ROOT / "src"
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")]))
 forks = multiprocessing.get_context("forkserver")
-forks.set_forkserver_preload(["seq2scene.running.training", "seq2scene.running.generation"])
+forks.set_forkserver_preload(["seq2scene.running.commands.training", "seq2scene.running.commands.generation"])
 
 
 def command(

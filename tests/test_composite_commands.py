@@ -14,7 +14,7 @@ from entry_points import command, run
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import load_checkpoint
-from seq2scene.running.generation import generate
+from seq2scene.running.commands.generation import generate
 from test_commands import runs
 from test_configs import compose_plain
 

@@ -17,7 +17,7 @@ from seq2scene.building import build
 from seq2scene.data.coco.annotations import ARCHIVE
 from seq2scene.errors import UserError
 from seq2scene.models.loading import LIMITS, chosen_search
-from seq2scene.running.task_compatibility import check_choices
+from seq2scene.running.options.task_compatibility import check_choices
 from seq2scene.sequences.batch import ParallelBatch
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.text_batch import sentence_batch

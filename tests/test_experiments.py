@@ -21,9 +21,9 @@ from omegaconf import OmegaConf
 from seq2scene.building import build
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.data.park.scenes_writing import ensure_scenes
-from seq2scene.running.evaluation import evaluate_task
-from seq2scene.running.report_choices import build_reports
-from seq2scene.running.trainers import filter_warnings, make_trainer
+from seq2scene.running.commands.evaluation import evaluate_task
+from seq2scene.running.options.report_choices import build_reports
+from seq2scene.running.processes.trainers import filter_warnings, make_trainer
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.scene_texts import SceneTexts
 from seq2scene.scenes.schema import LEAST, MOST, Appearance, Head, Schema

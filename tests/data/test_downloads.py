@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from seq2scene.data.downloads import MANIFEST, DataFile, Report, fetch_all
 from seq2scene.errors import UserError
-from seq2scene.running.preparing import catalogue
+from seq2scene.running.commands.preparing import catalogue
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 

@@ -7,7 +7,7 @@ import torch
 
 from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import find_checkpoints, load_checkpoint
-from seq2scene.running.generation import generate
+from seq2scene.running.commands.generation import generate
 from seq2scene.search.ensemble import AVERAGES
 from seq2scene.sequences.batch import ParallelBatch
 from seq2scene.tasks.loading import load_task

@@ -20,9 +20,9 @@ from seq2scene.reports.captions import Captions, another
 from seq2scene.reports.report import ScoredSet
 from seq2scene.reports.tables import show_results
 from seq2scene.running.callbacks.samples import Samples
-from seq2scene.running.caption_generation import generate_captions
-from seq2scene.running.evaluation import evaluate_task
-from seq2scene.running.trainers import filter_warnings, make_trainer
+from seq2scene.running.commands.caption_generation import generate_captions
+from seq2scene.running.commands.evaluation import evaluate_task
+from seq2scene.running.processes.trainers import filter_warnings, make_trainer
 from seq2scene.scenes.objects import Objects
 from seq2scene.tasks.captioning import FREE_RUNNING, Captioning
 from seq2scene.tasks.loading import build_task

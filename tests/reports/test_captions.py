@@ -20,8 +20,8 @@ from seq2scene.reports.captions import Captions
 from seq2scene.reports.report import ScoredSet
 from seq2scene.reports.tables import show_results
 from seq2scene.running.callbacks.samples import Samples
-from seq2scene.running.evaluation import evaluate_task
-from seq2scene.running.trainers import make_trainer
+from seq2scene.running.commands.evaluation import evaluate_task
+from seq2scene.running.processes.trainers import make_trainer
 from seq2scene.tasks.captioning import FREE_RUNNING, Caption
 from small_captioner import SMALL, small_captioner
 

@@ -13,8 +13,8 @@ from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.reports.gallery import Gallery
 from seq2scene.reports.scene_drawing import scene_steps
 from seq2scene.reports.scenes import Scenes
-from seq2scene.running.evaluation import evaluate_task
-from seq2scene.running.trainers import filter_warnings, make_trainer
+from seq2scene.running.commands.evaluation import evaluate_task
+from seq2scene.running.processes.trainers import filter_warnings, make_trainer
 from seq2scene.scenes.scene_json import from_plain
 from seq2scene.tasks.loading import build_task
 from test_configs import compose_plain

@@ -13,7 +13,7 @@ from seq2scene.data.scenes.abstract_files import read_split
 from seq2scene.data.text.word_vectors import read_word_vectors
 from seq2scene.errors import UserError
 from seq2scene.reports.gold_error import read_gold_pairs
-from seq2scene.running.caption_generation import find_photos
+from seq2scene.running.commands.caption_generation import find_photos
 from seq2scene.sequences import corpus
 from seq2scene.sequences.alignments import read_pharaoh
 from seq2scene.sequences.lines import each_line, lines_of, read_json, read_lines, typed_lines

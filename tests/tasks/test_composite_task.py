@@ -17,7 +17,7 @@ from seq2scene.data.scenes.coco_composite import CocoComposite
 from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import load_checkpoint
 from seq2scene.nets.losses.scene_losses import fields
-from seq2scene.running.trainers import filter_warnings, make_trainer
+from seq2scene.running.processes.trainers import filter_warnings, make_trainer
 from seq2scene.scenes.batch import SceneBatch
 from seq2scene.scenes.objects import FIRST_CLASS, PAD, Objects
 from seq2scene.scenes.photos import Patches

@@ -8,7 +8,7 @@ import torch
 from omegaconf import OmegaConf
 
 from seq2scene.errors import UserError
-from seq2scene.running.task_compatibility import check_choices
+from seq2scene.running.options.task_compatibility import check_choices
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.schema import LEAST, MOST, Schema
 from seq2scene.sequences.caption_batch import CaptionBatch, Layouts

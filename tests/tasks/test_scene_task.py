@@ -15,7 +15,7 @@ from seq2scene.data.scenes.abstract_scenes import AbstractScenes
 from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import load_checkpoint
 from seq2scene.nets.losses.scene_losses import doubly_stochastic, fields
-from seq2scene.running.trainers import filter_warnings, make_trainer
+from seq2scene.running.processes.trainers import filter_warnings, make_trainer
 from seq2scene.scenes.batch import SceneBatch
 from seq2scene.scenes.objects import PAD, Objects
 from seq2scene.sequences.batch import Sentences

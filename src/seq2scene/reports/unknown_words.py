@@ -12,9 +12,9 @@ from seq2scene.reports.alignment_recorder import AlignedLine, RecordAlignments, 
 from seq2scene.reports.alignments import require_attention
 from seq2scene.reports.replacement_gain import gain_by_unknown, write_gains
 from seq2scene.reports.report import Evaluation, Report, ScoredSet
-from seq2scene.running.output import require_output
 from seq2scene.sequences.alignments import NO_LINK, require_shift
 from seq2scene.sequences.corpus import tokenise
+from seq2scene.sequences.output import require_output
 from seq2scene.sequences.unknown_words import (
     Entry,
     LinkCounts,

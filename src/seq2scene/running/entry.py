@@ -15,11 +15,11 @@ from omegaconf import OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
 from seq2scene.errors import UserError
-from seq2scene.running.launchers import launched, run_stamp
-from seq2scene.running.option_list import group_options, option_list
+from seq2scene.running.options.option_list import group_options, option_list
+from seq2scene.running.processes.launchers import launched, run_stamp
+from seq2scene.running.processes.stopping import Stopped, stoppable
+from seq2scene.running.processes.sweeps import in_sweep, record_failure
 from seq2scene.running.run_folders import free_folder
-from seq2scene.running.stopping import Stopped, stoppable
-from seq2scene.running.sweeps import in_sweep, record_failure
 
 ROOT = Path(__file__).resolve().parents[3]
 os.environ.setdefault("SEQ2SCENE_ROOT", str(ROOT))

@@ -1,0 +1,195 @@
+"""``python src/generate.py``: what a model writes for a text, a file of texts or a stream.
+
+What only some models need is imported when one of them is at work, so that a line is translated soon.
+"""
+
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from seq2scene.errors import UserError
+from seq2scene.models.loading import load
+from seq2scene.models.model import Model, with_n_best
+from seq2scene.models.words import Hypothesis
+from seq2scene.running.options.bounds import check_values
+from seq2scene.sequences.alignments import require_shift
+from seq2scene.sequences.lines import each_line, standard_input, typed_lines
+from seq2scene.sequences.output import (
+    open_output,
+    require_folder,
+    require_output,
+    require_scores,
+    tell_unknown,
+)
+from seq2scene.sequences.unknown_words import chosen_dictionary
+
+if TYPE_CHECKING:
+    from seq2scene.models.language_model import LanguageModel
+    from seq2scene.models.translator import Translator
+
+
+def generate(cfg: DictConfig) -> None:
+    """One line in, one line (or its n best, with scores) out, empty lines included. Several checkpoints
+    translate together, as an ensemble. A language model continues each line, or begins from nothing where
+    there is neither text nor file; a captioner describes photos; a writer of scenes draws them.
+    """
+    check_values(OmegaConf.to_container(cfg, resolve=True))
+    require_shift(cfg.align_shift)
+    dictionary = None if cfg.replace_unk is None else chosen_dictionary(cfg.replace_unk)
+    _require_readable(cfg)
+    require_output(cfg.out)
+    require_folder(cfg.pictures, "pictures")
+    model = load(cfg.ckpt, find_device(cfg.device), _search(cfg), cfg.ensemble, cfg.paths.cache)
+    if hasattr(model, "inpaint"):
+        raise UserError("ckpt: an inpainter writes nothing itself; give a checkpoint of a model that does")
+    _relocate(cfg, model)
+    if cfg.n_best > 1:
+        model.search = with_n_best(model.search, cfg.n_best)
+    if cfg.bfloat16:
+        model.to(torch.bfloat16)
+    if hasattr(model, "caption"):
+        from seq2scene.running.commands.caption_generation import generate_captions
+
+        return generate_captions(cfg, model)
+    if cfg.image is not None:
+        raise UserError("image: this model reads text; give text=... or file=..., or a model that captions")
+    if hasattr(model, "write"):
+        from seq2scene.running.commands.scene_generation import generate_scenes
+
+        model.require_sentences(list(_lines(cfg)) if _can_be_read_twice(cfg) else [])
+        generate_scenes(cfg, model, _chunks(_lines(cfg), cfg.batch_size))
+    elif hasattr(model, "continue_text"):
+        _continue(cfg, model)
+    elif hasattr(model, "translate"):
+        _translate(cfg, model, dictionary)
+    else:
+        task = model.config["task"]["name"]
+        raise UserError(f"generate.py needs models that translate; task={task} does not")
+
+
+def _relocate(cfg: DictConfig, model: Model) -> None:
+    """Tells a writer of composites where its patches and photos are; raises UserError for other models."""
+    given = {key: cfg[key] for key in ("patches", "photos", "edges", "inpainter")}
+    if "patches" in model.description or any(value is not None for value in given.values()):
+        from seq2scene.compositing.compositor import relocated
+
+        model.description = relocated(model.description, **given)
+
+
+def _require_readable(cfg: DictConfig) -> None:
+    """Raises UserError unless it is clear what to read, and all of a file's lines can be read."""
+    given = [key for key in ("text", "file", "image") if cfg[key] is not None]
+    if len(given) > 1:
+        raise UserError(f"{' and '.join(given)}: give one of them")
+    if _can_be_read_twice(cfg):
+        for _ in _lines(cfg):
+            pass
+
+
+def _can_be_read_twice(cfg: DictConfig) -> bool:
+    """Whether what is to be read is neither a pipe nor stdin, so that it can be checked first."""
+    return cfg.text is not None or (cfg.file is not None and not Path(cfg.file).is_fifo())
+
+
+def _search(cfg: DictConfig) -> dict[str, Any]:
+    """What of the first checkpoint's search is to be otherwise."""
+    given = OmegaConf.to_container(cfg.search, resolve=True)
+    for key in ("n_best", "num_samples"):
+        if cfg.n_best > 1 and given[key] not in (None, 1, cfg.n_best):
+            raise UserError(f"n_best={cfg.n_best} and search.{key}={given[key]}: give one of them")
+    return given
+
+
+def find_device(name: str) -> str:
+    """cpu or cuda; ``auto`` is a GPU if there is one. Raises UserError for what is not there."""
+    if name not in ("auto", "cpu", "cuda"):
+        raise UserError(f"device={name} is not a choice; choose one of auto, cpu, cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("device=cuda: no GPU is visible; use device=cpu")
+    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
+
+
+def _lines(cfg: DictConfig) -> Iterator[str]:
+    """The text, the lines of the file, or those of stdin, without their line ends."""
+    if cfg.text is not None:
+        yield from typed_lines(str(cfg.text))
+    elif cfg.file is not None:
+        yield from each_line(str(cfg.file), "check file=")
+    else:
+        if sys.stdin.isatty():
+            print("type lines to translate; end with Ctrl-D", file=sys.stderr)
+        yield from standard_input()
+
+
+def _chunks(lines: Iterator[str], size: int) -> Iterator[list[str]]:
+    """Lists of up to ``size`` lines; of one line each where somebody is typing them."""
+    while chunk := list(islice(lines, 1 if sys.stdin.isatty() else size)):
+        yield chunk
+
+
+def _translate(cfg: DictConfig, model: "Translator", dictionary: dict[str, str] | None) -> None:
+    for key in ("pictures", "replace_unk"):
+        if cfg[key] is not None:
+            model.require_attention(key)
+    if cfg.prefix is not None:
+        tell_unknown("prefix", model.target.unknown(cfg.prefix))
+    number, scores = 0, cfg.scores or model.n_best > 1
+    with open_output(cfg.out) as out:
+        for lines in _chunks(_lines(cfg), cfg.batch_size):
+            for place, line in enumerate(lines, start=number + 1):
+                tell_unknown(f"line {place}", model.unknown(line))
+            found = model.hypotheses(
+                lines,
+                cfg.prefix,
+                keep_attention=cfg.pictures is not None,
+                replace_unk=dictionary,
+                align_shift=cfg.align_shift,
+                batch_size=len(lines),
+            )
+            require_scores([row[0].log_prob for row in found], number)
+            for line, hypotheses in zip(lines, found, strict=True):
+                number += 1
+                _write(out, number, hypotheses, scores)
+                if cfg.pictures is not None:
+                    _draw(Path(cfg.pictures) / f"line_{number}.png", model, line, hypotheses[0])
+            out.flush()
+
+
+def _continue(cfg: DictConfig, model: "LanguageModel") -> None:
+    """Writes what a language model says after each line."""
+    for key, instead in (
+        ("pictures", "leave it out"),
+        ("replace_unk", "leave it out"),
+        ("prefix", "give the beginning as text=..."),
+    ):
+        if cfg[key] is not None:
+            raise UserError(f"{key}: a language model has no source; {instead}")
+    scores = cfg.scores or model.n_best > 1
+    from_nothing = cfg.text is None and cfg.file is None
+    with open_output(cfg.out) as out:
+        for number, line in enumerate([""] if from_nothing else _lines(cfg), start=1):
+            tell_unknown(f"line {number}", model.unknown(line))
+            found = model.hypotheses(line)
+            require_scores([found[0].log_prob], number - 1)
+            _write(out, number, found, scores)
+
+
+def _write(out: TextIO, number: int, hypotheses: Sequence[Hypothesis], scores: bool) -> None:
+    for one in hypotheses:
+        out.write(f"{number}\t{one.log_prob:.4f}\t{one.text}\n" if scores else f"{one.text}\n")
+
+
+def _draw(path: Path, model: "Translator", line: str, best: Hypothesis) -> None:
+    from seq2scene.plotting.attention_map import draw_attention  # matplotlib takes half a second to import
+    from seq2scene.plotting.figures import save_picture
+
+    columns = model.source_tokens(line)
+    rows = [*best.words, *model.target.vocabulary.tokens([model.target.vocabulary.eos])]
+    if columns:
+        weights = best.attention[: len(rows), : len(columns)]
+        save_picture(path, draw_attention(weights.numpy(), columns, rows))

@@ -1,0 +1,97 @@
+"""Scenes from a text, a file of texts or stdin: as pictures, as strips, as JSON."""
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from omegaconf import DictConfig
+
+from seq2scene.caching import draft
+from seq2scene.errors import UserError
+from seq2scene.models.inpainter import Inpainter
+from seq2scene.models.loading import load_inpainter
+from seq2scene.models.scene_writer import Scene, SceneWriter
+from seq2scene.sequences.lines import typed_lines
+from seq2scene.sequences.output import goes_through, open_output, require_scores
+
+PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm")
+LINES = ("", ".json", ".jsonl", ".txt")
+SCALE = 2.0  # pixels of a picture for each unit of the canvas
+
+
+def generate_scenes(cfg: DictConfig, model: SceneWriter, chunks: Iterator[list[str]]) -> None:
+    """One text in, one scene out, or its n best. ``out=scene.png`` (or another of ``PICTURES``; a .gif moves)
+    draws it, with ``scene.strip.png`` (step by step, the words that were looked at) and ``scene.json`` beside
+    it; a number goes into the names where there are several. ``scene.inpainted.png`` is what the inpainter,
+    where the config names one, makes of a composite. Without ``out``, or with a name in ``LINES``, a line of
+    JSON for each scene.
+
+    chunks: the texts, so many at a time.
+    """
+    for key in ("prefix", "replace_unk"):
+        if cfg.get(key) is not None:
+            raise UserError(f"{key}: means nothing to a model of scenes")
+    if cfg.pictures is not None:
+        raise UserError("pictures: out=NAME.png draws a scene, and NAME.strip.png where the model looked")
+    single = cfg.text is not None and len(typed_lines(str(cfg.text))) == 1
+    out = Path(cfg.out or "-")
+    drawn = not goes_through(cfg.out) and out.suffix.lower() in PICTURES
+    if not drawn and not goes_through(cfg.out) and out.suffix.lower() not in LINES:
+        raise UserError(
+            f"out={out}: a picture is one of {', '.join(PICTURES)}; {', '.join(LINES[1:])} are lines of JSON"
+        )
+    inpainter = None
+    if cfg.inpainter is not None:
+        if not drawn:
+            raise UserError(f"inpainter: makes pictures; say where as out=NAME with {', '.join(PICTURES)}")
+        inpainter = load_inpainter(cfg.inpainter, model.schema.names).to(model.device)
+    model.build_retrieval_index()
+    number = 0
+    with open_output(None if drawn else cfg.out) as lines:
+        for chunk in chunks:
+            model.require_sentences(chunk, number)
+            for place, text in enumerate(chunk, start=number + 1):
+                _tell_unknown(model, text, place)
+            found = model.scenes(chunk, batch_size=len(chunk))
+            require_scores([row[0].log_prob for row in found], number)
+            for row, scenes in enumerate(found, start=number + 1):
+                for n, scene in enumerate(scenes, start=1):
+                    if not drawn:
+                        lines.write(scene.to_json() + "\n")
+                        continue
+                    marks = [f"_{row}"] * (not single) + [f"_{n}"] * (len(scenes) > 1)
+                    path = out.with_name(out.stem + "".join(marks) + out.suffix)
+                    _draw(path, model, scene, cfg.edges or "hard", inpainter)
+                    lines.write(f"{path}\n")
+            number += len(chunk)
+            lines.flush()
+
+
+def _draw(path: Path, model: SceneWriter, scene: Scene, edges: str, inpainter: Inpainter | None) -> None:
+    """The picture of a scene, and beside it its strip, its JSON, and what the inpainter makes of it."""
+    from seq2scene.plotting.scene_strip import save_animation  # with matplotlib, for its fonts
+
+    steps = model.steps(scene, SCALE, edges)
+    if path.suffix.lower() == ".gif":
+        save_animation(path, [np.asarray(step) for step in steps])
+    else:
+        _save(path, steps[-1].save)
+    _save(path.with_suffix(".strip.png"), model.strip(scene, edges).save)
+    if inpainter is not None:
+        _save(path.with_suffix(".inpainted.png"), model.inpainted(scene, inpainter, SCALE).save)
+    text = scene.to_json(indent=1) + "\n"
+    _save(path.with_suffix(".json"), lambda part: part.write_text(text, encoding="utf-8"))
+
+
+def _save(path: Path, write: Callable[[Path], object]) -> None:
+    with draft(path) as part:
+        write(part)
+
+
+def _tell_unknown(model: SceneWriter, text: str, number: int) -> None:
+    """Prints to stderr the words of a text that are out of vocabulary."""
+    if unknown := model.unknown(text):
+        print(f"text {number}: unknown to the model and left out: {' '.join(unknown)}", file=sys.stderr)
+    if model.is_empty(text):
+        print(f"text {number}: no word that the model knows, so an empty scene", file=sys.stderr)

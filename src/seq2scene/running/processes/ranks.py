@@ -1,0 +1,337 @@
+"""Starts the other ranks of a job on this machine, each from the job's own composed overrides.
+
+Lightning starts them from ``sys.argv``: under a sweep every child would run the whole sweep again, and under
+a sampling sweeper the ranks of one job would train different trials. Here a child runs this one job alone,
+and finds its place through the environment variables that Lightning and torch.distributed document.
+"""
+
+import atexit
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.types import Quote, QuotedString
+from omegaconf import DictConfig
+from torch import distributed
+
+from seq2scene.errors import UserError
+from seq2scene.running.processes.launchers import launched
+from seq2scene.running.processes.stopping import SIGNALS, Stopped
+
+CHILD = "SEQ2SCENE_CHILD_RANK"  # set in child processes, which exit when their standard input closes
+PATIENCE = 5.0  # seconds that the main thread may stay in a native call after its job has failed
+FAREWELL = 60.0  # seconds for loggers to finish after that, and for children to exit after success
+
+# A forked data worker must not report its own signals as ours.
+os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
+
+
+def local_devices(devices: int | str | Sequence[int], accelerator: str = "auto") -> int:
+    """The number of processes that ``trainer.devices`` and ``trainer.accelerator`` require on this machine.
+
+    Reads them as Lightning does: a number, a list of GPU indices (also ``"0,2"``), ``-1`` or ``"auto"`` for
+    all visible GPUs; ``"auto"`` on a CPU is one process.
+
+    Raises:
+        UserError: if they are invalid or need more GPUs than are visible.
+    """
+    gpus = torch.cuda.device_count()
+    on_gpu = accelerator in ("gpu", "cuda") or (accelerator == "auto" and gpus > 0)
+    if not on_gpu:
+        return _count(devices, every=1)
+    if gpus == 0:
+        raise UserError(f"trainer.accelerator={accelerator}: no GPU is visible; use trainer.accelerator=cpu")
+    count = _count(devices, every=gpus)
+    if count > gpus:
+        raise UserError(
+            f"trainer.devices={devices}: only {gpus} GPUs are visible; use at most trainer.devices={gpus}"
+        )
+    return count
+
+
+def _count(devices: int | str | Sequence[int], every: int) -> int:
+    if devices in ("auto", -1, "-1"):
+        return every
+    if isinstance(devices, str) and "," in devices:
+        devices = [index for index in devices.split(",") if index.strip()]
+    try:
+        count = int(devices) if isinstance(devices, int | str) else len(devices)
+    except (ValueError, TypeError):
+        count = 0
+    if count < 1 or isinstance(devices, bool):
+        raise UserError(
+            f"trainer.devices={devices}: use a number of at least 1, a list of GPU indices or auto"
+        )
+    return count
+
+
+@contextmanager
+def ranks(script: Path, count: int) -> Iterator[None]:
+    """Runs the body as rank 0 of ``count``; the other ranks run ``script`` with this Hydra job's overrides.
+
+    Does nothing for one process, or if a launcher has started the processes. Children write to ``rank1.log``
+    ... in the job's output folder. On exit they have ended, the process group is destroyed and the
+    environment is restored, so that the next job of a sweep can start its own ranks.
+
+    Raises:
+        UserError: soon after a child fails, with the path and last lines of its log.
+    """
+    if CHILD in os.environ:
+        with _tied_to_parent():
+            yield
+        return
+    if launched():
+        atexit.register(_leave_group)  # at exit only: the jobs of a sweep share the launcher's rendezvous
+    if launched() or count == 1:
+        yield
+        return
+    if threading.current_thread() is not threading.main_thread():
+        raise UserError("several devices need a job in the main thread: use a launcher that starts processes")
+    with _environment(_rendezvous(count)), _threads(), _children(script, count) as children, _watch(children):
+        try:
+            yield
+        except RuntimeError as error:  # possibly a collective whose peer has died
+            if children.wait(1.0):
+                raise UserError(children.failure) from error
+            raise
+        _leave_group()
+        if children.wait(FAREWELL):
+            raise UserError(children.failure)
+
+
+@contextmanager
+def _tied_to_parent() -> Iterator[None]:
+    """The body of a child: exits as soon as rank 0 has ended, however it did, without hiding a failure."""
+
+    def end_with_parent() -> None:
+        os.read(0, 1)  # returns when rank 0's end of our standard input closes
+        os._exit(1)
+
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    try:
+        yield
+    except BaseException:
+        farewell = threading.Timer(PATIENCE, os._exit, (1,))  # leaving a broken process group may hang
+        farewell.daemon = True
+        farewell.start()
+        raise
+    _leave_group()  # otherwise gloo may abort the exiting process
+
+
+def _rendezvous(count: int) -> dict[str, str]:
+    """The environment of rank 0, in the names of torch.distributed's ``env://`` and LightningEnvironment."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    threads = max(1, torch.get_num_threads() // count)
+    return {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(port),
+        "WORLD_SIZE": str(count),
+        "NODE_RANK": "0",
+        "RANK": "0",
+        "LOCAL_RANK": "0",
+        "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", str(threads)),
+    }
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+@contextmanager
+def _threads() -> Iterator[None]:
+    """Divides the cores among ranks: torch set its number of threads before the ranks were known."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(min(before, int(os.environ["OMP_NUM_THREADS"])))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _command(script: Path, hydra: DictConfig) -> list[str]:
+    """The command line that composes this very job again, alone, in its own output folder."""
+    sources = {source.provider: source.path for source in hydra.runtime.config_sources}
+    command = [sys.executable, str(script), *hydra.overrides.task]
+    command += [override for override in hydra.overrides.hydra if override.startswith("hydra.searchpath")]
+    command += [
+        f"hydra.run.dir={_quote(hydra.runtime.output_dir)}",
+        "hydra.mode=RUN",
+        "hydra.output_subdir=null",
+        "hydra/job_logging=stdout",  # goes to rank1.log anyway
+        f"hydra.job.name={_quote(hydra.job.name)}",
+    ]
+    command += [f"hydra.job.{key}={_quote(str(hydra.job[key]))}" for key in ("id", "num") if key in hydra.job]
+    if hydra.job.chdir is not None:
+        command.append(f"hydra.job.chdir={hydra.job.chdir}")
+    if hydra.job.config_name is not None:
+        command += ["--config-name", hydra.job.config_name]
+    if sources.get("main"):
+        command += ["--config-path", sources["main"]]
+    if "command-line" in sources:
+        command += ["--config-dir", sources["command-line"]]
+    return command
+
+
+def _quote(text: str) -> str:
+    """A quoted string in Hydra's override grammar: sweep folders are full of ``=`` and ``,``."""
+    return QuotedString(text, Quote.single).with_quotes()
+
+
+@dataclass
+class _Children:
+    """The started ranks, in the order 1, 2, ..."""
+
+    processes: list[subprocess.Popen[bytes]]
+    logs: list[Path]
+    failure: str = ""  # how the first child to fail by itself ended
+    killed: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def check(self) -> str:
+        """Returns the failure so far; empty if there is none."""
+        with self.lock:
+            return self._check()
+
+    def _check(self) -> str:
+        if not self.failure and not self.killed:
+            failed = (rank for rank, process in enumerate(self.processes) if process.poll() not in (None, 0))
+            for rank in failed:
+                self.failure = _describe(rank + 1, self.processes[rank].returncode, self.logs[rank])
+                break
+        return self.failure
+
+    def wait(self, seconds: float) -> str:
+        """Waits until all have ended or one has failed, at most ``seconds``; returns the failure."""
+        deadline = time.monotonic() + seconds
+        while not self.check() and time.monotonic() < deadline:
+            if self.killed or all(process.poll() == 0 for process in self.processes):
+                break
+            time.sleep(0.02)
+        return self.failure
+
+    def kill(self) -> None:
+        """Kills all process groups; a rank inside a collective would not react to a gentler signal."""
+        with self.lock:
+            self._check()
+            self.killed = True
+            for process in self.processes:
+                if process.poll() is None:
+                    with suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def _describe(rank: int, status: int, log: Path) -> str:
+    how = f"with exit status {status}" if status > 0 else f"by {signal.Signals(-status).name}"
+    lines = [line for line in log.read_text("utf-8", errors="replace").splitlines() if line.strip()]
+    tail = "".join(f"\n    {line}" for line in lines[-5:])
+    return f"rank {rank} ended {how}; its log is {log}{tail}"
+
+
+@contextmanager
+def _children(script: Path, count: int) -> Iterator[_Children]:
+    hydra = HydraConfig.get()
+    command = _command(script, hydra)
+    children = _Children([], [])
+    try:
+        for rank in range(1, count):
+            children.logs.append(Path(hydra.runtime.output_dir) / f"rank{rank}.log")
+            children.processes.append(_start(command, rank, hydra.runtime.cwd, children.logs[-1]))
+        yield children
+    finally:
+        children.kill()
+        for process in children.processes:
+            process.stdin.close()
+        _leave_group(broken=True)
+
+
+def _start(command: list[str], rank: int, folder: str, log: Path) -> subprocess.Popen[bytes]:
+    numbers = {"RANK": str(rank), "LOCAL_RANK": str(rank), CHILD: str(rank)}
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            command,
+            cwd=folder,
+            env=os.environ | numbers,
+            stdin=subprocess.PIPE,  # never written to: it closes when this process ends
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C reaches only rank 0, which ends the others
+        )
+
+
+@contextmanager
+def _watch(children: _Children) -> Iterator[None]:
+    """Interrupts the body once a child has failed, and ends the children once this process gets a stop
+    signal.
+
+    A thread does this, since Python's signal handlers do not run while the main thread is in a collective. If
+    the main thread does not return from it, the whole process exits rather than hang until the timeout.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    heard, over = threading.Event(), threading.Event()
+    main = threading.get_ident()
+
+    def interrupt(*_: object) -> None:
+        heard.set()
+        if children.failure and not over.is_set():
+            raise UserError(children.failure)
+
+    def watch() -> None:
+        while not over.is_set():
+            arrived = os.read(reader, 64) if select.select([reader], [], [], 0.1)[0] else b""
+            stopped = next((number for number in SIGNALS if number in arrived), None)
+            if children.check() or stopped:
+                children.kill()
+                signal.pthread_kill(main, signal.SIGUSR2)
+                if not (heard.wait(PATIENCE) and over.wait(FAREWELL)) and not over.is_set():
+                    told = f"error: {children.failure}" if children.failure else str(Stopped(stopped))
+                    print(told, file=sys.stderr, flush=True)
+                    os._exit(1 if children.failure else Stopped(stopped).status)
+                return
+
+    handler = signal.signal(signal.SIGUSR2, interrupt)
+    wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watcher.join()
+        signal.set_wakeup_fd(wakeup)
+        signal.signal(signal.SIGUSR2, handler)
+        os.close(reader)
+        os.close(writer)
+
+
+def _leave_group(broken: bool = False) -> None:
+    """Destroys the process group, so that the next job can create its own; never waits for a broken one."""
+    if not distributed.is_initialized():
+        return
+    if broken and "nccl" in distributed.get_backend():
+        distributed.distributed_c10d._abort_process_group()
+    else:
+        distributed.destroy_process_group()

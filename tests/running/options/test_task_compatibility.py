@@ -1,0 +1,32 @@
+"""Every option is accepted by some task, and every option that a task accepts exists."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from seq2scene.errors import UserError
+from seq2scene.running.options.task_compatibility import check_choices
+
+CONF = Path(__file__).resolve().parents[3] / "conf"
+TASKS = {
+    path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in (CONF / "task").glob("*.yaml")
+}
+
+
+@pytest.mark.parametrize("group", ["data", "model"])
+def test_every_option_is_taken_by_some_task_and_every_task_names_options_that_exist(group: str) -> None:
+    options = {path.stem for path in (CONF / group).glob("*.yaml")}
+    taken = [set(task["takes"][group]) for task in TASKS.values()]
+    assert set.union(*taken) == options
+
+
+def test_configs_are_plain_files_so_that_they_survive_an_archive() -> None:
+    assert not [path for path in CONF.rglob("*") if path.is_symlink()]
+
+
+def test_translation_refuses_data_without_translations() -> None:
+    config = {"task": {"name": "nmt"}, "takes": TASKS["nmt"]["takes"]}
+    check_choices({"data": "park", "attention": "dot"}, config)
+    with pytest.raises(UserError, match="data=park_text has no meaning with task=nmt; choose one of park, "):
+        check_choices({"data": "park_text"}, config)
