@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from omegaconf import OmegaConf
 
 from seq2scene.metrics.scene_scores import HEADINGS
-from seq2scene.reports.lengths import read_csv
+from seq2scene.reports.text.lengths import read_csv
 
 # Headings of the scores in an experiment's `published`, by name in metrics.json and alignment_error.json
 SCORES = {

@@ -18,12 +18,17 @@ from entry_points import run as run_entry_point
 from seq2scene.data.text.parallel_text import ParallelText
 from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import load_checkpoint
-from seq2scene.reports.alignment_recorder import AlignedLine, RecordAlignments, forced_alignment
-from seq2scene.reports.alignments import Alignments
-from seq2scene.reports.gold_error import GoldError, read_gold_pairs, score_gold, word_language
 from seq2scene.reports.report import Evaluation, Report, ScoredSet
-from seq2scene.reports.sentence_vectors import SentenceVectors
-from seq2scene.reports.unknown_words import UnknownWords, learn_dictionary, score_replaced, write_replaced
+from seq2scene.reports.text.alignment_recorder import AlignedLine, RecordAlignments, forced_alignment
+from seq2scene.reports.text.alignments import Alignments
+from seq2scene.reports.text.gold_error import GoldError, read_gold_pairs, score_gold, word_language
+from seq2scene.reports.text.sentence_vectors import SentenceVectors
+from seq2scene.reports.text.unknown_words import (
+    UnknownWords,
+    learn_dictionary,
+    score_replaced,
+    write_replaced,
+)
 from seq2scene.sequences.alignments import links, read_pharaoh
 from seq2scene.sequences.batch import ParallelBatch
 from seq2scene.sequences.language import Language

@@ -13,11 +13,11 @@ from omegaconf import OmegaConf
 from seq2scene.building import build
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.errors import UserError
-from seq2scene.reports.caption_baselines import CaptionBaselines
-from seq2scene.reports.caption_pictures import CaptionPictures
-from seq2scene.reports.captioned_scenes import CaptionedScenes, Teller, load_captioner, score_captions
-from seq2scene.reports.captions import Captions, another
+from seq2scene.reports.captioning.caption_baselines import CaptionBaselines
+from seq2scene.reports.captioning.caption_pictures import CaptionPictures
+from seq2scene.reports.captioning.captions import Captions, another
 from seq2scene.reports.report import ScoredSet
+from seq2scene.reports.scene.captioned_scenes import CaptionedScenes, Teller, load_captioner, score_captions
 from seq2scene.reports.tables import show_results
 from seq2scene.running.callbacks.samples import Samples
 from seq2scene.running.commands.caption_generation import generate_captions

@@ -14,9 +14,13 @@ from seq2scene.errors import UserError
 from seq2scene.metrics.caption_words import caption_words
 from seq2scene.metrics.cider import CiderD
 from seq2scene.metrics.human_agreement import human_line
-from seq2scene.reports.caption_baselines import CaptionBaselines, most_frequent_caption, nearest_rows
-from seq2scene.reports.caption_pictures import CaptionPictures
-from seq2scene.reports.captions import Captions
+from seq2scene.reports.captioning.caption_baselines import (
+    CaptionBaselines,
+    most_frequent_caption,
+    nearest_rows,
+)
+from seq2scene.reports.captioning.caption_pictures import CaptionPictures
+from seq2scene.reports.captioning.captions import Captions
 from seq2scene.reports.report import ScoredSet
 from seq2scene.reports.tables import show_results
 from seq2scene.running.callbacks.samples import Samples

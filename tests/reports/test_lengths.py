@@ -3,7 +3,7 @@ import pytest
 import sacrebleu
 from PIL import Image
 
-from seq2scene.reports.lengths import bleu_by_length, read_csv, write_csv, write_plot
+from seq2scene.reports.text.lengths import bleu_by_length, read_csv, write_csv, write_plot
 
 REFERENCES = [" ".join(f"w{place}" for place in range(length)) for length in (12, 3, 5, 6, 3, 11, 10, 25)]
 # the three longest come out right, of the others only the first words

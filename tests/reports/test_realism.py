@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from rank_processes import in_ranks
 from seq2scene.errors import UserError
 from seq2scene.reports.distributed import samples
-from seq2scene.reports.realism import MODULE, Realism, compare, load_inception
+from seq2scene.reports.scene.realism import MODULE, Realism, compare, load_inception
 from seq2scene.scenes.objects import Objects
 from seq2scene.tasks.scenes import Result
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import sacrebleu
 
-from seq2scene.reports.replacement_gain import MOST, Gain, gain_by_unknown, write_gains
+from seq2scene.reports.text.replacement_gain import MOST, Gain, gain_by_unknown, write_gains
 
 REFERENCES = ["a b c d e", "a b c d f", "e d c b a", "f e d c b", "a c e b d f", "b b a a"]
 BEFORE = [

@@ -10,9 +10,9 @@ from PIL import Image
 
 from seq2scene.building import build
 from seq2scene.data.park.scenes_writing import ensure_scenes
-from seq2scene.reports.gallery import Gallery
-from seq2scene.reports.scene_drawing import scene_steps
-from seq2scene.reports.scenes import Scenes
+from seq2scene.reports.scene.gallery import Gallery
+from seq2scene.reports.scene.scene_drawing import scene_steps
+from seq2scene.reports.scene.scenes import Scenes
 from seq2scene.running.commands.evaluation import evaluate_task
 from seq2scene.running.processes.trainers import filter_warnings, make_trainer
 from seq2scene.scenes.scene_json import from_plain

@@ -10,7 +10,7 @@ from PIL import Image
 
 from entry_points import run
 from seq2scene.errors import UserError
-from seq2scene.reports.sentence_vectors import (
+from seq2scene.reports.text.sentence_vectors import (
     BATCH,
     principal_plane,
     read_sentences,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from seq2scene.sequences.equal_lengths import EqualLengths
+from seq2scene.sequences.batching import EqualLengths
 
 LENGTHS = np.random.default_rng(0).integers(3, 9, 101)
 

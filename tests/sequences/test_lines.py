@@ -12,7 +12,7 @@ from seq2scene.data.captions.caption_files import read_karpathy
 from seq2scene.data.scenes.abstract_files import read_split
 from seq2scene.data.text.word_vectors import read_word_vectors
 from seq2scene.errors import UserError
-from seq2scene.reports.gold_error import read_gold_pairs
+from seq2scene.reports.text.gold_error import read_gold_pairs
 from seq2scene.running.commands.caption_generation import find_photos
 from seq2scene.sequences import corpus
 from seq2scene.sequences.alignments import read_pharaoh

@@ -9,9 +9,9 @@ import torch
 from seq2scene.attention import GlobalAttention
 from seq2scene.errors import UserError
 from seq2scene.nets.losses.scene_losses import fields
-from seq2scene.nets.scene.laplace_mixture import LaplaceMixture
-from seq2scene.nets.scene.relational_decoder import RelationalDecoder
-from seq2scene.nets.scene.relative_places import Pairs
+from seq2scene.nets.scene.relational.decoder import RelationalDecoder
+from seq2scene.nets.scene.relational.laplace_mixture import LaplaceMixture
+from seq2scene.nets.scene.relational.relative_places import Pairs
 from seq2scene.nets.scene.text_encoder import SceneTextEncoder
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.objects import EOS, PAD, SOS, Objects

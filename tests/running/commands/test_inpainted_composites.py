@@ -22,11 +22,11 @@ from seq2scene.compositing.pasting import Rendering, occupied
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.errors import UserError
 from seq2scene.models.loading import load_inpainter
-from seq2scene.reports.captioned_scenes import CaptionedScenes
-from seq2scene.reports.gallery import Gallery
-from seq2scene.reports.realism import Realism, score_realism
 from seq2scene.reports.report import Report, check_reports
-from seq2scene.reports.scenes import Scenes
+from seq2scene.reports.scene.captioned_scenes import CaptionedScenes
+from seq2scene.reports.scene.gallery import Gallery
+from seq2scene.reports.scene.realism import Realism, score_realism
+from seq2scene.reports.scene.scenes import Scenes
 from seq2scene.running.commands.evaluation import evaluate_task
 from seq2scene.running.commands.generation import generate
 from seq2scene.running.processes.trainers import filter_warnings, make_trainer
@@ -234,7 +234,7 @@ def test_a_gallery_and_the_scores_hold_composites_and_what_was_made_of_them(
     composites, work: Path, tmp_path: Path, monkeypatch
 ) -> None:
     task, data = composites
-    monkeypatch.setattr("seq2scene.reports.realism.load_inception", lambda _: Tiny())
+    monkeypatch.setattr("seq2scene.reports.scene.realism.load_inception", lambda _: Tiny())
     made_by = str(work / "inpainting.ckpt")
     reports = [Scenes(), Gallery(2, made_by), Realism("weights", made_by)]
     check_reports(reports, task)

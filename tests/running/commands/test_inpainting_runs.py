@@ -14,7 +14,7 @@ from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import load_checkpoint
 from seq2scene.models.loading import load_inpainter
-from seq2scene.reports.unchanged_composites import UnchangedComposites
+from seq2scene.reports.scene.unchanged_composites import UnchangedComposites
 from seq2scene.running.callbacks.inpainting import TABLE, draw_mending
 from seq2scene.running.commands.evaluation import evaluate_task
 from seq2scene.running.processes.trainers import filter_warnings, make_trainer

@@ -8,7 +8,7 @@ from hydra import initialize_config_dir
 from omegaconf import OmegaConf
 
 from seq2scene.errors import UserError
-from seq2scene.reports.gallery import Gallery
+from seq2scene.reports.scene.gallery import Gallery
 from seq2scene.running.options.report_choices import (
     CHOOSING,
     SHARED,

@@ -12,6 +12,7 @@ import torch
 from seq2scene.data.text.monolingual import MonolingualModule
 from seq2scene.errors import UserError
 from seq2scene.sequences.batching import (
+    EqualLengths,
     EvaluationBatches,
     LengthBatches,
     Loader,
@@ -20,7 +21,6 @@ from seq2scene.sequences.batching import (
 )
 from seq2scene.sequences.caption_batch import CaptionBatch
 from seq2scene.sequences.corpus import Text
-from seq2scene.sequences.equal_lengths import EqualLengths
 
 
 @dataclass(kw_only=True, eq=False)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
-from seq2scene.nets.scene.laplace_mixture import LaplaceMixture
+from seq2scene.nets.scene.relational.laplace_mixture import LaplaceMixture
 from seq2scene.nets.scene.scene_decoder import Taught
 from seq2scene.scenes.objects import PAD, Objects
 from seq2scene.scenes.schema import Schema

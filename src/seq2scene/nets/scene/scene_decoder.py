@@ -26,8 +26,8 @@ from seq2scene.building import build
 from seq2scene.errors import UserError
 from seq2scene.nets.scene.attribute_decoder import AttributeDecoder
 from seq2scene.nets.scene.conv_gru import ConvGRU
-from seq2scene.nets.scene.laplace_mixture import LaplaceMixture
 from seq2scene.nets.scene.object_decoder import ObjectDecoder
+from seq2scene.nets.scene.relational.laplace_mixture import LaplaceMixture
 from seq2scene.nets.scene.text_encoder import SceneTextEncoder
 from seq2scene.scenes.objects import PAD, Objects
 from seq2scene.scenes.photos import Patches, Photos

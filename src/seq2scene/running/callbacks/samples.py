@@ -16,9 +16,9 @@ from pytorch_lightning.utilities import rank_zero_only
 from seq2scene.models.scene_pictures import strip_of
 from seq2scene.plotting.attention_map import draw_attention
 from seq2scene.plotting.figures import save_picture
-from seq2scene.reports.caption_drawing import draw_caption, split_batch
+from seq2scene.reports.captioning.caption_drawing import draw_caption, split_batch
 from seq2scene.reports.report import attempt
-from seq2scene.reports.scene_drawing import true_pictures
+from seq2scene.reports.scene.scene_drawing import true_pictures
 from seq2scene.scenes.scene_json import to_plain
 from seq2scene.sequences.batch import Sentences
 from seq2scene.tasks.captioning import Captioning

@@ -6,7 +6,7 @@ import torch
 
 from seq2scene.errors import UserError
 from seq2scene.plotting.figures import save_picture
-from seq2scene.reports.caption_drawing import draw_caption, split_batch
+from seq2scene.reports.captioning.caption_drawing import draw_caption, split_batch
 from seq2scene.reports.report import Report, ScoredSet
 from seq2scene.tasks.captioning import Captioning
 

@@ -16,10 +16,10 @@ from seq2scene.models.scene_writer import HEIGHT
 from seq2scene.plotting.figures import save_picture
 from seq2scene.plotting.gallery import Item, write_gallery
 from seq2scene.plotting.scene_strip import Step, draw_strip
-from seq2scene.reports.inpainted import inpainter_for
 from seq2scene.reports.report import Report, ScoredSet, attempt
-from seq2scene.reports.scene_drawing import true_pictures
-from seq2scene.reports.scenes import scene_rows
+from seq2scene.reports.scene.inpainted import inpainter_for
+from seq2scene.reports.scene.scene_drawing import true_pictures
+from seq2scene.reports.scene.scenes import scene_rows
 from seq2scene.scenes.objects import EOS, PAD
 from seq2scene.scenes.scene_json import from_plain
 from seq2scene.tasks.scenes import SceneTask

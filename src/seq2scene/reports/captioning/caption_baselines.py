@@ -11,7 +11,7 @@ from torch.nn.functional import normalize, one_hot
 from seq2scene.data.captions.caption_module import CaptionModule
 from seq2scene.data.features import stored_features
 from seq2scene.metrics.caption_words import caption_words
-from seq2scene.reports.captions import caption_scores
+from seq2scene.reports.captioning.captions import caption_scores
 from seq2scene.reports.report import Report, ScoredSet
 from seq2scene.scenes.objects import FIRST_CLASS
 from seq2scene.tasks.captioning import Captioning

@@ -8,10 +8,10 @@ from typing import Any
 import pytorch_lightning as pl
 
 from seq2scene.errors import UserError
-from seq2scene.reports.alignment_recorder import AlignedLine, RecordAlignments, forced_alignment
-from seq2scene.reports.alignments import require_attention
-from seq2scene.reports.replacement_gain import gain_by_unknown, write_gains
 from seq2scene.reports.report import Evaluation, Report, ScoredSet
+from seq2scene.reports.text.alignment_recorder import AlignedLine, RecordAlignments, forced_alignment
+from seq2scene.reports.text.alignments import require_attention
+from seq2scene.reports.text.replacement_gain import gain_by_unknown, write_gains
 from seq2scene.sequences.alignments import NO_LINK, require_shift
 from seq2scene.sequences.corpus import tokenise
 from seq2scene.sequences.output import require_output

@@ -16,10 +16,10 @@ from seq2scene.errors import UserError
 from seq2scene.json_text import to_json
 from seq2scene.models.inpainter import Inpainter
 from seq2scene.models.loading import load_beside, require_same_classes
-from seq2scene.reports.captions import another, caption_scores, human_scores
+from seq2scene.reports.captioning.captions import another, caption_scores, human_scores
 from seq2scene.reports.distributed import gather, samples
-from seq2scene.reports.inpainted import inpainter_for
 from seq2scene.reports.report import Report, ScoredSet
+from seq2scene.reports.scene.inpainted import inpainter_for
 from seq2scene.reports.tables import Row, print_table
 from seq2scene.scenes.layouts import layouts_of
 from seq2scene.scenes.objects import Objects

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seq2scene.attention import at_least_float32
-from seq2scene.nets.scene.laplace_mixture import LaplaceMixture
+from seq2scene.nets.scene.relational.laplace_mixture import LaplaceMixture
 
 STEEP, WIDE = -5.0, 2.0  # least and greatest log-scale of a component, in units
 

@@ -22,8 +22,8 @@ from seq2scene.compositing.inpainting import photos_of
 from seq2scene.errors import UserError
 from seq2scene.models.inpainter import Inpainter
 from seq2scene.reports.distributed import samples
-from seq2scene.reports.inpainted import inpainter_for
 from seq2scene.reports.report import Report, ScoredSet
+from seq2scene.reports.scene.inpainted import inpainter_for
 from seq2scene.scenes.objects import Objects
 from seq2scene.tasks.composites import CompositeTask
 from seq2scene.tasks.inpainting import InpaintingTask

@@ -28,13 +28,13 @@ from torch.utils._pytree import tree_map_only
 from seq2scene.attention import at_least_float32
 from seq2scene.building import build
 from seq2scene.errors import UserError
-from seq2scene.nets.scene.laplace_mixture import LaplaceMixture
-from seq2scene.nets.scene.object_block import ObjectBlock
-from seq2scene.nets.scene.relational_state import Positioned, Readings, Standing
-from seq2scene.nets.scene.relative_places import Pairs, RelativePlaces
+from seq2scene.nets.scene.relational.laplace_mixture import LaplaceMixture
+from seq2scene.nets.scene.relational.object_block import ObjectBlock
+from seq2scene.nets.scene.relational.relative_places import Pairs, RelativePlaces
+from seq2scene.nets.scene.relational.state import Positioned, Readings, Standing
+from seq2scene.nets.scene.relational.text_reader import ClassReadings, PairReadings, require_heads
 from seq2scene.nets.scene.scene_decoder import NO_CANVAS, Retrieval, Taught, next_step
 from seq2scene.nets.scene.text_encoder import SceneTextEncoder
-from seq2scene.nets.scene.text_reader import ClassReadings, PairReadings, require_heads
 from seq2scene.scenes.objects import FIRST_CLASS, PAD, SOS, Objects
 from seq2scene.scenes.photos import Photos
 from seq2scene.scenes.schema import Schema

@@ -12,9 +12,9 @@ from seq2scene.errors import UserError
 from seq2scene.json_text import write_json
 from seq2scene.metrics.alignment_error import AlignmentError, count_links
 from seq2scene.plotting.gallery import show_score
-from seq2scene.reports.alignment_recorder import forced_alignment
-from seq2scene.reports.alignments import require_attention
 from seq2scene.reports.report import Evaluation, Report
+from seq2scene.reports.text.alignment_recorder import forced_alignment
+from seq2scene.reports.text.alignments import require_attention
 from seq2scene.sequences.alignments import (
     GoldAlignment,
     Link,

@@ -5,8 +5,8 @@ from typing import NamedTuple, Self
 
 from torch import Tensor
 
-from seq2scene.nets.scene.object_block import Cache
-from seq2scene.nets.scene.text_reader import HeadMemory
+from seq2scene.nets.scene.relational.object_block import Cache
+from seq2scene.nets.scene.relational.text_reader import HeadMemory
 from seq2scene.scenes.objects import Objects
 
 
