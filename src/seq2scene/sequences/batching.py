@@ -304,8 +304,8 @@ def _halve_largest(bounds: np.ndarray, most: int) -> np.ndarray:
 
 
 class EqualLengths:
-    """Training batches of at most ``size`` sentences of one length, so that nothing is padded (Xu et al. 2015,
-    section 4.3), shuffled by seed and epoch.
+    """Training batches of at most ``size`` sentences of one length, so that nothing is padded (Xu et al.
+    2015, section 4.3), shuffled by seed and epoch.
 
     A step is cut first and then dealt to the W ranks. Every sentence is seen in every epoch; if the size of a
     step is not a multiple of W, up to W - 1 sentences are seen twice. The last batch of a length may be
