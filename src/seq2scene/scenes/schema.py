@@ -96,10 +96,8 @@ class Schema:
         return replace(self, most=tuple(counts.amax(0)[FIRST_CLASS:].tolist()))
 
     def limits(self) -> Tensor | None:
-        """(classes,) how often a scene may have each class, END too, any of them once; None where nobody has
-        counted.
-        """
-        return torch.tensor([0, 0, 1, *self.most]).clamp(min=1) if self.most else None
+        """(classes,) how often a scene may have each class, END too; None where nobody has counted."""
+        return torch.tensor([0, 0, 1, *self.most]) if self.most else None
 
     def cells(self, objects: Objects) -> Tensor:
         """(B, T) the grid cell of each object, 0 where there is none."""
