@@ -1,4 +1,4 @@
-"""Composites for people are those that the net sees, at a higher resolution; beside them the true photos."""
+"""Pictures of composites show what the network sees, at a higher resolution; photos lie as on a canvas."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from pycocotools import mask as run_lengths
 
-from seq2scene.compositing.compositor import Compositor, empty_canvas
+from seq2scene.compositing.compositor import Compositor, empty_canvas, relocated
 from seq2scene.compositing.pasting import render
 from seq2scene.compositing.patch_store import PatchStore
 from seq2scene.compositing.store_building import store_patches
@@ -25,7 +25,7 @@ from seq2scene.scenes.schema import LEAST, MOST, Head, Schema
 
 NAMES, THINGS = ("dog", "ball", "sky", "grass"), 2
 SIZES = ((64, 48), (40, 60))  # of the photos: width and height
-# Of each photo its objects: category, left, top, width, height. They cover all of it and lie over each other.
+# The objects of each photo: category, left, top, width, height. They cover the photo and overlap.
 OBJECTS = (
     [(0, 10, 20, 20, 24), (1, 22, 30, 12, 12), (2, 0, 0, 64, 30), (3, 0, 24, 64, 24)],
     [(1, 4, 30, 30, 30), (2, 0, 0, 40, 60)],
@@ -43,7 +43,7 @@ SCHEMA = Schema(
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory) -> Path:
-    """Waves of colours, which survive a JPEG file."""
+    """Waves of colours, which survive JPEG."""
     folder = tmp_path_factory.mktemp("photos")
     for number, (width, height) in enumerate(SIZES):
         y, x = np.mgrid[:height, :width]
@@ -93,7 +93,7 @@ def original(photos: Path, row: int) -> np.ndarray:
 
 @pytest.mark.parametrize("row", [0, 1])
 def test_all_patches_of_a_photo_in_their_places_are_the_photo(store, photos, truth, row: int) -> None:
-    """Half a pixel to the left and up, where COCO's boxes have their centres (Tan et al.'s code)."""
+    """Half a pixel to the left and up, the centres of COCO's boxes in Tan et al.'s code."""
     width, height = SIZES[row]
     side = max(width, height)
     shown = Compositor(store, photos, SCHEMA).steps(truth[row : row + 1], side)[-1].astype(int)
@@ -117,8 +117,8 @@ def test_each_step_is_the_scene_so_far(store, photos, truth) -> None:
 @pytest.mark.parametrize("edges", ["hard", "soft"])
 @pytest.mark.parametrize("aspect", ["kept", "predicted"])
 @pytest.mark.parametrize("order", [[0, 1, 2, 3], [2, 0, 3, 1]])
-def test_things_lie_over_stuff_as_the_net_sees_them(store, truth, edges, aspect, order) -> None:
-    """In whatever order they come, and stretched or not."""
+def test_things_cover_stuff_as_in_renderings(store, truth, edges, aspect, order) -> None:
+    """In any order, stretched or not."""
     scene = truth[:1]._map(lambda values: values[:, order])
     scene = replace(scene, extents=scene.extents * torch.tensor([0.7, 1.2]))
     patches = store.patches(scene.patches.numpy())
@@ -130,9 +130,7 @@ def test_things_lie_over_stuff_as_the_net_sees_them(store, truth, edges, aspect,
 
 @pytest.mark.parametrize("edges", ["hard", "soft"])
 @pytest.mark.parametrize("from_photos", [True, False])
-def test_scenes_that_are_rendered_together_are_those_that_are_drawn(
-    store, photos, truth, edges, from_photos
-) -> None:
+def test_renderings_of_a_batch_equal_the_last_steps(store, photos, truth, edges, from_photos) -> None:
     folder = photos if from_photos else None
     empty = truth[:1]._map(torch.zeros_like)
     scenes = replace(
@@ -176,7 +174,7 @@ def test_an_empty_scene_is_the_empty_canvas(store, photos, truth) -> None:
 
 
 def test_a_patch_shown_small_has_the_mean_of_its_colours(store, photos, truth, tmp_path) -> None:
-    """Not some of its pixels, which would make noise of whatever is fine."""
+    """Not the values of some of its pixels, which would alias."""
     for number, (width, height) in enumerate(SIZES):
         stripes = np.zeros((height, width, 3), dtype=np.uint8)
         stripes[:, ::2] = 255
@@ -210,6 +208,36 @@ def test_the_true_photo_lies_at_the_bottom_on_the_left(store, photos, row: int) 
     on_black = Compositor(store, photos, SCHEMA).photo(row, side, torch.zeros(3, side, side))
     assert (on_black[: side - height] == 0).all() and (on_black[:, width:] == 0).all()
     assert np.array_equal(on_black[side - height :, :width], original(photos, row))
+
+
+def test_a_folder_of_photos_that_is_gone_is_reported_once(store, photos, truth, tmp_path, capsys) -> None:
+    gone = tmp_path / "gone"
+    small = [Compositor.of_training(store, gone, SCHEMA).steps(truth, 40)[-1] for _ in range(2)]
+    said = capsys.readouterr().err
+    assert said.count(f"{gone}: the photos are gone") == 1 and "photos=FOLDER" in said
+    assert np.array_equal(small[0], Compositor(store, None, SCHEMA).steps(truth, 40)[-1])
+    assert Compositor.of_split(store, photos, SCHEMA) == Compositor(store, photos, SCHEMA)
+    assert not capsys.readouterr().err
+
+
+def test_stores_and_photos_that_moved_are_looked_for_in_their_new_folders(store, photos) -> None:
+    old = {"patches": "/nowhere", "photos": "/nowhere", "features": 0}
+    moved = relocated(old, str(store.folder), str(photos))
+    assert moved == {"patches": str(store.folder), "photos": str(photos), "features": 0}
+    assert relocated(moved, None, None, "soft") == moved
+    with pytest.raises(UserError, match="/nowhere holds no patches"):
+        relocated(old, None, str(photos))
+    with pytest.raises(UserError, match=r"photos=/nowhere: there is no such folder"):
+        relocated(moved, None, "/nowhere")
+    with pytest.raises(UserError, match="edges=round is not a choice; choose one of hard, soft"):
+        relocated(moved, None, None, "round")
+
+
+def test_options_of_composites_are_refused_for_other_models() -> None:
+    others = {"schema": {}}
+    assert relocated(others, None, None, inpainter=None) == others
+    with pytest.raises(UserError, match="inpainter: this model pastes no patches of photos; leave it out"):
+        relocated(others, None, None, inpainter="RUN")
 
 
 # Files

@@ -1,4 +1,4 @@
-"""Patches in the store are those of a slow reference, however often the work was broken off."""
+"""Stored patches equal a slow reference, however often the work was interrupted."""
 
 import logging
 import os
@@ -39,8 +39,8 @@ OBJECTS = (
 )
 
 
-def make_pieces() -> Pieces:
-    """Masks with holes inside of the boxes."""
+def make_segments() -> Pieces:
+    """Masks with holes inside their boxes."""
     draw = np.random.default_rng(0)
     flat = [(n, *found) for n, objects in enumerate(OBJECTS) for found in objects]
     image, category, *box = (np.array(values) for values in zip(*flat, strict=True))
@@ -69,16 +69,16 @@ def make_pieces() -> Pieces:
 
 
 @pytest.fixture(scope="module")
-def pieces() -> Pieces:
-    return make_pieces()
+def segments() -> Pieces:
+    return make_segments()
 
 
 @pytest.fixture
-def photos(tmp_path: Path, pieces: Pieces) -> list[Path]:
-    """Noise, no two alike."""
+def photos(tmp_path: Path, segments: Pieces) -> list[Path]:
+    """Noise, no two photos alike."""
     folder, draw = tmp_path / "photos", np.random.default_rng(1)
     folder.mkdir()
-    paths = [folder / name for name in pieces.images.files]
+    paths = [folder / name for name in segments.images.files]
     for path, (width, height) in zip(paths, SIZES, strict=True):
         noise = draw.integers(0, 256, (height // 3 + 1, width // 3 + 1, 3), dtype=np.uint8)
         Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC).save(path, quality=95)
@@ -90,20 +90,22 @@ def encoder() -> ImageEncoder:
     return ImageEncoder("squeezenet1_1", "features.3", "none", 32)
 
 
-def make(pieces: Pieces, photos: list[Path], folder: Path, encoder: ImageEncoder | None = None) -> PatchStore:
-    return store_patches(pieces, photos, folder, encoder, SIDE, PHOTO_SIDE, what="train")
+def make(
+    segments: Pieces, photos: list[Path], folder: Path, encoder: ImageEncoder | None = None
+) -> PatchStore:
+    return store_patches(segments, photos, folder, encoder, SIDE, PHOTO_SIDE, what="train")
 
 
-def masks_of(pieces: Pieces, photo: int) -> list[np.ndarray]:
-    return [mask_of(pieces, number) for number in np.flatnonzero(pieces.image == photo)]
+def masks_of(segments: Pieces, photo: int) -> list[np.ndarray]:
+    return [mask_of(segments, number) for number in np.flatnonzero(segments.image == photo)]
 
 
 # References
 
 
 def slow_window(image: np.ndarray, box: np.ndarray, beyond: int | np.ndarray = 0) -> np.ndarray:
-    """Twice the box, (left, top, width, height), around its centre: on each side half a window is copied or
-    what there is of the image.
+    """Twice the box (left, top, width, height) around its centre: on each side half a window is copied, or as
+    much as there is of the image.
     """
     left, top, wide, high = box
     centre_x, centre_y = int(left + (wide - 1) / 2), int(top + (high - 1) / 2)
@@ -144,7 +146,7 @@ def nearest(image: np.ndarray, side: int) -> np.ndarray:
 
 
 def painted(classes: np.ndarray, masks: list[np.ndarray]) -> np.ndarray:
-    """One after the other: things over all, stuff into what is free."""
+    """In order: things over everything, stuff into free pixels."""
     labels = np.zeros(masks[0].shape, dtype=np.uint8)
     for number, mask in zip(classes, masks, strict=True):
         labels[mask & ((labels == 0) | (number < FIRST_CLASS + THINGS))] = number
@@ -154,14 +156,14 @@ def painted(classes: np.ndarray, masks: list[np.ndarray]) -> np.ndarray:
 # Cutting
 
 
-def test_patches_are_those_of_the_reference(tmp_path: Path, pieces: Pieces, photos: list[Path]) -> None:
-    patches = make(pieces, photos, tmp_path).labelled_patches(np.arange(len(pieces.image)))
+def test_patches_are_those_of_the_reference(tmp_path: Path, segments: Pieces, photos: list[Path]) -> None:
+    patches = make(segments, photos, tmp_path).labelled_patches(np.arange(len(segments.image)))
     for photo, path in enumerate(photos):
-        picture, masks = np.asarray(open_photo(path)), masks_of(pieces, photo)
-        numbers = np.flatnonzero(pieces.image == photo)
-        labels = painted(pieces.category[numbers] + FIRST_CLASS, masks)
+        picture, masks = np.asarray(open_photo(path)), masks_of(segments, photo)
+        numbers = np.flatnonzero(segments.image == photo)
+        labels = painted(segments.category[numbers] + FIRST_CLASS, masks)
         for number, mask in zip(numbers, masks, strict=True):
-            box = pieces.boxes[number]
+            box = segments.boxes[number]
             window = slow_window(picture, box)
             np.testing.assert_array_equal(patches.pictures[number], smooth(window, SIDE))
             np.testing.assert_array_equal(patches.masks[number], nearest(slow_window(mask, box), SIDE))
@@ -170,15 +172,15 @@ def test_patches_are_those_of_the_reference(tmp_path: Path, pieces: Pieces, phot
 
 
 def test_an_object_in_the_corner_lies_in_the_middle_of_a_window_that_is_black_around_the_photo(
-    tmp_path: Path, pieces: Pieces, photos: list[Path]
+    tmp_path: Path, segments: Pieces, photos: list[Path]
 ) -> None:
     """8 x 8 pixels from (0, 0): centre 3, so that the window begins at -5."""
     runs = run_lengths.encode(np.asfortranarray(np.eye(30, 40, dtype=np.uint8)))["counts"]
     corner = replace(
-        pieces,
-        images=Images(pieces.images.ids[:1], pieces.images.sizes[:1], pieces.images.files[:1]),
+        segments,
+        images=Images(segments.images.ids[:1], segments.images.sizes[:1], segments.images.files[:1]),
         licenses=Licenses([None], {}),
-        **{name: getattr(pieces, name)[:1] for name in ("image", "category", "areas", "ids")},
+        **{name: getattr(segments, name)[:1] for name in ("image", "category", "areas", "ids")},
         boxes=np.array([[0.0, 0, 8, 8]]),
         runs=[runs],
     )
@@ -192,43 +194,45 @@ def test_an_object_in_the_corner_lies_in_the_middle_of_a_window_that_is_black_ar
 
 
 def test_photos_lie_on_their_squares_at_the_bottom_on_the_left(
-    tmp_path: Path, pieces: Pieces, photos: list[Path]
+    tmp_path: Path, segments: Pieces, photos: list[Path]
 ) -> None:
-    store = make(pieces, photos, tmp_path)
+    store = make(segments, photos, tmp_path)
     numbers = np.full((len(photos), 4), -1)
     for photo in range(len(photos)):
-        own = np.flatnonzero(pieces.image == photo)
+        own = np.flatnonzero(segments.image == photo)
         numbers[photo, : len(own)] = own
     made = store.photos(np.arange(len(photos)), numbers)
     for photo, path in enumerate(photos):
         square = on_its_square(np.asarray(open_photo(path)))
         np.testing.assert_array_equal(made.pictures[photo], smooth(square, PHOTO_SIDE))
-        masks = masks_of(pieces, photo)
+        masks = masks_of(segments, photo)
         for step, mask in enumerate(masks):
             np.testing.assert_array_equal(made.masks[photo, step], nearest(on_its_square(mask), PHOTO_SIDE))
         assert not made.masks[photo, len(masks) :].any()
 
 
-def test_labels_are_what_pasting_covers(tmp_path: Path, pieces: Pieces, photos: list[Path]) -> None:
-    """Of each patch of the first photo: its objects' masks in that window, laid over each other."""
-    store = make(pieces, photos, tmp_path)
-    masks, labels = np.stack(masks_of(pieces, 0)), store.labelled_patches(np.arange(4)).labels
+def test_labels_are_those_of_overlaid_masks(tmp_path: Path, segments: Pieces, photos: list[Path]) -> None:
+    """For each patch of the first photo: the masks of all its objects in that window, overlaid."""
+    store = make(segments, photos, tmp_path)
+    masks, labels = np.stack(masks_of(segments, 0)), store.labelled_patches(np.arange(4)).labels
     classes = torch.from_numpy(store.classes[:4]).unsqueeze(0)
     for number in range(4):
-        seen = np.stack([nearest(slow_window(mask, pieces.boxes[number]), SIDE) for mask in masks])
+        seen = np.stack([nearest(slow_window(mask, segments.boxes[number]), SIDE) for mask in masks])
         layers = torch.from_numpy(seen).float().view(1, 4, 1, SIDE, SIDE)
         made = overlaid(classes, layers.expand(-1, -1, 3, -1, -1), layers, store.first_stuff)
         assert torch.equal(made.labels[0], labels[number].long())
     assert set(labels.unique().tolist()) == {0, 3, 4, 5, 6}
 
 
-def test_the_facts_are_those_of_the_annotations(tmp_path: Path, pieces: Pieces, photos: list[Path]) -> None:
-    store = make(pieces, photos, tmp_path)
-    assert store.classes.tolist() == (pieces.category + FIRST_CLASS).tolist()
-    np.testing.assert_array_equal(store.boxes, on_square(pieces.boxes, pieces.images.sizes[pieces.image]))
-    assert store.photo.tolist() == pieces.image.tolist() and store.ids.tolist() == pieces.ids
-    assert store.files.tolist() == pieces.images.files and store.sizes.tolist() == list(map(list, SIZES))
-    assert [store.run(number) for number in range(len(store))] == pieces.runs
+def test_the_facts_are_those_of_the_annotations(tmp_path: Path, segments: Pieces, photos: list[Path]) -> None:
+    store = make(segments, photos, tmp_path)
+    assert store.classes.tolist() == (segments.category + FIRST_CLASS).tolist()
+    np.testing.assert_array_equal(
+        store.boxes, on_square(segments.boxes, segments.images.sizes[segments.image])
+    )
+    assert store.photo.tolist() == segments.image.tolist() and store.ids.tolist() == segments.ids
+    assert store.files.tolist() == segments.images.files and store.sizes.tolist() == list(map(list, SIZES))
+    assert [store.run(number) for number in range(len(store))] == segments.runs
     assert store.licenses.tolist() == [1, -1, 4, 1, 1] and store.terms == {
         1: ("free", "https://free.example")
     }
@@ -236,12 +240,12 @@ def test_the_facts_are_those_of_the_annotations(tmp_path: Path, pieces: Pieces, 
 
 
 def test_features_are_what_the_encoder_makes_of_larger_windows_with_the_mean_colour_around(
-    tmp_path: Path, pieces: Pieces, photos: list[Path], encoder: ImageEncoder
+    tmp_path: Path, segments: Pieces, photos: list[Path], encoder: ImageEncoder
 ) -> None:
-    store = make(pieces, photos, tmp_path, encoder)
+    store = make(segments, photos, tmp_path, encoder)
     mean, windows = np.array([124, 116, 104], dtype=np.uint8), []
-    for number, photo in enumerate(pieces.image):
-        window = slow_window(np.asarray(open_photo(photos[photo])), pieces.boxes[number], mean)
+    for number, photo in enumerate(segments.image):
+        window = slow_window(np.asarray(open_photo(photos[photo])), segments.boxes[number], mean)
         windows.append(torch.from_numpy(smooth(window, 32).copy()))
     expected = encoder(torch.stack(windows)).mean((2, 3))
     features = store.labelled_patches(np.arange(len(store))).features
@@ -253,31 +257,31 @@ def test_features_are_what_the_encoder_makes_of_larger_windows_with_the_mean_col
 
 
 def test_a_full_patch_in_its_own_place_is_the_photo(
-    tmp_path: Path, pieces: Pieces, photos: list[Path]
+    tmp_path: Path, segments: Pieces, photos: list[Path]
 ) -> None:
-    store = make(pieces, photos, tmp_path)
-    numbers = np.array([5, -1, *range(len(pieces.image))])
+    store = make(segments, photos, tmp_path)
+    numbers = np.array([5, -1, *range(len(segments.image))])
     patches = full_patches(store, numbers, photos[0].parent)
     assert not patches.masks[1].any() and patches.pictures.dtype == torch.uint8
     for n, number in enumerate(numbers):
         if number < 0:
             continue
-        photo = pieces.image[number]
+        photo = segments.image[number]
         square, side = on_its_square(np.asarray(open_photo(photos[photo]))), max(SIZES[photo])
         one = replace(patches, **{name: values[n : n + 1] for name, values in vars(patches).items()})
         box = torch.from_numpy(store.boxes[number : number + 1])
         box = box + torch.tensor([0.5, 0.5, 0, 0]) / side  # boxes count pixels by their centres
         colours, masks = paste(one, box, (side, side))
-        mask = on_its_square(mask_of(pieces, number))
+        mask = on_its_square(mask_of(segments, number))
         np.testing.assert_array_equal(masks[0, 0].bool(), mask)
         np.testing.assert_allclose(colours[0].permute(1, 2, 0)[mask], square[mask], atol=0.02)
 
 
 @pytest.mark.parametrize("longest", [1, 9, 14, 20])
-def test_no_full_patch_is_longer_than_asked_for_and_it_still_lands_in_its_place(
-    tmp_path: Path, pieces: Pieces, photos: list[Path], longest: int
+def test_full_patches_keep_to_the_length_limit_and_still_land_in_place(
+    tmp_path: Path, segments: Pieces, photos: list[Path], longest: int
 ) -> None:
-    store = make(pieces, photos, tmp_path)
+    store = make(segments, photos, tmp_path)
     patches = full_patches(store, np.array([4, 6, 7]), photos[0].parent, longest)
     assert max(patches.pictures.shape[2:]) <= max(longest, 7)
     if longest < 14:
@@ -293,8 +297,8 @@ def test_no_full_patch_is_longer_than_asked_for_and_it_still_lands_in_its_place(
         assert down.float().mean().item() == pytest.approx(y, abs=3)
 
 
-def test_stored_patches_land_where_full_ones_do(tmp_path: Path, pieces: Pieces, photos: list[Path]) -> None:
-    store = store_patches(pieces, photos, tmp_path, side=64)
+def test_stored_patches_land_where_full_ones_do(tmp_path: Path, segments: Pieces, photos: list[Path]) -> None:
+    store = store_patches(segments, photos, tmp_path, side=64)
     numbers = np.arange(len(store))
     boxes = torch.from_numpy(store.boxes)
     stored = paste(store.patches(numbers), boxes, (64, 64))[1] > 0
@@ -303,17 +307,17 @@ def test_stored_patches_land_where_full_ones_do(tmp_path: Path, pieces: Pieces, 
     assert (both / either > 0.75).all() and (both / either).mean() > 0.85
 
 
-def test_full_patches_of_a_photo_that_is_gone_name_it(
-    tmp_path: Path, pieces: Pieces, photos: list[Path]
+def test_full_patches_of_a_missing_photo_name_it(
+    tmp_path: Path, segments: Pieces, photos: list[Path]
 ) -> None:
-    store = make(pieces, photos, tmp_path)
+    store = make(segments, photos, tmp_path)
     photos[1].unlink()
     assert full_patches(store, np.array([0]), photos[0].parent).masks.any()
     with pytest.raises(UserError, match=f"{photos[1].name} does not exist"):
         full_patches(store, np.array([0, 4]), photos[0].parent)
 
 
-# Work broken off, and photos that cannot be used
+# Interrupted work and unusable photos
 
 
 def content(store: PatchStore) -> dict[str, bytes]:
@@ -321,7 +325,7 @@ def content(store: PatchStore) -> dict[str, bytes]:
 
 
 def breaking_off(at: int, work: Callable, error: type[BaseException]) -> Callable:
-    """``work``, the ``at``-th call of which fails."""
+    """``work``, whose ``at``-th call fails."""
     calls = iter(range(at))
 
     def broken(*given: object) -> object:
@@ -348,9 +352,9 @@ def recording(opened: list[Path]) -> Callable:
         ("_finish", 0),
     ],
 )
-def test_work_broken_off_at_any_moment_goes_on_to_the_same_bytes(
+def test_work_interrupted_at_any_moment_resumes_to_the_same_bytes(
     tmp_path: Path,
-    pieces: Pieces,
+    segments: Pieces,
     photos: list[Path],
     encoder: ImageEncoder,
     monkeypatch: pytest.MonkeyPatch,
@@ -359,65 +363,65 @@ def test_work_broken_off_at_any_moment_goes_on_to_the_same_bytes(
 ) -> None:
     monkeypatch.setattr(store_building, "CHUNK", 2)
     photos[2].write_bytes(b"no photo")
-    whole = content(make(pieces, photos, tmp_path / "whole", encoder))
+    whole = content(make(segments, photos, tmp_path / "whole", encoder))
     work = getattr(store_building, name)
     monkeypatch.setattr(store_building, name, breaking_off(at, work, KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
-        make(pieces, photos, tmp_path / "broken", encoder)
+        make(segments, photos, tmp_path / "broken", encoder)
     opened: list[Path] = []
     monkeypatch.setattr(store_building, name, work)
     monkeypatch.setattr(store_building, "open_annotated", recording(opened))
-    store = make(pieces, photos, tmp_path / "broken", encoder)
+    store = make(segments, photos, tmp_path / "broken", encoder)
     assert content(store) == whole
     if name == "_finish":
         assert not opened
     assert not list((tmp_path / "broken").rglob("*.draft"))
 
 
-def test_what_is_done_is_not_done_again(
-    tmp_path: Path, pieces: Pieces, photos: list[Path], monkeypatch: pytest.MonkeyPatch
+def test_finished_photos_are_not_cut_again(
+    tmp_path: Path, segments: Pieces, photos: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store_building, "CHUNK", 2)
     monkeypatch.setattr(store_building, "_record", breaking_off(3, store_building._record, KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
-        make(pieces, photos, tmp_path)
+        make(segments, photos, tmp_path)
     monkeypatch.undo()
     opened: list[Path] = []
     monkeypatch.setattr(store_building, "open_annotated", recording(opened))
-    store = make(pieces, photos, tmp_path)
+    store = make(segments, photos, tmp_path)
     assert sorted(opened) == photos[4:]
-    make(pieces, photos, tmp_path)
-    assert len(opened) == 1 and len(store) == len(pieces.image)
+    make(segments, photos, tmp_path)
+    assert len(opened) == 1 and len(store) == len(segments.image)
 
 
-def test_a_record_that_was_torn_is_begun_anew(
-    tmp_path: Path, pieces: Pieces, photos: list[Path], monkeypatch: pytest.MonkeyPatch
+def test_a_torn_record_starts_anew(
+    tmp_path: Path, segments: Pieces, photos: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store_building, "_finish", breaking_off(0, store_building._finish, KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
-        make(pieces, photos, tmp_path)
+        make(segments, photos, tmp_path)
     monkeypatch.undo()
     (record,) = tmp_path.rglob("progress.json")
     record.write_bytes(b'{"done"')
-    assert content(make(pieces, photos, tmp_path)) == content(make(pieces, photos, tmp_path / "whole"))
+    assert content(make(segments, photos, tmp_path)) == content(make(segments, photos, tmp_path / "whole"))
 
 
 @pytest.mark.parametrize("damage", ["cut", "turned"])
-def test_a_photo_that_cannot_be_used_is_left_out_with_its_patches_and_told(
-    tmp_path: Path, pieces: Pieces, photos: list[Path], damage: str, caplog: pytest.LogCaptureFixture
+def test_an_unusable_photo_is_left_out_with_its_patches_and_a_warning(
+    tmp_path: Path, segments: Pieces, photos: list[Path], damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    good = make(pieces, photos, tmp_path)
+    good = make(segments, photos, tmp_path)
     if damage == "cut":
         photos[1].write_bytes(photos[1].read_bytes()[:200])
     else:
         open_photo(photos[1]).rotate(90, expand=True).save(photos[1])
     with caplog.at_level(logging.WARNING):
-        store = make(pieces, photos, tmp_path)
-    (told,) = (record.getMessage() for record in caplog.records)
-    assert told.startswith("train: 1 of 5 photos, and the 2 patches in them, are left out: ")
-    assert photos[1].name in told and list(store.lacking) == [photos[1].name]
-    assert ("37 x 24 pixels, not 24 x 37" in told) == (damage == "turned")
-    there = pieces.image != 1
+        store = make(segments, photos, tmp_path)
+    (warning,) = (record.getMessage() for record in caplog.records)
+    assert warning.startswith("train: 1 of 5 photos, and the 2 patches in them, are left out: ")
+    assert photos[1].name in warning and list(store.lacking) == [photos[1].name]
+    assert ("37 x 24 pixels, not 24 x 37" in warning) == (damage == "turned")
+    there = segments.image != 1
     assert (store.classes[there] == good.classes[there]).all() and not store.classes[~there].any()
     every = np.arange(len(store))
     for name in ("pictures", "masks", "labels"):
@@ -429,53 +433,53 @@ def test_a_photo_that_cannot_be_used_is_left_out_with_its_patches_and_told(
 
 
 def test_missing_photos_are_refused_before_any_work(
-    tmp_path: Path, pieces: Pieces, photos: list[Path]
+    tmp_path: Path, segments: Pieces, photos: list[Path]
 ) -> None:
     for path in photos[1:4]:
         path.unlink()
     names = ", ".join(path.name for path in photos[1:4])
     with pytest.raises(UserError, match=f"3 of 5 photos are not .* in {photos[0].parent}: {names}; get them"):
-        store_patches(pieces, photos, tmp_path / "cache", hint="; get them")
+        store_patches(segments, photos, tmp_path / "cache", hint="; get them")
     assert not (tmp_path / "cache").exists()
 
 
-def test_a_store_of_nothing_is_refused(tmp_path: Path, pieces: Pieces, photos: list[Path]) -> None:
+def test_a_store_of_nothing_is_refused(tmp_path: Path, segments: Pieces, photos: list[Path]) -> None:
     for path in photos:
         path.write_bytes(b"no photo")
     for _ in range(2):
         with pytest.raises(UserError, match="none of the 5 photos can be used"):
-            make(pieces, photos, tmp_path)
+            make(segments, photos, tmp_path)
     none = {
-        name: getattr(pieces, name)[:0] for name in ("image", "category", "boxes", "areas", "runs", "ids")
+        name: getattr(segments, name)[:0] for name in ("image", "category", "boxes", "areas", "runs", "ids")
     }
     with pytest.raises(UserError, match="nothing to cut out"):
-        make(replace(pieces, **none), photos, tmp_path)
+        make(replace(segments, **none), photos, tmp_path)
 
 
-def test_a_disk_without_room_is_told_in_time(
-    tmp_path: Path, pieces: Pieces, photos: list[Path], monkeypatch: pytest.MonkeyPatch
+def test_a_full_disk_is_noticed_before_any_work(
+    tmp_path: Path, segments: Pieces, photos: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = type("Usage", (), {"free": 1000})
     monkeypatch.setattr(store_building.shutil, "disk_usage", lambda _: usage)
     with pytest.raises(UserError, match=r"take 0.0 GB, and .*patches has 0.0 GB left"):
-        make(pieces, photos, tmp_path)
+        make(segments, photos, tmp_path)
 
 
-def test_whatever_changes_is_made_anew(
-    tmp_path: Path, pieces: Pieces, photos: list[Path], encoder: ImageEncoder
+def test_any_change_makes_a_new_store(
+    tmp_path: Path, segments: Pieces, photos: list[Path], encoder: ImageEncoder
 ) -> None:
-    first = make(pieces, photos, tmp_path)
-    moved = replace(pieces, boxes=pieces.boxes + 0.25)
+    first = make(segments, photos, tmp_path)
+    moved = replace(segments, boxes=segments.boxes + 0.25)
     folders = {
         first.folder,
         make(moved, photos, tmp_path).folder,
-        make(pieces, photos, tmp_path, encoder).folder,
+        make(segments, photos, tmp_path, encoder).folder,
     }
-    folders.add(store_patches(pieces, photos, tmp_path, side=8, photo_side=PHOTO_SIDE).folder)
+    folders.add(store_patches(segments, photos, tmp_path, side=8, photo_side=PHOTO_SIDE).folder)
     os.utime(photos[0], (0, 0))
-    folders.add(make(pieces, photos, tmp_path).folder)
+    folders.add(make(segments, photos, tmp_path).folder)
     shutil.copytree(photos[0].parent, tmp_path / "twin")  # like photos, times and all, elsewhere
-    folders.add(make(pieces, [tmp_path / "twin" / photo.name for photo in photos], tmp_path).folder)
+    folders.add(make(segments, [tmp_path / "twin" / photo.name for photo in photos], tmp_path).folder)
     assert len(folders) == 6
 
 
@@ -484,11 +488,13 @@ def test_real_photos_keep_the_shares_of_their_masks(tmp_path: Path, shared_data:
     if not root.is_dir():
         pytest.skip("coco_composite is not at hand")
     ids = [int(path.stem) for path in sorted((root / "images/val2017").iterdir())[:8]]
-    pieces = read_pieces(root, "val2017", only=ids, max_objects=None)
-    store = store_patches(pieces, [root / "images/val2017" / name for name in pieces.images.files], tmp_path)
+    segments = read_pieces(root, "val2017", only=ids, max_objects=None)
+    store = store_patches(
+        segments, [root / "images/val2017" / name for name in segments.images.files], tmp_path
+    )
     numbers = np.arange(len(store))
     masks = store.photos(np.zeros(len(store), np.int64), numbers[:, None]).masks
-    shares = pieces.areas / pieces.images.sizes[pieces.image].max(1) ** 2
+    shares = segments.areas / segments.images.sizes[segments.image].max(1) ** 2
     np.testing.assert_allclose(masks.float().mean((1, 2, 3)).numpy(), shares, atol=0.01)
     patches = store.labelled_patches(numbers)
     middle = patches.masks[:, 14:50, 14:50].flatten(1).sum(1) / patches.masks.flatten(1).sum(1)

@@ -1,4 +1,4 @@
-"""The patch that is found is the nearest of its class, whatever is excluded."""
+"""The patch found is the nearest of its class, whatever is excluded."""
 
 import subprocess
 import sys
@@ -36,7 +36,7 @@ def some_queries(count: int = 50, used: int = 5) -> tuple[Tensor, Tensor, Tensor
 
 
 def clusters(count: int, queries: int) -> tuple[Tensor, Tensor]:
-    """Vectors of patches and such to look for, unit length, around the same centres."""
+    """Vectors of patches and queries, of unit length, around the same centres."""
     chance = torch.Generator().manual_seed(2)
     centres = torch.randn(200, SIZE, generator=chance)
     places = torch.randint(200, (count + queries,), generator=chance)
@@ -67,7 +67,7 @@ def test_the_nearest_patch_of_a_small_class_is_found(kind):
     assert finder.find(classes, vectors, used, banned).tolist() == expected.tolist()
 
 
-def test_patches_come_again_unless_forbidden():
+def test_patches_repeat_unless_forbidden():
     patches, (classes, vectors, used, _) = some_patches(), some_queries()
     none, anywhere = nothing(len(classes)), torch.full_like(classes, -1)
     first = brute_force(patches, classes, vectors, none, anywhere)
@@ -78,7 +78,7 @@ def test_patches_come_again_unless_forbidden():
     assert others.tolist() == brute_force(patches, classes, vectors, used, anywhere).tolist()
 
 
-def test_a_banned_photo_never_comes():
+def test_patches_of_a_banned_photo_are_never_found():
     patches, (classes, vectors, used, _) = some_patches(), some_queries()
     finder = PatchFinder(*patches)
     first = finder.find(classes, vectors, used)
@@ -90,7 +90,7 @@ def test_a_banned_photo_never_comes():
 
 @pytest.mark.parametrize("kind", ["exact", "approximate"])
 def test_the_last_patch_that_is_left_is_found(kind, monkeypatch):
-    monkeypatch.setattr(patch_finder, "SMALL", 100)  # so that an approximate finder is one
+    monkeypatch.setattr(patch_finder, "SMALL", 100)  # so that the index is approximate
     monkeypatch.setattr(patch_finder, "PROBED", 1)
     classes, vectors, photos = some_patches()
     classes[:] = 3
@@ -114,7 +114,7 @@ def test_a_photo_of_all_patches_but_one_can_be_banned(kind, monkeypatch):
     assert found.tolist() == [400]
 
 
-def test_a_class_without_patches_gives_none():
+def test_a_class_without_patches_yields_minus_one():
     patches, (classes, vectors, used, _) = some_patches(), some_queries()
     classes[::3] = WITHOUT
     found = PatchFinder(*patches).find(classes, vectors, used)
@@ -123,11 +123,11 @@ def test_a_class_without_patches_gives_none():
     assert (PatchFinder(*patches).find(classes, vectors, used) == -1).all()
 
 
-def test_of_equal_patches_the_lowest_number_comes(monkeypatch):
+def test_ties_go_to_the_lowest_number(monkeypatch):
     monkeypatch.setattr(patch_finder, "CHUNK", 1000)
     classes, vectors, photos = some_patches()
     classes[:] = 3
-    vectors[100:] = vectors[100:101]  # more than are asked for at once
+    vectors[100:] = vectors[100:101]  # more than are requested at once
     finder = PatchFinder(classes, vectors, photos, repeat=False)
     used = torch.full((40, 2), -1)
     used[20:] = torch.tensor([101, 100])
@@ -135,7 +135,7 @@ def test_of_equal_patches_the_lowest_number_comes(monkeypatch):
     assert found.tolist() == [100] * 20 + [102] * 20
 
 
-def test_patches_closer_than_faiss_can_tell_are_told_apart(monkeypatch):
+def test_patches_closer_than_faiss_resolves_are_distinguished(monkeypatch):
     monkeypatch.setattr(
         faiss.cvar, "distance_compute_blas_threshold", 20
     )  # the less exact way from 20 rows on
@@ -187,7 +187,7 @@ def test_a_stored_finder_is_built_once_for_the_same_patches(monkeypatch, tmp_pat
     assert len(list((tmp_path / "patch_finders").glob("*/patches.pt"))) == 4
 
 
-def test_broken_off_work_leaves_nothing_behind(tmp_path):
+def test_interrupted_work_leaves_nothing_behind(tmp_path):
     patches, queries = some_patches(), some_queries()
     stored_finder(*patches, tmp_path, "approximate")
     (place,) = (tmp_path / "patch_finders").glob("*/")
@@ -225,8 +225,8 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path):
         stored_finder(*some_patches(), tmp_path / "file", "approximate")
 
 
-def test_faiss_takes_as_many_threads_as_torch():
-    """In a process of its own, where faiss comes first: it shares an OpenMP that torch has brought before."""
+def test_faiss_uses_as_many_threads_as_torch():
+    """In a fresh process that imports faiss first: otherwise it shares torch's OpenMP."""
     code = """import faiss, torch
 from seq2scene.compositing.patch_finder import PatchFinder
 numbers = torch.zeros(1, dtype=torch.long)
@@ -240,7 +240,7 @@ for threads in (2, 1):
 
 
 @pytest.mark.gpu
-def test_patches_are_found_where_the_classes_are():
+def test_results_are_on_the_device_of_the_classes():
     patches, queries = some_patches(), some_queries()
     finder = PatchFinder(*patches)
     found = finder.find(*(tensor.cuda() for tensor in queries))

@@ -1,4 +1,4 @@
-"""A store of patches is read by rows, gives masks as they were put in, and nothing for the number -1."""
+"""A store of patches is read by rows, returns masks as they were packed, and zeros for the number -1."""
 
 import json
 import pickle
@@ -77,7 +77,7 @@ def test_a_store_without_features_has_patches_without_them(tmp_path: Path) -> No
     assert store.labelled_patches(np.array([1])).features is None and store.features == 0
 
 
-def test_photos_show_where_their_objects_are_and_nothing_for_none(store: PatchStore) -> None:
+def test_photos_come_with_masks_that_are_empty_for_minus_one(store: PatchStore) -> None:
     rows, numbers, given = np.array([2, 0]), np.array([[3, 4, -1], [1, -1, -1]]), contents()
     photos = store.photos(rows, numbers)
     assert torch.equal(photos.pictures, torch.from_numpy(given["photo_pictures"][rows]))
@@ -106,7 +106,7 @@ def test_facts_of_objects_and_photos(store: PatchStore) -> None:
     assert store.lacking == {"139.jpg": "?"}
 
 
-def test_a_worker_process_is_sent_the_folder_not_the_arrays(store: PatchStore) -> None:
+def test_pickling_sends_the_folder_not_the_arrays(store: PatchStore) -> None:
     packet = pickle.dumps(store)
     assert len(packet) < 500
     again = pickle.loads(packet)
@@ -115,6 +115,6 @@ def test_a_worker_process_is_sent_the_folder_not_the_arrays(store: PatchStore) -
     )
 
 
-def test_what_is_no_finished_store_is_refused(tmp_path: Path) -> None:
+def test_an_unfinished_store_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"nowhere is no store of patches"):
         PatchStore.open(tmp_path / "nowhere")

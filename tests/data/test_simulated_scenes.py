@@ -64,7 +64,7 @@ def test_the_patch_that_fits_is_the_one_a_search_through_all_finds(
     patches = data.composites.stores["train"]
     store = data.composites.stores[split]
     fits = best_fits(store, patches, candidates)
-    masks, others = (each.cuts(np.arange(len(each))).masks.numpy() for each in (store, patches))
+    masks, others = (each.labelled_patches(np.arange(len(each))).masks.numpy() for each in (store, patches))
     for number in range(0, len(store), 7):
         same = np.flatnonzero(patches.classes == store.classes[number])
         same = same[same != number] if split == "train" else same

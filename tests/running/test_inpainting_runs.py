@@ -1,4 +1,4 @@
-"""Composites made into photos: trained by the command, loaded from the run, asked for scenes of any size."""
+"""Runs of inpainters: what training writes, what a checkpoint holds, how test sets are scored."""
 
 import csv
 import shutil
@@ -6,13 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from entry_points import run as run_entry_point
 from seq2scene.building import build
-from seq2scene.compositing.inpainting import inpaint
-from seq2scene.compositing.pasting import Rendering, stretched
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import load_checkpoint
@@ -63,16 +60,6 @@ def run(work: Path) -> Path:
     return folder
 
 
-def scenes(count: int = 3, rows: int = 20, columns: int = 30) -> Rendering:
-    """Composites of chance; nothing is in the last one."""
-    generator = torch.Generator().manual_seed(0)
-    masks = torch.zeros(count, 1, rows, columns)
-    masks[:-1, :, 4:14, 6:21] = (torch.rand(count - 1, 1, 10, 15, generator=generator) < 0.8).float()
-    masks[:-1, :, 4, 6] = masks[:-1, :, 13, 20] = 1
-    labels = torch.randint(3, 6, (count, rows, columns), generator=generator) * masks[:, 0].long()
-    return Rendering(255 * torch.rand(count, 3, rows, columns, generator=generator) * masks, labels, masks)
-
-
 def test_a_run_draws_composites_and_what_became_of_them(run: Path) -> None:
     (table,) = (run / "samples").glob("*.csv")
     rows = list(csv.DictReader(table.read_text().splitlines()))
@@ -89,35 +76,6 @@ def test_a_checkpoint_holds_what_an_inpainter_needs_and_no_trunk(run: Path) -> N
     assert all(name.startswith("model.net.") for name in checkpoint["state_dict"])
     task = load_inpainter(run)
     assert not task.training and task.side == 16 and task.net.classes == 3 + len(task.names)
-
-
-def test_photos_are_made_inside_the_box_of_a_composite(run: Path) -> None:
-    task, given = load_inpainter(run), scenes()
-    made = inpaint(task, given)
-    assert made.shape == given.pictures.shape and 0 <= made.min() <= made.max() <= 255
-    outside = torch.ones(20, 30)
-    outside[4:14, 6:21] = 0
-    assert (made[:-1] * outside == 0).all() and (made[:-1].sum(1) * (1 - outside) > 0).any()
-    assert (made[-1].sum(0) > 0).float().mean() > 0.9  # where nothing is, the box is the whole canvas
-
-
-def test_a_scene_is_mended_as_it_would_be_alone(run: Path, monkeypatch) -> None:
-    task, given = load_inpainter(run), scenes(5)
-    monkeypatch.setattr("seq2scene.compositing.inpainting.CHUNK", 2)
-    alone = [
-        inpaint(task, Rendering(*(part[n : n + 1] for part in (given.pictures, given.labels, given.masks))))
-        for n in range(5)
-    ]
-    torch.testing.assert_close(inpaint(task, given), torch.cat(alone), atol=1e-2, rtol=0)
-    nothing = Rendering(given.pictures[:0], given.labels[:0], given.masks[:0])
-    assert inpaint(task, nothing).shape == (0, 3, 20, 30)
-
-
-def test_a_scene_that_fills_a_canvas_of_the_learnt_size_is_what_the_net_paints(run: Path) -> None:
-    task = load_inpainter(run)
-    whole = stretched(scenes(2), task.side)
-    whole = Rendering(whole.pictures, whole.labels, torch.ones_like(whole.masks))
-    torch.testing.assert_close(inpaint(task, whole), task.inpaint(whole).pictures, atol=1e-2, rtol=0)
 
 
 def test_test_sets_are_scored_beside_the_composites_as_they_were(work: Path, run: Path, tmp_path) -> None:

@@ -32,9 +32,9 @@ GREYS = (214, 232)
 class Compositor:
     """Renders composites as pictures.
 
-    store: where the ``patches`` of objects are looked up; an object without a patch shows nothing. photos:
-    folder of the photos that the patches were cut out of, each of which is then read at the resolution that
-    it is shown at; None: the small patches of the store are used. schema: of the objects. aspect, edges: see
+    store: holds the ``patches`` of the objects; an object without a patch shows nothing. photos: the folder
+    of the photos that the patches were cut out of, from which each is read at the resolution that it is shown
+    at; None: the store's small patches are used. schema: of the objects. aspect, edges: see
     ``pasting.paste``.
 
     All methods raise UserError for a photo that is missing, damaged, or not of the size in the store.
@@ -55,24 +55,24 @@ class Compositor:
         aspect: Aspect = "kept",
         edges: Edges = "hard",
     ) -> Self:
-        """For composites that a model writes. Where the folder of photos is gone, prints a warning and uses
-        the small patches.
+        """For composites that a model writes. If the folder ``photos`` is gone, prints a warning and uses the
+        store's small patches.
         """
-        return cls(
-            store, _if_there(Path(photos), "photos=FOLDER says where they are now"), schema, aspect, edges
-        )
+        folder = _if_there(Path(photos), "photos=FOLDER says where they are now")
+        return cls(store, folder, schema, aspect, edges)
 
     @classmethod
     def of_split(cls, store: PatchStore, photos: Path | str, schema: Schema) -> Self:
-        """For the true scenes of a split, whose patches are pasted back where they come from. Missing photos
-        as in ``of_training``.
+        """For the true scenes of a split, pasted from the patches of their own photos. If the folder
+        ``photos`` is gone, as ``of_training``.
         """
-        return cls(store, _if_there(Path(photos), "data.root and data.photos say where they are"), schema)
+        folder = _if_there(Path(photos), "data.root and data.photos say where they are")
+        return cls(store, folder, schema)
 
     def steps(self, objects: Objects, side: int) -> list[np.ndarray]:
-        """How a composite, the first of ``objects``, comes about: the empty canvas and a picture after each
-        object, (side, side, 3) uint8. Things cover what is there, stuff only fills free pixels. The empty
-        canvas is a checkerboard of two greys, which is not mistaken for a patch.
+        """The first composite of ``objects`` step by step: the empty canvas, a checkerboard of two greys, and
+        a picture after each object, (side, side, 3) uint8. Things cover what is there, stuff only fills free
+        pixels.
         """
         objects = objects[:1].to("cpu")
         boxes = normalised(self.schema.boxes(objects)[0], self.schema.canvas)
@@ -129,7 +129,7 @@ class Compositor:
         return np.array(canvas)
 
     def _patch(self, number: int, longest: int) -> Patches:
-        """One patch, at most ``longest`` pixels long, as reading few of many pixels would alias."""
+        """One patch; from a photo at most ``longest`` pixels long, as pasting it smaller would alias."""
         one = np.array([number])
         if self.photos is None:
             return self.store.patches(one)

@@ -1,5 +1,5 @@
-"""What a patch looks like, as a unit vector: the appearance by which patches are found (Text2Scene's
-composites, Tan et al. 2019).
+"""Embeddings of patches: the appearances by which patches are retrieved (Text2Scene's composites, Tan et al.
+2019).
 """
 
 import torch
@@ -12,13 +12,13 @@ from seq2scene.scenes.objects import FIRST_CLASS
 class PatchEncoder(nn.Module):
     """Patches -> embeddings of unit length.
 
-    Five convolutions 2 x 2 of stride 2, the later four separable, an average over what is left of the
-    picture, the features of a classifier beside it, and two linear layers; leaky ReLU between all.
+    Five 2 x 2 convolutions of stride 2, the last four separable, global average pooling, concatenation with
+    the features of a classifier, and two linear layers; leaky ReLUs in between.
 
-    classes: of the label maps, the three that are no objects counted; their planes stay empty. features: size
-    of the vector that a frozen classifier gives of the patch, 2048 in the paper; 0: none. hidden: of the
-    convolutions. size: of the embedding. shift, scale: planes, from 0 to 255, enter as (value - shift) /
-    scale; the authors' are 128 and 1.
+    classes: of the label maps, including the three special ones, whose planes stay empty. features: size of a
+    frozen classifier's features of the patch, 2048 in the paper; 0: none. hidden: channels of the
+    convolutions. size: of the embedding. shift, scale: planes, from 0 to 255, are read as (value - shift) /
+    scale; 128 and 1 in the authors' code.
     """
 
     def __init__(
@@ -43,8 +43,7 @@ class PatchEncoder(nn.Module):
 
     def forward(self, labels: Tensor, masks: Tensor, pictures: Tensor, features: Tensor | None) -> Tensor:
         """labels (N, y, x) int64, the class of each pixel; masks (N, 1, y, x) from 0 to 1; pictures
-        (N, 3, y, x), red, green and blue from 0 to 255; features (N, features), None where there are none;
-        y and x multiples of 32 -> (N, size).
+        (N, 3, y, x) RGB from 0 to 255; features (N, features) or None; y and x multiples of 32 -> (N, size).
         """
         planes = torch.cat([255 * masks.to(pictures.dtype), pictures], dim=1)
         seen = self.later(self.first(labels, planes)).mean((2, 3))
@@ -52,11 +51,11 @@ class PatchEncoder(nn.Module):
 
 
 class LabelConv(nn.Conv2d):
-    """A convolution, 2 x 2 and of stride 2, over a plane of 0 or 255 for each class and four planes more:
-    exactly ``Conv2d(classes + 4, width, 2, 2)``, without the planes of classes.
+    """A 2 x 2 convolution of stride 2 over one plane of 0 or 255 per class and four other planes: exactly
+    ``Conv2d(classes + 4, width, 2, 2)``, but without making the planes of classes.
 
-    The windows do not overlap, so each label of one stands for a row of a table: what its class and its place
-    in the window add. Classes before the first object's add nothing.
+    As windows do not overlap, each label selects a row of a table, what its class at its place in the window
+    contributes. Classes below the first object's contribute nothing.
     """
 
     def __init__(self, classes: int, width: int, shift: float, scale: float, others: int = 4) -> None:
@@ -71,6 +70,6 @@ class LabelConv(nn.Conv2d):
         table = 255 / self.scale * by_class.flatten(2).permute(1, 2, 0) * objects.view(-1, 1, 1)
         windows = labels.unflatten(2, (-1, 2)).unflatten(1, (-1, 2)).transpose(2, 3).flatten(3)
         rows = (4 * windows + torch.arange(4, device=labels.device)).flatten(0, 2)  # (N y/2 x/2, 4)
-        own = F.embedding_bag(rows, table.flatten(0, 1), mode="sum").view_as(added)
+        labelled = F.embedding_bag(rows, table.flatten(0, 1), mode="sum").view_as(added)
         everywhere = self.bias - self.shift / self.scale * self.weight.sum((1, 2, 3))
-        return (own + added + everywhere).permute(0, 3, 1, 2)
+        return (labelled + added + everywhere).permute(0, 3, 1, 2)
