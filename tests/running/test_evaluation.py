@@ -12,9 +12,9 @@ from omegaconf import OmegaConf
 from seq2scene.building import build
 from seq2scene.data.parallel_text import ParallelText
 from seq2scene.errors import UserError
+from seq2scene.models.loading import SEARCHES
 from seq2scene.nets.vision.image_encoder import ImageEncoder
 from seq2scene.running.evaluation import data_settings, find_changes, require_likelihoods
-from seq2scene.running.task_compatibility import SEARCHES
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.tokenizers import Whitespace
 from seq2scene.sequences.vocabulary import Vocabulary
