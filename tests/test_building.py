@@ -12,7 +12,6 @@ import pytest
 import torch
 import yaml
 
-from seq2scene import attention
 from seq2scene.attention import GlobalAttention
 from seq2scene.building import KINDS, PART, build, find
 from seq2scene.errors import UserError
@@ -107,7 +106,7 @@ def test_no_chain_of_attributes_leads_to_more_than_is_listed() -> None:
     for group, kind in kinds.items():
         for name in kind.listed:
             modules.setdefault(name.rpartition(".")[0], {"model"}).add(group)
-    tried, found = 0, set()
+    tried, found = 0, {}
     for module, groups in modules.items():
         for chain, end in chains(import_module(module), 3):
             for group in groups:
@@ -116,10 +115,11 @@ def test_no_chain_of_attributes_leads_to_more_than_is_listed() -> None:
                     assert find(f"{module}.{chain}", group) is end
                 except UserError:
                     continue
-                found.add(f"{module}.{chain}")
+                found[f"{module}.{chain}"] = end
     assert tried > 300_000
-    own = {name for name in found - listed if getattr(attention, name.rpartition(".")[2]).__module__ == OWN}
-    assert found == listed | own and f"{OWN}.GlobalAttention" in own
+    own = {name for name, end in found.items() if name == f"{end.__module__}.{end.__qualname__}"} - listed
+    assert found.keys() == listed | own and f"{OWN}.GlobalAttention" in own
+    assert all(name.startswith("seq2scene.") for name in own)
 
 
 def test_what_is_built_was_defined_under_the_name_that_a_config_gives() -> None:

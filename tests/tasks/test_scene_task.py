@@ -70,7 +70,10 @@ def made(read):
 
 
 def option(group: str, name: str) -> dict[str, Any]:
-    return OmegaConf.to_container(OmegaConf.load(CONF / group / f"{name}.yaml"))
+    """An option of a group with the blocks that it shares with others."""
+    own = OmegaConf.to_container(OmegaConf.load(CONF / group / f"{name}.yaml"))
+    shared = [one.partition("@")[0] for one in own.pop("defaults", []) if one != "_self_"]
+    return {k: v for one in shared for k, v in OmegaConf.load(f"{CONF}{one}.yaml").items()} | own
 
 
 def without_gradient(task: SceneTask) -> set[str]:

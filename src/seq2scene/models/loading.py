@@ -133,7 +133,7 @@ def chosen_search(given: Mapping[str, Any], config: Mapping[str, Any]) -> dict[s
     for key in chosen if name else ():
         others = [other for other, options in known.items() if key in options]
         if others and name not in others:
-            told = f"search.{key}={chosen[key]}: {name} search has no such option; say search={others[0]} too"
+            told = f"search.{key}={chosen[key]}: {name} search has no such option; use search={others[0]} too"
             raise UserError(told)
     return search
 

@@ -133,14 +133,14 @@ def test_scenes_are_fetched_unpacked_read_and_counted(tmp_path, scenes):
     run = prepare_from(tmp_path, "data=abstract_scenes", f"mirror={scenes}", *counts)
     assert run.returncode == 0, run.stderr
     assert f"abstract_scenes: 1 files in {folder}: 1 fetched, 0 already there" in run.stdout
-    assert "files of AbstractScenes_v1.1.zip: 131 unpacked, 0 already there" in run.stdout
+    assert "files of AbstractScenes_v1.1.zip: 134 unpacked, 0 already there" in run.stdout
     assert "abstract_scenes: 10 scenes, 10 of them with objects and sentences; 60 sentences" in run.stdout
     there = ["AbstractScenes_v1.1.zip", "Pngs", "Scenes_10020.txt", "SimpleSentences", "downloads.json"]
     assert sorted(path.name for path in folder.iterdir()) == [*there, "park.json", "splits"]
 
     (folder / "Pngs/s_0s.png").unlink()  # fetched again; any other number than the published one is refused
     run = prepare_from(tmp_path, "data=abstract_scenes", f"mirror={scenes}", *counts[1:])
-    assert "1 unpacked, 130 already there" in run.stdout
+    assert "1 unpacked, 133 already there" in run.stdout
     assert run.returncode == 2 and "Traceback" not in run.stderr
     assert f"error: {folder} holds 10 scenes, not 10,020" in run.stderr
 
