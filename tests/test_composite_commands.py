@@ -61,7 +61,11 @@ def talkative(trained: Path, work: Path) -> Path:
     parts = load_checkpoint(trained / "best.ckpt")
     torch.manual_seed(1)
     for name, weight in parts["state_dict"].items():
-        if name.startswith("net.") and weight.is_floating_point() and "running" not in name:
+        if (
+            name.startswith(("model.encoder.", "model.decoder."))
+            and weight.is_floating_point()
+            and "running" not in name
+        ):
             weight.add_(0.2 * torch.randn_like(weight))
     parts["state_dict"]["model.decoder.object_decoder.output.bias"][2] -= 3
     torch.save(parts, work / "talkative.ckpt")
