@@ -57,7 +57,7 @@ def trained(work: Path) -> Path:
 def half(work: Path) -> Path:
     """The first of the two epochs alone."""
     options = ["trainer.max_epochs=1", "test=false", "~callbacks.samples"]
-    return train(work, "half", "data.batch_size=8", *options)
+    return train(work, "half", "data.batch_size=8", "monitor.metric=val/faithfulness_all", *options)
 
 
 def weights(path: Path) -> dict[str, torch.Tensor]:
@@ -116,7 +116,7 @@ def test_weights_and_biases_hold_scenes_as_table_and_as_strips(trained: Path) ->
     assert len(tables) == 2 and all(one["columns"] == SCENES and len(one["data"]) == 8 for one in tables)
     assert len(list(record.glob("files/media/images/val/scenes/line_1_*.png"))) == 2
     said = b"".join(path.read_bytes() for path in record.glob("*.wandb"))
-    for key in ("val/u_recall", "val/nll_place", "train/loss", "val/scenes"):
+    for key in ("val/u_recall", "val/faithfulness_relation", "val/nll_place", "train/loss", "val/scenes"):
         assert key.encode() in said, key
     assert list(trained.glob("events.out.tfevents.*"))
 
@@ -133,6 +133,14 @@ def test_evaluation_repeats_the_scores_and_the_scenes_of_training(trained: Path,
         assert ours.pop("log_prob") == pytest.approx(theirs.pop("log_prob"), abs=1e-3)
         assert ours == theirs
     assert not (again / "test.gallery").exists()
+
+
+def test_the_best_checkpoint_may_be_chosen_by_the_facts_that_hold(half: Path) -> None:
+    callbacks = load_checkpoint(half / "best.ckpt")["callbacks"]
+    (best,) = (state for name, state in callbacks.items() if name.startswith("Best"))
+    (row,) = (row for row in table(half / "metrics.csv") if row["val/faithfulness_all"])
+    assert best["monitor"] == "val/faithfulness_all"
+    assert float(best["best_model_score"]) == pytest.approx(float(row["val/faithfulness_all"]))
 
 
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(trained: Path, half: Path, work: Path) -> None:

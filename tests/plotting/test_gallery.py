@@ -76,6 +76,16 @@ def test_texts_titles_and_names_cannot_become_markup(path):
     assert json.loads(page.cards()[0]["data-scores"]) == scores
 
 
+def test_a_fact_says_by_sign_and_by_colour_whether_it_holds(path):
+    facts = [("Mike holds ball", True), (NASTY, False)]
+    write_gallery(path, "test", [Item("Mike", {}, {"f1": 1}, facts=facts), item()], "f1")
+    page = Page(path)
+    assert [each.get("class") for each in page.all("li")] == ["holds", "fails"]
+    assert "✓ Mike holds ball" in page.text and f"✗ {NASTY}" in page.text
+    assert len(page.all("ul")) == 1 and page.all("b") == []  # no list where no facts are known
+    assert all(f".{kind} {{ background: #" in path.read_text(encoding="utf-8") for kind in ("holds", "fails"))
+
+
 def test_pictures_are_found_whatever_their_files_are_called(path):
     write_gallery(path, "test", [item(file="50% #1?.png", link='a "b".png')], "f1")
     page = Page(path)

@@ -1,6 +1,7 @@
-"""The gallery shows the very scenes whose scores stand beside them."""
+"""The gallery shows the very scenes whose scores stand beside them, and which facts hold in them."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +27,8 @@ def test_what_was_sampled_and_scored_is_what_is_shown(tmp_path: Path) -> None:
     root = ensure_scenes(tmp_path, train=24, val=4, test=4)
     options = ["task=abstract", "debug=tiny_scenes", "data=abstract_scenes", f"data.root={root}"]
     options += ["search=sample", "search.max_ratio=0", "search.max_extra=9", "search.temperature=3"]
-    config = compose_plain(tmp_path, *options, "trainer=cpu", "trainer.limit_test_batches=1.0")
+    options += ["data.eval_batch_size=3", "trainer.limit_test_batches=2"]  # six of eight samples
+    config = compose_plain(tmp_path, *options, "trainer=cpu")
     config["trainer"] |= {"enable_progress_bar": False, "enable_model_summary": False}
     filter_warnings()
     data = build(config["data"], "data")
@@ -38,9 +40,14 @@ def test_what_was_sampled_and_scored_is_what_is_shown(tmp_path: Path) -> None:
     evaluate_task(trainer, task, data, [Scenes(), Gallery(8)], tmp_path / "scored")
     rows = [json.loads(line) for line in (tmp_path / "scored" / "test.scenes.jsonl").read_text().splitlines()]
     assert len({tuple(one["class"] for one in row["objects"]) for row in rows}) > 4  # chance had its say
+    assert len(rows) == 6 and [row["sample"] for row in rows] != list(range(6))
+    gallery = tmp_path / "scored/test.gallery"
+    page = (gallery / "index.html").read_text(encoding="utf-8")
+    cards = {int(re.search(r"(\d+)\.strip", card)[1]): card for card in page.split('<div class="card"')[1:]}
     for row in rows:
-        expected = scene_steps(task, from_plain([row["objects"]], task.schema))[-1]
-        shown = np.asarray(
-            Image.open(tmp_path / "scored/test.gallery" / f"{row['sample']:04d}.generated.png")
-        )
-        assert np.array_equal(shown, expected)
+        for kind, objects in (("generated", row["objects"]), ("true", row["truth"])):
+            expected = scene_steps(task, from_plain([objects], task.schema))[-1]
+            shown = np.asarray(Image.open(gallery / f"{row['sample']:04d}.{kind}.png"))
+            assert np.array_equal(shown, expected)
+        holding = [sign == "✓" for sign in re.findall("<li[^>]*>(.)", cards[row["sample"]])]
+        assert sum(holding) / len(holding) == pytest.approx(row["scores"]["faithfulness"], abs=1e-4)

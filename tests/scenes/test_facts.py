@@ -13,13 +13,16 @@ from seq2scene.data.park.world import Scene
 from seq2scene.errors import UserError
 from seq2scene.scenes.clip_art import POSES, THINGS, Placed
 from seq2scene.scenes.facts import (
+    ATTRIBUTES,
     FAIR,
     STRICT,
+    VALUES,
     Fact,
     check,
     facts_line,
     from_plain,
     holds,
+    in_words,
     read_facts,
     to_plain,
 )
@@ -117,6 +120,12 @@ def test_a_denial_wants_its_subject_and_is_judged_strictly() -> None:
     assert holds(replace(fact, denied=False), beside, FAIR) and holds(fact, beside, FAIR)
 
 
+def test_there_is_no_cat_where_there_are_other_things_alone() -> None:
+    fact, dog, cat = Fact("thing", "a_1", denied=True), Placed("a_2", 9, 9, 0, 0), Placed("a_1", 9, 9, 0, 0)
+    assert holds(fact, named(dog))
+    assert not holds(fact, named(dog, cat)) and not holds(fact, {})
+
+
 def test_a_gift_is_held_out_to_its_recipient() -> None:
     boy, ball = Placed("hb0", 100, 300, 0, 0), Placed("t_0", 150, 282, 0, 0)
     fact = Fact("give", "hb0", "t_0", "hb1")
@@ -155,6 +164,39 @@ def test_clip_art_is_checked_where_its_objects_stand() -> None:
     assert check(facts, objects, schema) == [True, False, True]
     objects.attributes["flip"][0, 0] = 1  # the hand is on the other side
     assert check(facts, objects, schema) == [False, False, True]
+
+
+TITLES = {"hb0": "Mike", "hb1": "Jenny", "a_1": "cat", "a_2": "dog", "p_8": "tree", "t_0": "ball"}
+TITLED = replace(PHOTO, names=tuple(TITLES), titles=tuple(TITLES.values()))
+
+
+@pytest.mark.parametrize(
+    ("fact", "words"),
+    [
+        (Fact("thing", "a_2"), "dog"),
+        (Fact("thing", "a_2", count=3), "3 x dog"),
+        (Fact("thing", "a_1", denied=True), "no cat"),
+        (Fact("mood", "hb1", value="happy"), "Jenny is happy"),
+        (Fact("mood", "hb1", value="smile", denied=True), "Jenny does not smile"),
+        (Fact("pose", "hb0", value="arms_up"), "Mike raises both arms"),
+        (Fact("hold", "hb0", "t_0"), "Mike holds ball"),
+        (Fact("look", "hb0", "a_1", denied=True), "Mike does not look at cat"),
+        (Fact("left_of", "a_2", "p_8"), "dog is left of tree"),
+        (Fact("left_of", "a_2", "p_8", denied=True), "dog is not left of tree"),
+        (Fact("kick", "hb0", "t_0", "hb1"), "Mike kicks ball to Jenny"),
+    ],
+)
+def test_a_fact_is_said_in_a_few_words(fact, words) -> None:
+    assert in_words(fact, TITLED) == words
+
+
+def test_no_two_facts_are_said_alike() -> None:
+    facts = [Fact(kind, "hb0", "t_0") for kind in RELATIONS] + [Fact("thing", "hb0")]
+    facts += [Fact(kind, "hb0", value=value) for kind in ATTRIBUTES for value in VALUES[kind] or ("red",)]
+    said = [in_words(replace(fact, denied=denied), TITLED) for fact in facts for denied in (False, True)]
+    said += [in_words(Fact("hold", "a_2", "a_99"), TITLED)]  # a class that the model does not know
+    assert len({*said}) == len(said) and "dog holds a_99" in said
+    assert not any("_" in words for words in said[:-1])
 
 
 def test_facts_are_read_as_they_were_written(tmp_path) -> None:

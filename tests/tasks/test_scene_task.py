@@ -389,7 +389,7 @@ def test_validation_logs_these_names_and_no_others(validated) -> None:
     row = ("u_precision", "u_recall", "b_precision", "b_recall", "pose", "expression", "u_coord")
     assert values["val/score"] == pytest.approx(sum(values[f"val/{name}"] for name in row) / 7, abs=1e-6)
     assert task.config["monitor"]["metric"] in values
-    assert {f"val/{name}" for name in task.curves} <= values.keys()
+    assert {f"val/{name}" for name in (*task.curves, *task.shown)} <= values.keys()
 
 
 def test_validation_is_a_sum_over_a_count_of_all_samples(validated) -> None:

@@ -15,7 +15,14 @@ from seq2scene.plotting.figures import COLOURS, INK, new_figure, tidy, to_pixels
 # quantity -> stage -> (points, 2): step and value
 Curves = dict[str, dict[str, np.ndarray]]
 
-TITLES = {"loss": "Loss", "perplexity": "Perplexity", "bleu": "BLEU", "chrf": "chrF"}
+TITLES = {
+    "loss": "Loss",
+    "perplexity": "Perplexity",
+    "bleu": "BLEU",
+    "chrf": "chrF",
+    "faithfulness_relation": "Relations that hold",
+    "faithfulness_all": "Facts that hold",
+}
 STAGE_COLOURS = {"train": COLOURS[0], "val": COLOURS[1], "test": COLOURS[2], "": COLOURS[6]}
 
 

@@ -23,6 +23,9 @@ body { margin: 1.5rem; } h1 { font-size: 1.3rem; }
 .pair img { width: 100%; border-radius: 4px; }
 figure { margin: 0; } figcaption, .scores { font-size: .8rem; opacity: .75; }
 p { margin: .1rem 0 .5rem; } .scores span { display: inline-block; margin-right: .7rem; }
+.facts { display: flex; flex-wrap: wrap; gap: .25rem; margin: .4rem 0; padding: 0; list-style: none; }
+.facts li { padding: 0 .4rem; border-radius: 4px; font-size: .8rem; }
+.holds { background: #009e7340; } .fails { background: #d55e0050; }
 </style>
 <h1>$title</h1>
 <p>$note</p>
@@ -59,13 +62,15 @@ show();
 @dataclass(frozen=True)
 class Item:
     """One card. text: the model's input. pictures: caption -> file name, relative to the page. scores: by
-    name, NaN where a mean excludes the item. link: a file that the pictures link to, or None.
+    name, NaN where a mean excludes the item. link: a file that the pictures link to, or None. facts: what the
+    text states, in words, each with whether it holds.
     """
 
     text: str
     pictures: Mapping[str, str]
     scores: Mapping[str, float]
     link: str | None = None
+    facts: Sequence[tuple[str, bool]] = ()
 
 
 def write_gallery(path: Path, title: str, items: Sequence[Item], first: str, note: str = "") -> None:
@@ -102,6 +107,12 @@ def _card(item: Item) -> str:
     scores = "".join(
         f"<span>{html.escape(name)} {show_score(value)}</span>" for name, value in item.scores.items()
     )
+    facts = "".join(
+        f'<li class="{"holds" if holds else "fails"}">{"✓" if holds else "✗"} {html.escape(fact)}</li>'
+        for fact, holds in item.facts
+    )
+    if facts:
+        figures += f'<ul class="facts">{facts}</ul>'
     data = html.escape(to_json(dict(item.scores)))
     return (
         f'<div class="card" data-scores="{data}" data-text="{html.escape(item.text.lower())}">'

@@ -120,6 +120,38 @@ def of_text(sentences: Sequence[Facts]) -> Facts:
     return tuple(dict.fromkeys(fact for sentence in sentences for fact in sentence))
 
 
+# Words
+
+VERBS = {  # of the relations that are said with one; the others are said with "is"
+    **{kind: kind for kind in ("hold", "wear", "kick", "raise", "eat", "read", "give", "fear", "follow")},
+    **{"wave": "wave at", "look": "look at", "play": "play with", "run_to": "run to", "flee": "flee from"},
+}
+VALUE_VERBS = {  # of moods and poses, likewise
+    **{value: value for value in ("laugh", "smile", "kick", "run", "kneel", "sit", "wave", "stand")},
+    **{"arms_out": "stretch out both arms", "arms_up": "raise both arms"},
+}
+
+
+def in_words(fact: Fact, schema: Schema) -> str:
+    """A fact in a few words, with the titles of the classes: ``Mike holds ball``, ``dog is not left of
+    tree``, ``3 x dog``, ``no cat``.
+    """
+    titles = dict(zip(schema.names, schema.titles or schema.names, strict=True))
+    subject, thing, recipient = (titles.get(n, n) for n in (fact.subject, fact.object, fact.recipient))
+    if fact.kind == "thing":
+        counted = f"{fact.count} x {subject}" if fact.count > 1 else subject
+        return f"no {counted}" if fact.denied else counted
+    said, verbs = (fact.value, VALUE_VERBS) if fact.kind in ATTRIBUTES else (fact.kind, VERBS)
+    if said in verbs:
+        verb, *rest = verbs[said].split()
+        words = ["does not", verb, *rest] if fact.denied else [f"{verb}s", *rest]
+    else:
+        words = ["is not" if fact.denied else "is", said.replace("_", " ")]
+    words += [thing] if thing else []
+    words += ["to", recipient] if recipient else []
+    return " ".join([subject, *words])
+
+
 # What holds
 
 Things = dict[str, list[Placed]] | dict[str, list[Box]]  # by class
@@ -161,7 +193,8 @@ def holds(fact: Fact, things: Things, tolerance: float = FAIR) -> bool:
 
     tolerance: in pixels, how far what is held may be from the hand; every other bound of a relation is
     widened as much beyond STRICT. Something denied holds where its subject is there, and it is not so by the
-    strict bounds; so a larger tolerance never makes a fact false.
+    strict bounds; so a larger tolerance never makes a fact false. That a thing is denied holds where other
+    things are there.
 
     Raises:
         UserError: boxes cannot show facts of this kind.
@@ -171,7 +204,8 @@ def holds(fact: Fact, things: Things, tolerance: float = FAIR) -> bool:
     if boxes and fact.kind not in BOX_KINDS:
         raise UserError(f"{to_plain(fact)}: boxes show no {fact.kind}; they show {', '.join(BOX_KINDS)}")
     if fact.denied:
-        return bool(subjects) and not holds(replace(fact, denied=False), things, STRICT)
+        needed = things if fact.kind == "thing" else subjects
+        return bool(needed) and not holds(replace(fact, denied=False), things, STRICT)
     match fact.kind:
         case "thing":
             return len(subjects) >= fact.count

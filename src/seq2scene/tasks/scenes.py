@@ -40,8 +40,8 @@ class SceneTask(Task):
     """
 
     logs_perplexity = False
-    curves = ("loss", "score", "u_recall", "pose")
-    shown = ("loss", "u_precision", "score")
+    curves = ("loss", "score", "u_recall", "pose", "faithfulness_relation", "faithfulness_all")
+    shown = ("loss", "u_precision", "score", "faithfulness_relation", "faithfulness_all")
     model_class = SceneWriter
     model: SceneWriter
     columns = tuple(Column(name, heading, 3) for name, heading in HEADINGS.items())

@@ -20,6 +20,7 @@ from seq2scene.reports.report import Report, ScoredSet, attempt
 from seq2scene.reports.scene.inpainted import inpainter_for
 from seq2scene.reports.scene.scene_drawing import true_pictures
 from seq2scene.reports.scene.scenes import scene_rows
+from seq2scene.scenes.facts import FAIR, check, in_words
 from seq2scene.scenes.objects import EOS, PAD
 from seq2scene.scenes.scene_json import from_plain
 from seq2scene.tasks.scenes import SceneTask
@@ -66,7 +67,7 @@ def draw_gallery(
 ) -> Path:
     """Writes ``folder/NAME.gallery/index.html`` with ``count`` scenes, spread evenly from the best to the
     worst, and ``sheet.png`` of them all. Beside composites stand both the true photo and the patches that it
-    was cut into.
+    was cut into; below each scene the facts that its text states, where the data says what they are.
 
     rows: see ``scenes.scene_rows``. inpainter: what it makes of each composite is shown too.
     """
@@ -74,12 +75,13 @@ def draw_gallery(
     texts = task.model.texts
     merit = [mean_score(row["scores"], task.scores["test_scores"].row) for row in rows]
     order = np.argsort(np.nan_to_num(merit, nan=-np.inf), kind="stable")[::-1]
-    chosen = order[np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)].tolist()
-    scored = from_plain([rows[row]["objects"] for row in chosen], task.schema).classes
+    spread = order[np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)].tolist()
+    chosen = [rows[number] for number in spread]
+    scored = from_plain([row["objects"] for row in chosen], task.schema).classes
     ended = F.pad(scored, (0, 1)).scatter(1, (scored != PAD).sum(1, keepdim=True), EOS)
     # The same objects again, for the attention that chose them: a sampler would write others.
     written = task.write(
-        texts.batch([rows[row]["sentences"] for row in chosen]).to(task.device), prefix=ended.to(task.device)
+        texts.batch([row["sentences"] for row in chosen]).to(task.device), prefix=ended.to(task.device)
     )
     compositor = task.compositor()
     copies = written.log_probs.shape[1]
@@ -87,28 +89,33 @@ def draw_gallery(
     photos = None
     if inpainter is not None:
         photos = photos_of(inpainter, first, compositor, HEIGHT, empty_canvas(HEIGHT))
+    stated = data.facts(name)
     items, sheet = [], []
     for number, row in enumerate(chosen):
-        at, sentences, true = number * copies, rows[row]["sentences"], true_pictures(task, data, name, row)
+        at, sample, sentences = number * copies, row["sample"], row["sentences"]
+        true = true_pictures(task, data, name, sample)
         objects = first[number : number + 1].to("cpu")
         made = {"generated": scene_steps(task.model, objects, compositor=compositor)[-1]}
         if photos is not None:
             made["inpainted"] = as_pixels(next(photos))
         shown = {}
         for kind, picture in {**made, **true}.items():
-            shown[kind] = f"{row:04d}.{kind}.png"
+            shown[kind] = f"{sample:04d}.{kind}.png"
             save_picture(place / shown[kind], picture)
         real = true.get("photo", true["true"])
         gap = np.full_like(real[:, :12], 255)
         beside = [part for picture in made.values() for part in (picture, gap)]
         sheet.append(Step(np.concatenate([*beside, real], axis=1), " ".join(sentences)))
-        strip = f"{row:04d}.strip.png"
+        strip = f"{sample:04d}.strip.png"
         save_picture(
             place / strip,
             strip_of(task.model, written, at, task.model.words(sentences), real, compositor=compositor),
         )
-        scores = {"mean": float(merit[row]), **rows[row]["scores"]}
-        items.append(Item(" ".join(sentences), shown, scores, strip))
+        scores = {"mean": merit[spread[number]], **row["scores"]}
+        facts = stated[sample] if stated else ()
+        said = [in_words(fact, task.schema) for fact in facts]
+        checked = zip(said, check(facts, objects, task.schema), strict=True)
+        items.append(Item(" ".join(sentences), shown, scores, strip, list(checked)))
     kinds = "Each pair: as the model wrote it, and"
     if inpainter is not None:
         kinds = "Each row of three: as the model pasted it, what the inpainter made of that, and"
@@ -117,6 +124,8 @@ def draw_gallery(
     note = (
         f"{len(chosen)} of {len(rows)} samples, evenly from the best to the worst; a click shows the steps."
     )
+    if stated:
+        note += f" ✓ a fact that the text states holds, ✗ it does not; relations within {FAIR:g} pixels."
     write_gallery(place / "index.html", f"{task.config['name']}: {name}", items, "mean", note)
     return place / "index.html"
 

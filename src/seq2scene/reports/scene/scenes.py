@@ -1,21 +1,32 @@
-"""Scenes of a test set beside the true ones, and every score of every scene."""
+"""Scenes of a test set beside the true ones, every score of every scene, and how many facts hold."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import isnan
 from pathlib import Path
 from typing import Any
 
 from seq2scene.json_text import to_json
+from seq2scene.metrics.faithfulness import GROUPS, NAME
 from seq2scene.models.scene_records import scene_records
 from seq2scene.reports.report import Report, ScoredSet
+from seq2scene.reports.tables import Row, print_table
 from seq2scene.tasks.composites import CompositeTask
 from seq2scene.tasks.scenes import SceneTask
+from seq2scene.tasks.task import Column
+
+FACT_COLUMNS = tuple(Column(kind, kind, 3) for kind in (*GROUPS, "text"))
+FACT_ROWS = {  # below a test set: the label, and what its scores are called by kind
+    "  strict": "{}_strict",
+    "  held out": "held_out_{}",
+    "  held out, strict": "held_out_{}_strict",
+}
 
 
 class Scenes(Report):
     """NAME.scenes.jsonl, a sample per line: its sentences, the generated objects and the true ones; and
-    NAME.scores.csv, a sample per row with each of its scores, empty where the mean leaves it out.
+    NAME.scores.csv, a sample per row with each of its scores, empty where the mean leaves it out. Prints
+    which share of the facts of each kind holds, where the data says what its texts state.
     """
 
     name = "scenes"
@@ -26,6 +37,21 @@ class Scenes(Report):
         text = "".join(to_json(row, ensure_ascii=False) + "\n" for row in rows)
         (folder / f"{test.name}.scenes.jsonl").write_text(text, encoding="utf-8")
         write_scores(folder / f"{test.name}.scores.csv", rows)
+
+    def show(self, results: Mapping[str, Mapping[str, Any]]) -> None:
+        rows = list(fact_rows(results))
+        columns = [column for column in FACT_COLUMNS if any(column.name in shares for _, shares in rows)]
+        if columns:
+            print_table("facts that hold", columns, rows)
+
+
+def fact_rows(results: Mapping[str, Mapping[str, Any]]) -> Iterator[Row]:
+    """The shares of facts by kind on each test set, and those of FACT_ROWS that its scores have."""
+    for name, scores in results.items():
+        for label, pattern in {name: "{}", **FACT_ROWS}.items():
+            keys = {column.name: f"{NAME}_{pattern.format(column.name)}" for column in FACT_COLUMNS}
+            if shares := {kind: scores[key] for kind, key in keys.items() if key in scores}:
+                yield label, shares
 
 
 def scene_rows(test: ScoredSet) -> list[dict[str, Any]]:
