@@ -76,8 +76,8 @@ def test_a_run_draws_composites_and_what_became_of_them(run: Path) -> None:
 def test_a_checkpoint_holds_what_an_inpainter_needs_and_no_trunk(run: Path) -> None:
     checkpoint = load_checkpoint(run / "best.ckpt")
     assert all(name.startswith("model.net.") for name in checkpoint["state_dict"])
-    task = load_inpainter(run)
-    assert not task.training and task.side == 16 and task.model.net.classes == 3 + len(task.names)
+    model = load_inpainter(run)
+    assert not model.training and model.side == 16 and model.net.classes == 3 + len(model.names)
 
 
 def test_test_sets_are_scored_beside_the_composites_as_they_were(work: Path, run: Path, tmp_path) -> None:
@@ -89,7 +89,7 @@ def test_test_sets_are_scored_beside_the_composites_as_they_were(work: Path, run
     filter_warnings()
     settings = {**parts["config"]["trainer"], "limit_test_batches": 1.0}
     trainer = make_trainer(settings, callbacks=[], logger=False, enable_checkpointing=False)
-    results = evaluate_task(trainer, load_inpainter(run), data, [UnchangedComposites()], tmp_path)
+    results = evaluate_task(trainer, load_task([run / "best.ckpt"]), data, [UnchangedComposites()], tmp_path)
     assert results["test"].keys() == {"error", "psnr", "label_accuracy", "composite"}
     assert results["test"]["composite"].keys() == {"error", "psnr", "label_accuracy"}
     assert 0 < results["test"]["composite"]["label_accuracy"] <= 1

@@ -136,7 +136,7 @@ def test_scenes_are_fetched_unpacked_read_and_counted(tmp_path, scenes):
     assert "files of AbstractScenes_v1.1.zip: 134 unpacked, 0 already there" in run.stdout
     assert "abstract_scenes: 10 scenes, 10 of them with objects and sentences; 60 sentences" in run.stdout
     there = ["AbstractScenes_v1.1.zip", "Pngs", "Scenes_10020.txt", "SimpleSentences", "downloads.json"]
-    assert sorted(path.name for path in folder.iterdir()) == [*there, "park.json", "splits"]
+    assert sorted(path.name for path in folder.iterdir()) == [*there, "facts", "park.json", "splits"]
 
     (folder / "Pngs/s_0s.png").unlink()  # fetched again; any other number than the published one is refused
     run = prepare_from(tmp_path, "data=abstract_scenes", f"mirror={scenes}", *counts[1:])
