@@ -113,6 +113,15 @@ def test_one_child_does_and_two_do() -> None:
     } <= told
 
 
+def test_what_a_child_does_besides_fleeing_is_not_said_of_the_bear() -> None:
+    jenny, scene = Mention("hb1", "name"), sample_scene(Random(0))
+    flees = Clause("flee", jenny, Mention("a_0"))
+    alone = {say(Message("plain", (flees,)), scene, Random(seed)) for seed in range(200)}
+    assert {"The bear chases Jenny.", "The bear is chasing Jenny."} <= alone
+    both = [say(Message("same", (flees, Clause("laugh", jenny))), scene, Random(n)) for n in range(200)]
+    assert all("she" in sentence for sentence in both if "chas" in sentence)
+
+
 def test_the_second_texts_of_training_scenes_alone_are_rich(tmp_path) -> None:
     sizes = {"seed": 5, "train": 12, "val": 3, "test": 4}
     plain, rich = (ensure_scenes(tmp_path, **sizes, english=english) for english in ("plain", "rich"))

@@ -41,10 +41,12 @@ def rephrase(message: Message, rng: Random) -> Message:
     first, *others = (_rephrase_clause(clause, rng) for clause in message.clauses)
     if message.frame != "same":
         return replace(message, clauses=(first, *others))
-    second = replace(others[0], subject=Mention(first.subject.name, "pronoun"))
-    ways = [("same", (first, second)), ("and", (first, second)), ("same", (second, first))]
+    second, subject = others[0], first.subject
+    again = replace(second, subject=Mention(subject.name, "pronoun"))
+    ways = [("same", (first, second)), ("same", (replace(second, subject=subject), first))]
+    ways.append(("and", (first, again)))
     if first.adjective and second.object:
-        ways.append(("because", (first, second)))
+        ways.append(("because", (first, again)))
     return Message(*rng.choice(ways))
 
 
