@@ -21,7 +21,8 @@ from seq2scene.data.park.drawing.clip_art import clip_art
 from seq2scene.data.park.folders import ensure_folder, write_lines
 from seq2scene.data.park.language.describing import describe
 from seq2scene.data.park.language.grammar import text
-from seq2scene.data.park.language.rich_english import vary
+from seq2scene.data.park.language.rephrasing import regroup
+from seq2scene.data.park.language.rich_english import say
 from seq2scene.data.park.language.stating import stated
 from seq2scene.data.park.sampling import ORDER, sample_scene
 from seq2scene.data.park.world import Placed, Scene
@@ -29,7 +30,11 @@ from seq2scene.data.park.writing import is_held_out
 from seq2scene.scenes.facts import Facts, facts_line
 
 VERSION = 3  # raise it whenever the same seed would give other files: other drawings too
+RICH_VERSION = 2  # the same of rich English
 GROUPS = (1, 2)
+RICH_GROUP = (
+    2  # the texts that rich English says otherwise: of each training scene the other text stays plain
+)
 SCENES_IN_SET = 10
 FACTS = "facts"
 
@@ -46,8 +51,8 @@ def ensure_scenes(
     """The folder of the scenes under ``root``, written on first use; other scenes lie in other folders.
 
     held_out: one in so many combinations of subject, relation and object is told of in test alone, by a hash
-    of the combination; 0: none. english: ``rich`` says in training texts what ``plain`` does in more ways
-    (``rich_english``); texts of val and test stay plain.
+    of the combination; 0: none. english: ``rich`` says the second text of each training scene as people type
+    (``rich_english``); all other texts stay plain.
 
     Raises:
         UserError: the folder cannot be written, or holds something else.
@@ -57,8 +62,8 @@ def ensure_scenes(
     facts = {"version": VERSION, "seed": seed, **sizes}
     if held_out:
         name, facts = f"{name}-held_out{held_out}", {**facts, "held_out": held_out}
-    if english != "plain":
-        name, facts = f"{name}-{english}", {**facts, "english": english}
+    if english == "rich":
+        name, facts = f"{name}-rich{RICH_VERSION}", {**facts, "english": f"rich {RICH_VERSION}"}
 
     def write(draft: Path) -> None:
         _write(draft, seed, sizes, held_out, rich=sizes["train"] if english == "rich" else 0)
@@ -67,7 +72,7 @@ def ensure_scenes(
 
 
 def _write(folder: Path, seed: int, sizes: dict[str, int], held_out: int, rich: int) -> None:
-    """rich: of so many scenes, the first, the texts are said in rich English."""
+    """rich: of so many scenes, the first, the second text is said in rich English."""
     rng = Random(seed)
     scenes = [sample_scene(rng) for _ in range(sum(sizes.values()))]
     write_lines(folder / "Scenes_10020.txt", _scene_lines(scenes))
@@ -83,9 +88,14 @@ def _write(folder: Path, seed: int, sizes: dict[str, int], held_out: int, rich: 
         group: [describe(scene, rng) for scene in (*known, *scenes[-sizes["test"] :])] for group in GROUPS
     }
     voice = Random(f"english {seed}")
+    told[RICH_GROUP][:rich] = [regroup(messages, voice) for messages in told[RICH_GROUP][:rich]]
     for group, messages in told.items():
         texts = [[text(message, "en") for message in of_scene] for of_scene in messages]
-        texts = [[vary(said, voice) for said in scene] for scene in texts[:rich]] + texts[rich:]
+        if group == RICH_GROUP:
+            texts[:rich] = [
+                [say(message, scene, voice) for message in of_scene]
+                for of_scene, scene in zip(messages[:rich], scenes[:rich], strict=True)
+            ]
         path = folder / "SimpleSentences" / f"SimpleSentences{group}_10020.txt"
         write_lines(path, _sentence_lines(texts))
     first = 0
