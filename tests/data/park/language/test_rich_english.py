@@ -42,7 +42,7 @@ TYPED = (
     "mike runs away from the snake",
     "A big tree on the left, a small one on the right",
     "He is happy. She isn't sad.",
-    "Two kids, three balloons, four hats",
+    "Two kids, three balloons, four trees",
     "The kids are near the barbecue",
 )
 NO_ENDING = r"\b(and|is|are|of|the|an?|to|at|one|there|while|because|\w+'s)\.$"
@@ -119,7 +119,7 @@ def test_what_a_child_does_besides_fleeing_is_not_said_of_the_bear() -> None:
     alone = {say(Message("plain", (flees,)), scene, Random(seed)) for seed in range(200)}
     assert {"The bear chases Jenny.", "The bear is chasing Jenny."} <= alone
     both = [say(Message("same", (flees, Clause("laugh", jenny))), scene, Random(n)) for n in range(200)]
-    assert all("she " in sentence.lower() for sentence in both if "chas" in sentence)
+    assert all("she" in sentence.lower() for sentence in both if "chas" in sentence)
 
 
 def test_the_second_texts_of_training_scenes_alone_are_rich(tmp_path) -> None:
