@@ -12,7 +12,7 @@ from seq2scene.data.park.language.grammar import text
 from seq2scene.data.park.language.lexicon import ADJECTIVES, DEFINITE, NOUNS
 from seq2scene.data.park.language.meaning import Message
 from seq2scene.data.park.language.rephrasing import rephrase
-from seq2scene.data.park.world import CANVAS, Scene, names_of
+from seq2scene.data.park.world import CANVAS, SHELTERS, Scene, names_of
 
 VERBS = {  # the progressive, without "is" or "are": what he, she or it does, and what they do
     "holding up": ("holds up|hold up", "lifts|lift", "is lifting|are lifting", "raises|raise"),
@@ -44,7 +44,7 @@ VERBS = {  # the progressive, without "is" or "are": what he, she or it does, an
     "lying": ("lies|lie",),
     "running": ("runs|run",),
     "flying": ("flies|fly", "is in the sky|are in the sky", "is up in the air|are up in the air"),
-    "floating": ("floats|float", "is in the sky|are in the sky", "is up in the air|are up in the air"),
+    "floating": ("floats|float", "is in the sky|", "is up in the air|are up in the air"),
     "shining": ("shines|shine", "is out|are out"),
     "burning": ("burns|burn",),
     "laughing": ("laughs|laugh",),
@@ -177,7 +177,7 @@ RESHAPED: Rewrites = (
     (0.5, rf"\b(?:[Tt]he|[Aa]) rain cloud is floating{END}", ("it is raining", "it is rainy")),
     (0.4, rf"is holding up {BALL}", (r"throws \1", r"is throwing \1")),
     (0.4, rf"is giving {BALL} to", (r"throws \1 to", r"is throwing \1 to")),
-    (0.7, rf"is running to {ANIMAL}", (r"chases \1", r"is chasing \1")),
+    (0.6, rf"is running to ({ANIMAL}|{CHILD})", (r"chases \1", r"is chasing \1")),
     (0.7, rf"{CHILD} is running away from {ANIMAL}{END}", (r"\2 chases \1", r"\2 is chasing \1")),
     (0.4, rf"{CHILD} is playing with {ANIMAL}{END}", (r"\1 and \2 are playing", r"\1 and \2 play")),
     (
@@ -187,7 +187,7 @@ RESHAPED: Rewrites = (
     ),
     (
         0.5,
-        rf"because s?he is looking at ({ARTICLE} {NOUN}){END}",
+        rf"because s?he is looking at ({ARTICLE} {NOUN})",
         (r"because \1 is nearby", r"because of \1"),
     ),
     (0.3, r"because (?=s?he )", ("since ",)),
@@ -206,6 +206,7 @@ SHORTENED: Rewrites = (
     (0.05, r"^(?:The|A) ", ("",)),
 )
 TIDIED = (  # what the rewrites leave to mend
+    (r"\b(kid\b.*)\b(?:the|an?) kid\b", r"\1the other kid"),
     (r"\b([Aa])n (?=[^aeiou])", r"\1 "),
     (r"\b([Aa]) (?=[aeiou])", r"\1n "),
     (r"(?<=[a-z,] )(The|An?|He|She)\b", lambda found: found[0].lower()),
@@ -213,12 +214,13 @@ TIDIED = (  # what the rewrites leave to mend
     (r"^[a-z]|(?<=\. )[a-z]", lambda found: found[0].upper()),
 )
 PARTS = {"on the left": (0, 160), "in the middle": (200, 300), "on the right": (340, CANVAS[0])}
-ONE_OF = 0.1
+ONE_OF = 0.2  # how often one of them is said to be: "one of the dogs"
 NUMBERS = ("", "", "two ", "three ", "four ", "five ")
-_ONE = {_noun(name) for name in NOUNS if name not in DEFINITE}
-_ONE |= {noun for name in _ONE - {"boy", "girl"} for noun in SYNONYMS.get(name, ())}
-_NAMES = "|".join(sorted((noun for noun in _ONE if noun[-1] != "s"), key=len, reverse=True))
-ONE = re.compile(rf"(?<!there is )\b(?:[Tt]he|[Aa]n?) ({_NAMES})(?= is|,|\.| and| while)")
+COUNTED = (*names_of("child", "animal", "food", "toy"), *SHELTERS, "s_2")
+_ONE = {_noun(name) for name in COUNTED if name not in DEFINITE and not NOUNS[name].english_plural}
+_ONE |= {other for noun in _ONE - {"boy", "girl"} for other in SYNONYMS.get(noun, ())}
+_SINGULAR = "|".join(sorted((noun for noun in _ONE if " of " not in noun), key=len, reverse=True))
+ONE = re.compile(rf"(?<!there is )(?<!and )\b{ARTICLE} ({_SINGULAR})(?= is|,|\.| and| while)")
 
 
 def say(message: Message, scene: Scene, rng: Random) -> str:
@@ -247,7 +249,7 @@ def _another(said: str, rng: Random) -> str:
 
 
 def _one_of(found: re.Match[str], rng: Random) -> str:
-    """One of the dogs: makes plurals and numbers known where no class occurs twice."""
+    """``one of the three dogs``: plurals and numbers, true of scenes in which no class occurs twice."""
     if rng.random() > ONE_OF:
         return found[0]
     plural = re.sub("(ch|x)$", r"\1e", re.sub("(?<![aeiou])y$", "ie", found[1])) + "s"
@@ -255,7 +257,7 @@ def _one_of(found: re.Match[str], rng: Random) -> str:
 
 
 def _with_part(sentence: str, message: Message, scene: Scene, rng: Random) -> str:
-    """Sometimes the part of the picture that the subject is in, where a sentence has one subject."""
+    """Sometimes with the part of the picture that its subject is in, if it has one subject."""
     subject = scene.get(message.clauses[0].subject.name)
     if subject is None or message.frame not in ("plain", "same"):
         return sentence
