@@ -112,13 +112,15 @@ class Faithfulness(Metric):
         ]
 
     def _duplicates(self, prediction: Objects) -> Tensor:
-        """(B,) 1.0 where a scene has a class more often than any training scene, NaN where nobody knows."""
+        """(B,) 1.0 where a scene has a class more than once and more often than any training scene, NaN
+        where nobody knows.
+        """
         if self.most is None:
             return torch.full((len(prediction),), torch.nan)
         classes = (prediction.classes * prediction.present).cpu()
         counts = torch.zeros(len(classes), self.schema.classes, dtype=torch.int64)
         counts.scatter_add_(1, classes, torch.ones_like(classes))
-        return (counts > self.most)[:, 1:].any(1).float()
+        return (counts > self.most.clamp(min=1))[:, 1:].any(1).float()
 
     def compute(self) -> dict[str, Tensor]:
         stated, held = self.stated.sum(0), self.held.sum(0)
