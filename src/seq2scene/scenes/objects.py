@@ -47,6 +47,10 @@ class Objects:
         """The first ``steps`` places of every scene."""
         return self._map(lambda tensor: tensor[:, :steps])
 
+    def at(self, step: int) -> Self:
+        """Place ``step`` of every scene alone, T = 1."""
+        return self._map(lambda tensor: tensor[:, step : step + 1])
+
     def previous(self) -> Tensor:
         """(B, T) the class before each one: SOS first. What an object decoder reads while it is taught."""
         return torch.cat([torch.full_like(self.classes[:, :1], SOS), self.classes[:, :-1]], dim=1)
