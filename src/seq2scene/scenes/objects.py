@@ -51,6 +51,11 @@ class Objects:
         """Place ``step`` of every scene alone, T = 1."""
         return self._map(lambda tensor: tensor[:, step : step + 1])
 
+    def sorted_by(self, order: Tensor) -> Self:
+        """The objects of each scene in another ``order`` (B, T) int64."""
+        scenes = torch.arange(len(order), device=order.device).unsqueeze(1)
+        return self._map(lambda tensor: tensor[scenes, order])
+
     def previous(self) -> Tensor:
         """(B, T) the class before each one: SOS first. What an object decoder reads while it is taught."""
         return torch.cat([torch.full_like(self.classes[:, :1], SOS), self.classes[:, :-1]], dim=1)

@@ -18,13 +18,15 @@ def given_at(given: Objects | None, step: int, rows: int) -> Objects | None:
 
 
 def as_given(objects: Objects, given: Objects | None) -> Objects:
-    """Objects (N, 1) with the places, attributes and patches of those ``given`` (N, 1), where there are any."""
+    """Objects (N, 1) with the places, attributes and patches of those ``given`` (N, 1), where these are."""
     if given is None:
         return objects
     known = given.present
     return replace(
         objects,
         places=given.places.where(known.unsqueeze(2), objects.places),
-        attributes={name: given.attributes[name].where(known, own) for name, own in objects.attributes.items()},
+        attributes={
+            name: given.attributes[name].where(known, own) for name, own in objects.attributes.items()
+        },
         patches=None if given.patches is None else given.patches.where(known, -1),
     )

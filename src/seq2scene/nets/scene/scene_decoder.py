@@ -53,9 +53,10 @@ class Placed(NamedTuple):
     """The trace of a step: how it placed the N objects that it read, those chosen a step before. It means
     nothing where what it read is no object.
 
-    places: (N, 2) float32 in canvas units, points of the grid but for objects that are given. attributes: of each head (N,) int64, 0 where the class has none. patches:
-    (N,) int64, the number of the patch of a photo, -1 for none. weights: (N, W) float32, the attention over
-    words of the attribute decoder; None where it has none.
+    places: (N, 2) float32 in canvas units, points of the grid except for objects that are given. attributes:
+    of each head (N,) int64, 0 where the class has none. patches: (N,) int64, the number of the patch of a
+    photo, -1 for none. weights: (N, W) float32, the attention over words of the attribute decoder; None where
+    it has none.
     """
 
     places: Tensor
