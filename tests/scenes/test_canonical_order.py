@@ -14,16 +14,16 @@ CLIP_ART = schema_of(("s_0", "s_1", "hb0", "t_0"))
 BOXES = Schema(("cat", "dog", "grass"), Grid(9, 9, 0, 0, 1, 1), {}, 9, 1, (1, 1))
 
 
-def test_clip_art_has_the_sky_first_and_the_far_before_the_near() -> None:
-    classes = torch.tensor([[5, 4, 6, 3, 6], [6, 5, 0, 0, 0]])
-    sizes = torch.tensor([[0, 0, 2, 1, 0], [1, 1, 0, 0, 0]])
+def test_clip_art_has_the_sky_first_then_the_far_then_its_types_in_order() -> None:
+    classes = torch.tensor([[6, 4, 6, 3, 5], [6, 5, 0, 0, 0]])
+    sizes = torch.tensor([[0, 0, 2, 1, 0], [1, 2, 0, 0, 0]])
     objects = Objects(classes, torch.arange(20.0).view(2, 5, 2), {"size": sizes})
     ordered = in_canonical_order(objects, CLIP_ART)
-    assert ordered.classes.tolist() == [[3, 4, 6, 5, 6], [6, 5, 0, 0, 0]]  # what is alike stays as it was
+    assert ordered.classes.tolist() == [[3, 4, 6, 5, 6], [5, 6, 0, 0, 0]]
     assert ordered.attributes["size"][0].tolist() == [1, 0, 2, 0, 0]
-    assert ordered.places[0, :, 0].tolist() == [6, 2, 4, 0, 8]
+    assert ordered.places[0, :, 0].tolist() == [6, 2, 4, 8, 0]
     blind = replace(CLIP_ART, heads={"flip": Head(2)})
-    assert in_canonical_order(objects, blind).classes[0].tolist() == [4, 3, 5, 6, 6]
+    assert in_canonical_order(objects, blind).classes[0].tolist() == [4, 3, 5, 6, 6]  # alike: as they were
 
 
 def test_boxes_come_by_bottom_edge_then_from_the_left_then_by_class() -> None:

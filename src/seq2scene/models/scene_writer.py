@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from seq2scene.building import build, find
 from seq2scene.errors import UserError
 from seq2scene.json_text import to_json
+from seq2scene.models.given_scenes import interleaved, require_room
 from seq2scene.models.model import Model, verb, with_n_best
 from seq2scene.models.scene_records import read_records, scene_records
 from seq2scene.nets.scene.scene_decoder import Taught
@@ -243,8 +244,9 @@ class SceneWriter(Model):
 
         search: instead of the model's own. given: a scene to go on from, or its objects; of a list of texts
         one for each, None where a scene begins empty. They stay as they are, with their places, attributes
-        and patches, and are put in the order that the model learnt (``scenes.canonical_order``); what it
-        adds comes after them.
+        and patches. The scene is in the order that the model learnt (``scenes.canonical_order``): given
+        objects are sorted, and its own come before, between and after them (``models.given_scenes``). The n
+        best scenes of a text differ only after the last given object.
 
         Raises UserError for a text of too many sentences, where the search cannot find several scenes, and
         for a given scene that the model could not have written, see ``read_given``.
@@ -279,9 +281,10 @@ class SceneWriter(Model):
         rows: list[list[Scene]] = []
         for first in range(0, len(texts), batch_size):
             some = slice(first, first + batch_size)
-            begun = None if standing is None else standing[some]
-            written = self.decode(self.read(texts[some]), search, begun)
-            rows += self.read_written(texts[some], written)
+            batch, begun = self.read(texts[some]), None
+            if standing is not None:
+                begun = self._with_own(batch, standing[some], search or self.search)
+            rows += self.read_written(texts[some], self.decode(batch, search, begun))
         if standing is not None:
             for number in [number for number, text in enumerate(texts) if self.is_empty(text)]:
                 unchanged = self._unchanged(standing[number : number + 1], len(rows[number]))
@@ -303,27 +306,23 @@ class SceneWriter(Model):
         for row, one in enumerate(given):
             if isinstance(one, Scene) and (exact := one.exact_places(self.schema)) is not None:
                 objects.places[row, : len(exact)] = exact.to(objects.places)
-        self._require_room(objects, names, (search or self.search).repeat_objects)
-        ordered = in_canonical_order(objects, self.schema)
-        return replace(ordered, extents=None).to(self.device)  # a model places what its attributes stand for
+        require_room(objects, names, self.schema, (search or self.search).repeat_objects)
+        return in_canonical_order(objects, self.schema).to(self.device)
 
-    def _require_room(self, objects: Objects, names: Sequence[str], repeat: bool) -> None:
-        most = self.schema.max_objects
-        limits = None if repeat else self.schema.limits()
-        for name, classes in zip(names, objects.classes, strict=True):
-            if (count := int((classes != PAD).sum())) > most:
-                raise UserError(f"{name}: {count} objects; this model places at most {most} of a scene")
-            counts = classes[classes != PAD].bincount(minlength=self.schema.classes)
-            for number in [] if limits is None else (counts > limits).nonzero().flatten().tolist():
-                raise UserError(
-                    f"{name}: {int(counts[number])} objects of class {self.schema.name(number)}, and no "
-                    f"training scene has more than {int(limits[number])}; leave some out, or set "
-                    "search.repeat_objects=true"
-                )
+    def _with_own(self, texts: Sentences, given: Objects, search: Constraints) -> Objects:
+        """Scenes up to their last given object, with the model's own objects before that one."""
+        alone, words = with_n_best(search, 1), texts.lengths.view(len(given), -1).sum(1)
+        room = search.limits(words).clamp(max=self.schema.max_objects)
+        limits = None if search.repeat_objects else self.schema.limits()
+        return interleaved(
+            lambda begun: self.decode(texts, alone, begun).objects, given, self.schema, room, limits
+        )
 
     def _unchanged(self, given: Objects, copies: int) -> Written:
-        """A given scene as a search writes it that has nothing to add."""
-        objects = self.schema.with_end(given)[torch.zeros(copies, dtype=torch.int64, device=self.device)]
+        """A given scene as the result of a search that added nothing."""
+        objects = self.schema.with_end(replace(given, extents=None))[
+            torch.zeros(copies, dtype=torch.int64, device=self.device)
+        ]
         return Written(objects, None, None, torch.zeros(1, copies, device=self.device))
 
     def read_written(self, texts: Sequence[str], written: Written) -> list[list[Scene]]:

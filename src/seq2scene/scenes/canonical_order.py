@@ -1,40 +1,40 @@
 """The order in which models learn to place the objects of a scene."""
 
 import torch
-from torch import Tensor
 
 from seq2scene.scenes.boxes import edges
+from seq2scene.scenes.clip_art import type_of
 from seq2scene.scenes.objects import FIRST_CLASS, Objects
 from seq2scene.scenes.schema import Schema
 
-
-def is_sky(name: str) -> bool:
-    """Whether a class of clip art is of the sky."""
-    return name.startswith("s_")
+Rank = tuple[float, ...]
 
 
-def in_canonical_order(objects: Objects, schema: Schema) -> Objects:
-    """The objects of each scene (B, T) in the order that data has them in; those that it does not tell apart
-    stay as they are.
+def ranks(objects: Objects, schema: Schema) -> list[list[Rank]]:
+    """Of each place of each scene, what the order goes by: lower ranks come first, equal ones in any order.
 
-    Clip art: the sky before the rest, in each part the far before the near. Boxes: things before stuff, where
-    these are told apart, then the lowest bottom edge first, from left to right by centres, and by class.
+    Clip art: the sky before the rest, in each part the far before the near, at the same depth by type. Boxes:
+    things before stuff, where these are told apart, then the lowest bottom edge first, from left to right by
+    centres, and by class.
     """
     number = objects.classes - FIRST_CLASS
     if schema.sizes is not None:
-        sky = torch.tensor([is_sky(name) for name in schema.names], device=number.device)
-        keys = [~sky[number.clamp(min=0)]]
-        keys += [-objects.attributes["size"]] if "size" in schema.heads else []
+        types = torch.tensor([type_of(name) for name in schema.names], device=number.device)
+        kind = types[number.clamp(min=0)]
+        depth = [-objects.attributes["size"]] if "size" in schema.heads else []
+        keys = [kind > 0, *depth, kind]
     else:
         boxes = schema.boxes(objects)
         keys = [-edges(boxes)[1][..., 1], boxes[..., 0], number]
         keys = keys if schema.things is None else [number >= schema.things, *keys]
-    return objects.sorted_by(order_of([~objects.present, *keys]))
+    return [list(zip(*rows, strict=True)) for rows in zip(*(key.tolist() for key in keys), strict=True)]
 
 
-def order_of(keys: list[Tensor]) -> Tensor:
-    """The order (B, T) that sorts each row by several keys (B, T), the first of which matters most."""
-    order = torch.arange(keys[0].shape[1], device=keys[0].device).expand_as(keys[0])
-    for key in reversed(keys):
-        order = order.gather(1, key.gather(1, order).argsort(dim=1, stable=True))
-    return order
+def in_canonical_order(objects: Objects, schema: Schema) -> Objects:
+    """The objects of each scene (B, T) by their ``ranks``; those of one rank stay in their order."""
+    order = [
+        sorted(range(len(there)), key=lambda step, there=there, rank=rank: (not there[step], rank[step]))
+        for there, rank in zip(objects.present.tolist(), ranks(objects, schema), strict=True)
+    ]
+    shape = objects.classes.shape
+    return objects.take(torch.tensor(order, dtype=torch.int64, device=objects.classes.device).view(shape))
