@@ -137,6 +137,15 @@ def places_of(scene: Scene) -> torch.Tensor:
     return objects.places[objects.present]
 
 
+@pytest.mark.parametrize("kind", ["abstract", "layout"])
+def test_the_data_has_its_scenes_in_the_order_that_given_objects_are_put_in(made, kind: str) -> None:
+    """Composites, too, but where pixels tie and shares of the photo differ by a rounding."""
+    model, data = made(kind)
+    truth = data.truth("train")
+    ordered = in_canonical_order(truth, model.schema)
+    assert torch.equal(ordered.classes, truth.classes) and torch.equal(ordered.places, truth.places)
+
+
 def turns_of(model: SceneWriter, scene: list[dict]) -> list[tuple[float, ...]]:
     return ranks(read_records([scene], [""], model.schema, model.store), model.schema)[0]
 
