@@ -10,6 +10,7 @@ size. For N photos: ``photo_pictures``, on the square, ``image_ids``, ``files``,
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,13 @@ class PatchStore:
         terms = self.terms.get(int(self.licenses[photo]))
         known = None if terms is None else dict(zip(("name", "url"), terms, strict=True))
         return {"photo": str(self.files[photo]), "id": str(self.ids[number]), "license": known}
+
+    def number(self, credit: Mapping[str, Any]) -> int:
+        """The number of the patch of a ``credit``, by its photo and id; KeyError where there is none."""
+        for number in np.flatnonzero(self.ids == str(credit["id"])).tolist():
+            if str(self.files[self.photo[number]]) == credit["photo"]:
+                return number
+        raise KeyError(credit["id"])
 
     def _whole(self, name: str) -> np.ndarray:
         return np.load(self.folder / f"{name}.npy")

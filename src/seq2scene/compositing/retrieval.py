@@ -23,12 +23,16 @@ class PatchRetrieval:
 
     def __call__(self, objects: Objects, appearances: Tensor, used: Tensor) -> tuple[Tensor, Patches]:
         """objects (N, 1), their appearances (N, D) and the patches used (N, U) in their scenes so far, -1 for
-        none -> the numbers (N,) of the patches found, -1 for none, and the patches.
+        none -> the numbers (N,) of the patches found, -1 for none, and the patches. An object that has a
+        patch keeps it.
         """
         vectors = appearances
         if self.schema.appearance is None:
             vectors = box_vectors(self.schema.boxes(objects)[:, 0] / self.schema.canvas[0])
         numbers = self.finder.find(objects.classes[:, 0], vectors, used)
+        if objects.patches is not None:
+            own = objects.patches[:, 0]
+            numbers = own.where(own >= 0, numbers)
         found = self.store.patches(numbers.cpu().numpy())
         device = objects.classes.device
         return numbers.to(device), Patches(

@@ -1,6 +1,6 @@
 """A writer of composites: scenes whose objects are patches of the training photos (Tan et al. 2019)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -17,8 +17,9 @@ from seq2scene.compositing.patch_store import PatchStore
 from seq2scene.compositing.retrieval import PatchRetrieval
 from seq2scene.errors import UserError
 from seq2scene.models.model import verb
-from seq2scene.models.scene_writer import HEIGHT, Scene, SceneWriter, Written, build_net
+from seq2scene.models.scene_writer import HEIGHT, Given, Scene, SceneWriter, Written, build_net
 from seq2scene.nets.scene.colour_canvas import ColourCanvas
+from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.photos import LabelledPatches
 from seq2scene.scenes.scene_texts import SceneTexts
 from seq2scene.scenes.schema import Schema
@@ -62,10 +63,23 @@ class CompositeWriter(SceneWriter):
         pictures, masks = patches.pictures.to(dtype), patches.masks.unsqueeze(1)
         return self.patch_encoder(patches.labels.long(), masks, pictures, features)
 
-    def decode(self, texts: Sentences, search: Constraints | None = None, **options: Any) -> Written:
+    def decode(
+        self,
+        texts: Sentences,
+        search: Constraints | None = None,
+        given: Objects | None = None,
+        **options: Any,
+    ) -> Written:
         if self.decoder.retrieval is None:
             self.build_retrieval_index()
-        return super().decode(texts, search, **options)
+        return super().decode(texts, search, given, **options)
+
+    def read_given(
+        self, given: Sequence[Given | None], search: Constraints | None = None, name: str = "given"
+    ) -> Objects:
+        if self.decoder.retrieval is None:
+            self.build_retrieval_index()
+        return super().read_given(given, search, name)
 
     @property
     def store(self) -> PatchStore:

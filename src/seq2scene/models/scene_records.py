@@ -1,8 +1,14 @@
 """Scenes as they stand in files for others to read: with boxes, and with what patches must be credited to."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+
 from seq2scene.compositing.patch_store import PatchStore
+from seq2scene.errors import UserError
 from seq2scene.scenes.objects import Objects
-from seq2scene.scenes.scene_json import PlainObject, to_plain
+from seq2scene.scenes.scene_json import PlainObject, from_plain, require_scene, to_plain
 from seq2scene.scenes.schema import Schema
 
 
@@ -26,3 +32,42 @@ def scene_records(
             for one, number in zip(scene, objects.patches[row, present].tolist(), strict=True):
                 one |= {"patch": store.credit(number)} if number >= 0 else {}
     return scenes
+
+
+def read_records(
+    scenes: Sequence[Sequence[PlainObject]],
+    names: Sequence[str],
+    schema: Schema,
+    store: PatchStore | None = None,
+) -> Objects:
+    """The inverse of ``scene_records``. Objects without ``width`` and ``height`` have the extents that their
+    attributes stand for; those without a ``patch`` have the number -1.
+
+    names: of the scenes, for messages. Raises UserError, which names scene, object and key, for a scene that
+    is not of this schema or with a patch that is not in the store.
+    """
+    for name, scene in zip(names, scenes, strict=True):
+        require_scene(scene, schema, name)
+    objects = from_plain([list(scene) for scene in scenes], schema)
+    if schema.sizes is not None:
+        return objects
+    extents, patches = schema.boxes(objects)[..., 2:].clone(), torch.full_like(objects.classes, -1)
+    for row, (name, scene) in enumerate(zip(names, scenes, strict=True)):
+        for step, one in enumerate(scene):
+            for axis, key in enumerate(("width", "height")):
+                extents[row, step, axis] = one.get(key, extents[row, step, axis])
+            if store is not None and "patch" in one:
+                patches[row, step] = _patch(one, schema, store, f"{name}, object {step + 1}")
+    return replace(objects, extents=extents, patches=None if store is None else patches)
+
+
+def _patch(one: PlainObject, schema: Schema, store: PatchStore, where: str) -> int:
+    """The number of an object's patch."""
+    try:
+        number = store.number(one["patch"])
+    except (KeyError, TypeError):
+        raise UserError(f"{where}: patch={one['patch']} is none of {store.folder}") from None
+    if store.classes[number] != schema.number(one["class"]):
+        kind = schema.name(int(store.classes[number]))
+        raise UserError(f"{where}: patch={one['patch']} shows an object of class {kind}, not {one['class']}")
+    return number

@@ -4,18 +4,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+import torch
 from PIL import Image
 from torch import Tensor, nn
 
 from seq2scene.building import build, find
 from seq2scene.errors import UserError
 from seq2scene.json_text import to_json
+from seq2scene.models.given_scenes import interleaved, require_room
 from seq2scene.models.model import Model, verb, with_n_best
-from seq2scene.models.scene_records import scene_records
+from seq2scene.models.scene_records import read_records, scene_records
 from seq2scene.nets.scene.scene_decoder import Taught
-from seq2scene.scenes.objects import EOS, PAD, SOS, Objects
+from seq2scene.scenes.canonical_order import in_canonical_order
+from seq2scene.scenes.objects import EOS, FIRST_CLASS, PAD, SOS, Objects
 from seq2scene.scenes.photos import Photos
-from seq2scene.scenes.scene_json import PlainObject
+from seq2scene.scenes.scene_edits import moved, without
+from seq2scene.scenes.scene_json import PlainObject, to_plain
 from seq2scene.scenes.scene_texts import SceneTexts, split_sentences
 from seq2scene.scenes.schema import Schema
 from seq2scene.search.constraints import Constraints
@@ -36,7 +40,7 @@ class Written:
 
     objects: those of all B * N scenes, the N of a text adjacent. object_attention, attribute_attention: (B *
     N, T, W), the attention over words while each object was chosen and while it was placed; None without one.
-    log_probs: (B, N) of the objects, END included.
+    log_probs: (B, N) of the objects, those that were given and END included.
     """
 
     objects: Objects
@@ -57,14 +61,30 @@ class Scene:
     """One scene that a model wrote.
 
     sentences: the text as the model read it. objects: as ``models.scene_records`` documents them, in the
-    order in which they were placed. log_prob: of the objects, END included. written: the scene as tensors,
-    with the attention to the words.
+    order in which they were placed. log_prob: of the objects, those that were given and END included.
+    written: the scene as tensors, with the attention to the words. titles: what people call the classes.
     """
 
     sentences: tuple[str, ...]
     objects: tuple[PlainObject, ...]
     log_prob: float
     written: Written = field(repr=False, compare=False)
+    titles: Mapping[str, str] = field(repr=False, compare=False)
+
+    def exact_places(self, schema: Schema) -> Tensor | None:
+        """(T, 2) the places of the objects as they were before rounding; None if ``objects`` have others."""
+        objects = self.written.objects
+        (plain,) = to_plain(objects, schema)
+        same = [(one["x"], one["y"]) for one in plain] == [(one["x"], one["y"]) for one in self.objects]
+        return objects.places[objects.present] if same else None
+
+    def without(self, *which: int | str) -> list[PlainObject]:
+        """The objects but those named by place, class or title; as ``scenes.scene_edits.without``."""
+        return without(self.objects, *which, titles=self.titles)
+
+    def moved(self, which: int | str, x: float, y: float) -> list[PlainObject]:
+        """The objects, one of them moved; as ``scenes.scene_edits.moved``."""
+        return moved(self.objects, which, x, y, titles=self.titles)
 
     def plain(self) -> dict[str, Any]:
         """Plain containers, for JSON."""
@@ -76,6 +96,9 @@ class Scene:
 
     def to_json(self, indent: int | None = None) -> str:
         return to_json(self.plain(), ensure_ascii=False, indent=indent)
+
+
+Given = Scene | Sequence[PlainObject]  # what stands before a model writes
 
 
 class SceneWriter(Model):
@@ -122,11 +145,23 @@ class SceneWriter(Model):
         """Teacher forcing: all steps of the true scenes at once, see ``SceneDecoder``."""
         return self.decoder(self.encode(texts), objects, photos)
 
-    def decode(self, texts: Sentences, search: Constraints | None = None, **options: Any) -> Written:
+    def decode(
+        self,
+        texts: Sentences,
+        search: Constraints | None = None,
+        given: Objects | None = None,
+        **options: Any,
+    ) -> Written:
         """Searches for scenes of the ``texts`` (B * S sentences), by default with the model's own search;
-        options go to the search (prefix, generator).
+        options go to the search (prefix, generator). A text without a word has an empty scene.
+
+        given: the objects that each scene begins with, in the order in which they are placed; their boxes
+        are those of their attributes.
         """
         memory, most = self.encode(texts), self.schema.limits()
+        if given is not None:
+            memory = replace(memory, given=given)
+            options["prefix"] = given.classes.where(given.present, PAD)
         found = (search or self.search)(
             self.decoder,
             memory,
@@ -198,41 +233,110 @@ class SceneWriter(Model):
         return self.texts.batch([self.sentences(text) for text in texts]).to(self.device)
 
     def write(
-        self, text: str | Sequence[str], n_best: int = 1, search: Constraints | None = None
+        self,
+        text: str | Sequence[str],
+        n_best: int = 1,
+        search: Constraints | None = None,
+        given: Given | Sequence[Given | None] | None = None,
     ) -> Scene | list[Scene] | list[list[Scene]]:
         """The scene of a text, or those of a list of texts: each one ``Scene``, or with ``n_best`` above 1
-        the list of the best. A text without a known word has an empty scene.
+        the list of the best. A text without a known word adds nothing to what is given.
 
-        search: instead of the model's own. Raises UserError for a text of too many sentences, and where the
-        search cannot find several scenes.
+        search: instead of the model's own. given: a scene to go on from, or its objects; of a list of texts
+        one for each, None where a scene begins empty. They stay as they are, with their places, attributes
+        and patches. The scene is in the order that the model learnt (``scenes.canonical_order``): given
+        objects are sorted, and its own come before, between and after them (``models.given_scenes``). The n
+        best scenes of a text differ only after the last given object.
+
+        Raises UserError for a text of too many sentences, where the search cannot find several scenes, and
+        for a given scene that the model could not have written, see ``read_given``.
         """
-        texts = [text] if isinstance(text, str) else list(text)
-        found = self.scenes(texts, with_n_best(search or self.search, n_best))
+        single = isinstance(text, str)
+        texts = [text] if single else list(text)
+        if single and given is not None:
+            given = [given]
+        found = self.scenes(texts, with_n_best(search or self.search, n_best), given=given)
         chosen = [row[0] for row in found] if n_best == 1 else found
-        return chosen[0] if isinstance(text, str) else chosen
+        return chosen[0] if single else chosen
 
     @verb
     def scenes(
-        self, texts: Sequence[str], search: Constraints | None = None, batch_size: int = CHUNK
+        self,
+        texts: Sequence[str],
+        search: Constraints | None = None,
+        batch_size: int = CHUNK,
+        given: Sequence[Given | None] | None = None,
     ) -> list[list[Scene]]:
-        """All that the search finds of each text, best first; ``batch_size`` texts are read together."""
+        """All that the search finds of each text, best first; ``batch_size`` texts are read together. given:
+        of each text the scene to go on from, see ``write``.
+        """
         self.require_sentences(texts)
+        standing = None
+        if given is not None:
+            if len(given) != len(texts):
+                raise UserError(
+                    f"given: {len(given)} scenes for {len(texts)} texts; give one for each, which may be None"
+                )
+            standing = self.read_given(given, search)
         rows: list[list[Scene]] = []
         for first in range(0, len(texts), batch_size):
-            some = texts[first : first + batch_size]
-            rows += self.read_written(some, self.decode(self.read(some), search))
+            some = slice(first, first + batch_size)
+            batch, begun = self.read(texts[some]), None
+            if standing is not None:
+                begun = self._with_own(batch, standing[some], search or self.search)
+            rows += self.read_written(texts[some], self.decode(batch, search, begun))
+        if standing is not None:
+            for number in [number for number, text in enumerate(texts) if self.is_empty(text)]:
+                unchanged = self._unchanged(standing[number : number + 1], len(rows[number]))
+                rows[number] = self.read_written([texts[number]], unchanged)[0]
         return rows
+
+    def read_given(
+        self, given: Sequence[Given | None], search: Constraints | None = None, name: str = "given"
+    ) -> Objects:
+        """Scenes to go on from as tensors, in canonical order.
+
+        Raises UserError, which begins with ``name`` (of several scenes with its number), for what is no list
+        of complete objects of this model's schema, for more objects than the model places, and for more of
+        a class than any training scene has, unless the search has ``repeat_objects``.
+        """
+        names = [f"{name} {number}" if len(given) > 1 else name for number in range(1, len(given) + 1)]
+        plain = [one.objects if isinstance(one, Scene) else () if one is None else one for one in given]
+        objects = read_records(plain, names, self.schema, self.store)
+        for row, one in enumerate(given):
+            if isinstance(one, Scene) and (exact := one.exact_places(self.schema)) is not None:
+                objects.places[row, : len(exact)] = exact.to(objects.places)
+        require_room(objects, names, self.schema, (search or self.search).repeat_objects)
+        return in_canonical_order(objects, self.schema).to(self.device)
+
+    def _with_own(self, texts: Sentences, given: Objects, search: Constraints) -> Objects:
+        """Scenes up to their last given object, with the model's own objects before that one."""
+        alone, words = with_n_best(search, 1), texts.lengths.view(len(given), -1).sum(1)
+        room = search.limits(words).clamp(max=self.schema.max_objects)
+        limits = None if search.repeat_objects else self.schema.limits()
+        return interleaved(
+            lambda begun: self.decode(texts, alone, begun).objects, given, self.schema, room, limits
+        )
+
+    def _unchanged(self, given: Objects, copies: int) -> Written:
+        """A given scene as the result of a search that added nothing."""
+        objects = self.schema.with_end(replace(given, extents=None))[
+            torch.zeros(copies, dtype=torch.int64, device=self.device)
+        ]
+        return Written(objects, None, None, torch.zeros(1, copies, device=self.device))
 
     def read_written(self, texts: Sequence[str], written: Written) -> list[list[Scene]]:
         """What ``decode`` found of each of B texts as plain values, best first."""
         plain = scene_records(written.objects.to("cpu"), self.schema, self.store)
-        copies = written.log_probs.shape[1]
+        copies, schema = written.log_probs.shape[1], self.schema
+        titles = {schema.name(number): schema.title(number) for number in range(FIRST_CLASS, schema.classes)}
         scenes = [
             Scene(
                 tuple(self.sentences(texts[number // copies])),
                 tuple(objects),
                 log_prob,
                 written.alone(number),
+                titles,
             )
             for number, (objects, log_prob) in enumerate(
                 zip(plain, written.log_probs.flatten().tolist(), strict=True)

@@ -12,6 +12,8 @@ draws the park keeps to them.
 
 from dataclasses import dataclass
 
+# Beginnings of class names: the types of things, in their order in the files of Abstract Scenes
+TYPES = ("s_", "p_", "hb0", "hb1", "a_", "c_", "e_", "t_")
 CANVAS = (500, 400)
 SCALES = (1.0, 0.7, 0.49)
 POSES = ("arms_out", "arms_up", "kick", "run", "kneel", "sit", "wave")
@@ -133,6 +135,11 @@ THINGS: dict[str, Thing] = {
     ),
 }
 CHILDREN = ("hb0", "hb1")
+
+
+def type_of(name: str) -> int:
+    """The type of a class of clip art as its place in ``TYPES``; the sky is 0."""
+    return next(number for number, start in enumerate(TYPES) if name.startswith(start))
 
 
 @dataclass(frozen=True)

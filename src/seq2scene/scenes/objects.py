@@ -47,6 +47,33 @@ class Objects:
         """The first ``steps`` places of every scene."""
         return self._map(lambda tensor: tensor[:, :steps])
 
+    def at(self, step: int) -> Self:
+        """Place ``step`` of every scene alone, T = 1."""
+        return self._map(lambda tensor: tensor[:, step : step + 1])
+
+    def beside(self, other: Self) -> Self:
+        """The places of each scene and behind them those of ``other``; extents are left out."""
+        patches = None
+        if self.patches is not None and other.patches is not None:
+            patches = torch.cat([self.patches, other.patches], dim=1)
+        return replace(
+            self,
+            classes=torch.cat([self.classes, other.classes], dim=1),
+            places=torch.cat([self.places, other.places], dim=1),
+            attributes={
+                name: torch.cat([values, other.attributes[name]], dim=1)
+                for name, values in self.attributes.items()
+            },
+            extents=None,
+            patches=patches,
+        )
+
+    def take(self, order: Tensor) -> Self:
+        """The objects at the places ``order`` (B, any) int64 of each scene, none where it is -1."""
+        scenes = torch.arange(len(order), device=order.device).unsqueeze(1)
+        taken = self._map(lambda tensor: tensor[scenes, order.clamp(min=0)])
+        return replace(taken, classes=taken.classes.where(order >= 0, PAD))
+
     def previous(self) -> Tensor:
         """(B, T) the class before each one: SOS first. What an object decoder reads while it is taught."""
         return torch.cat([torch.full_like(self.classes[:, :1], SOS), self.classes[:, :-1]], dim=1)

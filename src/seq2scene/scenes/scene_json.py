@@ -1,5 +1,7 @@
 """Scenes as plain lists and dictionaries, for JSON."""
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -7,8 +9,10 @@ import torch
 from seq2scene.errors import UserError
 from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.schema import Schema
+from seq2scene.sequences.lines import read_json
 
 PlainObject = dict[str, Any]  # class, x, y, and of each head its value
+FAR = 1e6  # canvas units; nothing lies there
 
 
 def to_plain(objects: Objects, schema: Schema) -> list[list[PlainObject]]:
@@ -57,3 +61,56 @@ def from_plain(scenes: list[list[PlainObject]], schema: Schema) -> Objects:
                     f"scene {row + 1}, object {step + 1}: {one} is none of this model: {error}"
                 ) from error
     return Objects(classes, places, attributes)
+
+
+# What a user hands over
+
+
+def read_scene(path: Path | str, hint: str = "") -> Any:
+    """The objects in a JSON file, a list of them or a scene as it is written with its sentences, unchecked.
+
+    Raises UserError where the file cannot be read, is not JSON, or is a scene without ``objects``.
+    """
+    found = read_json(path, hint)
+    if not isinstance(found, dict):
+        return found
+    if "objects" not in found:
+        raise UserError(f'{path}: a scene needs "objects"; here are {", ".join(found) or "no keys"}')
+    return found["objects"]
+
+
+def require_scene(objects: Any, schema: Schema, where: str) -> None:
+    """Raises UserError, which begins with ``where`` and names object and key, unless ``objects`` are a list
+    of complete objects of this schema. What records add (``width``, ``height``, ``patch``) may be there.
+    """
+    if not isinstance(objects, list | tuple):
+        raise UserError(f"{where}: a scene is a list of objects, not {str(objects)[:60]}")
+    for number, one in enumerate(objects, start=1):
+        for fault in _faults(one, schema):
+            raise UserError(f"{where}, object {number}: {fault}")
+
+
+def _faults(one: Any, schema: Schema) -> Iterator[str]:
+    """What is wrong with an object, in words."""
+    if not isinstance(one, dict):
+        yield f"an object is a dictionary, not {str(one)[:60]}"
+        return
+    kind = one.get("class")
+    if kind not in schema.names:
+        yield f"class={kind}: this model has no such class; it has {', '.join(schema.names)}"
+        return
+    heads = [name for name in schema.heads if schema.has(name)[schema.number(kind)]]
+    known = ["class", "x", "y", *heads]
+    known += ["width", "height"] if schema.sizes is None else []
+    known += ["patch"] if schema.things is not None else []
+    for key in one:
+        if key not in known:
+            yield f"{key}: objects of class {kind} have no such key; they have {', '.join(known)}"
+    for key in ("x", "y", *sorted(one.keys() & {"width", "height"})):
+        value = one.get(key)
+        if type(value) not in (int, float) or not -FAR < value < FAR:
+            yield f"{key}={value}: it must be a number, in canvas units"
+    for key in heads:
+        value, most = one.get(key), schema.heads[key].classes - 1
+        if type(value) is not int or not 0 <= value <= most:
+            yield f"{key}={value}: it must be a whole number from 0 to {most}"

@@ -148,6 +148,11 @@ class Constraints:
         require("min_length", self.min_length, fits, f"at most search.max_length={self.max_length}")
         require_whole("no_repeat_ngram", self.no_repeat_ngram, 0)
 
+    def limits(self, lengths: Tensor) -> Tensor:
+        """The most words of a sentence, EOS not counted, for sources of ``lengths`` (any)."""
+        ratio, extra = min(self.max_ratio, self.max_length), min(self.max_extra, self.max_length)
+        return ((lengths * ratio).long() + extra).clamp(max=self.max_length)
+
     def rules(
         self,
         memory: Memory,
@@ -164,9 +169,7 @@ class Constraints:
         if prefix is None:
             prefix = memory.lengths.new_empty(len(memory), 0)
         assert len(prefix) == len(memory)
-        ratio, extra = min(self.max_ratio, self.max_length), min(self.max_extra, self.max_length)
-        limits = (memory.lengths * ratio).long() + extra
-        limits = limits.clamp(max=self.max_length).maximum((prefix != pad).sum(1))
+        limits = self.limits(memory.lengths).maximum((prefix != pad).sum(1))
         return Rules(
             limits=limits,
             prefix=prefix.masked_fill(prefix == pad, FREE),

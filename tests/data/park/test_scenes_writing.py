@@ -14,10 +14,11 @@ from seq2scene.data.park import scenes_writing
 from seq2scene.data.park.drawing.clip_art import picture_names
 from seq2scene.data.park.language.describing import describe
 from seq2scene.data.park.language.grammar import text
-from seq2scene.data.park.sampling import ORDER, sample_scene
+from seq2scene.data.park.sampling import sample_scene
 from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.data.park.world import CANVAS, EXPRESSIONS, POSES, THINGS, Placed
 from seq2scene.errors import UserError
+from seq2scene.scenes.clip_art import TYPES
 
 pytestmark = pytest.mark.slow
 
@@ -62,7 +63,7 @@ def placed(fields: list[str]) -> Placed:
     """A line of the scene file, read back."""
     name, *rest = fields[0].removesuffix("s.png").split("_")
     kind, variant, x, y, z, flip = map(int, fields[1:])
-    assert ORDER[kind].startswith(name) and variant == int(rest[0])
+    assert TYPES[kind].startswith(name) and variant == int(rest[0])
     pose, expression = divmod(variant, len(EXPRESSIONS)) if name in THINGS else (0, 0)
     return Placed(name if name in THINGS else f"{name}_{rest[0]}", x, y, z, flip, pose, expression)
 

@@ -222,6 +222,30 @@ def test_no_repeats_and_no_empty_scenes_on_request():
         assert len(chosen) == len(set(chosen)) >= 2
 
 
+@pytest.mark.parametrize(
+    "search", [Greedy(**SEARCH), Beam(size=4, n_best=3, **SEARCH)], ids=["greedy", "beam"]
+)
+def test_a_scene_goes_on_from_what_is_given(search):
+    """The given objects stand as they are, on the grid or not; they are painted where they stand, so that
+    the rest is what teacher forcing finds likely behind them.
+    """
+    net, texts, given = make_net(inventory=True), make_texts(), make_objects((2, 0, 1)).cut(2)
+    present = given.present
+    written = net.decode(texts, search, given)
+    objects = written.objects[:: written.log_probs.shape[1]]
+    assert torch.equal(objects.classes[:, :2][present], given.classes[present])
+    assert torch.equal(objects.places[:, :2][present], given.places[present])
+    for name, values in given.attributes.items():
+        assert torch.equal(objects.attributes[name][:, :2][present], values[present])
+    assert (objects.present.sum(1) > present.sum(1)).any()
+    with torch.no_grad():
+        taught, real = net(texts, objects), objects.classes != PAD
+    said = taught.objects.log_softmax(1).gather(1, objects.classes[real].unsqueeze(1)).sum()
+    assert float(written.log_probs[:, 0].sum()) == pytest.approx(float(said), abs=1e-4)
+    added = objects.present & ~torch.nn.functional.pad(present, (0, objects.present.shape[1] - 2))
+    assert torch.equal(taught.places.argmax(1)[added[objects.present]], SCHEMA.cells(objects)[added])
+
+
 def test_a_text_without_words_gives_an_empty_scene():
     net = make_net()
     texts = make_texts(((0, 0, 0), (2, 1, 0)))

@@ -236,6 +236,47 @@ def test_what_is_said_of_patches_is_refused_where_there_are_none(scenes, choice:
         scenes(TEXTS, choice)
 
 
+def test_a_scene_goes_on_from_a_file(told: Generate, scenes, tmp_path: Path, capfd) -> None:
+    """As it is written beside a picture; a text without a known word adds nothing to it."""
+    told(f"text={TEXTS[2]}", f"out={tmp_path}/first.png", "search.max_length=2")
+    first = json.loads((tmp_path / "first.json").read_text())["objects"]
+    begun = f"scene={tmp_path}/first.json"
+    (same,) = scenes([""], begun)
+    assert sorted(same["objects"], key=str) == sorted(first, key=str)
+    assert "text 1: no word that the model knows, so nothing is added" in capfd.readouterr().err
+    (tmp_path / "list.json").write_text(json.dumps(same["objects"]))
+    for file in ("first", "list"):
+        for one in scenes(TEXTS, f"scene={tmp_path}/{file}.json", "search.min_length=5"):
+            assert [placed for placed in one["objects"] if placed in first] == same["objects"]
+            assert len(one["objects"]) >= (5 if one["sentences"] else len(first))
+    told(f"text={TEXTS[0]}", begun, f"out={tmp_path}/more.png", "search.min_length=5")
+    more = json.loads((tmp_path / "more.json").read_text())["objects"]
+    assert [placed for placed in more if placed in first] == same["objects"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, r"scene\.json does not exist: check scene="),
+        ('{"sentences": []}', r'scene\.json: a scene needs "objects"'),
+        (
+            '[{"class": "hb0", "x": 1, "y": 2, "size": 0, "flip": 0, "pose": 7}]',
+            r"object 1: pose=7: .*0 to 6",
+        ),
+        ('[{"class": "zebra"}]', r"scene=.*scene\.json, object 1: class=zebra: this model has no such class"),
+    ],
+)
+def test_a_file_that_holds_no_scene_of_the_model_is_refused_by_key(
+    scenes, tmp_path: Path, content: str | None, message: str
+) -> None:
+    if content is not None:
+        (tmp_path / "scene.json").write_text(content)
+    (tmp_path / "scenes.jsonl").write_text("good\n")
+    with pytest.raises(UserError, match=message):
+        scenes(TEXTS, f"scene={tmp_path}/scene.json")
+    assert (tmp_path / "scenes.jsonl").read_text() == "good\n"
+
+
 def test_unknown_words_are_told_with_the_number_of_their_text(scenes, capsys) -> None:
     found = scenes(["The zebra is happy.", "Xylophone.", "The dog is running."])
     said = capsys.readouterr().err

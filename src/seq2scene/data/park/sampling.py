@@ -21,8 +21,8 @@ from seq2scene.data.park.world import (
     Scene,
     names_of,
 )
+from seq2scene.scenes.clip_art import type_of
 
-ORDER = ("s_", "p_", "hb0", "hb1", "a_", "c_", "e_", "t_")  # the order of types in the AbstractScenes files
 SEATS = ("p_0", "p_1", "p_2", "p_4")
 
 
@@ -44,7 +44,7 @@ def sample_scene(rng: Random) -> Scene:
     for name in _unused(rng, names_of("toy", "food"), things)[: rng.choice((0, 1, 1))]:
         _loose(rng, name, things)
     _sky(rng, things)
-    things.sort(key=lambda thing: next(i for i, prefix in enumerate(ORDER) if thing.name.startswith(prefix)))
+    things.sort(key=lambda thing: type_of(thing.name))
     return Scene(tuple(things), relations_of(things))
 
 

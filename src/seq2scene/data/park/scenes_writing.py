@@ -24,9 +24,10 @@ from seq2scene.data.park.language.grammar import text
 from seq2scene.data.park.language.rephrasing import regroup
 from seq2scene.data.park.language.rich_english import say
 from seq2scene.data.park.language.stating import stated
-from seq2scene.data.park.sampling import ORDER, sample_scene
+from seq2scene.data.park.sampling import sample_scene
 from seq2scene.data.park.world import Placed, Scene
 from seq2scene.data.park.writing import is_held_out
+from seq2scene.scenes.clip_art import type_of
 from seq2scene.scenes.facts import Facts, facts_line
 
 VERSION = 3  # raise it whenever the same seed would give other files: other drawings too
@@ -128,7 +129,7 @@ def _scene_lines(scenes: list[Scene]) -> list[str]:
 
 
 def _thing_line(thing: Placed) -> str:
-    kind = next(i for i, prefix in enumerate(ORDER) if thing.name.startswith(prefix))
+    kind = type_of(thing.name)
     fields = (f"{thing.picture}.png", kind, thing.variant, thing.x, thing.y, thing.z, thing.flip)
     return "\t".join(map(str, fields))
 

@@ -16,6 +16,7 @@ from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.data.scenes import abstract_files as raw
 from seq2scene.data.scenes.scene_module import SceneModule, Split
 from seq2scene.errors import UserError
+from seq2scene.scenes.clip_art import type_of
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.objects import FIRST_CLASS, Objects
 from seq2scene.scenes.schema import Schema, choose_heads
@@ -134,7 +135,7 @@ def place(scenes: list[list[raw.Placed]]) -> Objects:
     """Scenes as tensors, in canonical order: the sky before the rest, in each part the far before the near,
     and objects of the same depth in the order of the file.
     """
-    ordered = [sorted(scene, key=lambda one: (not one.name.startswith("s_"), -one.z)) for scene in scenes]
+    ordered = [sorted(scene, key=lambda one: (type_of(one.name) > 0, -one.z)) for scene in scenes]
     width = max((len(scene) for scene in ordered), default=1)
     numbers = {name: FIRST_CLASS + number for number, name in enumerate(raw.NAMES)}
     blank = (0,) * 7

@@ -26,6 +26,7 @@ from seq2scene.building import build
 from seq2scene.errors import UserError
 from seq2scene.nets.scene.attribute_decoder import AttributeDecoder
 from seq2scene.nets.scene.conv_gru import ConvGRU
+from seq2scene.nets.scene.given_objects import as_given, given_at
 from seq2scene.nets.scene.object_decoder import ObjectDecoder
 from seq2scene.nets.scene.relational.laplace_mixture import LaplaceMixture
 from seq2scene.nets.scene.text_encoder import SceneTextEncoder
@@ -52,12 +53,13 @@ class Placed(NamedTuple):
     """The trace of a step: how it placed the N objects that it read, those chosen a step before. It means
     nothing where what it read is no object.
 
-    cells: (N,) int64 of the grid. attributes: of each head (N,) int64, 0 where the class has none. patches:
-    (N,) int64, the number of the patch of a photo, -1 for none. weights: (N, W) float32, the attention over
-    words of the attribute decoder; None where it has none.
+    places: (N, 2) float32 in canvas units, points of the grid except for objects that are given. attributes:
+    of each head (N,) int64, 0 where the class has none. patches: (N,) int64, the number of the patch of a
+    photo, -1 for none. weights: (N, W) float32, the attention over words of the attribute decoder; None where
+    it has none.
     """
 
-    cells: Tensor
+    places: Tensor
     attributes: dict[str, Tensor]
     patches: Tensor
     weights: Tensor | None
@@ -65,10 +67,14 @@ class Placed(NamedTuple):
 
 @dataclass(frozen=True)
 class SceneMemory:
-    """The words of B scenes as the two attentions read them; they share states and differ in keys."""
+    """The words of B scenes as the two attentions read them; they share states and differ in keys. given: the
+    first objects of the scenes, which are placed as they are where a search is made to begin with their
+    classes; None: there are none.
+    """
 
     object_words: Memory
     attribute_words: Memory
+    given: Objects | None = None
 
     @property
     def lengths(self) -> Tensor:
@@ -85,7 +91,8 @@ class SceneMemory:
         words = self.object_words[index]
         shared = self.attribute_words.keys is self.object_words.keys
         keys = words.keys if shared else self.attribute_words.keys[index]
-        return SceneMemory(words, replace(words, keys=keys))
+        given = None if self.given is None else self.given[index]
+        return SceneMemory(words, replace(words, keys=keys), given)
 
 
 @dataclass(frozen=True)
@@ -321,7 +328,7 @@ class SceneDecoder(nn.Module):
         h, canvas, context, standing, used = state
         standing = standing + F.one_hot(previous, self.schema.classes)
         if used.shape[1]:
-            placed, canvas = self._place(previous, state, memory.attribute_words)
+            placed, canvas = self._place(previous, state, memory)
         else:
             placed = self._nowhere(previous, memory.mask)
         used = torch.cat([used, placed.patches.unsqueeze(1)], dim=1)
@@ -334,25 +341,31 @@ class SceneDecoder(nn.Module):
     def output(self, features: Tensor) -> Tensor:
         return self.object_decoder.output(features)
 
-    def _place(self, chosen: Tensor, state: State, memory: Memory) -> tuple[Placed, Any]:
+    def _place(self, chosen: Tensor, state: State, memory: SceneMemory) -> tuple[Placed, Any]:
         """The likeliest place of each chosen object (N,), the likeliest attributes there and the patch that
-        is found; and the canvas with them.
+        is found, or what is given; and the canvas with them.
         """
         h, canvas, context, _, used = state
-        read, looked = self.attribute_decoder.read(chosen, context, memory)
+        given = given_at(memory.given, used.shape[1] - 1, len(chosen))
+        read, looked = self.attribute_decoder.read(chosen, context, memory.attribute_words)
         weights = None if looked is None else looked.float()
         places, *at_cells = self.attribute_decoder(h, chosen, read)
         cells = places.argmax(dim=1)
+        if given is not None:
+            cells = self.schema.cells(given).squeeze(1).where(given.present.squeeze(1), cells)
         logits, appearances = self._at(cells, *at_cells)
         attributes = {
             name: one.argmax(dim=1) * getattr(self, f"has_{name}")[chosen] for name, one in logits.items()
         }
         patches, found = torch.full_like(chosen, -1), None
         alone = {name: one.unsqueeze(1) for name, one in attributes.items()}
-        objects = self._objects(chosen.unsqueeze(1), cells.unsqueeze(1), alone)
+        points = self.schema.grid.point(cells.unsqueeze(1))
+        objects = as_given(self._objects(chosen.unsqueeze(1), points, alone), given)
         if self.retrieval is not None:
             patches, found = self.retrieval(objects, appearances, used)
-        return Placed(cells, attributes, patches, weights), self.canvas.place(canvas, objects, found)
+        attributes = {name: one.squeeze(1) for name, one in objects.attributes.items()}
+        placed = Placed(objects.places.squeeze(1), attributes, patches, weights)
+        return placed, self.canvas.place(canvas, objects, found)
 
     def _nowhere(self, chosen: Tensor, words: Tensor | None) -> Placed:
         """The trace where nothing of ``chosen`` (any shape) is an object. words: (any, W), as wide as its
@@ -362,15 +375,14 @@ class SceneDecoder(nn.Module):
         weights = None
         if words is not None and self.attribute_decoder.attention is not None:
             weights = torch.zeros(*chosen.shape, words.shape[1], dtype=torch.float32, device=chosen.device)
-        return Placed(zeros, dict.fromkeys(self.schema.heads, zeros), zeros - 1, weights)
+        places = torch.zeros(*chosen.shape, 2, device=chosen.device)
+        return Placed(places, dict.fromkeys(self.schema.heads, zeros), zeros - 1, weights)
 
-    def _objects(self, classes: Tensor, cells: Tensor, attributes: dict[str, Tensor]) -> Objects:
-        """Objects of ``classes``, ``cells`` and ``attributes``, each (N, T); 0 where there is no object."""
-        points = self.schema.grid.point(cells)
-        found = Objects(classes, points, {})
-        present = found.present
+    def _objects(self, classes: Tensor, places: Tensor, attributes: dict[str, Tensor]) -> Objects:
+        """Objects of ``classes``, ``places`` and ``attributes``, each (N, T); 0 where there is no object."""
+        present = Objects(classes, places, {}).present
         kept = {name: values * present for name, values in attributes.items()}
-        return replace(found, places=points * present.unsqueeze(2), attributes=kept)
+        return Objects(classes, places * present.unsqueeze(2), kept)
 
     def read_trace(self, tokens: Tensor, trace: Placed | None) -> tuple[Objects, Tensor | None]:
         """Scenes as a search wrote them: tokens (B, n, T), each ended by EOS, and its trace -> the objects
@@ -381,7 +393,7 @@ class SceneDecoder(nn.Module):
             trace = self._nowhere(tokens, None)
         trace = tree_map_only(Tensor, next_step, trace)  # an object is placed by the step that reads it
         classes = tokens.flatten(0, 1)
-        objects = self._objects(classes, trace.cells, trace.attributes)
+        objects = self._objects(classes, trace.places, trace.attributes)
         if self.retrieval is not None:
             objects = replace(objects, patches=trace.patches.where(objects.present, -1))
         return objects, trace.weights

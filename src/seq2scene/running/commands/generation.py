@@ -52,6 +52,8 @@ def generate(cfg: DictConfig) -> None:
         model.search = with_n_best(model.search, cfg.n_best)
     if cfg.bfloat16:
         model.to(torch.bfloat16)
+    if cfg.scene is not None and not hasattr(model, "write"):
+        raise UserError("scene: only models of scenes go on from one; leave it out, or give one of these")
     if hasattr(model, "caption"):
         from seq2scene.running.commands.caption_generation import generate_captions
 

@@ -12,6 +12,7 @@ from seq2scene.errors import UserError
 from seq2scene.models.inpainter import Inpainter
 from seq2scene.models.loading import load_inpainter
 from seq2scene.models.scene_writer import Scene, SceneWriter
+from seq2scene.scenes.scene_json import read_scene
 from seq2scene.sequences.lines import typed_lines
 from seq2scene.sequences.output import goes_through, open_output, require_scores
 
@@ -27,7 +28,7 @@ def generate_scenes(cfg: DictConfig, model: SceneWriter, chunks: Iterator[list[s
     where the config names one, makes of a composite. Without ``out``, or with a name in ``LINES``, a line of
     JSON for each scene.
 
-    chunks: the texts, so many at a time.
+    chunks: the texts, so many at a time. ``scene=FILE`` is what every scene goes on from.
     """
     for key in ("prefix", "replace_unk"):
         if cfg.get(key) is not None:
@@ -47,13 +48,20 @@ def generate_scenes(cfg: DictConfig, model: SceneWriter, chunks: Iterator[list[s
             raise UserError(f"inpainter: makes pictures; say where as out=NAME with {', '.join(PICTURES)}")
         inpainter = load_inpainter(cfg.inpainter, model.schema.names).to(model.device)
     model.build_retrieval_index()
+    given = None
+    if cfg.scene is not None:
+        given = read_scene(cfg.scene, "check scene=")
+        model.read_given([given], name=f"scene={cfg.scene}")
     number = 0
     with open_output(None if drawn else cfg.out) as lines:
         for chunk in chunks:
             model.require_sentences(chunk, number)
             for place, text in enumerate(chunk, start=number + 1):
-                _tell_unknown(model, text, place)
-            found = model.scenes(chunk, batch_size=len(chunk))
+                _tell_unknown(
+                    model, text, place, "so an empty scene" if given is None else "so nothing is added"
+                )
+            begun = None if given is None else [given] * len(chunk)
+            found = model.scenes(chunk, batch_size=len(chunk), given=begun)
             require_scores([row[0].log_prob for row in found], number)
             for row, scenes in enumerate(found, start=number + 1):
                 for n, scene in enumerate(scenes, start=1):
@@ -89,9 +97,9 @@ def _save(path: Path, write: Callable[[Path], object]) -> None:
         write(part)
 
 
-def _tell_unknown(model: SceneWriter, text: str, number: int) -> None:
-    """Prints to stderr the words of a text that are out of vocabulary."""
+def _tell_unknown(model: SceneWriter, text: str, number: int, outcome: str) -> None:
+    """Prints to stderr the words of a text that are out of vocabulary, and the outcome if these are all."""
     if unknown := model.unknown(text):
         print(f"text {number}: unknown to the model and left out: {' '.join(unknown)}", file=sys.stderr)
     if model.is_empty(text):
-        print(f"text {number}: no word that the model knows, so an empty scene", file=sys.stderr)
+        print(f"text {number}: no word that the model knows, {outcome}", file=sys.stderr)

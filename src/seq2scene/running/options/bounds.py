@@ -89,7 +89,7 @@ KEYS = {
     "seed": whole(0, 2**32 - 1),
     **dict.fromkeys(("test", "overwrite", "scores", "words", "bfloat16", "baselines"), FLAG),
     "gallery": whole(0) | LEFT_OUT,
-    **dict.fromkeys(("inpainter", "captioner", "realism"), PATH | LEFT_OUT),
+    **dict.fromkeys(("inpainter", "captioner", "realism", "scene"), PATH | LEFT_OUT),
     "batch_size": SIZE,
     "n_best": SIZE,
     "monitor.mode": one_of("min", "max"),

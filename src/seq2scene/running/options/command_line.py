@@ -19,7 +19,7 @@ TEXTS = ("text", "prefix")
 PATHS = (  # and names of runs, which become folder names
     *("file", "image", "out", "pictures", "source", "target", "resume", "mirror", "name"),
     *("replace_unk", "learn_dictionary", "gold", "gold_text", "sentence_vectors"),
-    *("patches", "photos", "inpainter", "captioner", "realism"),
+    *("patches", "photos", "inpainter", "captioner", "realism", "scene"),
     *("paths.root", "paths.data", "paths.outputs", "paths.cache", "hydra.run.dir", "hydra.sweep.dir"),
     *("data.root", "data.cache", "data.photos", "data.glove", "data.val_images", "data.composites.root"),
     *("canvas.weights", "image_encoder.weights", "logger.wandb.project", "logger.wandb.group"),

@@ -28,6 +28,7 @@ from torch.utils._pytree import tree_map_only
 from seq2scene.attention import at_least_float32
 from seq2scene.building import build
 from seq2scene.errors import UserError
+from seq2scene.nets.scene.given_objects import as_given, given_at
 from seq2scene.nets.scene.relational.laplace_mixture import LaplaceMixture
 from seq2scene.nets.scene.relational.object_block import ObjectBlock
 from seq2scene.nets.scene.relational.relative_places import Pairs, RelativePlaces
@@ -35,7 +36,7 @@ from seq2scene.nets.scene.relational.state import Positioned, Readings, Standing
 from seq2scene.nets.scene.relational.text_reader import ClassReadings, PairReadings, require_heads
 from seq2scene.nets.scene.scene_decoder import NO_CANVAS, Retrieval, Taught, next_step
 from seq2scene.nets.scene.text_encoder import SceneTextEncoder
-from seq2scene.scenes.objects import FIRST_CLASS, PAD, SOS, Objects
+from seq2scene.scenes.objects import PAD, SOS, Objects
 from seq2scene.scenes.photos import Photos
 from seq2scene.scenes.schema import Schema
 
@@ -252,21 +253,25 @@ class RelationalDecoder(nn.Module):
         return objects, trace.weights
 
     def _place(self, chosen: Tensor, state: Standing, memory: Readings) -> tuple[Positioned, Tensor, Tensor]:
-        """The likeliest attributes of each chosen object (N,), its place and the patch that is found; its box
-        (N, 1, 4) and its token (N, 1, H).
+        """The likeliest attributes of each chosen object (N,), its place and the patch that is found, or what
+        is given; its box (N, 1, 4) and its token (N, 1, H).
         """
         classes = chosen.unsqueeze(1)
         pairs = Pairs.of(torch.ones_like(state.classes, dtype=torch.bool).unsqueeze(1))
         x = state.features.unsqueeze(1)
-        related, features, looked = self._relate(x, classes, state.classes, state.tokens, memory, pairs)
-        _, attributes, features = self._describe(features, classes, None)
+        given = given_at(memory.given, state.classes.shape[1] - 1, len(chosen))  # the canvas stands too
+        related, about, looked = self._relate(x, classes, state.classes, state.tokens, memory, pairs)
+        _, attributes, features = self._describe(about, classes, None)
         nowhere = torch.zeros(len(chosen), 1, 2, device=chosen.device)
+        if given is not None:
+            attributes = as_given(self._objects(classes, nowhere, attributes), given).attributes
+            _, _, features = self._describe(about, classes, attributes)
         objects = self._objects(classes, nowhere, attributes)
         extents = self.schema.boxes(objects)[..., 2:]
         mixtures = self.places(related, features, state.boxes, extents, pairs)
         places = mixtures.sample(self.temperature) if self.temperature else mixtures.centre()
         places = places.float().clamp(min=0).minimum(self.whole[2:].float())
-        objects = self._given(memory, state, self._objects(classes, places, attributes))
+        objects = as_given(self._objects(classes, places, attributes), given)
         patches = torch.full_like(chosen, -1)
         if self.retrieval is not None:
             wished = self._appearances(features.squeeze(1))
@@ -277,18 +282,6 @@ class RelationalDecoder(nn.Module):
         placed = Positioned(objects.places.squeeze(1), alone, patches, weights)
         boxes = self.schema.boxes(objects)
         return placed, boxes, self._tokens(objects, boxes)
-
-    def _given(self, memory: Readings, state: Standing, objects: Objects) -> Objects:
-        """The objects (N, 1) that come next, or where they are given those."""
-        given, number = memory.given, state.classes.shape[1] - 1  # the canvas stands too
-        if given is None or number >= given.classes.shape[1]:
-            return objects
-        here = {"classes": given.classes, "places": given.places, **given.attributes}
-        here = {name: _rows(values[:, number : number + 1], len(objects)) for name, values in here.items()}
-        known = here["classes"] >= FIRST_CLASS
-        attributes = {name: here[name].where(known, values) for name, values in objects.attributes.items()}
-        places = here["places"].where(known.unsqueeze(2), objects.places)
-        return replace(objects, places=places, attributes=attributes)
 
     def _nowhere(self, chosen: Tensor, words: Tensor | None) -> Positioned:
         """The trace where nothing of ``chosen`` (any shape) is an object. words: (any, W), as wide as the

@@ -1,0 +1,40 @@
+"""The order in which models learn to place the objects of a scene."""
+
+import torch
+
+from seq2scene.scenes.boxes import edges
+from seq2scene.scenes.clip_art import type_of
+from seq2scene.scenes.objects import FIRST_CLASS, Objects
+from seq2scene.scenes.schema import Schema
+
+Rank = tuple[float, ...]
+
+
+def ranks(objects: Objects, schema: Schema) -> list[list[Rank]]:
+    """Of each place of each scene, what the order goes by: lower ranks come first, equal ones in any order.
+
+    Clip art: the sky before the rest, in each part the far before the near, at the same depth by type. Boxes:
+    things before stuff, where these are told apart, then the lowest bottom edge first, from left to right by
+    centres, and by class.
+    """
+    number = objects.classes - FIRST_CLASS
+    if schema.sizes is not None:
+        types = torch.tensor([type_of(name) for name in schema.names], device=number.device)
+        kind = types[number.clamp(min=0)]
+        depth = [-objects.attributes["size"]] if "size" in schema.heads else []
+        keys = [kind > 0, *depth, kind]
+    else:
+        boxes = schema.boxes(objects)
+        keys = [-edges(boxes)[1][..., 1], boxes[..., 0], number]
+        keys = keys if schema.things is None else [number >= schema.things, *keys]
+    return [list(zip(*rows, strict=True)) for rows in zip(*(key.tolist() for key in keys), strict=True)]
+
+
+def in_canonical_order(objects: Objects, schema: Schema) -> Objects:
+    """The objects of each scene (B, T) by their ``ranks``; those of one rank stay in their order."""
+    order = [
+        sorted(range(len(there)), key=lambda step, there=there, rank=rank: (not there[step], rank[step]))
+        for there, rank in zip(objects.present.tolist(), ranks(objects, schema), strict=True)
+    ]
+    shape = objects.classes.shape
+    return objects.take(torch.tensor(order, dtype=torch.int64, device=objects.classes.device).view(shape))

@@ -1,0 +1,36 @@
+"""Objects in any order are put in the one that models learn."""
+
+from dataclasses import replace
+
+import torch
+
+from seq2scene.scenes.canonical_order import in_canonical_order
+from seq2scene.scenes.grid import Grid
+from seq2scene.scenes.objects import Objects
+from seq2scene.scenes.schema import Head, Schema
+from small_clip_art import schema_of
+
+CLIP_ART = schema_of(("s_0", "s_1", "hb0", "t_0"))
+BOXES = Schema(("cat", "dog", "grass"), Grid(9, 9, 0, 0, 1, 1), {}, 9, 1, (1, 1))
+
+
+def test_clip_art_has_the_sky_first_then_the_far_then_its_types_in_order() -> None:
+    classes = torch.tensor([[6, 4, 6, 3, 5], [6, 5, 0, 0, 0]])
+    sizes = torch.tensor([[0, 0, 2, 1, 0], [1, 2, 0, 0, 0]])
+    objects = Objects(classes, torch.arange(20.0).view(2, 5, 2), {"size": sizes})
+    ordered = in_canonical_order(objects, CLIP_ART)
+    assert ordered.classes.tolist() == [[3, 4, 6, 5, 6], [5, 6, 0, 0, 0]]
+    assert ordered.attributes["size"][0].tolist() == [1, 0, 2, 0, 0]
+    assert ordered.places[0, :, 0].tolist() == [6, 2, 4, 8, 0]
+    blind = replace(CLIP_ART, heads={"flip": Head(2)})
+    assert in_canonical_order(objects, blind).classes[0].tolist() == [4, 3, 5, 6, 6]  # alike: as they were
+
+
+def test_boxes_come_by_bottom_edge_then_from_the_left_then_by_class() -> None:
+    classes = torch.tensor([[4, 4, 3, 5, 0]])
+    places = torch.tensor([[[0.9, 0.5], [0.6, 0.7], [0.6, 0.7], [0.2, 0.7], [0, 0]]])
+    extents = torch.tensor([[[0.1, 0.8], [0.1, 0.2], [0.1, 0.2], [0.1, 0.2], [0, 0]]])
+    objects = Objects(classes, places, {}, extents)
+    assert in_canonical_order(objects, BOXES).classes.tolist() == [[4, 5, 3, 4, 0]]
+    with_stuff = replace(BOXES, things=2)
+    assert in_canonical_order(objects, with_stuff).classes.tolist() == [[4, 3, 4, 5, 0]]
