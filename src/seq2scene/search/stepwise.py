@@ -1,13 +1,14 @@
 """Word by word without backtracking: greedy search and sampling."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from seq2scene.search.beam import length_penalty
 from seq2scene.search.constraints import Constraints, Rules, require, require_number, require_whole, top
 from seq2scene.search.decoder import ActiveSentences, Decoder, PlacingDecoder, map_tensors, unfinished
 from seq2scene.search.drawing import PlaceDraw, draw
@@ -67,11 +68,12 @@ class Sample(Constraints):
     temperature: 0 for the most probable word, as greedy search. top_k: only the k most probable words; 0 for
     all. top_p: of these only the smallest set of most probable words that reaches this probability (Holtzman
     et al. 2020, section 3.1). The log-probabilities returned are the model's own, before temperature and
-    truncation, and scores are their sums.
+    truncation.
     place_temperature: of scenes, the temperature at which attributes and places are sampled, also truncated
     by ``top_p``; 0 for the likeliest.
     n_best: only so many of the samples, those with the highest scores, best first; None for all, in sampling
-    order.
+    order. normalisation: what log-probabilities are divided by to become scores: none, average (the length,
+    EOS included) or gnmt (``length_penalty``).
 
     Raises UserError if a value is out of range.
     """
@@ -82,6 +84,7 @@ class Sample(Constraints):
     top_p: float = 1.0
     num_samples: int = 1
     n_best: int | None = None
+    normalisation: Literal["none", "average", "gnmt"] = "none"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -147,6 +150,8 @@ class Sample(Constraints):
             keep_weights=keep_weights,
             whole_objects=self.whole_objects,
         )
+        penalty = length_penalty(found.lengths, self.normalisation, alpha=1.0)
+        found = replace(found, scores=found.scores / penalty)
         return found if self.n_best is None else found.best(self.n_best)
 
 
