@@ -158,12 +158,12 @@ class SceneWriter(Model):
         options go to the search (prefix, generator). A text without a word has an empty scene.
 
         given: the objects that each scene begins with, in the order in which they are placed; their boxes
-        are those of their attributes.
+        are those of their attributes. A scene that EOS ends is only read.
         """
         memory, most = self.encode(texts), self.schema.limits()
         if given is not None:
             memory = replace(memory, given=given)
-            options["prefix"] = given.classes.where(given.present, PAD)
+            options["prefix"] = given.classes
         found = (search or self.search)(
             self.decoder,
             memory,

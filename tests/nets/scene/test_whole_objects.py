@@ -141,6 +141,18 @@ def test_sampling_at_temperature_0_is_greedy_search(net):
 
 
 @every_net
+def test_a_given_scene_is_as_likely_as_when_it_was_drawn(net):
+    """Objects that nobody would place greedily, and END, forced."""
+    net, texts = NETS[net](), on_grid.make_texts()
+    found, objects = write(net, texts, replace(SEARCHES["sample"], num_samples=1))
+    memory = replace(net.encode(texts), given=objects)
+    ids = {"bos": SOS, "eos": EOS, "pad": PAD, "unk": PAD, "prefix": objects.classes}
+    again = SEARCHES["greedy"](net.decoder, memory, **ids)
+    assert same_objects(net.decoder.read_trace(again.tokens, again.trace)[0], objects)
+    torch.testing.assert_close(again.log_probs, found.log_probs)
+
+
+@every_net
 def test_a_seed_reproduces_scenes_and_another_does_not(net):
     net, texts = NETS[net](), on_grid.make_texts()
     scenes = [write(net, texts, SEARCHES["sample"], seed)[1] for seed in (5, 5, 6)]
