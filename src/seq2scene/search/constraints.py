@@ -156,6 +156,7 @@ class Constraints:
         """The most words of a sentence, EOS not counted, for sources of ``lengths`` (any)."""
         ratio, extra = min(self.max_ratio, self.max_length), min(self.max_extra, self.max_length)
         return ((lengths * ratio).long() + extra).clamp(max=self.max_length)
+
     def require_objects(self, decoder: Decoder) -> None:
         """Raises UserError for ``whole_objects`` where the decoder writes words."""
         if self.whole_objects and not isinstance(decoder, PlacingDecoder):
