@@ -1,10 +1,13 @@
 """Sample frequencies match the model's probabilities."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from toy_decoders import BOS, EOS, IDS, PAD, HistoryDecoder, force, markov, one, toy_memory
 
 from seq2scene.errors import UserError
+from seq2scene.search.beam import Beam
 from seq2scene.search.stepwise import Greedy, Sample
 
 MANY = 20_000
@@ -85,9 +88,10 @@ def test_sentences_that_leave_the_batch_do_not_change_what_others_draw():
     assert width > 2 and torch.equal(found.tokens[6:, :, :width], shorter.tokens[6:, :, :width])
 
 
-def test_low_temperature_is_greedy():
+@pytest.mark.parametrize("temperature", [0, 1e-6])
+def test_low_temperature_is_greedy(temperature):
     decoder, memory = HistoryDecoder(20, seed=2), toy_memory([3, 6, 2])
-    cold = Sample(temperature=1e-6, num_samples=2)(decoder, memory, **IDS, generator=seeded(0))
+    cold = Sample(temperature=temperature, num_samples=2)(decoder, memory, **IDS, generator=seeded(0))
     greedy = Greedy()(decoder, memory, **IDS)
     assert torch.equal(cold.tokens, greedy.tokens.expand_as(cold.tokens))
 
@@ -104,6 +108,25 @@ def test_log_probs_and_weights_are_the_models_own():
             torch.testing.assert_close(found.weights[sentence, sample, : len(tokens)], weights)
 
 
+def test_the_best_samples_come_first_and_samples_of_unequal_length_are_compared_by_their_means():
+    decoder, memory = HistoryDecoder(20, seed=2), toy_memory([3, 0, 2])
+    every = Sample(num_samples=9, normalisation="average")
+    found = every(decoder, memory, **IDS, keep_weights=True, generator=seeded(0))
+    torch.testing.assert_close(found.scores, found.log_probs / found.lengths)
+    best = replace(every, n_best=4)(decoder, memory, **IDS, keep_weights=True, generator=seeded(0))
+    assert torch.equal(best.scores, found.scores.sort(dim=1, descending=True).values[:, :4])
+    first = found.scores.argmax(1)
+    for name in ("tokens", "lengths", "token_log_probs", "weights"):
+        ours, theirs = getattr(best, name)[:, 0], getattr(found, name)
+        assert torch.equal(ours, theirs[torch.arange(3), first])
+
+
+@pytest.mark.parametrize("search", [Greedy, Beam, Sample])
+def test_how_objects_stand_has_no_meaning_to_a_model_of_words(search):
+    with pytest.raises(UserError, match=r"search\.whole_objects=true: this model writes words"):
+        search(whole_objects=True)(HistoryDecoder(9), toy_memory([2]), **IDS)
+
+
 def test_a_source_without_words_gives_eos_in_every_sample():
     found = Sample(num_samples=3)(HistoryDecoder(9), toy_memory([0, 4]), **IDS)
     assert found.tokens[0, :, 0].tolist() == [EOS] * 3 and found.lengths[0].tolist() == [1] * 3
@@ -112,8 +135,9 @@ def test_a_source_without_words_gives_eos_in_every_sample():
 @pytest.mark.parametrize(
     ("options", "wanted"),
     [
-        ({"temperature": 0}, "above 0"),
         ({"temperature": -1.0}, "at least 0"),
+        ({"place_temperature": -1.0}, "at least 0"),
+        ({"num_samples": 3, "n_best": 4}, "at most search.num_samples=3"),
         ({"top_p": 1.5}, "at most 1"),
         ({"top_p": 0}, "above 0"),
         ({"top_k": -1}, "at least 0"),

@@ -58,7 +58,7 @@ class Model(nn.Module):
             case Beam():
                 return self.search.n_best
             case Sample():
-                return self.search.num_samples
+                return self.search.n_best or self.search.num_samples
         return 1
 
     def require_attention(self, what: str) -> None:
@@ -92,8 +92,10 @@ def with_n_best(search: Constraints, n_best: int) -> Constraints:
     match search:
         case Beam():
             return replace(search, n_best=n_best, size=max(search.size, n_best))
-        case Sample():
+        case Sample(n_best=None):
             return replace(search, num_samples=n_best)
+        case Sample():
+            return replace(search, n_best=n_best, num_samples=max(search.num_samples, n_best))
     if n_best == 1:
         return search
     raise UserError(f"n_best={n_best}: greedy search finds one translation; use search=beam or search=sample")

@@ -40,7 +40,8 @@ class Written:
 
     objects: those of all B * N scenes, the N of a text adjacent. object_attention, attribute_attention: (B *
     N, T, W), the attention over words while each object was chosen and while it was placed; None without one.
-    log_probs: (B, N) of the objects, those that were given and END included.
+    log_probs: (B, N) of the objects' classes, those that were given and END included, and with
+    ``search.whole_objects`` of how they stand.
     """
 
     objects: Objects
@@ -61,8 +62,9 @@ class Scene:
     """One scene that a model wrote.
 
     sentences: the text as the model read it. objects: as ``models.scene_records`` documents them, in the
-    order in which they were placed. log_prob: of the objects, those that were given and END included.
-    written: the scene as tensors, with the attention to the words. titles: what people call the classes.
+    order in which they were placed. log_prob: of the objects' classes, those that were given and END
+    included, and with ``search.whole_objects`` of their attributes and places. written: the scene as tensors,
+    with the attention to the words. titles: what people call the classes.
     """
 
     sentences: tuple[str, ...]
@@ -156,12 +158,12 @@ class SceneWriter(Model):
         options go to the search (prefix, generator). A text without a word has an empty scene.
 
         given: the objects that each scene begins with, in the order in which they are placed; their boxes
-        are those of their attributes.
+        are those of their attributes. A scene that EOS ends is only read.
         """
         memory, most = self.encode(texts), self.schema.limits()
         if given is not None:
             memory = replace(memory, given=given)
-            options["prefix"] = given.classes.where(given.present, PAD)
+            options["prefix"] = given.classes
         found = (search or self.search)(
             self.decoder,
             memory,

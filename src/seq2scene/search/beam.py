@@ -129,6 +129,7 @@ class Beam(Constraints):
         """Searches for the B sentences of ``memory``. ``prefix``: (B, P) forced beginnings, right-padded.
         ``most``: (V,) how often each id may be written, None for any number.
         """
+        self.require_objects(decoder)
         rules = self.rules(memory, bos, eos, pad, unk, prefix, most)
         active = ActiveSentences(decoder, memory)
         live = Live.start(rules[active.sentences], bos, self.n_best)
@@ -142,6 +143,8 @@ class Beam(Constraints):
         """Extends every beam by word ``number``, counted from 0, and drops the sentences that are done."""
         rows = (live.totals > NEVER).flatten().nonzero().squeeze(1)
         log_probs, weights, trace = active.step(live.previous, rows)
+        if self.whole_objects:
+            live = replace(live, totals=live.totals + trace.log_probs.view_as(live.totals))
         live = self._cover(live, weights)
         values, words = self._propose(live, log_probs, number, rows)
         totals = (live.totals.view(-1, 1) + values).view(len(active), -1)  # (b, w * k)
@@ -246,7 +249,9 @@ class Beam(Constraints):
         tokens[:, 0, 0].masked_fill_(lost, rules.eos)
         for values in (endings.scores, log_probs[:, :, 0]):
             values[:, 0].masked_fill_(lost, torch.nan)
-        return Hypotheses.of(tokens, endings.scores, log_probs, rules.limits, pad, weights, trace)
+        return Hypotheses.of(
+            tokens, endings.scores, log_probs, rules.limits, pad, weights, trace, self.whole_objects
+        )
 
 
 def take(values: Tensor, beams: Tensor) -> Tensor:

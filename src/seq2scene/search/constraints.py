@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from seq2scene.errors import UserError
+from seq2scene.search.decoder import Decoder, PlacingDecoder
 from seq2scene.sequences.memory import Memory
 
 NEVER = -math.inf
@@ -127,6 +128,8 @@ class Constraints:
     ban_unk: never write the unknown word.
     no_repeat_ngram: no n-gram of this size occurs twice in a sentence; 0 to allow repeats.
     repeat_objects: whether a scene may have more objects of a class than any training scene.
+    whole_objects: whether scores and log-probabilities of scenes count how the objects stand, by attributes
+    and places, and not only their classes.
 
     Raises UserError if a value is out of range.
     """
@@ -138,6 +141,7 @@ class Constraints:
     ban_unk: bool = False
     no_repeat_ngram: int = 0
     repeat_objects: bool = False
+    whole_objects: bool = False
 
     def __post_init__(self) -> None:
         require_number("max_ratio", self.max_ratio, 0)
@@ -152,6 +156,11 @@ class Constraints:
         """The most words of a sentence, EOS not counted, for sources of ``lengths`` (any)."""
         ratio, extra = min(self.max_ratio, self.max_length), min(self.max_extra, self.max_length)
         return ((lengths * ratio).long() + extra).clamp(max=self.max_length)
+
+    def require_objects(self, decoder: Decoder) -> None:
+        """Raises UserError for ``whole_objects`` where the decoder writes words."""
+        if self.whole_objects and not isinstance(decoder, PlacingDecoder):
+            raise UserError("search.whole_objects=true: this model writes words, not objects; leave it out")
 
     def rules(
         self,

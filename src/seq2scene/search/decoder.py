@@ -1,12 +1,14 @@
 """The decoder contract, which is all a search knows about a model, and the active sentences of a search."""
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from seq2scene.nets.scene.placing import Draw
+from seq2scene.scenes.objects import Objects
 from seq2scene.sequences.memory import Memory
 
 WORTH_MOVING = 1 / 8
@@ -21,7 +23,8 @@ class Decoder(Protocol):
 
     State and trace are pytrees of tensors (nested tuples, named tuples, lists and dicts; None for a missing
     part), each tensor with the rows first; a trace has the same structure, dtypes and sizes at every step. A
-    search never looks inside: it reorders all tensors by one index as beams change.
+    search does not look inside (but see ``PlacingDecoder``): it reorders all tensors by one index as beams
+    change.
     """
 
     def start(self, memory: Memory) -> Any:
@@ -45,6 +48,25 @@ class Decoder(Protocol):
         """Features (any, ...) -> logits (any, V); called only for live rows."""
 
 
+@runtime_checkable
+class PlacingDecoder(Decoder, Protocol):
+    """A decoder whose steps also choose how the object that they read stands: its attributes and its place.
+
+    Its traces have ``log_probs`` (N,) float32, at most 0: of these choices, given all before; 0 where nothing
+    was placed. So the log-probability of a scene is that of its classes and EOS plus the sum of these.
+    """
+
+    def step(
+        self, previous: Tensor, state: Any, memory: Memory, draw: Draw | None = None
+    ) -> tuple[Tensor, Any, Tensor | None, Any]:
+        """As above; ``draw`` makes the choices, None for the likeliest."""
+
+    def read_trace(self, tokens: Tensor, trace: Any) -> tuple[Objects, Tensor | None]:
+        """Tokens (B, N, T) and the trace of a search -> the objects (B * N, T), and the attention (B * N, T,
+        W) while each was placed, or None.
+        """
+
+
 def map_tensors(change: Callable[..., Tensor], *trees: Any) -> Any:
     """Applies ``change`` to the corresponding tensors of pytrees of the same structure; None stays None."""
     return tree_map(lambda *leaves: change(*leaves) if isinstance(leaves[0], Tensor) else leaves[0], *trees)
@@ -54,10 +76,14 @@ class ActiveSentences:
     """The decoder with the memory and state of the b sentences not yet finished.
 
     sentences: (b,) their indices in the batch. Sentences with an empty source are never active.
+    draws: makes the draws of a step for the sentences (any,) if its decoder is to place objects at random.
     """
 
-    def __init__(self, decoder: Decoder, memory: Memory) -> None:
+    def __init__(
+        self, decoder: Decoder, memory: Memory, draws: Callable[[Tensor], Draw] | None = None
+    ) -> None:
         self.decoder = decoder
+        self.draws = draws
         self.sentences = memory.lengths.nonzero().squeeze(1)
         self.memory = memory if len(self) == len(memory) else memory[self.sentences]
         self.state = decoder.start(self.memory) if len(self) else ()
@@ -73,7 +99,9 @@ class ActiveSentences:
         rows: the indices (any,) of the b * beams rows to compute log-probabilities for; None for all. The
         next step overwrites the log-probabilities.
         """
-        features, self.state, weights, trace = self.decoder.step(previous.flatten(), self.state, self.memory)
+        options = {} if self.draws is None else {"draw": self.draws(self.sentences)}
+        step = self.decoder.step(previous.flatten(), self.state, self.memory, **options)
+        features, self.state, weights, trace = step
         logits = self.decoder.output(features if rows is None else features[rows])
         if self.log_probs.numel() < logits.numel():
             self.log_probs = torch.empty_like(logits, dtype=torch.float32)

@@ -16,7 +16,8 @@ class Hypotheses:
     tokens: (B, N, T) int64, each ending in EOS and then padded.
     lengths: (B, N) int64, EOS included; 0 if beam search found fewer than N hypotheses.
     scores: (B, N), which rank the hypotheses: normalised, EOS included; -inf where the length is 0.
-    log_probs: (B, N), the model's log-probability of the whole hypothesis: the sum of ``token_log_probs``.
+    log_probs: (B, N), the model's log-probability of the whole hypothesis: the sum of ``token_log_probs``,
+    and of ``trace.log_probs`` if the search counts how objects stand (``Constraints.whole_objects``).
     token_log_probs: (B, N, T), EOS included, 0 on padding. The model's own, whatever was banned or forced.
     finished: (B, N) bool, False where the length limit forced EOS. Such a hypothesis is scored like any
     other, with the model's log-probability of EOS there.
@@ -47,18 +48,35 @@ class Hypotheses:
         pad: int,
         weights: Tensor | None,
         trace: Any,
+        whole_objects: bool,
     ) -> Self:
         """Derives the other fields; ``limits`` (B,) are the maximum numbers of words."""
+        log_probs = whole_log_probs(token_log_probs, trace, whole_objects)
         lengths = (tokens != pad).sum(2)
         finished = (lengths > 0) & (lengths <= limits.unsqueeze(1))
-        return cls(tokens, lengths, scores, token_log_probs.sum(2), token_log_probs, finished, weights, trace)
+        return cls(tokens, lengths, scores, log_probs, token_log_probs, finished, weights, trace)
 
     def __len__(self) -> int:
         return len(self.tokens)
 
+    def best(self, count: int) -> Self:
+        """The ``count`` hypotheses of each sentence with the highest scores, best first."""
+        order = self.scores.sort(dim=1, descending=True, stable=True).indices[:, :count]
+        rows = torch.arange(len(self), device=order.device).unsqueeze(1)
+        values = [getattr(self, field.name) for field in fields(self)]
+        return type(self)(*map_tensors(lambda tensor: tensor[rows, order], values))
+
     def to(self, device: torch.device | str) -> Self:
         values = [getattr(self, field.name) for field in fields(self)]
         return type(self)(*map_tensors(lambda tensor: tensor.to(device), values))
+
+
+def whole_log_probs(token_log_probs: Tensor, trace: Any, whole_objects: bool) -> Tensor:
+    """(B, N) the sum over a hypothesis of its token_log_probs (B, N, T), and with ``whole_objects`` of those
+    of its trace, which is None where nothing was written.
+    """
+    total = token_log_probs.sum(2)
+    return total + trace.log_probs.sum(2) if whole_objects and trace is not None else total
 
 
 def expand(mask: Tensor, values: Tensor) -> Tensor:

@@ -1,16 +1,18 @@
 """Word by word without backtracking: greedy search and sampling."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from seq2scene.search.beam import length_penalty
 from seq2scene.search.constraints import Constraints, Rules, require, require_number, require_whole, top
-from seq2scene.search.decoder import ActiveSentences, Decoder, map_tensors, unfinished
-from seq2scene.search.hypotheses import Hypotheses, expand, force_empty
+from seq2scene.search.decoder import ActiveSentences, Decoder, PlacingDecoder, map_tensors, unfinished
+from seq2scene.search.drawing import PlaceDraw, draw
+from seq2scene.search.hypotheses import Hypotheses, expand, force_empty, whole_log_probs
 from seq2scene.sequences.memory import Memory
 
 # Log-probabilities (b * copies, V) and the batch indices (b,) of their sentences -> log-probabilities and ids
@@ -39,8 +41,18 @@ class Greedy(Constraints):
         """Searches for the B sentences of ``memory``. ``prefix``: (B, P) forced beginnings, right-padded.
         ``most``: (V,) how often each id may be written, None for any number.
         """
+        self.require_objects(decoder)
         rules = self.rules(memory, bos, eos, pad, unk, prefix, most)
-        return write_stepwise(decoder, memory, rules, likeliest, bos=bos, pad=pad, keep_weights=keep_weights)
+        return write_stepwise(
+            decoder,
+            memory,
+            rules,
+            likeliest,
+            bos=bos,
+            pad=pad,
+            keep_weights=keep_weights,
+            whole_objects=self.whole_objects,
+        )
 
 
 def likeliest(log_probs: Tensor, sentences: Tensor) -> tuple[Tensor, Tensor]:
@@ -53,26 +65,39 @@ def likeliest(log_probs: Tensor, sentences: Tensor) -> tuple[Tensor, Tensor]:
 class Sample(Constraints):
     """Samples ``num_samples`` hypotheses per sentence from p^(1 / temperature), truncated and renormalised.
 
-    top_k: only the k most probable words; 0 for all. top_p: of these only the smallest set of most probable
-    words that reaches this probability (Holtzman et al. 2020, section 3.1). The log-probabilities returned
-    are the model's own, before temperature and truncation, and scores are their sums.
+    temperature: 0 for the most probable word, as greedy search. top_k: only the k most probable words; 0 for
+    all. top_p: of these only the smallest set of most probable words that reaches this probability (Holtzman
+    et al. 2020, section 3.1). The log-probabilities returned are the model's own, before temperature and
+    truncation.
+    place_temperature: of scenes, the temperature at which attributes and places are sampled, also truncated
+    by ``top_p``; 0 for the likeliest.
+    n_best: only so many of the samples, those with the highest scores, best first; None for all, in sampling
+    order. normalisation: what log-probabilities are divided by to become scores: none, average (the length,
+    EOS included) or gnmt (``length_penalty``).
 
     Raises UserError if a value is out of range.
     """
 
     temperature: float = 1.0
+    place_temperature: float = 1.0
     top_k: int = 0
     top_p: float = 1.0
     num_samples: int = 1
+    n_best: int | None = None
+    normalisation: Literal["none", "average", "gnmt"] = "none"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         require_number("temperature", self.temperature, 0)
-        require("temperature", self.temperature, self.temperature > 0, "above 0")
+        require_number("place_temperature", self.place_temperature, 0)
         require_whole("top_k", self.top_k, 0)
         require_number("top_p", self.top_p, 0, 1)
         require("top_p", self.top_p, self.top_p > 0, "above 0 and at most 1")
         require_whole("num_samples", self.num_samples, 1)
+        if self.n_best is not None:
+            require_whole("n_best", self.n_best, 1)
+            fits = self.n_best <= self.num_samples
+            require("n_best", self.n_best, fits, f"at most search.num_samples={self.num_samples}")
 
     @torch.no_grad()
     def __call__(
@@ -95,36 +120,39 @@ class Sample(Constraints):
         generator: a random number generator on any device; None for PyTorch's global one. The same generator
         state gives the same output.
         """
+        self.require_objects(decoder)
         rules = self.rules(memory, bos, eos, pad, unk, prefix, most)
         device = memory.lengths.device if generator is None else generator.device
 
-        def draw(log_probs: Tensor, sentences: Tensor) -> tuple[Tensor, Tensor]:
+        def chances(sentences: Tensor) -> Tensor:
+            """Of each hypothesis of the ``sentences`` (b,) a number in [0, 1): (b * num_samples, 1)."""
             # One number for every hypothesis of the batch, active or not, so that a sample does not depend on
             # when the others end.
             shape = len(memory), self.num_samples
-            chance = torch.rand(shape, dtype=torch.float64, generator=generator, device=device)
-            return self.choose(log_probs, chance.to(sentences.device)[sentences].view(-1, 1))
+            drawn = torch.rand(shape, dtype=torch.float64, generator=generator, device=device)
+            return drawn.to(sentences.device)[sentences].view(-1, 1)
 
-        return write_stepwise(
-            decoder, memory, rules, draw, bos=bos, pad=pad, copies=self.num_samples, keep_weights=keep_weights
+        def choose(log_probs: Tensor, sentences: Tensor) -> tuple[Tensor, Tensor]:
+            return draw(log_probs, chances(sentences), self.temperature, self.top_k, self.top_p)
+
+        def draws(sentences: Tensor) -> PlaceDraw:
+            return PlaceDraw(partial(chances, sentences), self.place_temperature, self.top_p)
+
+        found = write_stepwise(
+            decoder,
+            memory,
+            rules,
+            likeliest if self.temperature == 0 else choose,
+            bos=bos,
+            pad=pad,
+            copies=self.num_samples,
+            draws=draws if self.place_temperature and isinstance(decoder, PlacingDecoder) else None,
+            keep_weights=keep_weights,
+            whole_objects=self.whole_objects,
         )
-
-    def choose(self, log_probs: Tensor, chance: Tensor) -> tuple[Tensor, Tensor]:
-        """Inverse-CDF sampling at ``chance`` (rows, 1) in [0, 1): log-probability and id (rows, 1); any word
-        if all are banned.
-        """
-        kept, words = log_probs, None
-        if self.top_k > 0 or self.top_p < 1:
-            kept, words = top(log_probs, self.top_k or log_probs.shape[1])
-        scaled = (kept - kept.amax(1, keepdim=True)).double() / self.temperature
-        probs = scaled.softmax(1)
-        if self.top_p < 1:
-            before = probs.cumsum(1) - probs
-            probs = probs.masked_fill(before >= self.top_p, 0.0)
-        mass = probs.cumsum(1)
-        place = torch.searchsorted(mass, chance * mass[:, -1:], right=True)
-        place = place.clamp(max=kept.shape[1] - 1)  # past the end if every word has probability 0
-        return kept.gather(1, place), place if words is None else words.gather(1, place)
+        penalty = length_penalty(found.lengths, self.normalisation, alpha=1.0)
+        found = replace(found, scores=found.scores / penalty)
+        return found if self.n_best is None else found.best(self.n_best)
 
 
 class Outputs:
@@ -157,14 +185,16 @@ class Outputs:
         column = values.new_full((*self.shape, *values.shape[2:]), blank)
         return column.index_copy_(0, sentences, values)
 
-    def read(self, rules: Rules, empty: Tensor) -> Hypotheses:
-        """The hypotheses; ``rules`` of all B sentences, ``empty`` (any,) those with an empty source."""
+    def read(self, rules: Rules, empty: Tensor, whole_objects: bool) -> Hypotheses:
+        """The hypotheses, scored by their log-probabilities; ``rules`` of all B sentences, ``empty`` (any,)
+        those with an empty source.
+        """
         tokens = torch.stack(self.tokens, dim=2)
         log_probs = torch.stack(self.log_probs, dim=2)
-        scores = log_probs.sum(2)
-        force_empty(tokens, scores, empty, rules.eos)
         weights, trace = map_tensors(lambda *columns: torch.stack(columns, dim=2), *self.beside)
-        return Hypotheses.of(tokens, scores, log_probs, rules.limits, self.pad, weights, trace)
+        scores = whole_log_probs(log_probs, trace, whole_objects)
+        force_empty(tokens, scores, empty, rules.eos)
+        return Hypotheses.of(tokens, scores, log_probs, rules.limits, self.pad, weights, trace, whole_objects)
 
 
 def write_stepwise(
@@ -176,11 +206,15 @@ def write_stepwise(
     bos: int,
     pad: int,
     copies: int = 1,
+    draws: Callable[[Tensor], PlaceDraw] | None = None,
     keep_weights: bool = False,
+    whole_objects: bool = False,
 ) -> Hypotheses:
-    """Writes ``copies`` independent hypotheses for each of the B sentences of ``memory``."""
+    """Writes ``copies`` independent hypotheses for each of the B sentences of ``memory``. draws: as of
+    ``ActiveSentences``.
+    """
     outputs = Outputs(len(memory), copies, pad)
-    active = ActiveSentences(decoder, memory)
+    active = ActiveSentences(decoder, memory, draws)
     live = rules[active.sentences]
     previous = live.limits.new_full((len(active), copies), bos)
     active.follow(torch.zeros_like(previous), beams=1)
@@ -204,4 +238,4 @@ def write_stepwise(
         if going is not None:
             active.follow(torch.arange(copies, device=done.device).expand_as(done), copies, going)
             live, previous, history, done = live[going], previous[going], history[going], done[going]
-    return outputs.read(rules, (memory.lengths == 0).nonzero().squeeze(1))
+    return outputs.read(rules, (memory.lengths == 0).nonzero().squeeze(1), whole_objects)

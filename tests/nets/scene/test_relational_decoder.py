@@ -17,7 +17,8 @@ from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.objects import EOS, PAD, SOS, Objects
 from seq2scene.scenes.schema import Head, Schema
 from seq2scene.search.beam import Beam
-from seq2scene.search.stepwise import Greedy, Sample
+from seq2scene.search.drawing import PlaceDraw
+from seq2scene.search.stepwise import Greedy
 from seq2scene.sequences.batch import Sentences
 
 NAMES = ("s_0", "s_1", "hb0", "hb1", "t_0", "t_1")
@@ -215,10 +216,14 @@ def test_the_density_of_a_place_has_mass_1_and_is_drawn_from():
     assert float(density.sum() * (side[1] - side[0]) ** 2) == pytest.approx(1, abs=0.01)
     assert grid[density.argmax()].flatten().tolist() == pytest.approx([3, 3], abs=0.01)
     assert places.centre().tolist() == [[-1, 0]]
-    drawn = places[torch.zeros(20000, dtype=torch.int64)].sample()
+
+    def drawn(count, temperature):
+        many = places[torch.zeros(count, dtype=torch.int64)]
+        return many.sample(PlaceDraw(lambda: torch.rand(count, 1).double(), temperature, top_p=1.0))
+
     mean = (grid.squeeze(1) * density).sum(0) / density.sum()
-    torch.testing.assert_close(drawn.mean(0), mean, atol=0.03, rtol=0)
-    torch.testing.assert_close(places.sample(1e-4), places.centre(), atol=0.01, rtol=0)
+    torch.testing.assert_close(drawn(20000, 1.0).mean(0), mean, atol=0.03, rtol=0)
+    torch.testing.assert_close(drawn(1, 1e-4), places.centre(), atol=0.01, rtol=0)
 
 
 def test_gradients_reach_every_parameter():
@@ -236,14 +241,6 @@ def test_a_text_without_words_gives_an_empty_scene():
     nothing = Sentences.of(torch.zeros(3, 1, dtype=torch.int64), torch.zeros(3, dtype=torch.int64))
     _, objects, _ = write(make_net(), nothing, Greedy(**SEARCH))
     assert not objects.present.any()
-
-
-def test_places_may_be_drawn_at_a_temperature():
-    net, texts = make_net(temperature=1.0), make_texts()
-    search = Sample(num_samples=2, min_length=2, **SEARCH)
-    (_, one, _), (_, other, _) = (write(net, texts, search) for _ in range(2))
-    assert not torch.equal(one.places, other.places)
-    assert (one.places >= 0).all() and (one.places <= torch.tensor([500, 400])).all()
 
 
 @pytest.mark.parametrize("search", SEARCHES, ids=["greedy", "beam"])
@@ -268,6 +265,9 @@ def test_a_scene_goes_on_from_what_is_given(search):
         taught, real = net(texts, objects), objects.classes != PAD
     said = taught.objects.log_softmax(1).gather(1, objects.classes[real].unsqueeze(1)).sum()
     assert float(found.log_probs[:, 0].sum()) == pytest.approx(float(said), abs=1e-4)
+    losses = sum(float(field.nll) for field in fields(taught, objects, SCHEMA).values())
+    whole = float(said) + float(found.trace.log_probs[:, 0].sum())
+    assert whole == pytest.approx(-losses, abs=1e-3)
     first = objects.present & ~torch.nn.functional.pad(present, (0, objects.present.shape[1] - 2))
     places = taught.places.centre()[first[objects.present]]
     edges = torch.tensor(SCHEMA.canvas).double()

@@ -121,6 +121,15 @@ def test_n_best_scenes_of_a_beam_differ_and_come_best_first(scenes) -> None:
     assert [one["objects"] for one in found[3:6]] == [[], [], []]
 
 
+def test_samples_are_other_scenes_each_and_the_same_by_seed(scenes) -> None:
+    eight = ("search=sample", "search.num_samples=8", "search.whole_objects=true")
+    found = scenes(TEXTS[2:3], *eight)
+    assert len({json.dumps(one["objects"]) for one in found}) == 8
+    assert found == scenes(TEXTS[2:3], *eight) != scenes(TEXTS[2:3], *eight, "seed=2")
+    best = scenes(TEXTS[2:3], *eight, "search.n_best=2", "search.normalisation=none")
+    assert [one["log_prob"] for one in best] == sorted((one["log_prob"] for one in found), reverse=True)[:2]
+
+
 def test_a_beam_of_one_writes_what_greedy_search_writes(scenes) -> None:
     assert scenes(TEXTS, "search=beam", "search.size=1") == scenes(TEXTS, "search=greedy") == scenes(TEXTS)
 

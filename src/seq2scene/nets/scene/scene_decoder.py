@@ -28,6 +28,7 @@ from seq2scene.nets.scene.attribute_decoder import AttributeDecoder
 from seq2scene.nets.scene.conv_gru import ConvGRU
 from seq2scene.nets.scene.given_objects import as_given, given_at
 from seq2scene.nets.scene.object_decoder import ObjectDecoder
+from seq2scene.nets.scene.placing import Draw, choose, log_prob
 from seq2scene.nets.scene.relational.laplace_mixture import LaplaceMixture
 from seq2scene.nets.scene.text_encoder import SceneTextEncoder
 from seq2scene.scenes.objects import PAD, Objects
@@ -56,13 +57,14 @@ class Placed(NamedTuple):
     places: (N, 2) float32 in canvas units, points of the grid except for objects that are given. attributes:
     of each head (N,) int64, 0 where the class has none. patches: (N,) int64, the number of the patch of a
     photo, -1 for none. weights: (N, W) float32, the attention over words of the attribute decoder; None where
-    it has none.
+    it has none. log_probs: (N,) float32, of the cell and the attributes, 0 where what it read is no object.
     """
 
     places: Tensor
     attributes: dict[str, Tensor]
     patches: Tensor
     weights: Tensor | None
+    log_probs: Tensor
 
 
 @dataclass(frozen=True)
@@ -320,15 +322,16 @@ class SceneDecoder(nn.Module):
         return h, canvas, None, h.new_zeros(len(h), self.schema.classes), used
 
     def step(
-        self, previous: Tensor, state: State, memory: SceneMemory
+        self, previous: Tensor, state: State, memory: SceneMemory, draw: Draw | None = None
     ) -> tuple[Tensor, State, Tensor | None, Placed]:
         """Places ``previous`` (N,), which is SOS in the first step, and looks again: features, the new state,
-        the object decoder's attention over words (N, W) or None, and how ``previous`` was placed.
+        the object decoder's attention over words (N, W) or None, and how ``previous`` was placed: as is
+        likeliest, or by a ``draw``.
         """
         h, canvas, context, standing, used = state
         standing = standing + F.one_hot(previous, self.schema.classes)
         if used.shape[1]:
-            placed, canvas = self._place(previous, state, memory)
+            placed, canvas = self._place(previous, state, memory, draw)
         else:
             placed = self._nowhere(previous, memory.mask)
         used = torch.cat([used, placed.patches.unsqueeze(1)], dim=1)
@@ -341,21 +344,23 @@ class SceneDecoder(nn.Module):
     def output(self, features: Tensor) -> Tensor:
         return self.object_decoder.output(features)
 
-    def _place(self, chosen: Tensor, state: State, memory: SceneMemory) -> tuple[Placed, Any]:
-        """The likeliest place of each chosen object (N,), the likeliest attributes there and the patch that
-        is found, or what is given; and the canvas with them.
+    def _place(
+        self, chosen: Tensor, state: State, memory: SceneMemory, draw: Draw | None
+    ) -> tuple[Placed, Any]:
+        """The place of each chosen object (N,), its attributes there and the patch that is found, or what is
+        given; and the canvas with them.
         """
         h, canvas, context, _, used = state
         given = given_at(memory.given, used.shape[1] - 1, len(chosen))
         read, looked = self.attribute_decoder.read(chosen, context, memory.attribute_words)
         weights = None if looked is None else looked.float()
         places, *at_cells = self.attribute_decoder(h, chosen, read)
-        cells = places.argmax(dim=1)
+        cells = choose(places, draw)
         if given is not None:
             cells = self.schema.cells(given).squeeze(1).where(given.present.squeeze(1), cells)
         logits, appearances = self._at(cells, *at_cells)
         attributes = {
-            name: one.argmax(dim=1) * getattr(self, f"has_{name}")[chosen] for name, one in logits.items()
+            name: choose(one, draw) * getattr(self, f"has_{name}")[chosen] for name, one in logits.items()
         }
         patches, found = torch.full_like(chosen, -1), None
         alone = {name: one.unsqueeze(1) for name, one in attributes.items()}
@@ -363,8 +368,13 @@ class SceneDecoder(nn.Module):
         objects = as_given(self._objects(chosen.unsqueeze(1), points, alone), given)
         if self.retrieval is not None:
             patches, found = self.retrieval(objects, appearances, used)
+        log_probs = log_prob(places, cells)
         attributes = {name: one.squeeze(1) for name, one in objects.attributes.items()}
-        placed = Placed(objects.places.squeeze(1), attributes, patches, weights)
+        for name, one in logits.items():
+            has = getattr(self, f"has_{name}")[chosen]
+            log_probs = log_probs + log_prob(one, attributes[name]) * has
+        log_probs = log_probs.where(objects.present.squeeze(1), 0.0)
+        placed = Placed(objects.places.squeeze(1), attributes, patches, weights, log_probs)
         return placed, self.canvas.place(canvas, objects, found)
 
     def _nowhere(self, chosen: Tensor, words: Tensor | None) -> Placed:
@@ -376,7 +386,8 @@ class SceneDecoder(nn.Module):
         if words is not None and self.attribute_decoder.attention is not None:
             weights = torch.zeros(*chosen.shape, words.shape[1], dtype=torch.float32, device=chosen.device)
         places = torch.zeros(*chosen.shape, 2, device=chosen.device)
-        return Placed(places, dict.fromkeys(self.schema.heads, zeros), zeros - 1, weights)
+        attributes = dict.fromkeys(self.schema.heads, zeros)
+        return Placed(places, attributes, zeros - 1, weights, zeros.float())
 
     def _objects(self, classes: Tensor, places: Tensor, attributes: dict[str, Tensor]) -> Objects:
         """Objects of ``classes``, ``places`` and ``attributes``, each (N, T); 0 where there is no object."""

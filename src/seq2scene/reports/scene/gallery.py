@@ -1,17 +1,18 @@
 """A gallery of a test set: generated scenes beside the true ones, each with its steps and its scores."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from seq2scene.compositing.compositor import as_pixels, empty_canvas
 from seq2scene.compositing.inpainting import photos_of
 from seq2scene.models.inpainter import Inpainter
 from seq2scene.models.scene_pictures import scene_steps, strip_of
+from seq2scene.models.scene_records import read_records
 from seq2scene.models.scene_writer import HEIGHT
 from seq2scene.plotting.figures import save_picture
 from seq2scene.plotting.gallery import Item, write_gallery
@@ -21,8 +22,6 @@ from seq2scene.reports.scene.inpainted import inpainter_for
 from seq2scene.reports.scene.scene_drawing import true_pictures
 from seq2scene.reports.scene.scenes import scene_rows
 from seq2scene.scenes.facts import FAIR, check, in_words
-from seq2scene.scenes.objects import EOS, PAD
-from seq2scene.scenes.scene_json import from_plain
 from seq2scene.tasks.scenes import SceneTask
 from seq2scene.tasks.task import Task
 
@@ -77,11 +76,12 @@ def draw_gallery(
     order = np.argsort(np.nan_to_num(merit, nan=-np.inf), kind="stable")[::-1]
     spread = order[np.linspace(0, len(order) - 1, min(count, len(order))).round().astype(int)].tolist()
     chosen = [rows[number] for number in spread]
-    scored = from_plain([row["objects"] for row in chosen], task.schema).classes
-    ended = F.pad(scored, (0, 1)).scatter(1, (scored != PAD).sum(1, keepdim=True), EOS)
+    names = [f"sample {row['sample']}" for row in chosen]
+    scored = read_records([row["objects"] for row in chosen], names, task.schema, task.model.store)
+    ended = task.schema.with_end(replace(scored, extents=None))
     # The same objects again, for the attention that chose them: a sampler would write others.
     written = task.write(
-        texts.batch([row["sentences"] for row in chosen]).to(task.device), prefix=ended.to(task.device)
+        texts.batch([row["sentences"] for row in chosen]).to(task.device), given=ended.to(task.device)
     )
     compositor = task.compositor()
     copies = written.log_probs.shape[1]

@@ -54,6 +54,7 @@ def generate(cfg: DictConfig) -> None:
         model.to(torch.bfloat16)
     if cfg.scene is not None and not hasattr(model, "write"):
         raise UserError("scene: only models of scenes go on from one; leave it out, or give one of these")
+    torch.manual_seed(cfg.seed)
     if hasattr(model, "caption"):
         from seq2scene.running.commands.caption_generation import generate_captions
 

@@ -166,7 +166,6 @@ NAMES = {
     **dict.fromkeys(("picture", "perceptual", "label", "doubly_stochastic", "reward", "entropy"), number(0)),
     **dict.fromkeys(("overlap", "transfer", "noise", "min_thing", "min_stuff", "min_area"), SHARE),
     **dict.fromkeys(("lr", "scale"), between(0)),
-    "temperature": number(0),
     "shift": number(-math.inf),
     "dropout": CHANCE,
 }

@@ -16,7 +16,8 @@ over words, by how likely each class is next; the trace has the attention of the
 place's density comes from each.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Self
 
@@ -29,6 +30,7 @@ from seq2scene.attention import at_least_float32
 from seq2scene.building import build
 from seq2scene.errors import UserError
 from seq2scene.nets.scene.given_objects import as_given, given_at
+from seq2scene.nets.scene.placing import Draw, choose, log_prob
 from seq2scene.nets.scene.relational.laplace_mixture import LaplaceMixture
 from seq2scene.nets.scene.relational.object_block import ObjectBlock
 from seq2scene.nets.scene.relational.relative_places import Pairs, RelativePlaces
@@ -41,13 +43,14 @@ from seq2scene.scenes.photos import Photos
 from seq2scene.scenes.schema import Schema
 
 WAVES = 8  # of a coordinate, from a period of two canvases down, each half the one before
+PIXELS = 400  # along the shorter side of the canvas; see ``_log_density``
 
 
 class RelationalDecoder(nn.Module):
     """attention: of the readings of classes; attribute_attention: of the readings of pairs; as
     ``seq2scene.attention`` builds them for hidden_size / heads features, or None. layers: of the Transformer.
     pair_size: features of an object with respect to one that stands. components: of the place, of each thing
-    that stands. temperature: at which places are drawn; 0: the mean of the component of greatest weight.
+    that stands.
 
     retrieval: where objects are patches of photos, what finds them; set it before a search.
 
@@ -69,12 +72,10 @@ class RelationalDecoder(nn.Module):
         pair_size: int = 128,
         components: int = 6,
         dropout: float = 0.1,
-        temperature: float = 0.0,
     ) -> None:
         super().__init__()
         require_heads(hidden_size, heads)
         self.schema = schema
-        self.temperature = temperature
         classes, appearance = schema.classes, schema.appearance
         for name in schema.heads:
             self.register_buffer(f"has_{name}", schema.has(name), persistent=False)
@@ -134,7 +135,8 @@ class RelationalDecoder(nn.Module):
         """
         if config["canvas"].get("_target_") != NO_CANVAS:
             raise UserError("canvas: this model reads the objects themselves and paints none; canvas=none")
-        settings = config["model"]["decoder"]
+        settings = dict(config["model"]["decoder"])
+        settings.pop("temperature", None)  # in early checkpoints; it is an option of the search
         size, heads = settings["hidden_size"], settings["heads"]
         require_heads(size, heads)
         attention, attribute_attention = (
@@ -176,7 +178,8 @@ class RelationalDecoder(nn.Module):
         before = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).tril()
         pairs = Pairs.of(before & present.unsqueeze(2))
         related, features, looked = self._relate(x, objects.classes, previous, tokens, memory, pairs)
-        attributes, _, features = self._describe(features, objects.classes, objects.attributes)
+        given = objects.attributes
+        attributes, _, features = self._describe(features, objects.classes, lambda name, _: given[name])
         places = self.places(related, features, standing, boxes[..., 2:], pairs)
         logits = self._logits(x, memory)
         return Taught(
@@ -205,14 +208,15 @@ class RelationalDecoder(nn.Module):
         )
 
     def step(
-        self, previous: Tensor, state: Standing, memory: Readings
+        self, previous: Tensor, state: Standing, memory: Readings, draw: Draw | None = None
     ) -> tuple[Tensor, Standing, Tensor | None, Positioned]:
         """Places ``previous`` (N,), which is SOS in the first step, and looks at what stands then: the logits
         of the next (N, C), the new state, the classes' attention over words (N, W) or None, and how
-        ``previous`` was placed.
+        ``previous`` was placed: with its likeliest attributes and at the mean of the component of greatest
+        weight, or by a ``draw``.
         """
         if state.tokens.shape[1]:
-            placed, box, token = self._place(previous, state, memory)
+            placed, box, token = self._place(previous, state, memory, draw)
         else:
             placed = self._nowhere(previous, memory.mask)
             box = self.whole.float().expand(len(previous), 1, 4)
@@ -252,26 +256,36 @@ class RelationalDecoder(nn.Module):
             objects = replace(objects, patches=trace.patches.where(objects.present, -1))
         return objects, trace.weights
 
-    def _place(self, chosen: Tensor, state: Standing, memory: Readings) -> tuple[Positioned, Tensor, Tensor]:
-        """The likeliest attributes of each chosen object (N,), its place and the patch that is found, or what
-        is given; its box (N, 1, 4) and its token (N, 1, H).
+    def _place(
+        self, chosen: Tensor, state: Standing, memory: Readings, draw: Draw | None
+    ) -> tuple[Positioned, Tensor, Tensor]:
+        """The attributes of each chosen object (N,), its place and the patch that is found, or what is given;
+        its box (N, 1, 4) and its token (N, 1, H).
         """
         classes = chosen.unsqueeze(1)
+        given = given_at(memory.given, state.classes.shape[1] - 1, len(chosen))  # the canvas stands too
+
+        def pick(name: str, logits: Tensor) -> Tensor:
+            has = getattr(self, f"has_{name}")[classes]
+            picked = choose(logits.squeeze(1), draw).unsqueeze(1) * has
+            return picked if given is None else given.attributes[name].where(given.present, picked)
+
         pairs = Pairs.of(torch.ones_like(state.classes, dtype=torch.bool).unsqueeze(1))
         x = state.features.unsqueeze(1)
-        given = given_at(memory.given, state.classes.shape[1] - 1, len(chosen))  # the canvas stands too
-        related, about, looked = self._relate(x, classes, state.classes, state.tokens, memory, pairs)
-        _, attributes, features = self._describe(about, classes, None)
+        related, features, looked = self._relate(x, classes, state.classes, state.tokens, memory, pairs)
+        logits, attributes, features = self._describe(features, classes, pick)
         nowhere = torch.zeros(len(chosen), 1, 2, device=chosen.device)
-        if given is not None:
-            attributes = as_given(self._objects(classes, nowhere, attributes), given).attributes
-            _, _, features = self._describe(about, classes, attributes)
         objects = self._objects(classes, nowhere, attributes)
         extents = self.schema.boxes(objects)[..., 2:]
         mixtures = self.places(related, features, state.boxes, extents, pairs)
-        places = mixtures.sample(self.temperature) if self.temperature else mixtures.centre()
+        places = mixtures.centre() if draw is None else mixtures.sample(draw)
         places = places.float().clamp(min=0).minimum(self.whole[2:].float())
         objects = as_given(self._objects(classes, places, attributes), given)
+        log_probs = self._log_density(mixtures, objects.places)
+        for name, values in attributes.items():
+            has = getattr(self, f"has_{name}")[chosen]
+            log_probs = log_probs + log_prob(logits[name].squeeze(1), values.squeeze(1)) * has
+        log_probs = log_probs.where(objects.present.squeeze(1), 0.0)
         patches = torch.full_like(chosen, -1)
         if self.retrieval is not None:
             wished = self._appearances(features.squeeze(1))
@@ -279,9 +293,18 @@ class RelationalDecoder(nn.Module):
         weights = _looked(mixtures, looked)
         alone = {name: values.squeeze(1) for name, values in objects.attributes.items()}
         weights = None if weights is None else weights.squeeze(1).float()
-        placed = Positioned(objects.places.squeeze(1), alone, patches, weights)
+        placed = Positioned(objects.places.squeeze(1), alone, patches, weights, log_probs)
         boxes = self.schema.boxes(objects)
         return placed, boxes, self._tokens(objects, boxes)
+
+    def _log_density(self, mixtures: LaplaceMixture, places: Tensor) -> Tensor:
+        """(N,) float32, of places (N, 1, 2): the log-density per square pixel of a picture with ``PIXELS``
+        along its shorter side. No component is narrow enough for a density above 1 there, so another object
+        never makes a scene more probable, whatever the units of the canvas; per square unit of a layout,
+        whose canvas measures 1 x 1, it would.
+        """
+        per_pixel = 2 * math.log(min(self.schema.canvas) / PIXELS)
+        return mixtures.log_prob(places).squeeze(1).float() + per_pixel
 
     def _nowhere(self, chosen: Tensor, words: Tensor | None) -> Positioned:
         """The trace where nothing of ``chosen`` (any shape) is an object. words: (any, W), as wide as the
@@ -292,7 +315,8 @@ class RelationalDecoder(nn.Module):
         if words is not None and self.pairs is not None:
             weights = torch.zeros(*chosen.shape, words.shape[1], dtype=torch.float32, device=chosen.device)
         places = torch.zeros(*chosen.shape, 2, device=chosen.device)
-        return Positioned(places, dict.fromkeys(self.schema.heads, zeros), zeros - 1, weights)
+        attributes = dict.fromkeys(self.schema.heads, zeros)
+        return Positioned(places, attributes, zeros - 1, weights, zeros.float())
 
     def _objects(self, classes: Tensor, places: Tensor, attributes: dict[str, Tensor]) -> Objects:
         """Objects of ``classes``, ``places`` and ``attributes``, each (N, T); 0 where there is no object."""
@@ -355,16 +379,16 @@ class RelationalDecoder(nn.Module):
         return related, features + self.relations(about), looked
 
     def _describe(
-        self, features: Tensor, classes: Tensor, given: Mapping[str, Tensor] | None
+        self, features: Tensor, classes: Tensor, pick: Callable[[str, Tensor], Tensor]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor]:
         """The logits of each attribute of objects ``classes`` (N, T), given those before it; the attributes
-        ``given``, or the likeliest; and the features (N, T, H) that know them.
+        (N, T) that ``pick`` takes by name and logits; and the features (N, T, H) that know them.
         """
         logits, chosen = {}, {}
         for name, head in self.heads.items():
             has = getattr(self, f"has_{name}")[classes]
             logits[name] = head(features)
-            chosen[name] = given[name] if given is not None else logits[name].argmax(2) * has
+            chosen[name] = pick(name, logits[name])
             features = features + self.attributes[name](chosen[name]) * has.unsqueeze(2)
         return logits, chosen, features
 

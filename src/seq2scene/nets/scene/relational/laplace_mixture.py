@@ -7,6 +7,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from seq2scene.nets.scene.placing import Draw
+
 
 @dataclass(frozen=True)
 class LaplaceMixture:
@@ -36,14 +38,11 @@ class LaplaceMixture:
         """
         return _pick(self.means, self.log_weights.argmax(-1))
 
-    def sample(self, temperature: float = 1.0) -> Tensor:
-        """(..., 2) points drawn from the components, by weights^(1 / temperature), each with its scale times
-        the temperature.
-        """
-        shares = (self.log_weights / temperature).softmax(-1)
-        chosen = torch.multinomial(shares.flatten(0, -2), 1).view(shares.shape[:-1])
-        means, scales = _pick(self.means, chosen), _pick(self.log_scales, chosen).exp() * temperature
-        return torch.distributions.Laplace(means, scales).sample()
+    def sample(self, draw: Draw) -> Tensor:
+        """(..., 2) points: a component is drawn, and a point around its mean."""
+        chosen = draw.choose(self.log_weights.flatten(0, -2)).view(self.log_weights.shape[:-1])
+        means, scales = _pick(self.means, chosen), _pick(self.log_scales, chosen).exp()
+        return draw.laplace(means.flatten(0, -2), scales.flatten(0, -2)).view_as(means)
 
 
 def _pick(values: Tensor, components: Tensor) -> Tensor:

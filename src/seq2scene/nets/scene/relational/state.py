@@ -56,10 +56,12 @@ class Positioned(NamedTuple):
 
     places: (N, 2) float32 in canvas units. attributes: of each head (N,) int64, 0 where the class has none.
     patches: (N,) int64, the number of the patch of a photo, -1 for none. weights: (N, W) float32, where the
-    text was read for the place; None without an attention for that.
+    text was read for the place; None without an attention for that. log_probs: (N,) float32, of the
+    attributes and the place, 0 where what it read is no object.
     """
 
     places: Tensor
     attributes: dict[str, Tensor]
     patches: Tensor
     weights: Tensor | None
+    log_probs: Tensor
