@@ -20,7 +20,7 @@ def require_heads(size: int, heads: int) -> None:
 class HeadMemory:
     """The words of B texts as H heads read them.
 
-    states: (B, H, W, D / H). keys: (B, H, W, K), the states as the attention compares them. mask: (B, W).
+    states: (B, H, W, D / H), what is read. keys: (B, H, W, K), what queries are compared with. mask: (B, W).
     """
 
     states: Tensor
@@ -44,11 +44,14 @@ class TextReader(nn.Module):
         self.heads = heads
         self.attention = attention
         self.words = nn.Sequential(nn.Linear(memory_size, hidden_size), nn.LayerNorm(hidden_size))
+        self.values = nn.Linear(memory_size, hidden_size)  # apart: what to look for is not what to read
 
     def memory(self, words: Tensor, mask: Tensor) -> HeadMemory:
         """Words (B, W, memory_size) and their mask (B, W), projected once."""
-        states = self.words(words).unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, H, W, D / H)
-        keys = self.attention.keys(states.flatten(0, 1)).unflatten(0, states.shape[:2])
+        compared, states = (
+            part(words).unflatten(2, (self.heads, -1)).transpose(1, 2) for part in (self.words, self.values)
+        )  # (B, H, W, D / H)
+        keys = self.attention.keys(compared.flatten(0, 1)).unflatten(0, compared.shape[:2])
         return HeadMemory(states, keys, mask)
 
     def forward(self, query: Tensor, memory: HeadMemory) -> tuple[Tensor, Tensor]:
