@@ -34,8 +34,8 @@ from seq2scene.tasks.loading import build_task
 from test_configs import CONF, NMT_TAKES, compose_plain, options, read_files
 
 EXPERIMENTS = options("experiment")
-TEXT = [name for name in EXPERIMENTS if not name.startswith(("text2scene/", "coco_"))]
-SCENES = [name for name in EXPERIMENTS if name.startswith("text2scene/")]
+TEXT = [name for name in EXPERIMENTS if not name.startswith(("text2scene/", "coco_", "park_"))]
+SCENES = [name for name in EXPERIMENTS if name.startswith(("text2scene/", "park_"))]
 COLLECT = runpy.run_path(str(CONF.parent / "experiments" / "collect.py"))
 
 

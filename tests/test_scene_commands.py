@@ -37,7 +37,7 @@ def work(tmp_path_factory) -> Path:
 
 
 def data(root: Path) -> list[str]:
-    return ["task=abstract", "debug=tiny_scenes", "data=abstract_scenes", f"data.root={root}"]
+    return ["experiment=text2scene/park", "debug=tiny_scenes", "data=abstract_scenes", f"data.root={root}"]
 
 
 def train(work: Path, name: str, *arguments: str) -> Path:

@@ -29,7 +29,7 @@ PHOTOS += ["patch_encoder.hidden=8"]
 CANVAS = ["canvas.side=32", "canvas.stride=2", "canvas.widths=[4,4,8]"]
 RELATIONAL = ["model=relational", "debug=tiny_relational"]
 MODELS = {
-    "abstract": ["task=abstract", "debug=tiny_scenes", *SCENES],
+    "abstract": ["experiment=text2scene/park", "debug=tiny_scenes", *SCENES],
     "abstract relational": ["task=abstract", *RELATIONAL, *SCENES],
     "layout": ["task=layout", "debug=tiny_scenes", *LAYOUTS],
     "layout relational": ["task=layout", *RELATIONAL, *LAYOUTS],

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 
 def test_what_was_sampled_and_scored_is_what_is_shown(tmp_path: Path) -> None:
     root = ensure_scenes(tmp_path, train=24, val=4, test=4)
-    options = ["task=abstract", "debug=tiny_scenes", "data=abstract_scenes", f"data.root={root}"]
+    options = ["experiment=text2scene/park", "debug=tiny_scenes", "data=abstract_scenes", f"data.root={root}"]
     options += ["search=sample", "search.max_ratio=0", "search.max_extra=9", "search.temperature=3"]
     options += ["data.eval_batch_size=3", "trainer.limit_test_batches=2"]  # six of eight samples
     config = compose_plain(tmp_path, *options, "trainer=cpu")

@@ -34,9 +34,9 @@ PICTURE = ["canvas=resnet50", "canvas.weights=none", "canvas.side=32", "canvas.t
 PLANES = ["canvas=class_planes", "canvas.side=16", "canvas.widths=[4,8]"]
 COLOURS = ["canvas=colour_planes_mini", "canvas.side=32", "canvas.widths=[4,4,8]", "data.photo_side=32"]
 CASES = {  # the first of each task with every choice of heads
-    "abstract scenes": ["task=abstract"],
-    "abstract scenes, a picture": ["task=abstract", *PICTURE],
-    "abstract scenes on another grid": ["task=abstract", "grid=32x32"],
+    "abstract scenes": ["experiment=text2scene/park"],
+    "abstract scenes, a picture": ["experiment=text2scene/park", *PICTURE],
+    "abstract scenes on another grid": ["experiment=text2scene/park", "grid=32x32"],
     "layouts": ["task=layout"],
     "layouts, class planes": ["task=layout", *PLANES],
     "layouts on another grid": ["task=layout", "grid=32x32"],
@@ -55,7 +55,7 @@ def roots(tmp_path_factory) -> dict[str, Path]:
 
 
 def composed(roots: dict[str, Path], *overrides: str) -> dict[str, Any]:
-    task = overrides[0].removeprefix("task=")
+    task = overrides[0].removeprefix("task=").replace("experiment=text2scene/park", "abstract")
     places = [f"data.root={roots[task]}", f"paths.cache={roots[task].parent / 'cache'}"]
     return compose_plain(roots[task], *TINY, overrides[0], *DATA[task], *places, *overrides[1:])
 

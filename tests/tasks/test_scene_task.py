@@ -42,7 +42,12 @@ def read(scenes: Path):
 
     @cache
     def make(*overrides: str) -> tuple[dict[str, Any], AbstractScenes]:
-        small = ["task=abstract", "debug=tiny_scenes", "data=abstract_scenes", f"data.root={scenes}"]
+        small = [
+            "experiment=text2scene/park",
+            "debug=tiny_scenes",
+            "data=abstract_scenes",
+            f"data.root={scenes}",
+        ]
         small += ["data.batch_size=6", "trainer=cpu", "trainer.enable_progress_bar=false"]
         small += ["model.encoder.dropout=0", "model.decoder.dropout=0"]
         config = compose_plain(scenes, *small, *overrides)

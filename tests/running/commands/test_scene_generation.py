@@ -29,7 +29,7 @@ def saved(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("model")
     root = ensure_scenes(folder, train=24, val=4, test=4)
     config = compose_plain(
-        folder, "task=abstract", "debug=tiny_scenes", "data=abstract_scenes", f"data.root={root}"
+        folder, "experiment=text2scene/park", "debug=tiny_scenes", "data=abstract_scenes", f"data.root={root}"
     )
     data = build(config["data"], "data")
     data.prepare_data()
