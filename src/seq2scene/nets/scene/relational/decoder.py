@@ -3,7 +3,7 @@
 B scenes, N rows (scenes or beams), T steps, S anchors (the canvas first, then the objects placed so far), W
 words, C object classes, H features.
 
-    r_c    = reading(c, words)                          once for all steps: what the text says about each class
+    r_c    = reading(c, words)                          once for all steps: what the text says of each class
     x_t    = Transformer(canvas, o_1 ... o_{t-1})       over classes, attributes and places
     p(o_t) = softmax_c(out(x_t)_c + <W x_t, r_c> / sqrt(H) + <v_c, r_c>)
     u_tj   = reading(o_t, o_j, words)                   what it says of o_t relative to each o_j

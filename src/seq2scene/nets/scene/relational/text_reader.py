@@ -20,7 +20,7 @@ def require_heads(size: int, heads: int) -> None:
 class HeadMemory:
     """The words of B texts, projected for H heads.
 
-    states: (B, H, W, D / H), what is read. keys: (B, H, W, K), what queries are compared with. mask: (B, W).
+    states: (B, H, W, D / H), the values. keys: (B, H, W, K), compared with queries. mask: (B, W).
     """
 
     states: Tensor
@@ -44,7 +44,7 @@ class TextReader(nn.Module):
         self.heads = heads
         self.attention = attention
         self.words = nn.Sequential(nn.Linear(memory_size, hidden_size), nn.LayerNorm(hidden_size))
-        self.values = nn.Linear(memory_size, hidden_size)  # apart: what to look for is not what to read
+        self.values = nn.Linear(memory_size, hidden_size)  # values are projected separately from keys
 
     def memory(self, words: Tensor, mask: Tensor) -> HeadMemory:
         """Words (B, W, memory_size) and their mask (B, W), projected once."""
