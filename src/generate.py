@@ -1,4 +1,4 @@
-"""Translates text: ``python src/generate.py ckpt=... text="A dog runs ."``, or file=..., or from stdin."""
+"""Generates from a text, a file or stdin: ``python src/generate.py ckpt=... text="A dog runs ."``."""
 
 import hydra
 from omegaconf import DictConfig

@@ -15,7 +15,7 @@ def main(config: DictConfig) -> None:
     choice = HydraConfig.get().runtime.choices["data"]
     with user_errors():
         from seq2scene.running.commands.preparing import (
-            prepare,  # late, so that --help need not wait for PyTorch
+            prepare,  # a late import: --help need not wait for PyTorch
         )
 
         prepare(OmegaConf.to_container(config, resolve=True), choice, known)

@@ -1,4 +1,4 @@
-"""Trains a model: ``python src/train.py``; ``--help`` lists the choices."""
+"""Trains a model: ``python src/train.py``; ``--help`` lists the options."""
 
 import sys
 from pathlib import Path
@@ -14,7 +14,7 @@ from seq2scene.running.options.command_line import quote_arguments
 def main(cfg: DictConfig) -> float:
     with user_errors(training=True):
         from seq2scene.running.commands.training import (
-            train,  # late, so that --help need not wait for PyTorch
+            train,  # a late import: --help need not wait for PyTorch
         )
 
         return train(cfg, Path(__file__).resolve())

@@ -1,9 +1,10 @@
-"""From configuration to objects: the only place where a ``_target_`` becomes something.
+"""From configuration to objects: the only place where a ``_target_`` is built.
 
-Configs also arrive inside checkpoints, so a name is not trusted: what it names must be known. A class of this
-project is known where it is defined and by what it derives from; a function, and whatever is of a library, by
-its one name in the lists below. No name is followed through attributes, and Hydra's ``instantiate`` is not
-used: there are no positional arguments, no partial calls, and no interpolation is ever resolved here.
+Configs also arrive inside checkpoints, so names are not trusted: a target must be on an allowlist. A class of
+this project is allowed under the name it is defined by, if it derives from the base of its group; functions,
+and anything from a library, only if listed below by full name. Attribute chains are not followed, and Hydra's
+``instantiate`` is not used: there are no positional arguments, no partial calls, and no interpolation is ever
+resolved here.
 """
 
 import inspect
@@ -21,8 +22,8 @@ LISTS = (list, tuple, Sequence)
 
 @dataclass(frozen=True)
 class Kind:
-    """What may stand in a group of configs, nested parts included. base: of the classes of this project, by
-    its full name. listed: full names of functions of this project and of classes of libraries.
+    """What a config group may build, nested parts included. base: full name of the base class of this
+    project's classes. listed: full names of functions of this project and of library classes.
     """
 
     what: str
@@ -40,7 +41,7 @@ PART = Kind(
     ("seq2scene.attention.no_attention", "seq2scene.nets.scene.scene_decoder.no_canvas"),
 )
 SEARCH = Kind("search", "seq2scene.search.constraints.Constraints")
-KINDS = {  # of each group; where a config stands in no group of these it describes a part of a model
+KINDS = {  # by group; a config of any other group describes a part of a model
     "task": Kind("task", "seq2scene.tasks.task.Task"),
     "data": Kind(
         "data module",
@@ -109,14 +110,14 @@ KINDS = {  # of each group; where a config stands in no group of these it descri
 
 
 def build(config: Mapping[str, Any], where: str = "", /, **arguments: Any) -> Any:
-    """Calls the ``_target_`` of a plain config with its other keys and ``arguments``; parts that its values
-    describe, however deep, are built first.
+    """Calls the ``_target_`` of a plain config with its other keys and ``arguments``; parts nested in its
+    values are built first.
 
-    where: the config key it came from, for messages; its first name is the group, which says what kinds of
-    things may be built (``KINDS``). All are looked at before the first is built.
+    where: the config key, for messages; its first component is the group, which determines what may be built
+    (``KINDS``). All parts are checked before the first is built.
 
-    Raises: UserError: a target is none of the group's or cannot be found, a key is none of its parameters, or
-    a value is not of the type that the parameter declares.
+    Raises UserError if a target is not allowed in its group or cannot be found, a key is not one of its
+    parameters, or a value does not have the parameter's declared type.
     """
     if not isinstance(config, Mapping):
         raise UserError(f"{where}={config} has no _target_; choose an option of the group {where}")
@@ -129,9 +130,9 @@ def build(config: Mapping[str, Any], where: str = "", /, **arguments: Any) -> An
 
 
 def find(target: Any, where: str = "") -> Any:
-    """What a ``_target_`` names; nothing but modules of this project, and those of the lists, is imported.
+    """The object that a ``_target_`` names; only modules of this project and listed ones are imported.
 
-    Raises: UserError: it is of no kind that may be built at the config key ``where``, or does not exist.
+    Raises UserError if it may not be built at the config key ``where``, or does not exist.
     """
     kind, place = KINDS.get(where.split(".")[0], PART), where or "config"
     module, _, name = target.rpartition(".") if isinstance(target, str) else ("", "", "")
@@ -148,7 +149,7 @@ def find(target: Any, where: str = "") -> Any:
 
 
 def _is_a(found: Any, target: str, base: str) -> bool:
-    """Whether it is a class that was defined under this very name and derives from ``base``."""
+    """Whether it is a class defined under exactly this name and derived from ``base``."""
     return inspect.isclass(found) and _name(found) == target and base in map(_name, found.__mro__)
 
 
@@ -157,16 +158,16 @@ def _name(found: type) -> str:
 
 
 def _allowed(kind: Kind) -> str:
-    """What may be built instead, and how more is added."""
+    """What may be built instead, and how to add more."""
     choices = ", ".join(kind.listed)
     if kind.base is None:
         return f"a {kind.what} is one of {choices} (KINDS in seq2scene/building.py lists them)"
     own = f"a {kind.what} is a class under src/seq2scene that derives from {kind.base.rpartition('.')[2]}"
-    return f"{own}, where your own go too" + (f", or one of {choices}" if choices else "")
+    return f"{own}, where your own go, too" + (f", or one of {choices}" if choices else "")
 
 
 def _parts(config: Any, where: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every config with a ``_target_``, however deep, with the key where it stands."""
+    """Every config with a ``_target_``, at any depth, with its key."""
     if isinstance(config, Mapping):
         if "_target_" in config:
             yield where, config
@@ -178,7 +179,7 @@ def _parts(config: Any, where: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _make(config: Any, where: str, arguments: Mapping[str, Any]) -> Any:
-    """The config with every part of it built; values are taken as they are."""
+    """The config with all its parts built; plain values are passed unchanged."""
     if isinstance(config, list | tuple):
         return [_make(value, where, {}) for value in config]
     if not isinstance(config, Mapping):
@@ -196,20 +197,20 @@ def _make(config: Any, where: str, arguments: Mapping[str, Any]) -> Any:
         return target(**settings)
     except Exception as error:
         if not _is_refusal(error) or (name.startswith(OWN) and not _lacks(target, settings)):
-            raise  # our own parts say what is wrong with a UserError; anything else is a fault of ours
+            raise  # our own parts raise UserError for user errors; anything else is a bug
         raise UserError(f"{where or name}: {error}") from error
 
 
 def _is_refusal(error: Exception) -> bool:
-    """Whether a part says by this error that it cannot be built so. Lightning's own kind is known by its
-    name: nothing of Lightning is imported where a model is used.
+    """Whether the error means that a part rejects its arguments. Lightning's own error is recognised by name,
+    as using a model must not import Lightning.
     """
     refusals = TypeError, ValueError, ImportError
     return isinstance(error, refusals) or type(error).__name__ == "MisconfigurationException"
 
 
 def _lacks(target: Any, arguments: Mapping[str, Any]) -> bool:
-    """Whether an argument is missing."""
+    """Whether the arguments do not match the signature."""
     try:
         inspect.signature(target).bind(**arguments)
     except TypeError:
@@ -218,7 +219,7 @@ def _lacks(target: Any, arguments: Mapping[str, Any]) -> bool:
 
 
 def _check(target: Any, config: Mapping[str, Any], where: str) -> None:
-    """Refuses keys that are no parameters of ``target`` and plain values of the wrong type."""
+    """Rejects keys that are not parameters of ``target`` and plain values of the wrong type."""
     try:
         parameters = inspect.signature(target).parameters
         hints = get_type_hints(target.__init__ if inspect.isclass(target) else target)
@@ -226,7 +227,7 @@ def _check(target: Any, config: Mapping[str, Any], where: str) -> None:
         ValueError,
         TypeError,
         NameError,
-    ):  # a builtin, or hints that cannot be read: the call itself will tell
+    ):  # a builtin, or unreadable hints: the call itself will fail
         parameters, hints = {}, {}
     open_ended = not parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     for key, value in config.items():
@@ -242,7 +243,7 @@ def _check(target: Any, config: Mapping[str, Any], where: str) -> None:
 
 
 def _why(value: Any, hint: Any) -> str:
-    """The value, which does not fit the type hint, and what is wrong with it."""
+    """The value, which does not match the type hint, and what is wrong with it."""
     if get_origin(hint) in LISTS and isinstance(value, list | tuple):
         hint = get_args(hint)[0]
         value = next(one for one in value if not _fits(one, hint))
@@ -255,7 +256,7 @@ def _why(value: Any, hint: Any) -> str:
 
 
 def _choices(hint: Any) -> list[str]:
-    """What may be chosen, as written in a config, of a parameter with a closed choice; else nothing."""
+    """The values allowed for a parameter with a closed choice, as written in a config; else none."""
     if get_origin(hint) is Literal:
         return [_text(choice) for choice in get_args(hint)]
     if get_origin(hint) in (Union, UnionType):
@@ -270,7 +271,7 @@ def _text(value: Any) -> str:
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether a plain config value fits a type hint; anything but the plain types is left to the callee."""
+    """Whether a plain config value matches a type hint; only plain types are checked."""
     if get_origin(hint) in (Union, UnionType):
         return any(_fits(value, option) for option in get_args(hint))
     plain = isinstance(value, str | int | float | bool | NoneType)
@@ -279,7 +280,7 @@ def _fits(value: Any, hint: Any) -> bool:
     if get_origin(hint) in LISTS:
         if isinstance(value, list | tuple) and get_origin(get_args(hint)[0]) is Literal:
             return all(_fits(one, get_args(hint)[0]) for one in value)
-        return not plain  # a text would be read letter by letter
+        return not plain  # a string would be iterated over letter by letter
     if get_origin(hint) is not None or not isinstance(hint, type) or hint is object:
         return True
     if hint is float:

@@ -31,7 +31,7 @@ def test_a_pickle_that_is_no_checkpoint_is_refused_and_never_run(tmp_path: Path,
     ):
         with open(name, "wb") as file:
             save(file)
-        with pytest.raises(UserError, match=f"{name} is no checkpoint of this project"):
+        with pytest.raises(UserError, match=f"{name} is not a checkpoint of this project"):
             load_checkpoint(Path(name))
     assert not Path("bomb_went_off").exists()
 
@@ -43,7 +43,7 @@ def test_a_truncated_checkpoint_is_called_damaged(tmp_path: Path) -> None:
     for keep in (0, 10, 1000, path.stat().st_size - 10):
         cut = tmp_path / f"cut_{keep}.ckpt"
         cut.write_bytes(path.read_bytes()[:keep])
-        with pytest.raises(UserError, match=r"is damaged or no checkpoint|is no checkpoint"):
+        with pytest.raises(UserError, match=r"is damaged or not a checkpoint|is not a checkpoint"):
             load_checkpoint(cut)
 
 
@@ -113,7 +113,7 @@ def test_an_interpolation_of_a_checkpoint_is_never_resolved(doctored, monkeypatc
     monkeypatch.setenv("SECRET", "3")
     search = {"_target_": "seq2scene.search.beam.Beam", "size": "${oc.env:SECRET}"}
     for config in ({"search": search}, {"seed": "${oc.env:SECRET}"}, {"data": {"${oc.env:SECRET}": 1}}):
-        with pytest.raises(UserError, match=r"its config holds \$\{oc\.env:SECRET\}"):
+        with pytest.raises(UserError, match=r"its config contains the interpolation \$\{oc\.env:SECRET\}"):
             load_task([doctored(**config)])
 
 

@@ -280,9 +280,9 @@ def test_a_class_may_come_more_often_on_request(made) -> None:
 @pytest.mark.parametrize(
     ("patch", "told"),
     [
-        (lambda own, other: {**own, "id": "none"}, r"patch=.* is none of "),
-        (lambda own, other: {**own, "photo": "none.jpg"}, r"patch=.* is none of "),
-        (lambda own, other: 7, r"patch=7 is none of "),
+        (lambda own, other: {**own, "id": "none"}, r"patch=.* is not in "),
+        (lambda own, other: {**own, "photo": "none.jpg"}, r"patch=.* is not in "),
+        (lambda own, other: 7, r"patch=7 is not in "),
         (lambda own, other: other, r"patch=.* shows an object of class \w+, not \w+"),
     ],
 )

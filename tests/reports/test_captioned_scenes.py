@@ -238,7 +238,7 @@ def test_a_captioner_of_other_classes_or_of_photos_is_refused_by_name(layouts, c
     told = saved["hyper_parameters"]["description"]["schema"]
     told["names"] = told["names"][::-1]
     torch.save(saved, work / "other.ckpt")
-    with pytest.raises(UserError, match=r"other\.ckpt: it learnt \d+ classes of objects that are not the"):
+    with pytest.raises(UserError, match=r"other\.ckpt: its \d+ object classes differ from the"):
         load_captioner(work / "other.ckpt", task)
 
 

@@ -211,8 +211,8 @@ def test_facts_are_read_as_they_were_written(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("plain", "reason"),
     [
-        ({"kind": "thing"}, "is no fact"),
-        ({"kind": "juggle", "subject": "hb0"}, "no fact of kind juggle"),
+        ({"kind": "thing"}, "is not a fact"),
+        ({"kind": "juggle", "subject": "hb0"}, "juggle is not a kind of fact"),
         ({"kind": "mood", "subject": "hb0", "value": "hungry"}, "kind mood is one of angry, laugh"),
         ({"kind": "hold", "subject": "hb0"}, "a relation has an object"),
     ],
@@ -222,12 +222,14 @@ def test_what_is_no_fact_is_refused(tmp_path, plain, reason) -> None:
         from_plain(plain)
     path = tmp_path / "facts.jsonl"
     path.write_text(facts_line(1, []) + "\n" + '{"scene": 2, "texts": [[[{"kind": "juggle"}]]]}\n')
-    with pytest.raises(UserError, match=r"facts.jsonl, line 2: .* is no fact"):
+    with pytest.raises(UserError, match=r"facts.jsonl, line 2: .* is not a fact"):
         read_facts(path)
 
 
 def test_what_boxes_cannot_show_is_refused() -> None:
     assert BOX_RELATIONS.keys() < RELATIONS.keys()
     for fact in (Fact("look", "boy", "ball"), Fact("mood", "boy", value="sad")):
-        with pytest.raises(UserError, match=f"boxes show no {fact.kind}; they show thing, hold"):
+        with pytest.raises(
+            UserError, match=f"{fact.kind} cannot be checked on boxes; possible are thing, hold"
+        ):
             check([fact], boxes(("boy", 0.5, 0.5, 0.1, 0.2)), PHOTO)

@@ -72,9 +72,9 @@ def test_pictures_of_all_kinds_show_what_is_in_them(tmp_path, picture, suffix, s
 @pytest.mark.parametrize(
     "greys", [np.int32([-5, 9]), np.int32([0, 70_000]), np.float32([0, np.nan])], ids=str
 )
-def test_greys_of_which_nobody_knows_what_is_white_are_refused(tmp_path: Path, greys: np.ndarray) -> None:
+def test_greys_with_an_unknown_white_level_are_refused(tmp_path: Path, greys: np.ndarray) -> None:
     Image.fromarray(greys[None]).save(tmp_path / "photo.tif")
-    with pytest.raises(UserError, match=r"photo\.tif has greys from .* convert it to 8 or 16 bits"):
+    with pytest.raises(UserError, match=r"photo\.tif has grey values from .* convert it to 8 or 16 bits"):
         open_photo(tmp_path / "photo.tif")
 
 

@@ -25,7 +25,7 @@ def test_one_object_is_moved_and_nothing_else_changes() -> None:
         SCENE[2],
     ]
     assert moved(SCENE, 0, 1, 2)[0] == {**BALL, "x": 1, "y": 2} and BALL["x"] == 10
-    with pytest.raises(UserError, match="t_0: the scene has 2 of them; say which by its place: 0, 2"):
+    with pytest.raises(UserError, match="t_0: the scene has 2 of them; give the index of one: 0, 2"):
         moved(SCENE, "t_0", 1, 2)
 
 

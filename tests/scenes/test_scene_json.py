@@ -58,7 +58,7 @@ def test_a_file_holds_a_list_of_objects_or_a_scene_with_its_sentences(tmp_path: 
         path.write_text(json.dumps(content))
         assert read_scene(path) == [SUN, BOY]
     path.write_text('{"sentences": [], "things": []}')
-    with pytest.raises(UserError, match=r'scene\.json: a scene needs "objects"; here are sentences, things'):
+    with pytest.raises(UserError, match=r'scene\.json: a scene needs "objects"; it has sentences, things'):
         read_scene(path)
     path.write_text("[")
     with pytest.raises(UserError, match=r"scene\.json, line 1, column 2: not JSON"):

@@ -83,7 +83,7 @@ def test_a_batch_is_its_scenes_alone() -> None:
 
 
 def test_more_sentences_than_the_model_reads_are_refused() -> None:
-    with pytest.raises(UserError, match="at most 3 sentences of a scene, here are 4"):
+    with pytest.raises(UserError, match="at most 3 sentences per scene, but there are 4"):
         reader().batch([["Mike"] * 4])
 
 

@@ -115,7 +115,7 @@ def test_heads_that_the_data_has_not_are_refused_by_name():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (None, r"heads\.size=None is no head; drop one with '~heads\.size'"),
+        (None, r"heads\.size=None is not a head; drop one with '~heads\.size'"),
         (
             {"classes": 3, "wieght": 1.0},
             r"heads\.size\.wieght is not an option; options are classes, weight, only",
@@ -151,7 +151,7 @@ def test_classes_that_the_data_has_not_cannot_have_a_head_of_their_own():
 
 @pytest.mark.parametrize("count", [1, 0, 2.5, "many", True])
 def test_a_grid_has_whole_numbers_of_columns_and_rows(count):
-    with pytest.raises(UserError, match=r"grid\.rows=.*a grid needs a whole number of 2 or more"):
+    with pytest.raises(UserError, match=r"grid\.rows=.* must be a whole number of 2 or more"):
         Grid(28, count, 0, 0, 1, 1)
 
 

@@ -139,7 +139,7 @@ def test_features_of_a_classifier_reach_the_patch_encoder(made) -> None:
     assert not torch.allclose(task.model.embed(batch.positives), task.model.embed(blind))
     plain, _ = made()
     task.build_retrieval_index()
-    with pytest.raises(UserError, match="a store of other classes or other features"):
+    with pytest.raises(UserError, match="its classes or patch features differ"):
         plain.build_retrieval_index(str(task.store.folder))
 
 

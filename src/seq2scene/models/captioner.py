@@ -1,4 +1,4 @@
-"""A captioner as its user holds it: photos, or layouts, in and captions out (Xu et al. 2015)."""
+"""The captioner that users work with: photos or layouts in, captions out (Xu et al. 2015)."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -29,13 +29,11 @@ Photo = Image.Image | Path | str
 
 
 class Captioner(Model):
-    """Images to words by any recurrent decoder, from a memory of places of photos, or of objects where images
-    are known by their layouts.
+    """Writes captions with any recurrent decoder, attending to locations of photos or to objects of layouts.
 
-    encoder: images (B, 3, H, W) -> maps (B, D, y, x); None where batches bring features alone, or layouts.
-    annotations: what makes annotations (B, S, D) of maps, or of layouts where there is a ``schema`` of these.
-    The memory's last state, from which the decoder's bridge starts, is the mean annotation, for h and c and
-    every layer.
+    encoder: images (B, 3, H, W) -> maps (B, D, y, x); None if batches hold features only, or layouts.
+    annotations: turns maps, or layouts if there is a ``schema``, into annotations (B, S, D). The memory's
+    final state, from which the decoder's bridge starts, is the mean annotation, for h, c and every layer.
     """
 
     def __init__(
@@ -73,7 +71,7 @@ class Captioner(Model):
             vocabulary_size=len(language.vocabulary),
             padding=language.vocabulary.pad,
             memory_size=annotations.output_size,
-            memory_layers=model["decoder"].get("layers", 1),  # the mean annotation, for each of them
+            memory_layers=model["decoder"].get("layers", 1),  # the mean annotation for every layer
             attention=build(config["attention"], "attention", **sizes),
         )
         if model["initial_range"] is not None:
@@ -84,9 +82,9 @@ class Captioner(Model):
     # Tensors
 
     def maps(self, batch: CaptionBatch) -> Tensor:
-        """Feature maps (B, D, y, x) of the images, those that came with the batch if any did.
+        """Feature maps (B, D, y, x) of the images; precomputed ones if the batch has them.
 
-        Raises UserError where a batch has images alone and there is no encoder.
+        Raises UserError if the batch has no features and there is no encoder.
         """
         if batch.features is not None:
             return batch.features.to(self.decoder.embedding.weight.dtype)  # stored in half precision
@@ -95,20 +93,20 @@ class Captioner(Model):
         return self.encoder(batch.images)
 
     def look(self, batch: CaptionBatch) -> tuple[Tensor, Tensor]:
-        """Annotations (B, S, D) and their mask (B, S) bool: of S places of photos, row by row, or of S
-        objects of layouts, zero where there is none.
+        """Annotations (B, S, D) and their mask (B, S) bool: S locations of photos, row by row, or S objects
+        of layouts, zero on padding.
 
-        Raises UserError where a captioner of layouts gets none.
+        Raises UserError if a captioner of layouts gets photos.
         """
         if self.schema is not None:
             if batch.layouts is None:
-                raise UserError("this captioner reads layouts, and these are images")
+                raise UserError("this captioner reads layouts, not photos")
             return self.annotations(batch.layouts), batch.layouts.mask
         states = self.annotations(self.maps(batch))
         return states, torch.ones(states.shape[:2], dtype=torch.bool, device=states.device)
 
     def encode(self, batch: CaptionBatch) -> Memory:
-        """All the decoder will ever ask of the images, made once."""
+        """The decoder's memory of the images, computed once."""
         states, mask = self.look(batch)
         lengths = mask.sum(dim=1)
         mean = states.sum(dim=1, keepdim=True) / lengths.clamp(min=1).view(-1, 1, 1)
@@ -122,7 +120,7 @@ class Captioner(Model):
 
     def log_probs(self, batch: CaptionBatch, memory: Memory | None = None) -> Tensor:
         """log p (B, T) of each target word and EOS after those before it, 0 on padding; never smoothed.
-        memory: of the batch, if it is known already.
+        memory: the batch's, if already computed.
         """
         previous = shift_right(batch.target.ids, self.language.vocabulary.bos)
         features, _ = self.decoder(self.encode(batch) if memory is None else memory, previous)
@@ -131,8 +129,8 @@ class Captioner(Model):
     def decode(
         self, batch: CaptionBatch | Memory, search: Constraints | None = None, **options: Any
     ) -> Hypotheses:
-        """Searches for captions of the images of a batch, or of what ``encode`` made of them, by default with
-        the model's own search; options go to the search (prefix, keep_weights).
+        """Searches for captions of a batch, or of the memory that ``encode`` made of it, by default with the
+        model's own search; options are passed to the search (prefix, keep_weights).
         """
         memory = batch if isinstance(batch, Memory) else self.encode(batch)
         ids = special_ids(self.language.vocabulary)
@@ -141,9 +139,9 @@ class Captioner(Model):
     # Photos
 
     def read(self, photos: Sequence[Photo]) -> CaptionBatch:
-        """Photos as a batch on the model's device, each target empty but for EOS.
+        """Photos as a batch on the model's device, with empty targets (EOS only).
 
-        Raises UserError for a captioner of layouts, and for files that are no pictures.
+        Raises UserError for a captioner of layouts, and for files that are not images.
         """
         self.require_photos("photos")
         images = torch.stack([self.square(photo) for photo in photos])
@@ -156,11 +154,11 @@ class Captioner(Model):
         return square(opened, self.encoder.size, self.encoder.resize)
 
     def require_photos(self, what: str) -> None:
-        """Raises UserError, beginning with ``what``, for a captioner of layouts."""
+        """Raises UserError, its message starting with ``what``, for a captioner of layouts."""
         if self.schema is not None:
             raise UserError(
                 f"{what}: this captioner reads layouts, not photos; evaluate.py ckpt=LAYOUTS captioner=CKPT "
-                "has it tell what is in those that a model makes"
+                "captions the layouts that a model generates"
             )
 
     def unknown(self, text: str) -> list[str]:
@@ -175,13 +173,13 @@ class Captioner(Model):
         search: Constraints | None = None,
         keep_attention: bool = False,
     ) -> Hypothesis | list[Hypothesis] | list[list[Hypothesis]]:
-        """The caption of a photo, a PIL image or a file, or those of a list of photos: each one hypothesis,
-        or with ``n_best`` above 1 the list of the best, which may be shorter.
+        """The caption of a photo (a PIL image or a file), or the captions of a list of photos. Each is one
+        hypothesis, or with ``n_best`` above 1 a list of up to that many, best first.
 
-        prefix: what every caption begins with. search: instead of the model's own.
+        prefix: how every caption begins. search: replaces the model's own.
 
-        Raises UserError where the search cannot find several, for files that are no pictures, for attention
-        of a model without, and for a captioner of layouts.
+        Raises UserError if the search cannot return several hypotheses, for files that are not images, if
+        attention is requested from a model without it, and for a captioner of layouts.
         """
         single = isinstance(image, Image.Image | Path | str)
         search = with_n_best(search or self.search, n_best)
@@ -198,7 +196,7 @@ class Captioner(Model):
         keep_attention: bool = False,
         batch_size: int = CHUNK,
     ) -> list[list[Hypothesis]]:
-        """All that the search finds for each photo, best first; ``batch_size`` photos are read together."""
+        """All hypotheses for each photo, best first; ``batch_size`` photos are processed at a time."""
         if keep_attention:
             self.require_attention("keep_attention")
         rows: list[list[Hypothesis]] = []

@@ -1,4 +1,4 @@
-"""Checkpoints: tensors and plain containers, loaded without executing anything they hold."""
+"""Checkpoints: tensors and plain containers, loaded without executing any code."""
 
 import pickle
 import struct
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from seq2scene.errors import UserError
 
-# Modules that checkpoints of older versions call seq2scene.nets.NAME, by the room where they are now
+# Modules that older checkpoints call seq2scene.nets.NAME, by the package they are in now
 ROOMS = {
     "text": "decoders encoders gnmt_decoder language_model xu_decoder",
     "scene": "class_planes_canvas colour_canvas object_annotations patch_encoder picture_canvas "
@@ -21,7 +21,7 @@ ROOMS = {
     "vision": "image_encoder inpainter",
     "losses": "hard_attention",
 }
-# Data modules that checkpoints of older versions call seq2scene.data.NAME, likewise
+# Data modules that older checkpoints call seq2scene.data.NAME, likewise
 DATA_ROOMS = {
     "text": "parallel_text plain_text",
     "captions": "coco_captions layout_captions",
@@ -42,10 +42,10 @@ RENAMED = {
 
 
 def find_checkpoint(path: str | Path, name: str) -> Path:
-    """The checkpoint at ``path``, or the one called ``name`` if it is the folder of a run.
+    """The checkpoint at ``path``, or the file ``name`` in it if it is a run folder.
 
     Raises:
-        UserError: if there is none.
+        UserError: if it does not exist.
     """
     path = Path(path)
     found = path / name if path.is_dir() else path
@@ -57,7 +57,7 @@ def find_checkpoint(path: str | Path, name: str) -> Path:
 
 
 def find_checkpoints(ckpt: str | Path | Sequence[str | Path], name: str) -> list[Path]:
-    """The checkpoints that ``ckpt`` names, one or a list, each as ``find_checkpoint`` finds it."""
+    """The checkpoints that ``ckpt`` names, one or a list, each found by ``find_checkpoint``."""
     several = ckpt if isinstance(ckpt, Sequence) and not isinstance(ckpt, str) else [ckpt]
     if not several:
         raise UserError("ckpt=[] names no checkpoint: give one, or several as ckpt=[A,B]")
@@ -68,16 +68,16 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """The contents of a checkpoint of this project, on the CPU.
 
     Raises:
-        UserError: if the file is damaged, foreign, or holds anything that would have to be executed.
+        UserError: if the file is damaged, not from this project, or contains objects that would execute code.
     """
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Detected pickle protocol")  # of a file that is refused anyway
+            warnings.filterwarnings("ignore", "Detected pickle protocol")  # the file is refused anyway
             checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(
-            f"{path} is no checkpoint of this project: it holds objects, and loading them could run foreign "
-            "code; nothing of it was run"
+            f"{path} is not a checkpoint of this project: loading the objects in it could run foreign "
+            "code; none was run"
         ) from error
     except (
         RuntimeError,
@@ -88,21 +88,21 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         struct.error,
         zipfile.BadZipFile,
     ) as error:
-        raise UserError(f"{path} is damaged or no checkpoint: {_first_line(error)}") from error
+        raise UserError(f"{path} is damaged or not a checkpoint: {_first_line(error)}") from error
     parts = checkpoint.get("hyper_parameters", {}) if isinstance(checkpoint, dict) else {}
     if not all(isinstance(parts.get(key), dict) for key in ("config", "description")):
-        raise UserError(f"{path} is no checkpoint of this project: it has no config and description")
+        raise UserError(f"{path} is not a checkpoint of this project: it has no config and description")
     words = [value for value in parts["description"].values() if isinstance(value, str)]
     if open_ended := next((word for word in _words([parts["config"], words]) if "${" in word), None):
         raise UserError(
-            f"{path}: its config holds {open_ended}, to be looked up: no config that was saved here does"
+            f"{path}: its config contains the interpolation {open_ended}; saved configs have none"
         )
     parts["config"] = renamed(parts["config"])
     return checkpoint
 
 
 def renamed(config: Any) -> Any:
-    """Plain containers with the parts that ``_target_`` names called as they are today."""
+    """The config with every ``_target_`` under its current name."""
     if isinstance(config, list):
         return [renamed(value) for value in config]
     if not isinstance(config, Mapping):
@@ -115,9 +115,9 @@ def renamed(config: Any) -> Any:
 
 
 def rename_weights(weights: dict[str, Tensor], before: Mapping[str, str], prefix: str = "") -> None:
-    """Gives the weights that a task saved before it had a ``model`` the names they have today, in place.
+    """Renames, in place, weights saved before tasks had a ``model`` to their current names.
 
-    before: the beginnings of names then and, within the model, now. prefix: of all names of the task.
+    before: old prefixes and the current ones within the model. prefix: that of all weights of the task.
     """
     for name in list(weights):
         for old, new in before.items():
@@ -126,7 +126,7 @@ def rename_weights(weights: dict[str, Tensor], before: Mapping[str, str], prefix
 
 
 def require_numbers(path: Path, checkpoint: dict[str, Any]) -> None:
-    """Raises UserError, which names the first bad tensor, unless all weights of a checkpoint are finite."""
+    """Raises UserError naming the first bad tensor unless all weights of a checkpoint are finite."""
     for name, tensor in checkpoint["state_dict"].items():
         bad = int(tensor.isfinite().logical_not().sum())
         if bad:
@@ -137,7 +137,7 @@ def require_numbers(path: Path, checkpoint: dict[str, Any]) -> None:
 
 
 def _words(config: Any) -> Iterator[str]:
-    """Every text in plain containers, keys included."""
+    """Every string in plain containers, keys included."""
     if isinstance(config, str):
         yield config
     elif isinstance(config, Mapping):

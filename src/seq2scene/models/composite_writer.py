@@ -26,13 +26,13 @@ from seq2scene.scenes.schema import Schema
 from seq2scene.search.constraints import Constraints
 from seq2scene.sequences.batch import Sentences
 
-CHUNK = 256  # patches that are embedded together
+CHUNK = 256  # patches embedded at a time
 
 
 class CompositeWriter(SceneWriter):
-    """Before it writes, all patches of its store are embedded and indexed (``build_retrieval_index``); the
-    verbs do so by themselves. Without an appearance in the schema there is no patch encoder, and patches are
-    chosen by class and box.
+    """Before it writes, all patches in its store must be embedded and indexed (``build_retrieval_index``);
+    the user-facing methods do this themselves. Without an appearance in the schema there is no patch encoder,
+    and patches are chosen by class and box.
     """
 
     @classmethod
@@ -57,7 +57,7 @@ class CompositeWriter(SceneWriter):
         return cls(encoder, decoder, texts, patch_encoder=patch_encoder)
 
     def embed(self, patches: LabelledPatches) -> Tensor:
-        """The appearances of N patches: (N, size) of unit length."""
+        """Unit-length embeddings (N, size) of N patches."""
         dtype = next(self.parameters()).dtype
         features = None if patches.features is None else patches.features.to(dtype)
         pictures, masks = patches.pictures.to(dtype), patches.masks.unsqueeze(1)
@@ -83,7 +83,7 @@ class CompositeWriter(SceneWriter):
 
     @property
     def store(self) -> PatchStore:
-        """The patches that scenes are made of; known after ``build_retrieval_index``."""
+        """The patches that scenes are made of; available after ``build_retrieval_index``."""
         assert self.decoder.retrieval is not None, "call build_retrieval_index first"
         return self.decoder.retrieval.store
 
@@ -93,20 +93,20 @@ class CompositeWriter(SceneWriter):
 
     @verb
     def inpainted(self, scene: Scene, inpainter: InpaintingModel, scale: float = 1.0) -> Image.Image:
-        """What an inpainter makes of a composite, 400 pixels high at scale 1."""
+        """A composite after inpainting, 400 pixels high at scale 1."""
         side = round(HEIGHT * scale)
         photos = photos_of(inpainter, scene.written.objects, self.compositor(), side, empty_canvas(side))
         return Image.fromarray(as_pixels(next(photos)))
 
     def build_retrieval_index(self, folder: str | None = None) -> None:
-        """Embeds the patches of a store, that of the training photos or another in ``folder``. Raises
-        UserError where there is none, or it is of other classes.
+        """Embeds and indexes the patches of a store: that of the training photos, or the one in ``folder``.
+        Raises UserError if it does not exist or has other classes.
         """
         store = PatchStore.open(folder or self.description["patches"])
         if store.names != self.schema.names or store.features != self.description["features"]:
             raise UserError(
-                f"{store.folder}: a store of other classes or other features of patches than this model "
-                "learnt from"
+                f"{store.folder}: its classes or patch features differ from those that this model "
+                "was trained on"
             )
         boxes = torch.from_numpy(store.boxes)
         vectors = box_vectors(boxes) if self.patch_encoder is None else self._embed_all(store)

@@ -1,4 +1,4 @@
-"""Translators that write one sentence together, word by word."""
+"""An ensemble of translators, averaged at each word."""
 
 from collections.abc import Sequence
 
@@ -10,10 +10,10 @@ from seq2scene.sequences.batch import Sentences
 
 
 class Ensemble(Translator):
-    """Translators of one source and one target vocabulary as one, with the languages and the search of the
-    first. average: how several distributions become one, see ``search.ensemble``.
+    """Translators that share their vocabularies, combined into one, with the languages and the search of the
+    first. average: how distributions are averaged, see ``search.ensemble``.
 
-    Raises UserError for an average that there is not.
+    Raises UserError for an unknown average.
     """
 
     def __init__(self, members: Sequence[Translator], average: str = "logits") -> None:
@@ -23,5 +23,5 @@ class Ensemble(Translator):
         self.members = nn.ModuleList(members)
 
     def encode(self, source: Sentences) -> Memories:
-        """Every member's own memory of the source."""
+        """The memory of the source for each member."""
         return Memories(tuple(one.encode(source) for one in self.members))

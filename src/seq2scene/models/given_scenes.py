@@ -1,7 +1,8 @@
-"""Scenes around given objects: the model adds its own before, between and after them, in the order it learnt.
+"""Completing given scenes: the model adds objects before, between and after the given ones, in the order it
+learnt.
 
-A model has never seen an object follow one that comes later in this order, and hardly ever writes one there:
-if all given objects came first, most of what a text names would be missing.
+In training, no object follows one that comes later in this order, so a model almost never writes one there:
+if all given objects came first, most of what the text mentions would be missing.
 """
 
 from collections import Counter
@@ -18,21 +19,21 @@ from seq2scene.scenes.schema import Schema
 
 
 def require_room(given: Objects, names: Sequence[str], schema: Schema, repeat: bool) -> None:
-    """Raises UserError, which begins with the name of the scene, for more objects than a model places, and
-    for more of a class than any training scene has, unless these may ``repeat``.
+    """Raises UserError, its message starting with the scene's name, for more objects than the model places,
+    and unless ``repeat`` for more of a class than any training scene has.
     """
     limits = None if repeat else schema.limits()
     for name, classes in zip(names, given.classes, strict=True):
         kinds = classes[classes != PAD]
         if len(kinds) > schema.max_objects:
             raise UserError(
-                f"{name}: {len(kinds)} objects; this model places at most {schema.max_objects} of a scene"
+                f"{name}: {len(kinds)} objects; this model places at most {schema.max_objects} per scene"
             )
         counts = kinds.bincount(minlength=schema.classes)
         for number in [] if limits is None else (counts > limits).nonzero().flatten().tolist():
             raise UserError(
                 f"{name}: {int(counts[number])} objects of class {schema.name(number)}, and no training "
-                f"scene has more than {int(limits[number])}; leave some out, or set "
+                f"scene has more than {int(limits[number])}; remove some, or set "
                 "search.repeat_objects=true"
             )
 
@@ -40,15 +41,15 @@ def require_room(given: Objects, names: Sequence[str], schema: Schema, repeat: b
 def interleaved(
     write: Callable[[Objects], Objects], given: Objects, schema: Schema, room: Tensor, limits: Tensor | None
 ) -> Objects:
-    """The ``given`` objects of B scenes, in canonical order, with those that a model writes before each of
+    """The ``given`` objects of B scenes, in canonical order, with those that the model inserts before each of
     them: scenes up to their last given object.
 
-    write: beginnings of scenes -> these scenes with what the model adds to them. room: (B,) the most objects
-    of each scene. limits: (classes,) the most objects of each class, or None.
+    write: beginnings of scenes -> the scenes continued by the model. room: (B,) the greatest number of
+    objects of each scene. limits: (classes,) the greatest number of each class, or None.
 
-    Before each given object the model continues what stands so far. Of its continuation, everything is kept
-    up to the first object that does not come before the given one, or whose class or number leaves no room
-    for the given objects still to come.
+    Before each given object the model continues the scene so far. Its continuation is kept up to the first
+    object that does not come before the given one in canonical order, or that leaves no room for the
+    remaining given objects, in total or of its class.
     """
     begun, turns, counts = given.cut(0), ranks(given, schema), given.present.sum(1).tolist()
     for number in range(max(counts)):
@@ -70,14 +71,14 @@ def interleaved(
 
 
 def _things(objects: Objects, schema: Schema) -> list[list[tuple[int, Rank]]]:
-    """The class and the rank at each place of each scene."""
+    """The class and the rank of each object of each scene."""
     rows = zip(objects.classes.tolist(), ranks(objects, schema), strict=True)
     return [list(zip(*row, strict=True)) for row in rows]
 
 
 def _before(rank: Rank, added: list[tuple[int, Rank]], known: Counter[int], limits: Tensor | None) -> int:
-    """How many of the objects that a model ``added`` come before a given one of ``rank`` and are kept. known:
-    how many of each class stand or are still to come.
+    """How many of the objects that the model ``added`` come before a given one of ``rank`` and are kept.
+    known: counts of the objects placed or still to come, by class.
     """
     for number, (kind, own) in enumerate(added):
         known[kind] += 1

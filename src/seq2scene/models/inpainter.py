@@ -1,4 +1,4 @@
-"""An inpainter as its user holds it: composites in, photos out (Text2Scene, Tan et al. 2019)."""
+"""The inpainter that users work with: composites in, photos out (Text2Scene, Tan et al. 2019)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ WHITE = 255.0
 
 @dataclass(frozen=True)
 class Mended:
-    """B photos as they were made of composites: pictures (B, 3, side, side) from 0 to 255 and labels
-    (B, side, side) int64, the likeliest class of each pixel.
+    """B inpainted composites: pictures (B, 3, side, side) from 0 to 255 and labels (B, side, side) int64, the
+    likeliest class of each pixel.
     """
 
     pictures: Tensor
@@ -26,8 +26,8 @@ class Mended:
 
 
 class Inpainter(Model):
-    """names: of the object classes. first_stuff: the number of the first class that is stuff, no thing. side:
-    pixels of what the net reads and makes.
+    """names: of the object classes. first_stuff: the number of the first stuff class. side: of the net's
+    input and output, in pixels.
     """
 
     earlier_names: ClassVar[dict[str, str]] = {"net.": "net."}
@@ -47,21 +47,22 @@ class Inpainter(Model):
 
     @property
     def photo_side(self) -> int:
-        """Pixels of the photos whose composites it learns from, before these are cropped and stretched."""
+        """Side in pixels of the training photos, before cropping and resizing."""
         return self.config["data"]["composites"]["photo_side"]
 
     def forward(self, composite: Rendering) -> inpainter.Inpainted:
         return self.net(composite.labels, composite.masks, composite.pictures)
 
     def inpaint(self, composite: Rendering) -> Mended:
-        """Composites of ``side`` pixels -> what is made of them."""
+        """Composites of ``side`` pixels -> inpainted photos and labels."""
         made = self(composite)
         return Mended(made.pictures.float().clamp(0, WHITE), made.labels.argmax(1))
 
 
 def initialise(net: inpainter.Inpainter) -> None:
-    """Weights of the 3 x 3 convolutions from N[0, 2 / (1.04 fan-in)], by which leaky ReLUs keep the size of
-    what goes through them (He et al. 2015), and no biases. By PyTorch's own it fades from layer to layer.
+    """Weights of the 3 x 3 convolutions from N[0, 2 / (1.04 fan-in)], which preserves the scale of
+    activations through leaky ReLUs (He et al. 2015), and zero biases. With PyTorch's default they shrink from
+    layer to layer.
     """
     for layer in (*net.encoder.modules(), *net.decoder.modules()):
         if isinstance(layer, nn.Conv2d):

@@ -1,4 +1,4 @@
-"""A language model as its user holds it: it continues texts and says how likely they are."""
+"""The language model that users work with: it continues texts and scores them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
@@ -21,8 +21,8 @@ CHUNK = 128  # texts at a time
 
 
 class LanguageModel(Model):
-    """p(text) = prod p(y_t | y_1 ... y_{t-1}). The decoder obeys the decoder contract with a memory of
-    nothing (``nets.text.language_model.no_source``), and also reads on from a state (``read``).
+    """p(text) = prod p(y_t | y_1 ... y_{t-1}). The decoder obeys the decoder contract with an empty memory
+    (``nets.text.language_model.no_source``), and can also continue from a given state (``read``).
     """
 
     earlier_names: ClassVar[dict[str, str]] = {"net.": "decoder."}
@@ -51,7 +51,7 @@ class LanguageModel(Model):
         self, count: int, search: Constraints | None = None, prefix: str | None = None, **options: Any
     ) -> Hypotheses:
         """Writes ``count`` texts, each beginning with ``prefix``, by default with the model's own search;
-        options go to the search (generator). A search without chance writes the same text each time.
+        options are passed to the search (generator). A deterministic search writes the same text each time.
         """
         ids = special_ids(self.language.vocabulary)
         forced = forced_prefix(self.language, prefix, count, self.device)
@@ -60,7 +60,7 @@ class LanguageModel(Model):
 
     @torch.no_grad()
     def log_probs(self, texts: Sequence[str], eos: bool = True) -> Tensor:
-        """(B,) log-probability of each text, from BOS on, with its EOS or of its words alone."""
+        """(B,) log-probability of each text after BOS, including EOS if ``eos``."""
         vocabulary = self.language.vocabulary
         batch = sentence_batch(self.language.batch(texts, eos=True), vocabulary.bos).to(self.device)
         counted = batch.target.mask if eos else batch.target.mask & (batch.target.ids != vocabulary.eos)
@@ -80,10 +80,10 @@ class LanguageModel(Model):
     def continue_text(
         self, text: str | Sequence[str] = "", n_best: int = 1, search: Constraints | None = None
     ) -> Hypothesis | list[Hypothesis] | list[list[Hypothesis]]:
-        """A text that begins with the given one, or of a list of texts one each; with ``n_best`` above 1 the
-        list of the best, or of so many samples, of each.
+        """A continuation of a text, which it begins with, or one of each of a list of texts; with ``n_best``
+        above 1, lists of the best, or of that many samples.
 
-        search: instead of the model's own. Raises UserError where the search cannot find several.
+        search: replaces the model's own. Raises UserError if the search cannot return several.
         """
         search = with_n_best(search or self.search, n_best)
         found = [self.hypotheses(one, search) for one in ([text] if isinstance(text, str) else text)]
@@ -92,12 +92,14 @@ class LanguageModel(Model):
 
     @verb
     def hypotheses(self, text: str = "", search: Constraints | None = None) -> list[Hypothesis]:
-        """All that the search finds after one text, which they begin with, best first."""
+        """All continuations that the search finds for one text, best first; each begins with the text."""
         return read_hypotheses(self.decode(1, search, text or None), self.language, [1])[0]
 
     @verb
     def score(self, text: str | Sequence[str], eos: bool = True) -> float | list[float]:
-        """The log-probability of a text, or of each of a list; ``eos``: that it ends there included."""
+        """The log-probability of a text, or of each text in a list; ``eos``: include the probability of
+        ending there.
+        """
         texts = [text] if isinstance(text, str) else list(text)
         chunks = (texts[first : first + CHUNK] for first in range(0, len(texts), CHUNK))
         scores = [score for chunk in chunks for score in self.log_probs(chunk, eos).tolist()]

@@ -23,7 +23,7 @@ from seq2scene.search.constraints import Constraints
 from seq2scene.search.ensemble import require_average
 from seq2scene.search.stepwise import Greedy, Sample
 
-MODELS = {  # of each task of ours; another one's class names it as ``model_class``
+MODELS = {  # by task of this project; other tasks name theirs as ``model_class``
     "seq2scene.tasks.nmt.NMT": "translator.Translator",
     "seq2scene.tasks.lm.LM": "language_model.LanguageModel",
     "seq2scene.tasks.captioning.Captioning": "captioner.Captioner",
@@ -31,8 +31,8 @@ MODELS = {  # of each task of ours; another one's class names it as ``model_clas
     "seq2scene.tasks.composites.CompositeTask": "composite_writer.CompositeWriter",
     "seq2scene.tasks.inpainting.InpaintingTask": "inpainter.Inpainter",
 }
-SEARCHES = {"greedy": Greedy, "beam": Beam, "sample": Sample}  # the options of the group search
-LIMITS = ("max_ratio", "max_extra", "max_length")  # of outputs: the task's, whichever search is chosen
+SEARCHES = {"greedy": Greedy, "beam": Beam, "sample": Sample}  # the options of the search group
+LIMITS = ("max_ratio", "max_extra", "max_length")  # of outputs: the task's, for any search
 NO_CACHE = "/dev/null/no-cache"  # where nothing can be written
 
 
@@ -43,16 +43,16 @@ def load(
     ensemble: str = "logits",
     cache: str | Path | None = None,
 ) -> Model:
-    """The model of a checkpoint, ready to use; of several that translate, their ``Ensemble``.
+    """The model of a checkpoint, ready to use; for several translation checkpoints, their ``Ensemble``.
 
-    ckpt: a checkpoint, or the folder of a run, whose best one is taken; or a list of these.
-    search: instead of the checkpoint's own, or what to change of that, as {"size": 10}.
-    ensemble: how several distributions become one: logits, log_probs or probs (``search.ensemble``).
-    cache: the folder where an approximate index of patches is kept; None where nothing is kept.
+    ckpt: a checkpoint, a run folder (its best checkpoint), or a list of these.
+    search: replaces the checkpoint's own, or changes some of its options, e.g. {"size": 10}.
+    ensemble: how distributions are averaged: logits, log_probs or probs (``search.ensemble``).
+    cache: folder for the approximate index of patches; None: not cached.
 
     Raises:
-        UserError: there is no such checkpoint, average, or option of the search; weights are not finite; or
-            several checkpoints do not translate, or not the same tokens.
+        UserError: there is no such checkpoint, average or search option; weights are not finite; or the
+            checkpoints of an ensemble do not translate, or have different vocabularies.
     """
     paths = find_checkpoints(ckpt, "best.ckpt")
     require_average(ensemble)
@@ -90,8 +90,8 @@ def model_of(
 
 
 def model_class(task: str) -> type[Model]:
-    """The class of the model that a task, given by its ``_target_``, trains. Only a task that is not of
-    ``MODELS`` is imported; raises UserError where it is none.
+    """The model class that a task, given by its ``_target_``, trains. A task is imported only if it is not in
+    ``MODELS``. Raises UserError if it is not a task.
     """
     if task not in MODELS:
         return find(task, "task").model_class
@@ -104,20 +104,22 @@ def _task(checkpoint: dict[str, Any]) -> str:
 
 
 def without_pretrained(config: dict[str, Any]) -> dict[str, Any]:
-    """The config without weights to start from: the checkpoint has its own."""
+    """The config without pretrained weights: the checkpoint has its own."""
     trunks = {key: config[key] for key in ("canvas", "image_encoder") if "weights" in config.get(key, {})}
     return {**config, **{key: {**trunk, "weights": "none"} for key, trunk in trunks.items()}}
 
 
 def chosen_search(given: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The search that a checkpoint's own is replaced by: the one of the group ``search`` that was chosen, but
-    with the limits of its own, or its own with other values; None where nothing was chosen.
+    """The search that replaces the checkpoint's own: the chosen option of the ``search`` group with the
+    checkpoint's length limits, or the checkpoint's own search with changed values; None if nothing was
+    chosen.
 
-    given: by option, None what was not chosen; a ``_target_`` where one of the group was. config: the
-    checkpoint's.
+    given: values by option, None if not set; has a ``_target_`` if an option of the group was chosen. config:
+    the checkpoint's.
 
     Raises:
-        UserError: the task searches for nothing, or the search has no such option; it says which one has.
+        UserError: the task does not search, or the search has no such option; the message says which search
+            has it.
     """
     chosen = {key: value for key, value in given.items() if value is not None}
     if not chosen:
@@ -129,7 +131,7 @@ def chosen_search(given: Mapping[str, Any], config: Mapping[str, Any]) -> dict[s
     search = {**kept, **chosen}
     known = {name: {field.name for field in fields(kind)} for name, kind in SEARCHES.items()}
     named = {f"{kind.__module__}.{kind.__qualname__}": name for name, kind in SEARCHES.items()}
-    name = named.get(search.get("_target_"))  # None of another kind, whose options are checked as it is built
+    name = named.get(search.get("_target_"))  # None: another kind, whose options are checked on building
     for key in chosen if name else ():
         others = [other for other, options in known.items() if key in options]
         if others and name not in others:
@@ -138,11 +140,11 @@ def chosen_search(given: Mapping[str, Any], config: Mapping[str, Any]) -> dict[s
     return search
 
 
-# A model beside another one, as an inpainter beside a writer of composites
+# A second model alongside the first, such as an inpainter for composites
 
 
 def load_beside(option: str, path: str | Path, task: str) -> dict[str, Any]:
-    """The checkpoint, or a run's best one, that an ``option`` names beside the model at work.
+    """The checkpoint, or a run's best one, that ``option`` names for use alongside the main model.
 
     Raises:
         UserError: there is no such checkpoint, it is not of ``task``, or its weights are not finite.
@@ -159,10 +161,10 @@ def load_beside(option: str, path: str | Path, task: str) -> dict[str, Any]:
 def load_inpainter(path: str | Path, names: Sequence[str] | None = None) -> Model:
     """The ``Inpainter`` of a checkpoint, or of a run's best one.
 
-    names: of the object classes of the composites that it will be given.
+    names: the object classes of the composites it will be given.
 
     Raises:
-        UserError: there is no such checkpoint, it is of another task, or it was trained on other classes.
+        UserError: there is no such checkpoint, or it is of another task or trained on other classes.
     """
     inpainter = model_of(load_beside("inpainter", path, "inpainting"))
     if names is not None:
@@ -171,10 +173,10 @@ def load_inpainter(path: str | Path, names: Sequence[str] | None = None) -> Mode
 
 
 def require_same_classes(learnt: Sequence[str], names: Sequence[str], what: str) -> None:
-    """Raises UserError, which begins with ``what``, unless both are the same object classes."""
+    """Raises UserError, its message starting with ``what``, unless the object classes are the same."""
     if tuple(learnt) != tuple(names):
         raise UserError(
-            f"{what}: it learnt {len(learnt)} classes of objects that are not the {len(names)} of these "
+            f"{what}: its {len(learnt)} object classes differ from the {len(names)} of these "
             "scenes: train both on the same data"
         )
 
@@ -183,7 +185,7 @@ def require_same_classes(learnt: Sequence[str], names: Sequence[str], what: str)
 
 
 def require_together(paths: Sequence[Path], checkpoints: Sequence[dict[str, Any]]) -> None:
-    """Raises UserError unless the weights of all checkpoints are finite and their languages the same."""
+    """Raises UserError unless the weights of all checkpoints are finite and their languages are the same."""
     for path, checkpoint in zip(paths, checkpoints, strict=True):
         require_numbers(path, checkpoint)
     for path, checkpoint in zip(paths[1:], checkpoints[1:], strict=True):
@@ -193,14 +195,14 @@ def require_together(paths: Sequence[Path], checkpoints: Sequence[dict[str, Any]
 def require_same_languages(
     path: Path, checkpoint: dict[str, Any], other_path: Path, other: dict[str, Any]
 ) -> None:
-    """Raises UserError, which names the first difference, unless both checkpoints are of one task and read
-    and write the same tokens by the same ids.
+    """Raises UserError naming the first difference unless both checkpoints are of one task and use the same
+    tokens with the same ids.
     """
     ours, theirs = checkpoint["hyper_parameters"], other["hyper_parameters"]
     together = f"{path} and {other_path} do not go together"
     tasks = [parts["config"]["task"]["_target_"] for parts in (ours, theirs)]
     if tasks[0] != tasks[1]:
-        raise UserError(f"{together}: they are of other tasks, {tasks[0]} and {tasks[1]}")
+        raise UserError(f"{together}: they are of different tasks, {tasks[0]} and {tasks[1]}")
     ours, theirs = ours["description"], theirs["description"]
     for side in [key for key in ("source", "target", "language") if key in ours]:
         if ours[side]["vocabulary"] != theirs[side]["vocabulary"]:
@@ -213,7 +215,7 @@ def require_same_languages(
 
 
 def _vocabulary_difference(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
-    """In words, the first of what differs between the states of two vocabularies."""
+    """The first difference between the states of two vocabularies, in words."""
     sizes = len(ours["tokens"]), len(theirs["tokens"])
     if sizes[0] != sizes[1]:
         return f"the first has {sizes[0]} tokens, the second {sizes[1]}"

@@ -1,4 +1,4 @@
-"""What all models share: how they are built, the search they write with, and how their methods run."""
+"""The base of all models: how they are built, the search they decode with, and how their methods run."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -19,14 +19,14 @@ R = TypeVar("R")
 
 
 class Model(nn.Module):
-    """A net with what its user needs to use it: vocabularies or a schema, and a search.
+    """A net together with what is needed to use it: vocabularies or a schema, and a search.
 
-    search: how it writes; it may be replaced. None for a model that only reads. config, description: the
-    composed config and the description of the data that it was built from, as plain containers; both are
-    empty for a model that was put together by hand.
+    search: how it decodes; may be replaced; None for a model that does not generate. config, description: the
+    composed config and the data description it was built from, as plain containers; both empty for a model
+    assembled by hand.
     """
 
-    earlier_names: ClassVar[dict[str, str]] = {"net.": ""}  # of weights: in old checkpoints, and here
+    earlier_names: ClassVar[dict[str, str]] = {"net.": ""}  # weight prefixes: in old checkpoints, and current
 
     def __init__(self, search: Constraints | None = None) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class Model(nn.Module):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], description: Mapping[str, Any]) -> Self:
-        """An untrained model. Raises UserError where the config describes none."""
+        """An untrained model. Raises UserError if the config does not describe one."""
         model = cls._build(config, description)
         model.config, model.description = config, description
         if "search" in config:
@@ -48,12 +48,12 @@ class Model(nn.Module):
         raise NotImplementedError
 
     def build_search(self, settings: Mapping[str, Any], where: str = "search") -> Constraints:
-        """The search that a config describes. where: its key, for messages."""
+        """The search described by a config. where: its key, for messages."""
         return build(settings, where)
 
     @property
     def n_best(self) -> int:
-        """How many hypotheses its search looks for."""
+        """The number of hypotheses that its search returns."""
         match self.search:
             case Beam():
                 return self.search.n_best
@@ -62,9 +62,9 @@ class Model(nn.Module):
         return 1
 
     def require_attention(self, what: str) -> None:
-        """Raises UserError, beginning with ``what``, unless the decoder has attention."""
+        """Raises UserError, its message starting with ``what``, unless the decoder has attention."""
         if self.decoder.attention is None:
-            raise UserError(f"{what}: this model has no attention, so nobody knows where it looked")
+            raise UserError(f"{what}: this model has no attention")
 
     @property
     def device(self) -> torch.device:
@@ -72,7 +72,7 @@ class Model(nn.Module):
 
 
 def verb(method: Callable[Concatenate[Model, P], R]) -> Callable[Concatenate[Model, P], R]:
-    """Lets a method of a model run in evaluation mode and without gradients, whatever its mode."""
+    """Decorator: runs a model's method in evaluation mode and without gradients, whatever its mode."""
 
     @wraps(method)
     def run(self: Model, *arguments: P.args, **options: P.kwargs) -> R:
@@ -88,7 +88,7 @@ def verb(method: Callable[Concatenate[Model, P], R]) -> Callable[Concatenate[Mod
 
 
 def with_n_best(search: Constraints, n_best: int) -> Constraints:
-    """The same search, returning ``n_best`` hypotheses. Raises UserError for a search that finds one only."""
+    """The same search, returning ``n_best`` hypotheses. Raises UserError if it can return only one."""
     match search:
         case Beam():
             return replace(search, n_best=n_best, size=max(search.size, n_best))

@@ -1,4 +1,4 @@
-"""Pictures of what a scene model writes: scenes, and strips of how they came about."""
+"""Pictures of generated scenes, and strips that show them object by object."""
 
 from collections.abc import Sequence
 
@@ -20,9 +20,10 @@ SIZES = ("near", "middle", "far")
 def scene_steps(
     model: SceneWriter, objects: Objects, scale: float = 1.0, compositor: Compositor | None = None
 ) -> list[np.ndarray]:
-    """The pictures of the first scene of ``objects``, the empty canvas first, 400 pixels high at scale 1.
+    """Pictures of the first scene of ``objects`` after each object, starting with the empty canvas; 400
+    pixels high at scale 1.
 
-    compositor: of composites; without it their boxes are drawn, as of a layout.
+    compositor: renders composites; without it their boxes are drawn, as for a layout.
     """
     schema, side = model.schema, round(HEIGHT * scale)
     if schema.sizes is not None:
@@ -41,11 +42,11 @@ def strip_of(
     heading: str = "",
     compositor: Compositor | None = None,
 ) -> np.ndarray:
-    """One written scene step by step, with the words as the object decoder looked at them (as the attribute
-    decoder did where only that has an attention), and the true scene beside it.
+    """One generated scene step by step, with the object decoder's attention over the words (the attribute
+    decoder's if only that has one), and the true scene next to it.
 
-    words: those of the text as the model read them, EOS last. truth: a picture of the true scene.
-    compositor: of composites; None: the model's own.
+    words: those of the text as the model reads them, EOS last. truth: a picture of the true scene.
+    compositor: renders composites; None: the model's own.
     """
     objects = written.objects[row : row + 1].to("cpu")
     empty, *pictures = scene_steps(model, objects, compositor=compositor or model.compositor())

@@ -1,4 +1,4 @@
-"""Scenes as they stand in files for others to read: with boxes, and with what patches must be credited to."""
+"""Scenes as written to files for other programs: with boxes, and the credits of patches."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,14 +15,14 @@ from seq2scene.scenes.schema import Schema
 def scene_records(
     objects: Objects, schema: Schema, store: PatchStore | None = None
 ) -> list[list[PlainObject]]:
-    """As ``scenes.scene_json.to_plain``, which ``from_plain`` reads back, and more where objects are boxes:
-    ``width`` and ``height``, in canvas units as the centre ``x`` and ``y``; and of one cut out of a photo
-    ``patch``, see ``PatchStore.credit``.
+    """As ``scenes.scene_json.to_plain``, which ``from_plain`` reads back. Objects that are boxes also have
+    ``width`` and ``height``, in canvas units like the centre ``x`` and ``y``; objects cut out of a photo have
+    a ``patch``, see ``PatchStore.credit``.
 
-    store: what the patches of ``objects`` are numbers in.
+    store: the one that the patch numbers of ``objects`` refer to.
     """
     scenes = to_plain(objects, schema)
-    if schema.sizes is not None:  # clip art, whose boxes follow from its pictures
+    if schema.sizes is not None:  # clip art: its boxes follow from its pictures
         return scenes
     extents = schema.boxes(objects)[..., 2:].double().round(decimals=5)
     for row, (scene, present) in enumerate(zip(scenes, objects.present, strict=True)):
@@ -40,11 +40,11 @@ def read_records(
     schema: Schema,
     store: PatchStore | None = None,
 ) -> Objects:
-    """The inverse of ``scene_records``. Objects without ``width`` and ``height`` have the extents that their
-    attributes stand for; those without a ``patch`` have the number -1.
+    """The inverse of ``scene_records``. Objects without ``width`` and ``height`` get the extents that follow
+    from their attributes; those without a ``patch`` get the number -1.
 
-    names: of the scenes, for messages. Raises UserError, which names scene, object and key, for a scene that
-    is not of this schema or with a patch that is not in the store.
+    names: of the scenes, for messages. Raises UserError, naming scene, object and key, for a scene that is
+    not of this schema or has a patch that is not in the store.
     """
     for name, scene in zip(names, scenes, strict=True):
         require_scene(scene, schema, name)
@@ -66,7 +66,7 @@ def _patch(one: PlainObject, schema: Schema, store: PatchStore, where: str) -> i
     try:
         number = store.number(one["patch"])
     except (KeyError, TypeError):
-        raise UserError(f"{where}: patch={one['patch']} is none of {store.folder}") from None
+        raise UserError(f"{where}: patch={one['patch']} is not in {store.folder}") from None
     if store.classes[number] != schema.number(one["class"]):
         kind = schema.name(int(store.classes[number]))
         raise UserError(f"{where}: patch={one['patch']} shows an object of class {kind}, not {one['class']}")

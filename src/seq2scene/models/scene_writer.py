@@ -1,4 +1,4 @@
-"""A writer of scenes as its user holds it: text in, objects out (Text2Scene, Tan, Feng and Ordonez 2019)."""
+"""The scene model that users work with: text in, objects out (Text2Scene, Tan, Feng and Ordonez 2019)."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,17 +31,17 @@ if TYPE_CHECKING:
     from seq2scene.compositing.patch_store import PatchStore
 
 CHUNK = 128  # texts at a time
-HEIGHT = 400  # pixels of a picture at scale 1
+HEIGHT = 400  # of a picture in pixels at scale 1
 
 
 @dataclass(frozen=True)
 class Written:
-    """Scenes that a search wrote for B texts, N of each, best first.
+    """Scenes generated for B texts, N for each, best first.
 
     objects: those of all B * N scenes, the N of a text adjacent. object_attention, attribute_attention: (B *
-    N, T, W), the attention over words while each object was chosen and while it was placed; None without one.
-    log_probs: (B, N) of the objects' classes, those that were given and END included, and with
-    ``search.whole_objects`` of how they stand.
+    N, T, W), the attention over words when each object was chosen and when it was placed; None without
+    attention. log_probs: (B, N), of the objects' classes, including given ones and END, and with
+    ``search.whole_objects`` also of their attributes and places.
     """
 
     objects: Objects
@@ -50,7 +50,7 @@ class Written:
     log_probs: Tensor
 
     def alone(self, number: int) -> Self:
-        """One of the B * N scenes, as the only one of one text."""
+        """One of the B * N scenes, as a batch of its own."""
         only = slice(number, number + 1)
         both = self.object_attention, self.attribute_attention
         attentions = (None if weights is None else weights[only] for weights in both)
@@ -59,12 +59,12 @@ class Written:
 
 @dataclass(frozen=True)
 class Scene:
-    """One scene that a model wrote.
+    """One generated scene.
 
-    sentences: the text as the model read it. objects: as ``models.scene_records`` documents them, in the
-    order in which they were placed. log_prob: of the objects' classes, those that were given and END
-    included, and with ``search.whole_objects`` of their attributes and places. written: the scene as tensors,
-    with the attention to the words. titles: what people call the classes.
+    sentences: the text as the model read it. objects: as in ``models.scene_records``, in the order they were
+    placed. log_prob: of the objects' classes, including given ones and END, and with ``search.whole_objects``
+    also of their attributes and places. written: the scene as tensors, with attention over the words. titles:
+    readable names of the classes.
     """
 
     sentences: tuple[str, ...]
@@ -74,18 +74,18 @@ class Scene:
     titles: Mapping[str, str] = field(repr=False, compare=False)
 
     def exact_places(self, schema: Schema) -> Tensor | None:
-        """(T, 2) the places of the objects as they were before rounding; None if ``objects`` have others."""
+        """(T, 2) the places of the objects before rounding; None if ``objects`` were changed."""
         objects = self.written.objects
         (plain,) = to_plain(objects, schema)
         same = [(one["x"], one["y"]) for one in plain] == [(one["x"], one["y"]) for one in self.objects]
         return objects.places[objects.present] if same else None
 
     def without(self, *which: int | str) -> list[PlainObject]:
-        """The objects but those named by place, class or title; as ``scenes.scene_edits.without``."""
+        """The objects except those given by index, class or title; as ``scenes.scene_edits.without``."""
         return without(self.objects, *which, titles=self.titles)
 
     def moved(self, which: int | str, x: float, y: float) -> list[PlainObject]:
-        """The objects, one of them moved; as ``scenes.scene_edits.moved``."""
+        """The objects with one of them moved; as ``scenes.scene_edits.moved``."""
         return moved(self.objects, which, x, y, titles=self.titles)
 
     def plain(self) -> dict[str, Any]:
@@ -100,13 +100,13 @@ class Scene:
         return to_json(self.plain(), ensure_ascii=False, indent=indent)
 
 
-Given = Scene | Sequence[PlainObject]  # what stands before a model writes
+Given = Scene | Sequence[PlainObject]  # the objects that a scene begins with
 
 
 class SceneWriter(Model):
     """A text encoder and a decoder of scenes.
 
-    texts: how it reads sentences. patch_encoder: of composites, what embeds patches of photos.
+    texts: how sentences are read. patch_encoder: embeds patches of photos, for composites.
     """
 
     earlier_names: ClassVar[dict[str, str]] = {"net.": "", "patch_encoder.": "patch_encoder."}
@@ -120,7 +120,7 @@ class SceneWriter(Model):
         patch_encoder: nn.Module | None = None,
     ) -> None:
         super().__init__(search)
-        self.patch_encoder = patch_encoder  # first: optimizer states go by the order of parameters
+        self.patch_encoder = patch_encoder  # first: optimizer states depend on the order of parameters
         self.encoder = encoder
         self.decoder = decoder
         self.texts = texts
@@ -133,14 +133,14 @@ class SceneWriter(Model):
         return cls(*build_net(config, description, texts, schema), texts)
 
     def build_search(self, settings: Mapping[str, Any], where: str = "search") -> Constraints:
-        """No scene gets more objects than scenes had that were learnt from."""
+        """As ``Model.build_search``, with no more objects in a scene than training scenes had."""
         found = super().build_search(settings, where)
         return replace(found, max_length=min(found.max_length, self.schema.max_objects))
 
     # Tensors
 
     def encode(self, texts: Sentences) -> Any:
-        """All the decoder will ever ask of the texts (B * S sentences), made once."""
+        """The decoder's memory of the texts (B * S sentences), computed once."""
         return self.decoder.memory(*self.encoder(texts))
 
     def forward(self, texts: Sentences, objects: Objects, photos: Photos | None = None) -> Taught:
@@ -155,10 +155,11 @@ class SceneWriter(Model):
         **options: Any,
     ) -> Written:
         """Searches for scenes of the ``texts`` (B * S sentences), by default with the model's own search;
-        options go to the search (prefix, generator). A text without a word has an empty scene.
+        options are passed to the search (prefix, generator). A text without a known word gives an empty
+        scene.
 
-        given: the objects that each scene begins with, in the order in which they are placed; their boxes
-        are those of their attributes. A scene that EOS ends is only read.
+        given: the objects that each scene begins with, in the order they are placed; their boxes follow from
+        their attributes. A given scene that ends in EOS is not continued.
         """
         memory, most = self.encode(texts), self.schema.limits()
         if given is not None:
@@ -180,37 +181,37 @@ class SceneWriter(Model):
         return Written(objects, choosing, placing, found.log_probs)
 
     def build_retrieval_index(self, folder: str | None = None) -> None:
-        """Prepares what writing needs beyond the net, which here is nothing; see ``CompositeWriter``."""
+        """Prepares for generation; does nothing here, see ``CompositeWriter``."""
 
     def compositor(self, edges: "Edges" = "hard") -> "Compositor | None":
-        """What renders the scenes that the model writes, if these are composites; after
+        """The renderer of the model's scenes if they are composites; available after
         ``build_retrieval_index``.
         """
         return None
 
     @property
     def store(self) -> "PatchStore | None":
-        """The patches of photos that scenes are made of; None where they are not."""
+        """The photo patches that scenes are made of; None for other scenes."""
         return None
 
     # Texts
 
     def sentences(self, text: str) -> list[str]:
-        """A text as the model reads it: whole, if it was trained on captions, or cut into sentences."""
+        """A text as the model reads it: whole if it was trained on captions, else split into sentences."""
         if self.schema.sentences == 1:
             return [text.strip()] if text.strip() else []
         return split_sentences(text)
 
     def require_sentences(self, texts: Sequence[str], before: int = 0) -> None:
-        """Raises UserError, which names the text by its number, for one of more sentences than the model
-        reads. texts: those after ``before`` others.
+        """Raises UserError, naming the text by its number, if one has more sentences than the model reads.
+        before: the number of texts preceding ``texts``.
         """
         for number, text in enumerate(texts, start=before + 1):
             count = len(self.sentences(text))
             if count > self.schema.sentences:
                 raise UserError(
-                    f"text {number}: this model reads at most {self.schema.sentences} sentences of a scene, "
-                    f"here are {count}: leave some out"
+                    f"text {number}: this model reads at most {self.schema.sentences} sentences per scene, "
+                    f"but there are {count}: remove some"
                 )
 
     def unknown(self, text: str) -> list[str]:
@@ -222,15 +223,15 @@ class SceneWriter(Model):
         return not any(self.texts.ids(sentence) for sentence in self.sentences(text))
 
     def words(self, sentences: Sequence[str]) -> list[str]:
-        """The words of a scene's sentences at the positions that attention refers to: those in the
-        vocabulary, and EOS.
-        """
+        """The words at the positions that attention refers to: in-vocabulary words, and EOS."""
         vocabulary = self.texts.language.vocabulary
         ids = [number for row in self.texts.rows(sentences) for number in row]
         return ["(end)" if number == vocabulary.eos else vocabulary.tokens([number])[0] for number in ids]
 
     def read(self, texts: Sequence[str]) -> Sentences:
-        """Texts as the encoder reads them, on the model's device. Raises UserError for too many sentences."""
+        """Texts as the encoder reads them, on the model's device. Raises UserError if one has too many
+        sentences.
+        """
         self.require_sentences(texts)
         return self.texts.batch([self.sentences(text) for text in texts]).to(self.device)
 
@@ -241,17 +242,17 @@ class SceneWriter(Model):
         search: Constraints | None = None,
         given: Given | Sequence[Given | None] | None = None,
     ) -> Scene | list[Scene] | list[list[Scene]]:
-        """The scene of a text, or those of a list of texts: each one ``Scene``, or with ``n_best`` above 1
-        the list of the best. A text without a known word adds nothing to what is given.
+        """The scene of a text, or the scenes of a list of texts. Each is one ``Scene``, or with ``n_best``
+        above 1 a list, best first. A text without a known word adds nothing to the given objects.
 
-        search: instead of the model's own. given: a scene to go on from, or its objects; of a list of texts
-        one for each, None where a scene begins empty. They stay as they are, with their places, attributes
-        and patches. The scene is in the order that the model learnt (``scenes.canonical_order``): given
-        objects are sorted, and its own come before, between and after them (``models.given_scenes``). The n
-        best scenes of a text differ only after the last given object.
+        search: replaces the model's own. given: a scene to continue, or its objects; for a list of texts one
+        for each, None for an empty scene. Given objects keep their places, attributes and patches. The scene
+        is in the order that the model learnt (``scenes.canonical_order``): given objects are sorted, and the
+        model's own come before, between and after them (``models.given_scenes``). The n best scenes of a text
+        differ only after the last given object.
 
-        Raises UserError for a text of too many sentences, where the search cannot find several scenes, and
-        for a given scene that the model could not have written, see ``read_given``.
+        Raises UserError if a text has too many sentences, if the search cannot return several scenes, and for
+        a given scene that the model could not have written, see ``read_given``.
         """
         single = isinstance(text, str)
         texts = [text] if single else list(text)
@@ -269,8 +270,8 @@ class SceneWriter(Model):
         batch_size: int = CHUNK,
         given: Sequence[Given | None] | None = None,
     ) -> list[list[Scene]]:
-        """All that the search finds of each text, best first; ``batch_size`` texts are read together. given:
-        of each text the scene to go on from, see ``write``.
+        """All scenes that the search finds for each text, best first; ``batch_size`` texts are processed at a
+        time. given: the scene to continue for each text, see ``write``.
         """
         self.require_sentences(texts)
         standing = None
@@ -296,11 +297,12 @@ class SceneWriter(Model):
     def read_given(
         self, given: Sequence[Given | None], search: Constraints | None = None, name: str = "given"
     ) -> Objects:
-        """Scenes to go on from as tensors, in canonical order.
+        """Scenes to continue as tensors, in canonical order.
 
-        Raises UserError, which begins with ``name`` (of several scenes with its number), for what is no list
-        of complete objects of this model's schema, for more objects than the model places, and for more of
-        a class than any training scene has, unless the search has ``repeat_objects``.
+        Raises UserError, its message starting with ``name`` (and the number of the scene if there are
+        several), for anything that is not a list of complete objects of this model's schema, for more objects
+        than the model places, and for more of a class than any training scene has, unless the search has
+        ``repeat_objects``.
         """
         names = [f"{name} {number}" if len(given) > 1 else name for number in range(1, len(given) + 1)]
         plain = [one.objects if isinstance(one, Scene) else () if one is None else one for one in given]
@@ -328,7 +330,7 @@ class SceneWriter(Model):
         return Written(objects, None, None, torch.zeros(1, copies, device=self.device))
 
     def read_written(self, texts: Sequence[str], written: Written) -> list[list[Scene]]:
-        """What ``decode`` found of each of B texts as plain values, best first."""
+        """The scenes that ``decode`` found for each of B texts as plain values, best first."""
         plain = scene_records(written.objects.to("cpu"), self.schema, self.store)
         copies, schema = written.log_probs.shape[1], self.schema
         titles = {schema.name(number): schema.title(number) for number in range(FIRST_CLASS, schema.classes)}
@@ -349,21 +351,21 @@ class SceneWriter(Model):
     # Pictures
 
     def steps(self, scene: Scene, scale: float = 1.0, edges: "Edges" = "hard") -> list[Image.Image]:
-        """How a scene comes about: the empty canvas, then a picture after each object, 400 pixels high at
-        scale 1. edges: of the patches of composites.
+        """A scene object by object: the empty canvas, then a picture after each object, 400 pixels high at
+        scale 1. edges: hard or soft, of the patches in composites.
         """
-        from seq2scene.models.scene_pictures import scene_steps  # with matplotlib, for its fonts
+        from seq2scene.models.scene_pictures import scene_steps  # imports matplotlib, for its fonts
 
         objects = scene.written.objects.to("cpu")
         return [Image.fromarray(one) for one in scene_steps(self, objects, scale, self.compositor(edges))]
 
     def picture(self, scene: Scene, scale: float = 1.0, edges: "Edges" = "hard") -> Image.Image:
-        """A scene, 400 pixels high at scale 1."""
+        """A picture of a scene, 400 pixels high at scale 1."""
         return self.steps(scene, scale, edges)[-1]
 
     def strip(self, scene: Scene, edges: "Edges" = "hard") -> Image.Image:
-        """A scene step by step, with the words that the model looked at."""
-        from seq2scene.models.scene_pictures import strip_of  # with matplotlib, for its fonts
+        """A scene step by step, with the model's attention over the words."""
+        from seq2scene.models.scene_pictures import strip_of  # imports matplotlib, for its fonts
 
         heading, words = " ".join(scene.sentences), self.words(scene.sentences)
         compositor = self.compositor(edges)

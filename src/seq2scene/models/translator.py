@@ -1,4 +1,4 @@
-"""Translation as its user holds it: text in one language in, text in another out."""
+"""The translator that users work with: text in one language in, text in another out."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -28,7 +28,7 @@ class Translator(Model):
     """Sequence to sequence (Sutskever et al. 2014; Luong et al. 2015): an encoder and a decoder that obeys
     the decoder contract, joined by a memory.
 
-    source, target: the languages that it reads and writes. source_eos: whether what it reads ends in EOS.
+    source, target: the languages it reads and writes. source_eos: whether its input ends in EOS.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Translator(Model):
     # Tensors
 
     def encode(self, source: Sentences) -> Memory:
-        """All the decoder will ever ask of the source, made once."""
+        """The decoder's memory of the source, computed once."""
         states, final = self.encoder(source)
         lengths = source.mask.sum(dim=1)
         return Memory(states, self.decoder.keys(states), source.mask, lengths, final)
@@ -87,21 +87,19 @@ class Translator(Model):
         return gold_log_probs(features, gold, self.decoder.output)
 
     def forced_weights(self, batch: ParallelBatch) -> Tensor | None:
-        """Attention (B, T, S) while the targets are force-decoded, EOS the last of the T steps; None without
-        attention.
-        """
+        """Attention (B, T, S) while force-decoding the targets, EOS included; None without attention."""
         return self(batch.source, shift_right(batch.target.ids, self.target.vocabulary.bos))[1]
 
     def decode(self, source: Sentences, search: Constraints | None = None, **options: Any) -> Hypotheses:
-        """Searches for translations of ``source``, by default with the model's own search; options go to the
-        search (prefix, keep_weights).
+        """Searches for translations of ``source``, by default with the model's own search; options are passed
+        to the search (prefix, keep_weights).
         """
         ids = special_ids(self.target.vocabulary)
         return (search or self.search)(self.decoder, self.encode(source), **ids, **options)
 
     def soft_alignment(self, source: Sentences, ids: Tensor, weights: Tensor, shift: int = 0) -> Tensor:
-        """``sequences.alignments.soft_alignment`` (B, T, S) of target ids (B, T), each ending in EOS and then
-        padded, from their attention (B, T, S).
+        """``sequences.alignments.soft_alignment`` (B, T, S) for target ids (B, T), each row ending in EOS and
+        then padded, from their attention (B, T, S).
         """
         from_eos = source.ids == self.source.vocabulary.eos
         vocabulary = self.target.vocabulary
@@ -133,11 +131,11 @@ class Translator(Model):
         search: Constraints | None = None,
         **options: Any,
     ) -> Hypothesis | list[Hypothesis] | list[list[Hypothesis]]:
-        """The translation of a text, or those of a list of texts: each one hypothesis, or with ``n_best``
-        above 1 the list of the best, which may be shorter. An empty text has an empty translation.
+        """The translation of a text, or the translations of a list of texts. Each is one hypothesis, or with
+        ``n_best`` above 1 a list of up to that many, best first. The translation of an empty text is empty.
 
-        prefix: what every translation begins with. search: instead of the model's own. Options: those of
-        ``hypotheses``. Raises UserError where the search cannot find several.
+        prefix: how every translation begins. search: replaces the model's own. options: as for
+        ``hypotheses``. Raises UserError if the search cannot return several.
         """
         texts = [text] if isinstance(text, str) else list(text)
         search = with_n_best(search or self.search, n_best)
@@ -156,13 +154,13 @@ class Translator(Model):
         align_shift: int = 0,
         batch_size: int = CHUNK,
     ) -> list[list[Hypothesis]]:
-        """All that the search finds of each text, best first; ``batch_size`` texts are translated together.
+        """All hypotheses for each text, best first; ``batch_size`` texts are translated at a time.
 
-        replace_unk: a dictionary by which unknown words become translations of the source words that they are
-        aligned with, or copies of those that it does not have; {} copies all, None leaves <unk>.
-        align_shift: of the alignment, see ``sequences.alignments.soft_alignment``.
+        replace_unk: a dictionary that gives unknown words the translation of the source word they are aligned
+        to; a source word it lacks is copied. {} copies all, None leaves <unk>. align_shift: the ``shift`` of
+        ``sequences.alignments.soft_alignment``.
 
-        Raises UserError where attention is needed and the model has none.
+        Raises UserError if attention is needed and the model has none.
         """
         require_shift(align_shift)
         for name, wanted in (("keep_attention", keep_attention), ("replace_unk", replace_unk is not None)):
@@ -190,7 +188,7 @@ class Translator(Model):
         dictionary: Mapping[str, str],
         shift: int,
     ) -> list[list[Hypothesis]]:
-        """The same with unknown words replaced, each hypothesis as it is aligned with its text."""
+        """The hypotheses with unknown words replaced according to each one's alignment."""
         written = [list(row) for row in written]
         for n in range(found.tokens.shape[1]):
             ids = found.tokens[:, n]
@@ -208,8 +206,8 @@ class Translator(Model):
 
     @verb
     def score(self, sources: str | Sequence[str], targets: str | Sequence[str]) -> float | list[float]:
-        """The log-probability of a target text, its EOS included, given its source; of two lists, of each
-        pair. Raises UserError where the lists differ in length.
+        """The log-probability of a target text, EOS included, given its source; for two lists, that of each
+        pair. Raises UserError if the lists differ in length.
         """
         single = isinstance(sources, str)
         pairs = ([sources], [targets]) if single else (list(sources), list(targets))
@@ -223,10 +221,11 @@ class Translator(Model):
 
     @verb
     def align(self, source: str, target: str, shift: int = 0) -> list[Link]:
-        """The links (source word, target word) of a text and its translation, each from 0, in the order of
-        the target: the source word that the model looks at most while it is made to write the translation.
+        """The word alignment of a text and its translation as links (source word, target word), counted from
+        0, in target order: each target word is linked to the source word it attends to most when the target
+        is force-decoded.
 
-        shift: see ``sequences.alignments.soft_alignment``. Raises UserError without attention.
+        shift: see ``sequences.alignments.soft_alignment``. Raises UserError if the model has no attention.
         """
         require_shift(shift)
         self.require_attention("align")

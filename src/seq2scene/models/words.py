@@ -1,4 +1,4 @@
-"""What models that write words share: hypotheses as plain values, and the likelihood of given words."""
+"""Shared by models that write text: hypotheses as plain values, and the likelihood of given words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,15 +11,15 @@ from seq2scene.sequences.batch import Sentences
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.vocabulary import Vocabulary
 
-ROWS = 1024  # of logits (rows, V) that exist at a time while targets are scored
+ROWS = 1024  # rows of logits (rows, V) computed at a time when scoring targets
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One text that a model wrote; ``str`` of it is the text.
+    """One generated text; ``str`` gives the text itself.
 
-    words: its tokens, without EOS. log_prob: the model's, of the words and EOS. attention: (words + 1, source
-    positions) float32 on the CPU, EOS last; None without attention, or where it was not requested.
+    words: its tokens, without EOS. log_prob: of the words and EOS. attention: (words + 1, source positions)
+    float32 on the CPU, EOS last; None without attention, or where it was not requested.
     """
 
     text: str
@@ -32,13 +32,13 @@ class Hypothesis:
 
 
 def read_hypotheses(found: Hypotheses, language: Language, sources: Sequence[int]) -> list[list[Hypothesis]]:
-    """The hypotheses of each source, best first. sources: (B,) how many positions each source has."""
+    """The hypotheses of each source, best first. sources: (B,) lengths of the sources."""
     found = found.to("cpu")
     return [
         [
             _read(found, language, row, n, length)
             for n in range(found.tokens.shape[1])
-            if n == 0 or found.lengths[row, n] > 0  # else the beam found fewer
+            if n == 0 or found.lengths[row, n] > 0  # the beam may find fewer
         ]
         for row, length in enumerate(sources)
     ]
@@ -53,14 +53,14 @@ def _read(found: Hypotheses, language: Language, row: int, n: int, length: int) 
 
 
 def forced_prefix(language: Language, prefix: str | None, count: int, device: torch.device) -> Tensor | None:
-    """The ids (count, P) that every one of ``count`` texts begins with; None for no prefix."""
+    """The prefix as ids (count, P), one row for each of ``count`` texts; None for no prefix."""
     if prefix is None:
         return None
     return torch.tensor(language.encode(prefix), dtype=torch.int64, device=device).expand(count, -1)
 
 
 def special_ids(vocabulary: Vocabulary) -> dict[str, int]:
-    """The ids that a search must know."""
+    """The special token ids that a search needs."""
     return {"bos": vocabulary.bos, "eos": vocabulary.eos, "pad": vocabulary.pad, "unk": vocabulary.unk}
 
 

@@ -1,4 +1,4 @@
-"""Batches of scenes and the sentences that tell them: what data hands to tasks."""
+"""Batches of scenes with the sentences that describe them, as data modules yield them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,15 +17,15 @@ from seq2scene.sequences.batch import Sentences
 class SceneBatch:
     """B scenes.
 
-    texts: the sentences, B * S of them, those of a scene adjacent; a scene told in fewer has empty ones.
-    target: the objects to place, in their canonical order, each scene ended by EOS. truth: for evaluation,
-    the whole scenes, neither cut nor put on the grid, with every attribute that the data has; else None.
-    rows: (B,) int64 on the CPU, the number of each sample in its split. facts: for evaluation, what each
-    text states, where the data says so; else None.
+    texts: B * S sentences, those of a scene adjacent; scenes with fewer than S are padded with empty ones.
+    target: the objects to place, in canonical order, each scene ending in EOS. truth: for evaluation, the
+    full scenes, neither truncated nor snapped to the grid, with every attribute in the data; else None. rows:
+    (B,) int64 on the CPU, the index of each sample in its split. facts: for evaluation, the facts that each
+    text states, if the data provides them; else None.
 
-    Of composites: photos: with the masks of the objects. positives: the patches of the P objects of the
-    target, scene by scene. negatives: for each of them another patch of its class. paired: (P,) bool, False
-    if the class has no other patch, so that the negative is the patch itself.
+    For composites, photos: with the masks of the objects. positives: the patches of the P target objects,
+    scene by scene. negatives: for each, another patch of its class. paired: (P,) bool, False if the class has
+    no other patch, so that the negative is the positive itself.
     """
 
     texts: Sentences

@@ -11,11 +11,11 @@ Rank = tuple[float, ...]
 
 
 def ranks(objects: Objects, schema: Schema) -> list[list[Rank]]:
-    """Of each place of each scene, what the order goes by: lower ranks come first, equal ones in any order.
+    """The sort key of each object of each scene: lower ranks come first, equal ones in any order.
 
-    Clip art: the sky before the rest, in each part the far before the near, at the same depth by type. Boxes:
-    things before stuff, where these are told apart, then the lowest bottom edge first, from left to right by
-    centres, and by class.
+    Clip art: sky before the rest, each from far to near, at the same depth by type. Boxes: things before
+    stuff, if distinguished; then by bottom edge, the lowest first; then by centre from left to right; then by
+    class.
     """
     number = objects.classes - FIRST_CLASS
     if schema.sizes is not None:
@@ -31,7 +31,7 @@ def ranks(objects: Objects, schema: Schema) -> list[list[Rank]]:
 
 
 def in_canonical_order(objects: Objects, schema: Schema) -> Objects:
-    """The objects of each scene (B, T) by their ``ranks``; those of one rank stay in their order."""
+    """The objects of each scene (B, T) sorted by their ``ranks``; the sort is stable."""
     order = [
         sorted(range(len(there)), key=lambda step, there=there, rank=rank: (not there[step], rank[step]))
         for there, rank in zip(objects.present.tolist(), ranks(objects, schema), strict=True)

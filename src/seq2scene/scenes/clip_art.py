@@ -1,32 +1,32 @@
-"""The clip art of the park: the size of each picture, its hands, heads and surfaces, and a picture that is
-placed on a canvas of 500 x 400 pixels, origin at the top left.
+"""The clip art of the park: the size of each picture, anchors such as hands, heads and surfaces, and pictures
+placed on a canvas of 500 x 400 pixels with the origin at the top left.
 
-Classes and attributes are those of AbstractScenes_v1.1: a class name (``s_k`` sky, ``p_k`` large, ``hb0`` and
-``hb1`` the children, ``a_k`` animals, ``c_k`` clothing, ``e_k`` food, ``t_k`` toys), the centre (x, y) of
-the picture, a depth z (0 near, 1, 2 far: drawn at scale 1, 0.7, 0.49), a flip (0 looks right, 1 looks left),
-and for the two children one of 7 poses and one of 5 expressions.
+Classes and attributes follow AbstractScenes_v1.1: a class name (``s_k`` sky, ``p_k`` large, ``hb0`` and
+``hb1`` the children, ``a_k`` animals, ``c_k`` clothing, ``e_k`` food, ``t_k`` toys), the centre (x, y) of the
+picture, a depth z (0 near, 1, 2 far: drawn at scale 1, 0.7, 0.49), a flip (0 looks right, 1 looks left), and
+for the two children one of 7 poses and one of 5 expressions.
 
-Sizes and anchors (hand, head, foot) are those of the unscaled picture of a thing that looks right; whoever
-draws the park keeps to them.
+Sizes and anchors (hand, head, foot) refer to the unscaled picture of a thing facing right; the park's
+drawings match them.
 """
 
 from dataclasses import dataclass
 
-# Beginnings of class names: the types of things, in their order in the files of Abstract Scenes
+# Prefixes of class names: the types of things, in their order in the AbstractScenes files
 TYPES = ("s_", "p_", "hb0", "hb1", "a_", "c_", "e_", "t_")
 CANVAS = (500, 400)
 SCALES = (1.0, 0.7, 0.49)
 POSES = ("arms_out", "arms_up", "kick", "run", "kneel", "sit", "wave")
 EXPRESSIONS = ("angry", "laugh", "smile", "sad", "surprised")
 
-# Offsets from the centre of a child that looks right, by pose.
+# Offsets from the centre of a child facing right, by pose.
 HANDS = ((50, -18), (34, -82), (44, -12), (46, -8), (44, 22), (44, 18), (40, 8))
 HEADS = ((0, -52), (0, -52), (-6, -52), (6, -50), (0, -14), (0, -12), (0, -52))
-CROWN, EYES = -30, 2  # from the middle of the head to where a hat and where glasses sit
+CROWN, EYES = -30, 2  # vertical offsets of hats and of glasses from the middle of the head
 EYEWEAR = ("c_8", "c_9")
 FOOT = (54, 64)  # the foot that kicks
 
-# Where a thing can be on another, as a share of the height of the other from its top.
+# Where things can rest on another, as a fraction of its height from the top.
 SURFACES = {"p_0": 0.5, "p_1": 0.12, "p_4": 0.72, "p_6": 0.1}
 INSIDES = {"p_2": 0.62, "p_8": 0.42, "p_9": 0.42}
 
@@ -138,7 +138,7 @@ CHILDREN = ("hb0", "hb1")
 
 
 def type_of(name: str) -> int:
-    """The type of a class of clip art as its place in ``TYPES``; the sky is 0."""
+    """The type of a clip-art class as its index in ``TYPES``; the sky is 0."""
     return next(number for number, start in enumerate(TYPES) if name.startswith(start))
 
 
@@ -160,7 +160,7 @@ class Placed:
 
     @property
     def variant(self) -> int:
-        """Number of its clip art among those of its type: a child has one of 35 of its own."""
+        """Index of its clip art within its type; a child has 35 of its own."""
         return 5 * self.pose + self.expression if self.kind == "child" else int(self.name[2:])
 
     @property
@@ -198,11 +198,11 @@ class Placed:
 
     @property
     def facing(self) -> int:
-        """1 looks to the right, -1 to the left."""
+        """1 if it faces right, -1 if left."""
         return 1 - 2 * self.flip
 
     def at(self, offset: tuple[float, float]) -> tuple[float, float]:
-        """The point of the canvas at an offset of the unscaled picture that looks right."""
+        """The canvas point at an offset given for the unscaled picture facing right."""
         return self.x + self.facing * self.scale * offset[0], self.y + self.scale * offset[1]
 
     @property
@@ -214,6 +214,6 @@ class Placed:
         return self.at(FOOT)
 
     def head(self, clothing: str) -> tuple[float, float]:
-        """Where the centre of this piece of clothing sits when it is worn."""
+        """Where the centre of a piece of clothing is when worn."""
         x, y = HEADS[self.pose]
         return self.at((x, y + (EYES if clothing in EYEWEAR else CROWN)))

@@ -1,8 +1,8 @@
-"""Facts that a text states of a scene, as JSON, and whether they hold of objects where they stand.
+"""Facts that a text states about a scene, as JSON, and whether they hold for given objects and positions.
 
-A file of facts has a line of JSON for each scene of a split: ``{"scene": 6300, "texts": [[[FACT, ...], ...],
-...]}``, of each of the scene's texts, and each of its sentences, the facts it states, whatever its language.
-A FACT is ``{"kind": "hold", "subject": "hb0", "object": "t_13"}``; a field left out has its default.
+A file of facts has one line of JSON for each scene of a split: ``{"scene": 6300, "texts": [[[FACT, ...],
+...], ...]}``, the facts stated by each sentence of each of the scene's texts, whatever the language. A FACT
+is ``{"kind": "hold", "subject": "hb0", "object": "t_13"}``; omitted fields have their defaults.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,11 +20,11 @@ from seq2scene.scenes.relations import BOX_RELATIONS, NEAR, RELATIONS, Box, rece
 from seq2scene.scenes.schema import Schema
 from seq2scene.sequences.lines import each_line, parse_json
 
-STRICT, FAIR = 8.0, 20.0  # pixels: the park's own, and what a grid of 28 x 28 can keep to
+STRICT, FAIR = 8.0, 20.0  # pixels: the park's own, and one that a 28 x 28 grid can meet
 ATTRIBUTES = ("colour", "size", "mood", "pose")
 KINDS = ("thing", *ATTRIBUTES, *RELATIONS, "denial")
 BOX_KINDS = ("thing", *BOX_RELATIONS)
-SIZES = {"big": 0, "small": 2}  # the depths at which a thing looks big and small
+SIZES = {"big": 0, "small": 2}  # the depths at which things look big and small
 MOODS = {name: (name,) for name in EXPRESSIONS} | {"happy": ("laugh", "smile")}
 STANCES = {name: (name,) for name in POSES} | {"stand": ("arms_out", "arms_up", "kick", "wave")}
 VALUES: dict[str, Mapping[str, Any] | None] = {"colour": None, "size": SIZES, "mood": MOODS, "pose": STANCES}
@@ -36,9 +36,8 @@ class Fact:
 
     kind: ``thing`` (the subject is there), ``colour``, ``size``, ``mood`` or ``pose`` (it has this
     ``value``), or a relation (``scenes.relations``) of the subject to the object. Both are names of object
-    classes. recipient: who a gift, or a ball that is kicked, goes to. count: how many of the subject there
-    are, at least. denied: the sentence says that it is not so. held_out: no training text of the data has
-    this subject, relation and object.
+    classes. recipient: of a gift or a kicked ball. count: the least number of subjects. denied: the sentence
+    negates the fact. held_out: no training text has this combination of subject, relation and object.
     """
 
     kind: str
@@ -52,12 +51,12 @@ class Fact:
 
     @property
     def group(self) -> str:
-        """The kind that it is counted as, one of KINDS: all that is denied is one."""
+        """The kind it is counted under, one of KINDS; all denied facts are one kind."""
         return "denial" if self.denied else self.kind
 
     @property
     def combination(self) -> str | None:
-        """``hb0|hold|t_13``: who, relation, what; None of facts that are no relation."""
+        """``hb0|hold|t_13``: subject, relation, object; None for facts that are not relations."""
         return f"{self.subject}|{self.kind}|{self.object}" if self.kind in RELATIONS else None
 
 
@@ -69,18 +68,20 @@ DEFAULTS = {field.name: field.default for field in fields(Fact)}
 
 
 def to_plain(fact: Fact) -> dict[str, Any]:
-    """A fact as JSON has it, without the fields that have their default."""
+    """A fact as in JSON, without fields that have their default."""
     return {name: value for name, value in vars(fact).items() if value != DEFAULTS[name]}
 
 
 def from_plain(plain: Any) -> Fact:
-    """The inverse of ``to_plain``; raises UserError for what is no fact."""
+    """The inverse of ``to_plain``; raises UserError for anything that is not a fact."""
     try:
         fact = Fact(**plain)
     except TypeError:
-        raise UserError(f"{plain} is no fact: it has kind, subject, and of {', '.join(DEFAULTS)}") from None
+        raise UserError(
+            f"{plain} is not a fact: it needs kind and subject, and may have {', '.join(DEFAULTS)}"
+        ) from None
     if fact.kind not in KINDS[:-1]:
-        raise UserError(f"{plain}: there is no fact of kind {fact.kind}; kinds are {', '.join(KINDS[:-1])}")
+        raise UserError(f"{plain}: {fact.kind} is not a kind of fact; kinds are {', '.join(KINDS[:-1])}")
     known = VALUES.get(fact.kind)
     if (fact.kind in ATTRIBUTES and fact.value is None) or (known and fact.value not in known):
         of = f"one of {', '.join(known)}" if known else "a word"
@@ -90,7 +91,7 @@ def from_plain(plain: Any) -> Fact:
     return fact
 
 
-SceneFacts = list[list[Facts]]  # of each text of a scene, of each of its sentences
+SceneFacts = list[list[Facts]]  # by text of a scene, by sentence of the text
 
 
 def facts_line(scene: int, texts: SceneFacts) -> str:
@@ -100,7 +101,7 @@ def facts_line(scene: int, texts: SceneFacts) -> str:
 
 
 def read_facts(path: Path, hint: str = "") -> dict[int, SceneFacts]:
-    """A file of facts, by the number of the scene; raises UserError where it is none."""
+    """Reads a file of facts, by scene number; raises UserError if it is malformed."""
     known: dict[int, SceneFacts] = {}
     for number, line in enumerate(each_line(path, hint), start=1):
         place = f"{path}, line {number}"
@@ -116,25 +117,25 @@ def read_facts(path: Path, hint: str = "") -> dict[int, SceneFacts]:
 
 
 def of_text(sentences: Sequence[Facts]) -> Facts:
-    """What a text states, each fact once."""
+    """The facts that a text states, each once."""
     return tuple(dict.fromkeys(fact for sentence in sentences for fact in sentence))
 
 
 # Words
 
-VERBS = {  # of the relations that are said with one; the others are said with "is"
+VERBS = {  # of relations expressed by a verb; the others are expressed with "is"
     **{kind: kind for kind in ("hold", "wear", "kick", "raise", "eat", "read", "give", "fear", "follow")},
     **{"wave": "wave at", "look": "look at", "play": "play with", "run_to": "run to", "flee": "flee from"},
 }
-VALUE_VERBS = {  # of moods and poses, likewise
+VALUE_VERBS = {  # of moods and poses
     **{value: value for value in ("laugh", "smile", "kick", "run", "kneel", "sit", "wave", "stand")},
     **{"arms_out": "stretch out both arms", "arms_up": "raise both arms"},
 }
 
 
 def in_words(fact: Fact, schema: Schema) -> str:
-    """A fact in a few words, with the titles of the classes: ``Mike holds ball``, ``dog is not left of
-    tree``, ``3 x dog``, ``no cat``.
+    """A fact in a few words, with class titles: ``Mike holds ball``, ``dog is not left of tree``, ``3 x
+    dog``, ``no cat``.
     """
     titles = dict(zip(schema.names, schema.titles or schema.names, strict=True))
     subject, thing, recipient = (titles.get(n, n) for n in (fact.subject, fact.object, fact.recipient))
@@ -158,8 +159,8 @@ Things = dict[str, list[Placed]] | dict[str, list[Box]]  # by class
 
 
 def things_of(objects: Objects, schema: Schema) -> list[Things]:
-    """The things of each scene by class: placed clip art, where the schema is of clip art, else boxes. An
-    attribute without a head counts as 0, as it is drawn.
+    """The things of each scene by class: placed clip art if the schema is of clip art, else boxes. An
+    attribute without a head counts as 0, as in drawing.
     """
     at = objects.present
     names = [schema.name(number) for number in objects.classes[at].tolist()]
@@ -175,7 +176,7 @@ def things_of(objects: Objects, schema: Schema) -> list[Things]:
 
 
 def _placed(objects: Objects) -> Iterator[tuple[float, ...]]:
-    """Of each object x, y, depth, flip, pose and expression, scene by scene."""
+    """x, y, depth, flip, pose and expression of each object, scene by scene."""
     at, none = objects.present, torch.zeros_like(objects.classes)
     heads = (objects.attributes.get(head, none) for head in ("size", "flip", "pose", "expression"))
     columns = (values[at].tolist() for values in heads)
@@ -183,26 +184,28 @@ def _placed(objects: Objects) -> Iterator[tuple[float, ...]]:
 
 
 def check(facts: Sequence[Fact], objects: Objects, schema: Schema, tolerance: float = FAIR) -> list[bool]:
-    """Which facts hold in a scene: objects (1, T)."""
+    """Which facts hold in a scene, given by objects (1, T)."""
     (things,) = things_of(objects, schema)
     return [holds(fact, things, tolerance) for fact in facts]
 
 
 def holds(fact: Fact, things: Things, tolerance: float = FAIR) -> bool:
-    """Whether a fact holds of these things. Where a class is there more than once, one of them will do.
+    """Whether a fact holds for these things. If a class occurs more than once, any one of them suffices.
 
-    tolerance: in pixels, how far what is held may be from the hand; every other bound of a relation is
-    widened as much beyond STRICT. Something denied holds where its subject is there, and it is not so by the
-    strict bounds; so a larger tolerance never makes a fact false. That a thing is denied holds where other
-    things are there.
+    tolerance: how far a held thing may be from the hand, in pixels; every other bound of a relation is
+    widened by as much as this exceeds STRICT. A denied fact holds if its subject is present and the fact is
+    false by the strict bounds, so that a larger tolerance never makes a fact false. The denial of a thing
+    holds if the scene is not empty and lacks it.
 
     Raises:
-        UserError: boxes cannot show facts of this kind.
+        UserError: facts of this kind cannot be checked on boxes.
     """
     subjects = things.get(fact.subject, [])
     boxes = bool(subjects) and isinstance(subjects[0], Box)
     if boxes and fact.kind not in BOX_KINDS:
-        raise UserError(f"{to_plain(fact)}: boxes show no {fact.kind}; they show {', '.join(BOX_KINDS)}")
+        raise UserError(
+            f"{to_plain(fact)}: {fact.kind} cannot be checked on boxes; possible are {', '.join(BOX_KINDS)}"
+        )
     if fact.denied:
         needed = things if fact.kind == "thing" else subjects
         return bool(needed) and not holds(replace(fact, denied=False), things, STRICT)
@@ -210,7 +213,7 @@ def holds(fact: Fact, things: Things, tolerance: float = FAIR) -> bool:
         case "thing":
             return len(subjects) >= fact.count
         case "colour":
-            return bool(subjects)  # a class of clip art has one colour
+            return bool(subjects)  # each clip-art class has one colour
         case "size":
             return any(one.z == SIZES[fact.value] for one in subjects)
         case "mood":

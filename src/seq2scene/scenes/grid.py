@@ -1,4 +1,4 @@
-"""The grid of places that a scene model chooses from."""
+"""The grid of places that scene models choose from."""
 
 from dataclasses import dataclass
 
@@ -25,14 +25,14 @@ class Grid:
         for name in ("columns", "rows"):
             count = getattr(self, name)
             if type(count) is not int or count < 2:
-                raise UserError(f"grid.{name}={count}: a grid needs a whole number of 2 or more")
+                raise UserError(f"grid.{name}={count} must be a whole number of 2 or more")
 
     @property
     def cells(self) -> int:
         return self.columns * self.rows
 
     def cell(self, points: Tensor) -> Tensor:
-        """Points (..., 2) -> the nearest cell (...,) int64, at the edge for what lies outside the canvas."""
+        """Points (..., 2) -> the nearest cell (...,) int64, an edge cell for points off the canvas."""
         column = self._nearest(points[..., 0], self.left, self.right, self.columns)
         row = self._nearest(points[..., 1], self.top, self.bottom, self.rows)
         return row * self.columns + column

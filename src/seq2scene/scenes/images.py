@@ -1,4 +1,4 @@
-"""Opening photos, whatever they are: turned, grey, with a palette, transparent, one pixel wide."""
+"""Opening photos of any kind: rotated, greyscale, with a palette, transparent, one pixel wide."""
 
 import warnings
 from collections.abc import Iterator
@@ -15,9 +15,9 @@ from seq2scene.errors import UserError
 
 Resize = Literal["crop", "squash", "pad"]
 
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # twice as large is an error
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # twice that is an error
 
-TURNS = {  # by the orientation that EXIF data tell
+TURNS = {  # by EXIF orientation
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -29,11 +29,11 @@ TURNS = {  # by the orientation that EXIF data tell
 
 
 def open_photo(path: Path | str) -> Image.Image:
-    """The photo in RGB, upright as its EXIF data say; what is transparent lies on white.
+    """The photo in RGB, rotated according to its EXIF data, transparent parts on white.
 
     Raises:
-        UserError: there is no such file, or it is no picture, or not a whole one, or one of greys of which
-            nobody knows what is white.
+        UserError: there is no such file, or it is not an image, is truncated, or is greyscale with an unknown
+            white level.
     """
     with readable(path), Image.open(path) as picture:
         picture.load()
@@ -41,30 +41,30 @@ def open_photo(path: Path | str) -> Image.Image:
 
 
 def as_photo(picture: Image.Image) -> Image.Image:
-    """A picture in RGB, upright as its EXIF data say, on white where it is transparent."""
+    """A picture in RGB, rotated according to its EXIF data, transparent parts on white."""
     return _opaque(_upright(picture))
 
 
 @contextmanager
 def readable(path: Path | str) -> Iterator[None]:
-    """For reading a picture: whatever goes wrong with it is a UserError that names the file."""
+    """A context for reading a picture: turns any error into a UserError that names the file."""
     try:
         yield
     except FileNotFoundError:
         raise UserError(f"{path} does not exist") from None
     except Image.UnidentifiedImageError:
-        raise UserError(f"{path} is no picture that can be read: fetch it again or take it out") from None
+        raise UserError(f"{path} is not a readable image: fetch it again or remove it") from None
     except UserError as error:
         raise UserError(f"{path} {error}") from None
-    except Exception as error:  # Pillow meets damage with errors of all kinds
+    except Exception as error:  # Pillow raises errors of all kinds on damaged files
         if isinstance(error, OSError) and error.strerror:
             raise UserError(f"{path} cannot be read: {error.strerror}") from None
         reason = str(error) or type(error).__name__
-        raise UserError(f"{path} is a damaged picture ({reason}): fetch it again or take it out") from None
+        raise UserError(f"{path} is a damaged image ({reason}): fetch it again or remove it") from None
 
 
 def is_photo(path: Path) -> bool:
-    """Whether a file is a picture, by how it begins; a damaged one is one too."""
+    """Whether a file is an image, judging by its first bytes; it may be damaged."""
     try:
         with Image.open(path) as picture:
             return not isinstance(picture, ImageFile.StubImageFile) and picture.format != "MPEG"
@@ -75,9 +75,9 @@ def is_photo(path: Path) -> bool:
 def square(photo: Image.Image, size: int, how: Resize = "crop") -> Tensor:
     """A photo as (3, size, size) uint8.
 
-    how: ``crop`` makes the shorter side ``size`` and keeps the middle of the longer, as the paper's code does
-    and as trunks are trained; ``squash`` stretches, so that all of the photo is seen, out of proportion;
-    ``pad`` makes the longer side ``size`` and centres the photo on grey, so that all of it is seen, smaller.
+    how: ``crop`` resizes the shorter side to ``size`` and crops the centre, as in the paper's code and in the
+    training of trunks; ``squash`` resizes both sides, showing the whole photo distorted; ``pad`` resizes the
+    longer side to ``size`` and centres the photo on grey, showing all of it, smaller.
     """
     if how == "squash":
         photo = photo.resize((size, size), Image.Resampling.BICUBIC)
@@ -104,14 +104,16 @@ def _pad(photo: Image.Image, size: int) -> Image.Image:
 
 
 def _upright(picture: Image.Image) -> Image.Image:
-    """Turned as its EXIF data say. Pillow's function writes new ones too, which odd ones do not allow."""
+    """Rotated according to its EXIF data. Pillow's function also rewrites them, which fails for malformed
+    ones.
+    """
     turn = TURNS.get(picture.getexif().get(ExifTags.Base.Orientation))
     return picture if turn is None else picture.transpose(turn)
 
 
 def _opaque(picture: Image.Image) -> Image.Image:
     """In RGB, on white."""
-    if picture.mode.startswith(("I", "F")):  # more than 8 bits of grey, which a conversion would clip
+    if picture.mode.startswith(("I", "F")):  # more than 8 bits of grey, which convert() would clip
         see_through = picture.info.get("transparency")
         grey = np.asarray(picture)
         alpha = np.where(grey == see_through, 0, 255) if isinstance(see_through, int) else 255
@@ -125,16 +127,16 @@ def _opaque(picture: Image.Image) -> Image.Image:
 
 
 def _in_eight_bits(grey: np.ndarray, picture: Image.Image) -> np.ndarray:
-    """Grey from 0 to 255. White is 65535 of 16 bits, else 255 or 65535, or 1 of fractions: the least of them
-    that no pixel is beyond.
+    """Grey from 0 to 255. White is 65535 for 16 bits; else the least of 1 (for floats), 255 and 65535 that no
+    pixel exceeds.
     """
     low, high = float(grey.min()), float(grey.max())
     whites = {"I": (255, 65535), "F": (1, 255, 65535)}.get(picture.mode, (65535,))
-    if picture.format in ("PPM", "PNG"):  # never of 32 bits
+    if picture.format in ("PPM", "PNG"):  # never 32 bits
         whites = (65535,)
     white = next((white for white in whites if high <= white), None)
     if white is None or not low >= 0:
         raise UserError(
-            f"has greys from {low:g} to {high:g}, and nobody knows what is white: convert it to 8 or 16 bits"
+            f"has grey values from {low:g} to {high:g} and an unknown white level: convert it to 8 or 16 bits"
         )
     return np.round(grey * (255 / white))

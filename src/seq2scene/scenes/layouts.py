@@ -1,4 +1,4 @@
-"""Scenes as captioners read them: which objects, and the boxes they lie in."""
+"""Scenes as captioners read them: object classes and boxes."""
 
 import torch
 
@@ -8,9 +8,9 @@ from seq2scene.sequences.caption_batch import Layouts
 
 
 def layouts_of(objects: Objects, schema: Schema, most: int) -> Layouts:
-    """The first ``most`` objects of each scene, in their order, on the objects' device.
+    """The first ``most`` objects of each scene, in order, on the objects' device.
 
-    schema: theirs, whose boxes are divided by the longer side of its canvas.
+    schema: of the objects; boxes are divided by the longer side of its canvas.
     """
     objects = objects.cut(most)
     boxes = schema.boxes(objects) / max(schema.canvas)

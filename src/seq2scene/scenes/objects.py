@@ -1,4 +1,4 @@
-"""Scenes as tensors: which objects, where, and with which attributes, in the order they are placed."""
+"""Scenes as tensors: object classes, places and attributes, in the order of placement."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-PAD, SOS, EOS = 0, 1, 2  # the object classes that are none: padding, the start and the end of a scene
+PAD, SOS, EOS = 0, 1, 2  # special object classes: padding, start and end of a scene
 FIRST_CLASS = 3
 
 
@@ -15,14 +15,14 @@ FIRST_CLASS = 3
 class Objects:
     """Up to T objects of each of B scenes, padded at the end.
 
-    classes: (B, T) int64, ``FIRST_CLASS`` and above for objects; EOS may follow the last one; PAD after it.
+    classes: (B, T) int64, ``FIRST_CLASS`` and above for objects; EOS may follow the last one, then PAD.
     places: (B, T, 2) float32, the centres of the objects in canvas units, y downwards; 0 where there is no
     object.
-    attributes: of each head by its name, (B, T) int64, 0 where there is no object.
-    extents: (B, T, 2) float32, exact widths and heights in canvas units, where they are known otherwise than
-    by class and attributes; else None.
-    patches: (B, T) int64, for objects cut out of photos the number of each one's patch, -1 where there is
-    none; else None.
+    attributes: by head name, (B, T) int64, 0 where there is no object.
+    extents: (B, T, 2) float32, exact widths and heights in canvas units, if known independently of class and
+    attributes; else None.
+    patches: (B, T) int64, the patch number of each object cut out of a photo, -1 where there is none; else
+    None.
     """
 
     classes: Tensor
@@ -40,19 +40,19 @@ class Objects:
         return self.classes >= FIRST_CLASS
 
     def __getitem__(self, index: Tensor | slice) -> Self:
-        """The scenes ``index`` (any,) only."""
+        """Only the scenes ``index`` (any,)."""
         return self._map(lambda tensor: tensor[index])
 
     def cut(self, steps: int) -> Self:
-        """The first ``steps`` places of every scene."""
+        """The first ``steps`` positions of every scene."""
         return self._map(lambda tensor: tensor[:, :steps])
 
     def at(self, step: int) -> Self:
-        """Place ``step`` of every scene alone, T = 1."""
+        """Only position ``step`` of every scene, T = 1."""
         return self._map(lambda tensor: tensor[:, step : step + 1])
 
     def beside(self, other: Self) -> Self:
-        """The places of each scene and behind them those of ``other``; extents are left out."""
+        """The objects of each scene followed by those of ``other``; extents are dropped."""
         patches = None
         if self.patches is not None and other.patches is not None:
             patches = torch.cat([self.patches, other.patches], dim=1)
@@ -69,13 +69,15 @@ class Objects:
         )
 
     def take(self, order: Tensor) -> Self:
-        """The objects at the places ``order`` (B, any) int64 of each scene, none where it is -1."""
+        """The objects at positions ``order`` (B, any) int64 of each scene, none where it is -1."""
         scenes = torch.arange(len(order), device=order.device).unsqueeze(1)
         taken = self._map(lambda tensor: tensor[scenes, order.clamp(min=0)])
         return replace(taken, classes=taken.classes.where(order >= 0, PAD))
 
     def previous(self) -> Tensor:
-        """(B, T) the class before each one: SOS first. What an object decoder reads while it is taught."""
+        """(B, T) the previous class at each step, SOS first: the object decoder's input under teacher
+        forcing.
+        """
         return torch.cat([torch.full_like(self.classes[:, :1], SOS), self.classes[:, :-1]], dim=1)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:

@@ -1,7 +1,7 @@
 """Photos and the patches cut out of them, as tensors (Text2Scene's composites, Tan et al. 2019).
 
-A segment is a region of a photo that an annotation marks, a thing or a part of stuff. A patch is what is cut
-out of the photo around a segment, with margins.
+A segment is an annotated region of a photo, a thing or an area of stuff. A patch is cut out of the photo
+around a segment, with margins.
 """
 
 from collections.abc import Callable
@@ -14,12 +14,12 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Patches:
-    """Patches to be pasted, padded to a common size; leading axes (N,) or (B, T).
+    """Patches to paste, padded to a common size; leading axes (N,) or (B, T).
 
     pictures: (..., 3, h, w) RGB from 0 to 255. masks: (..., 1, h, w) from 0 to 1, 1 on the segment. boxes:
     (..., 4) the segment's centre x, y, width and height in pixels of the picture, whose first pixel spans 0
-    to 1. ratios: (...,) width over height of the segment before its picture was stretched; None if it was not
-    stretched, so that the box gives the ratio.
+    to 1. ratios: (...,) aspect ratio (width / height) of the segment before its picture was stretched; None
+    if it was not, and the box gives the ratio.
     """
 
     pictures: Tensor
@@ -37,8 +37,8 @@ class Patches:
 
 @dataclass(frozen=True)
 class LabelledPatches:
-    """N patches as the patch encoder sees them: each is a window of twice the width and height of the
-    segment's box around its centre, stretched to side x side pixels, so that the box fills the middle half.
+    """N patches as the patch encoder sees them: each is a window around the segment's box, of twice its width
+    and height, resized to side x side pixels, so that the box fills the middle half.
 
     pictures: (N, 3, side, side) uint8, RGB, black beyond the photo's border. masks: (N, side, side) bool, the
     segment. labels: (N, side, side) uint8, the class of each pixel, 0 for none. features: (N, F) float16, a

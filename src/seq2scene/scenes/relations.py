@@ -1,8 +1,8 @@
-"""What each relation between two things of a scene means, in pixels of a canvas of 500 x 400.
+"""The meaning of each relation between two things of a scene, in pixels of a 500 x 400 canvas.
 
-A relation is a predicate of a subject, an object and a slack, the number of pixels by which each of its
-bounds is widened. It is about these two things alone, whatever else is in the scene. With slack 0 it holds of
-every pair of which the park states it.
+A relation is a predicate of a subject, an object and a slack, the number of pixels by which each bound is
+widened. It depends on these two things only. With slack 0 it holds for every pair for which the park states
+it.
 """
 
 from collections.abc import Callable
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 from seq2scene.scenes.clip_art import INSIDES, POSES, SURFACES, Placed
 
-NEAR = 8  # pixels within which a thing is at a hand, a head, a surface
-OVERLAP = 12  # of things that are next to each other, at most
+NEAR = 8  # pixels within which a thing is at a hand, head or surface
+OVERLAP = 12  # greatest overlap of things next to each other
 SEATED = ("kneel", "sit")
 
 
 @dataclass(frozen=True)
 class Box:
-    """A box of a photo: its centre, width and height in pixels of a canvas that is 500 wide."""
+    """A box in a photo: centre, width and height in pixels of a canvas 500 wide."""
 
     x: float
     y: float
@@ -44,17 +44,17 @@ def pose(child: Placed) -> str:
 
 
 def ahead(one: Placed, other: Placed) -> float:
-    """How far the other is ahead of a thing in the direction it looks; negative behind its back."""
+    """How far the other is ahead of a thing in the direction it faces; negative behind it."""
     return one.facing * (other.x - one.x)
 
 
 def faces(one: Placed, other: Placed, slack: float = 0, reach: float = 260) -> bool:
-    """Whether a thing looks the way of another that is neither too near nor farther than ``reach``."""
+    """Whether a thing faces another that is neither too near nor farther than ``reach``."""
     return 30 - slack <= ahead(one, other) <= reach + slack and abs(one.z - other.z) <= 1
 
 
 def _gap(one: Placed | Box, other: Placed | Box) -> float:
-    """Between the sides of two things, from left to right; negative where they overlap."""
+    """The horizontal gap between two things; negative if they overlap."""
     return abs(one.x - other.x) - (one.width + other.width) / 2
 
 
@@ -67,23 +67,23 @@ def _at(point: tuple[float, float], other: Placed, slack: float) -> bool:
 
 
 def hold(one: Placed, other: Placed, slack: float = 0) -> bool:
-    """At the hand of a child that does not kick, at its depth."""
+    """At the hand of a child that is not kicking, at its depth."""
     able = one.kind == "child" and one.z == other.z and pose(one) != "kick"
     return able and _at(one.hand, other, slack)
 
 
 def wear(one: Placed, other: Placed, slack: float = 0) -> bool:
-    """On the head of a child, glasses before its eyes."""
+    """On the head of a child; glasses on its eyes."""
     return one.kind == "child" and one.z == other.z and _at(one.head(other.name), other, slack)
 
 
 def kick(one: Placed, other: Placed, slack: float = 0) -> bool:
-    """At the foot of a child that kicks."""
+    """At the foot of a kicking child."""
     return pose(one) == "kick" and one.z == other.z and _at(one.foot, other, slack)
 
 
 def on(one: Placed, other: Placed, slack: float = 0) -> bool:
-    """The lower edge at the surface of the other, which must have one."""
+    """The bottom edge at the surface of the other, which must have one."""
     if other.name not in SURFACES or one.z != other.z:
         return False
     surface = other.top + SURFACES[other.name] * other.height
@@ -92,7 +92,7 @@ def on(one: Placed, other: Placed, slack: float = 0) -> bool:
 
 
 def in_(one: Placed, other: Placed, slack: float = 0) -> bool:
-    """The lower edge inside the other, which must be hollow, and large enough."""
+    """The bottom edge inside the other, which must be hollow and large enough."""
     if other.name not in INSIDES or one.z != other.z or one.height > 0.5 * other.height + 90:
         return False
     inside = other.top + INSIDES[other.name] * other.height
@@ -108,7 +108,7 @@ def above(one: Placed | Box, other: Placed | Box, slack: float = 0) -> bool:
 
 
 def under(one: Placed, other: Placed, slack: float = 0) -> bool:
-    """At the depth of something higher, near its middle."""
+    """At the depth of something taller, near its middle."""
     fits = one.z == other.z and one.height <= 0.75 * other.height
     return fits and abs(one.x - other.x) <= 0.25 * other.width + slack
 
@@ -118,7 +118,7 @@ def next_to(one: Placed | Box, other: Placed | Box, slack: float = 0) -> bool:
 
 
 def beside(one: Placed | Box, other: Placed | Box, slack: float, reach: float) -> bool:
-    """Apart, but by no more than ``reach``, and at most one depth."""
+    """Apart, but by no more than ``reach`` and one depth."""
     return abs(one.z - other.z) <= 1 and -slack <= _gap(one, other) <= reach + slack
 
 
@@ -154,7 +154,7 @@ def raise_(one: Placed, other: Placed, slack: float = 0) -> bool:
 
 
 def use_seated(one: Placed, other: Placed, slack: float = 0) -> bool:
-    """Eat or read: hold it, kneeling or sitting."""
+    """Eat or read: holding it while kneeling or sitting."""
     return pose(one) in SEATED and hold(one, other, slack)
 
 
@@ -163,7 +163,7 @@ def give(one: Placed, other: Placed, slack: float = 0) -> bool:
 
 
 def receives(one: Placed, recipient: Placed, slack: float = 0) -> bool:
-    """Whether somebody is where a gift or a ball goes."""
+    """Whether somebody is where a gift or a kicked ball goes."""
     return faces(one, recipient, slack, 200)
 
 
@@ -172,7 +172,7 @@ def wave(one: Placed, other: Placed, slack: float = 0) -> bool:
 
 
 def look(one: Placed, other: Placed, slack: float = 0) -> bool:
-    """Ahead; in the sky at any depth."""
+    """Ahead; at any depth if it is in the sky."""
     if other.kind == "sky":
         return 30 - slack <= ahead(one, other) <= 260 + slack
     return faces(one, other, slack)
@@ -183,25 +183,25 @@ def run_to(one: Placed, other: Placed, slack: float = 0) -> bool:
 
 
 def flee(one: Placed, other: Placed, slack: float = 0) -> bool:
-    """Run, the other at one's back."""
+    """Run, with the other behind."""
     behind_it = -slack < -ahead(one, other) <= 220 + slack
     return pose(one) == "run" and behind_it and abs(one.z - other.z) <= 1
 
 
 def fear(one: Placed, other: Placed, slack: float = 0) -> bool:
-    """Look surprised, the other about."""
+    """Look surprised, with the other nearby."""
     close = abs(ahead(one, other)) <= 220 + slack and abs(one.z - other.z) <= 1
     return one.kind == "child" and one.expression == 4 and close
 
 
 def play(one: Placed, other: Placed, slack: float = 0) -> bool:
-    """Close before an animal, or a child that kneels or sits."""
+    """The other close in front of an animal, or of a kneeling or sitting child."""
     able = pose(one) in SEATED if one.kind == "child" else one.kind == "animal"
     return able and one.z == other.z and faces(one, other, slack, 110 if one.kind == "child" else 90)
 
 
 def follow(one: Placed, other: Placed, slack: float = 0) -> bool:
-    """Look the way of a child that runs the same way."""
+    """Face a child that runs in the same direction."""
     return pose(other) == "run" and one.flip == other.flip and faces(one, other, slack)
 
 
@@ -243,7 +243,7 @@ def _meet(one: Box, other: Box, slack: float = 0) -> bool:
 
 
 def _rests_in(one: Box, other: Box, slack: float = 0) -> bool:
-    """The lower edge within the other."""
+    """The bottom edge within the other."""
     middle = abs(one.x - other.x) <= 0.4 * other.width + slack
     return middle and other.top - slack <= one.bottom <= other.bottom + slack
 

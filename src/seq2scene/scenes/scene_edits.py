@@ -1,4 +1,4 @@
-"""Edits of scenes as plain values: objects removed, an object moved; always in a new list."""
+"""Edits of scenes as plain values: objects removed, an object moved; always as a new list."""
 
 from collections.abc import Iterable, Mapping
 
@@ -9,10 +9,10 @@ from seq2scene.scenes.scene_json import PlainObject
 def without(
     objects: Iterable[PlainObject], *which: int | str, titles: Mapping[str, str] | None = None
 ) -> list[PlainObject]:
-    """The objects but those named.
+    """The objects except those given by ``which``.
 
-    which: places in the scene, from 0, or classes, all objects of which go. titles: what people call the
-    classes, if these names are understood too. Raises UserError for one that the scene does not have.
+    which: indices in the scene, from 0, or classes, of which all objects are removed. titles: readable names
+    of the classes, accepted as well. Raises UserError for an object that the scene does not have.
     """
     objects = list(objects)
     gone = {number for one in which for number in _find(objects, one, titles or {})}
@@ -26,19 +26,19 @@ def moved(
     y: float,
     titles: Mapping[str, str] | None = None,
 ) -> list[PlainObject]:
-    """The objects, one of them with its centre at (x, y), in canvas units. Arguments and errors as of
-    ``without``; UserError also for a class of which there are several.
+    """The objects with the centre of one of them at (x, y), in canvas units. Arguments and errors as for
+    ``without``; also raises UserError for a class with several objects.
     """
     objects = list(objects)
     found = _find(objects, which, titles or {})
     if len(found) > 1:
         numbers = ", ".join(map(str, found))
-        raise UserError(f"{which}: the scene has {len(found)} of them; say which by its place: {numbers}")
+        raise UserError(f"{which}: the scene has {len(found)} of them; give the index of one: {numbers}")
     return [{**one, "x": x, "y": y} if number in found else one for number, one in enumerate(objects)]
 
 
 def _find(objects: list[PlainObject], which: int | str, titles: Mapping[str, str]) -> list[int]:
-    """The places of the objects that are meant, at least one."""
+    """The indices of the objects meant, at least one."""
     if isinstance(which, int):
         found = [which] if 0 <= which < len(objects) else []
     else:

@@ -11,13 +11,13 @@ from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.schema import Schema
 from seq2scene.sequences.lines import read_json
 
-PlainObject = dict[str, Any]  # class, x, y, and of each head its value
-FAR = 1e6  # canvas units; nothing lies there
+PlainObject = dict[str, Any]  # class, x, y, and the value of each head
+FAR = 1e6  # canvas units, beyond any object
 
 
 def to_plain(objects: Objects, schema: Schema) -> list[list[PlainObject]]:
-    """The objects of each scene in their order: ``{"class": "hb0", "x": 93.2, "y": 251.6, "size": 0, ...}``,
-    places in canvas units. An object has the attributes that its class has.
+    """The objects of each scene in order: ``{"class": "hb0", "x": 93.2, "y": 251.6, "size": 0, ...}``, places
+    in canvas units. An object has only the attributes of its class.
     """
     has = {name: schema.has(name) for name in schema.heads if name in objects.attributes}
     digits = 2 if min(schema.canvas) > 10 else 5
@@ -41,7 +41,7 @@ def to_plain(objects: Objects, schema: Schema) -> list[list[PlainObject]]:
 
 
 def from_plain(scenes: list[list[PlainObject]], schema: Schema) -> Objects:
-    """The inverse of ``to_plain``; raises UserError for what is no scene of this schema."""
+    """The inverse of ``to_plain``; raises UserError for anything that is not a scene of this schema."""
     width = max([len(scene) for scene in scenes] + [1])
     classes = torch.zeros(len(scenes), width, dtype=torch.int64)
     places = torch.zeros(len(scenes), width, 2)
@@ -58,30 +58,31 @@ def from_plain(scenes: list[list[PlainObject]], schema: Schema) -> Objects:
                     attributes[name][row, step] = value
             except (KeyError, ValueError, TypeError) as error:
                 raise UserError(
-                    f"scene {row + 1}, object {step + 1}: {one} is none of this model: {error}"
+                    f"scene {row + 1}, object {step + 1}: {one} is not an object of this model: {error}"
                 ) from error
     return Objects(classes, places, attributes)
 
 
-# What a user hands over
+# Input from users
 
 
 def read_scene(path: Path | str, hint: str = "") -> Any:
-    """The objects in a JSON file, a list of them or a scene as it is written with its sentences, unchecked.
+    """The objects in a JSON file, unchecked: a list, or a saved scene with its sentences.
 
-    Raises UserError where the file cannot be read, is not JSON, or is a scene without ``objects``.
+    Raises UserError if the file cannot be read, is not JSON, or is a scene without ``objects``.
     """
     found = read_json(path, hint)
     if not isinstance(found, dict):
         return found
     if "objects" not in found:
-        raise UserError(f'{path}: a scene needs "objects"; here are {", ".join(found) or "no keys"}')
+        raise UserError(f'{path}: a scene needs "objects"; it has {", ".join(found) or "no keys"}')
     return found["objects"]
 
 
 def require_scene(objects: Any, schema: Schema, where: str) -> None:
-    """Raises UserError, which begins with ``where`` and names object and key, unless ``objects`` are a list
-    of complete objects of this schema. What records add (``width``, ``height``, ``patch``) may be there.
+    """Raises UserError, its message starting with ``where`` and naming object and key, unless ``objects`` are
+    a list of complete objects of this schema. The additional keys of records (``width``, ``height``,
+    ``patch``) are allowed.
     """
     if not isinstance(objects, list | tuple):
         raise UserError(f"{where}: a scene is a list of objects, not {str(objects)[:60]}")

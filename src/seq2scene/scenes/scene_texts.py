@@ -1,4 +1,4 @@
-"""The texts of scenes: a few sentences each, as words that a model knows."""
+"""The texts of scenes: a few sentences each, as in-vocabulary words."""
 
 import re
 from collections.abc import Sequence
@@ -13,10 +13,10 @@ from seq2scene.sequences.padding import pad
 
 
 class SceneTexts:
-    """How a scene's sentences are read: words that are not in the vocabulary are left out, a sentence is cut
-    after ``max_words`` (None: never), and the last one ends in EOS.
+    """How a scene's sentences are read: out-of-vocabulary words are dropped, sentences are truncated after
+    ``max_words`` (None: never), and the last one ends in EOS.
 
-    sentences: how many a scene has at most.
+    sentences: the greatest number per scene.
     """
 
     def __init__(self, language: Language, sentences: int, max_words: int | None = None) -> None:
@@ -28,7 +28,7 @@ class SceneTexts:
         return self.language.vocabulary.ids(self._known(sentence)[: self.max_words])
 
     def is_cut(self, sentence: str) -> bool:
-        """Whether ``max_words`` takes words away."""
+        """Whether ``max_words`` truncates the sentence."""
         return self.max_words is not None and len(self._known(sentence)) > self.max_words
 
     def _known(self, sentence: str) -> list[str]:
@@ -39,16 +39,16 @@ class SceneTexts:
         return self.language.unknown(sentence)
 
     def rows(self, scene: Sequence[str]) -> list[list[int]]:
-        """The ids of a scene's sentences, empty ones where it has fewer than it may have, EOS at the end of
-        the last one that has words; none where there is no word at all.
+        """The ids of a scene's sentences, padded with empty ones up to ``sentences``; EOS ends the last
+        sentence with words, and is absent if no sentence has any.
 
         Raises:
-            UserError: there are more sentences than a scene can have.
+            UserError: there are more than ``sentences``.
         """
         if len(scene) > self.sentences:
             raise UserError(
-                f"this model reads at most {self.sentences} sentences of a scene, here are {len(scene)}: "
-                "leave some out"
+                f"this model reads at most {self.sentences} sentences per scene, but there are {len(scene)}: "
+                "remove some"
             )
         rows = [self.ids(sentence) for sentence in scene]
         rows += [[] for _ in range(self.sentences - len(rows))]
@@ -78,5 +78,5 @@ class SceneTexts:
 
 
 def split_sentences(text: str) -> list[str]:
-    """One text as its sentences, cut after . ! and ?"""
+    """A text split into sentences after . ! and ?"""
     return [part.strip() for part in re.split(r"(?<=[.!?])\s+", text.strip()) if part.strip()]

@@ -1,4 +1,4 @@
-"""What the scenes of a data set are made of: the schema that data, nets, painters and metrics share."""
+"""What the scenes of a data set consist of: the schema shared by data, nets, painters and metrics."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -16,8 +16,8 @@ SPECIALS = ("<pad>", "<sos>", "<eos>")
 
 @dataclass(frozen=True)
 class Head:
-    """An attribute of objects: a choice of ``classes``, learnt with ``weight``, and of the object classes
-    ``only`` alone where that is given.
+    """An attribute of objects: one of ``classes`` values, learnt with loss weight ``weight``, for the object
+    classes ``only`` (None: all).
     """
 
     classes: int
@@ -27,7 +27,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Appearance:
-    """How objects look, as vectors of ``size`` numbers and unit length, learnt with ``weight``."""
+    """How objects look, as unit vectors of ``size`` numbers, learnt with loss weight ``weight``."""
 
     size: int
     weight: float = 1.0
@@ -38,13 +38,13 @@ class Schema:
     """Object classes, grid and attribute heads of a kind of scenes.
 
     names: of the object classes, from number ``FIRST_CLASS`` on. grid: where objects can be placed. heads:
-    the attributes by name, in the order of a net's channels. max_objects: of a scene, END not counted.
-    sentences: how many tell a scene. canvas: (width, height) in canvas units. sizes: for clip art, (names,
+    the attributes by name, in the order of a net's channels. max_objects: per scene, not counting END.
+    sentences: the number per scene. canvas: (width, height) in canvas units. sizes: for clip art, (names,
     poses, expressions, 2), the width and height of the opaque part of each unscaled picture. scales: for clip
-    art, the scale at each value of the head ``size``. titles: what people call the classes, if not by name.
-    things: of objects cut out of photos, so many of the classes are things, the others stuff; else None.
-    appearance: of such objects, if it is learnt. most: of each class, how many objects of it a training scene
-    has at most; empty where nobody has counted.
+    art, the scale at each value of the head ``size``. titles: readable names of the classes, if different.
+    things: for objects cut out of photos, the number of thing classes, the rest being stuff; else None.
+    appearance: of such objects, if learnt. most: for each class, the greatest number of its objects in a
+    training scene; empty if not counted.
     """
 
     names: tuple[str, ...]
@@ -68,35 +68,35 @@ class Schema:
 
     @property
     def classes(self) -> int:
-        """Outputs of the object decoder: PAD, SOS, EOS and the object classes."""
+        """The number of the object decoder's outputs: PAD, SOS, EOS and the object classes."""
         return FIRST_CLASS + len(self.names)
 
     def number(self, name: str) -> int:
-        """The class number of an object; raises KeyError."""
+        """The number of a class; raises KeyError."""
         return FIRST_CLASS + self.names.index(name) if name in self.names else _no_such(name)
 
     def name(self, number: int) -> str:
         return (SPECIALS + self.names)[number]
 
     def title(self, number: int) -> str:
-        """What a person calls a class."""
+        """The readable name of a class."""
         return (SPECIALS + (self.titles or self.names))[number]
 
     def has(self, head: str) -> Tensor:
-        """(classes,) bool: which object classes the head is about."""
+        """(classes,) bool: which object classes have the head."""
         only = self.heads[head].only
         chosen = [only is None or name in only for name in self.names]
         return torch.tensor([False] * FIRST_CLASS + chosen)
 
     def counted(self, objects: Objects) -> Self:
-        """The schema with ``most`` of each class as ``objects`` have it."""
+        """The schema with ``most`` counted from ``objects``."""
         scene = torch.arange(len(objects)).unsqueeze(1) * self.classes
         flat = (scene + objects.classes).flatten()
         counts = flat.bincount(minlength=len(objects) * self.classes).view(len(objects), self.classes)
         return replace(self, most=tuple(counts.amax(0)[FIRST_CLASS:].tolist()))
 
     def limits(self) -> Tensor | None:
-        """(classes,) how often a scene may have each class, END too; None where nobody has counted."""
+        """(classes,) how often each class may occur in a scene, END included; None if not counted."""
         return torch.tensor([0, 0, 1, *self.most]) if self.most else None
 
     def cells(self, objects: Objects) -> Tensor:
@@ -104,8 +104,8 @@ class Schema:
         return self.grid.cell(objects.places) * objects.present
 
     def with_end(self, objects: Objects) -> Objects:
-        """The objects as a net can say them: at most ``max_objects`` of a scene, EOS after the last of each,
-        and of attributes those that a head is about.
+        """The objects as a net can output them: at most ``max_objects`` per scene, then EOS, with the
+        attributes that have a head.
         """
         steps = self.max_objects + 1
         width = max(steps - objects.classes.shape[1], 0)
@@ -132,9 +132,9 @@ class Schema:
     def boxes(self, objects: Objects) -> Tensor:
         """(B, T, 4) centre x, y, width and height of each object in canvas units, 0 where there is none.
 
-        The exact extents where the objects have them; else those of the clip art, by class, pose, expression
-        and size, where an attribute that is not given counts as 0; or of the box, cut off at the canvas, that
-        size and aspect stand for. Of a box that a head is not about the size is the middle one, the aspect 1.
+        The exact extents if the objects have them; else those of the clip art, by class, pose, expression and
+        size (missing attributes count as 0), or of the box that size and aspect stand for, clipped to the
+        canvas. Without a size head the size is the middle one, without an aspect head the aspect is 1.
         """
         if objects.extents is not None:
             return torch.cat([objects.places, objects.extents], dim=2)
@@ -160,8 +160,8 @@ class Schema:
         return torch.stack([width, area / (width + 1e-10)], dim=-1).clamp(0, 1)
 
     def _value(self, head: str, objects: Objects, table: Callable[[int], Tensor], other: float) -> Tensor:
-        """(B, T) what the attribute of each object stands for by the ``table`` of so many classes; ``other``
-        where the head is not about it.
+        """(B, T) the value of each object's attribute, looked up in a ``table``, a function of the number of
+        classes; ``other`` where the object does not have the head.
         """
         if head not in self.heads or head not in objects.attributes:
             return torch.full_like(objects.places[..., 0], other)
@@ -191,13 +191,13 @@ class Schema:
             "canvas": tuple(state["canvas"]),
             "scales": tuple(state["scales"]),
             "titles": tuple(state["titles"]),
-            "most": tuple(state.get("most", ())),  # older descriptions have none
+            "most": tuple(state.get("most", ())),  # missing in older descriptions
             "appearance": None if state["appearance"] is None else Appearance(**state["appearance"]),
         }
         return cls(**plain)
 
 
-LEAST, MOST = 0.001, 0.999  # of the places and sizes of boxes, as shares of a square canvas
+LEAST, MOST = 0.001, 0.999  # limits of the places and sizes of boxes, as fractions of a square canvas
 
 
 def sizes(classes: int) -> Tensor:
@@ -206,7 +206,7 @@ def sizes(classes: int) -> Tensor:
 
 
 def size_classes(widths: Tensor, heights: Tensor, classes: int) -> Tensor:
-    """Boxes by the square root of their area: the nearest of ``sizes``."""
+    """Size classes of boxes: the nearest of ``sizes`` to the square root of the area."""
     step = (MOST - LEAST) / (classes - 1)
     roots = (widths * heights + 1e-10).sqrt()
     return ((roots - LEAST) / step + 0.5).floor().clamp(0, classes - 1).to(torch.int64)
@@ -219,16 +219,16 @@ def aspects(classes: int) -> Tensor:
 
 
 def aspect_classes(widths: Tensor, heights: Tensor, classes: int) -> Tensor:
-    """Boxes by width over height: the nearest of ``aspects``, by difference, the lower one of two."""
+    """Aspect classes of boxes: the nearest of ``aspects`` to width over height, the lower one in ties."""
     ratios = (widths / (heights + 1e-10)).unsqueeze(-1)
     return (ratios - aspects(classes).to(ratios.device)).abs().argmin(-1)
 
 
 def choose_heads(given: Mapping[str, Mapping[str, Any]], possible: Mapping[str, int]) -> dict[str, Head]:
-    """The heads of a config, each checked against how many classes the data can supply of it.
+    """The heads of a config, each checked against the number of classes in the data.
 
     Raises:
-        UserError: a head that the data has not, or with other classes than it has, or no head's settings.
+        UserError: a head is not in the data, has a different number of classes there, or is not a head.
     """
     heads = {}
     for name, settings in given.items():
@@ -246,7 +246,7 @@ def choose_heads(given: Mapping[str, Mapping[str, Any]], possible: Mapping[str, 
 
 
 def choose_appearance(settings: Mapping[str, Any] | None) -> Appearance | None:
-    """The head ``appearance`` of a config; raises UserError for what is none."""
+    """The head ``appearance`` of a config; raises UserError if it is not one."""
     if settings is None:
         return None
     check_settings("appearance", settings, ("size", "weight"))
@@ -254,11 +254,11 @@ def choose_appearance(settings: Mapping[str, Any] | None) -> Appearance | None:
 
 
 def check_settings(head: str, settings: Mapping[str, Any], known: tuple[str, ...]) -> None:
-    """Raises UserError unless ``settings`` are those ``known`` of a head, the first a whole number above 0,
-    the weight a number that is not negative.
+    """Raises UserError unless the ``settings`` of a head are the ``known`` ones, the first a positive whole
+    number and the weight a non-negative number.
     """
     if not isinstance(settings, Mapping):
-        raise UserError(f"heads.{head}={settings} is no head; drop one with '~heads.{head}'")
+        raise UserError(f"heads.{head}={settings} is not a head; drop one with '~heads.{head}'")
     for name in settings:
         if name not in known:
             raise UserError(f"heads.{head}.{name} is not an option; options are {', '.join(known)}")

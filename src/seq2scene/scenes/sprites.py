@@ -1,9 +1,9 @@
-"""Scenes of clip art painted on the device: all scenes of a batch at once, as tensor operations.
+"""Scenes of clip art painted on the device: a whole batch at once, with tensor operations.
 
-Pictures are laid over the canvas in the order of the objects by ``over`` (Porter and Duff 1984). Every
-picture is resampled beforehand, at each scale and for the resolution of the canvas, into one atlas; what is
-left to do is to read the atlas at an offset and to blend. Colours in the atlas are multiplied by their alpha,
-so that the colour of a transparent pixel cannot bleed into its neighbours.
+Pictures are composited onto the canvas in the order of the objects with ``over`` (Porter and Duff 1984). All
+pictures are resampled in advance into one atlas, at each scale and for the resolution of the canvas; painting
+only reads the atlas at an offset and blends. The atlas has premultiplied alpha, so that the colours of
+transparent pixels do not bleed into their neighbours.
 """
 
 from collections.abc import Iterable, Mapping
@@ -28,19 +28,19 @@ ATLAS_WIDTH = 1024
 class SpritePainter(nn.Module):
     """Paints scenes of clip art at ``width`` x ``height`` pixels, whatever the size of the schema's canvas.
 
-    pictures: PNG files as (bytes,) uint8 by their names without ".png": one of each object, see
-    ``picture_name``, and ``background``, which is stretched over the canvas.
-    whole_canvas: blend over all pixels of the canvas instead of each object's rectangle: the same picture,
-    with more arithmetic but no shape that depends on the data, hence no wait for the device. None: whichever
-    is the fastest, the rectangles on the CPU and the whole canvas elsewhere.
+    pictures: PNG files as (bytes,) uint8, by name without ".png": one for each object, see ``picture_name``,
+    and ``background``, which is stretched over the canvas.
+    whole_canvas: blend all pixels of the canvas instead of each object's rectangle: the same result with more
+    arithmetic, but no data-dependent shapes, hence no synchronisation with the device. None: the faster one,
+    rectangles on the CPU and the whole canvas elsewhere.
 
-    An object is centred on its place, to fractions of a pixel, at the scale of its attribute ``size`` and
-    mirrored left to right where ``flip`` is 1; an attribute without a head counts as 0. What lies outside the
-    canvas is cut off. Pictures are (3, height, width) float32 of RGB from 0 to 1. Buffers are made from the
-    pictures and are not part of the state of a checkpoint.
+    An object is centred on its place with subpixel accuracy, at the scale of its attribute ``size`` and
+    mirrored horizontally if ``flip`` is 1; an attribute without a head counts as 0. Objects are clipped to
+    the canvas. Results are (3, height, width) float32 RGB from 0 to 1. Buffers are computed from the pictures
+    and not saved in checkpoints.
 
     Raises:
-        UserError: a picture is missing or is no PNG.
+        UserError: a picture is missing or not a PNG.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class SpritePainter(nn.Module):
         across, down = width / schema.canvas[0], height / schema.canvas[1]
         poses, expressions = schema.sizes.shape[1:3]
         table = torch.zeros(schema.classes, poses, expressions, len(schema.scales), dtype=torch.int64)
-        sprites = [Sprite(torch.zeros(4, 1, 1), 0, 0, 0, 0)]  # number 0, where there is no object
+        sprites = [Sprite(torch.zeros(4, 1, 1), 0, 0, 0, 0)]  # number 0: no object
         numbers: dict[str, Tensor] = {}
         for place in np.ndindex(len(schema.names), poses, expressions):
             name = picture_name(pictures, schema.names[place[0]], place[1] * expressions + place[2])
@@ -75,20 +75,20 @@ class SpritePainter(nn.Module):
         frames = torch.tensor([[s.pixels.shape[2], s.pixels.shape[1]] for s in sprites])
         self.register_buffer("frames", frames, persistent=False)  # (sprites, 2) width, height in the atlas
         insets = torch.tensor([[s.left, s.top] for s in sprites], dtype=torch.float32)
-        self.register_buffer("insets", insets, persistent=False)  # where in its frame a picture begins
+        self.register_buffer("insets", insets, persistent=False)  # where a picture starts within its frame
         extents = torch.tensor([[s.width, s.height] for s in sprites], dtype=torch.float32)
         self.register_buffer("extents", extents, persistent=False)  # of the picture, in canvas pixels
         self.register_buffer("zoom", torch.tensor([across, down]), persistent=False)
-        unit = torch.tensor([2 / atlas.shape[2], 2 / atlas.shape[1]])  # an atlas pixel, for grid_sample
+        unit = torch.tensor([2 / atlas.shape[2], 2 / atlas.shape[1]])  # one atlas pixel, for grid_sample
         self.register_buffer("unit", unit, persistent=False)
-        planes = torch.arange(3)[:, None] * (width * height)  # where red, green and blue begin
+        planes = torch.arange(3)[:, None] * (width * height)  # offsets of red, green and blue
         self.register_buffer("planes", planes, persistent=False)
 
     @torch.no_grad()
     def paint(self, objects: Objects) -> Tensor:
         """Objects of B scenes -> (B, T + 1, 3, height, width): the background, then each step's scene.
 
-        A step without an object (EOS, PAD) leaves the canvas as it was.
+        A step without an object (EOS, PAD) leaves the canvas unchanged.
         """
         scenes, steps = objects.classes.shape
         canvases = self.background.new_empty(scenes, steps + 1, *self.background.shape)
@@ -109,17 +109,17 @@ class SpritePainter(nn.Module):
         return canvas
 
     def blank(self, scenes: int) -> Tensor:
-        """The canvas before the first object, (scenes, 3, height, width); not to be written to."""
+        """The canvas before the first object, (scenes, 3, height, width); must not be written to."""
         return self.background.expand(scenes, -1, -1, -1)
 
     def _blend(self, pixels: Tensor, starts: Tensor, objects: Objects) -> None:
-        """Lays an object over each of N canvases, which begin at ``starts`` (N,) in ``pixels`` (any,)."""
+        """Composites an object onto each of N canvases, starting at ``starts`` (N,) in ``pixels`` (any,)."""
         sprite = self._sprites(objects)  # (N,)
         extent, inset, frame = self.extents[sprite], self.insets[sprite], self.frames[sprite]
         left_top = objects.places * self.zoom - extent / 2
         scene, x, y = self._covered(left_top - inset, frame, objects.present)
-        # where in the atlas to read a pixel: x * turn + start, kept on the frame, which is transparent at its
-        # outermost pixels
+        # where to read a pixel in the atlas: x * turn + start, clamped to the frame, whose
+        # border is transparent
         corner = self.corners[sprite]
         start = corner + inset + 0.5 - left_top
         turn = torch.ones_like(extent)
@@ -168,8 +168,8 @@ class SpritePainter(nn.Module):
 class Sprite(NamedTuple):
     """A picture ready for the atlas.
 
-    pixels: (4, rows, columns) premultiplied, transparent at the outermost. left, top: where in it the picture
-    begins. width, height: of the picture, in pixels, not whole.
+    pixels: (4, rows, columns), premultiplied, with a transparent border. left, top: where the picture starts
+    within them. width, height: of the picture in pixels, fractional.
     """
 
     pixels: Tensor
@@ -180,7 +180,7 @@ class Sprite(NamedTuple):
 
 
 def picture_name(pictures: Iterable[str], name: str, variant: int) -> str:
-    """The picture of an object class: ``s_3s``, or one of its variants, ``hb0_12s``, where it has them.
+    """The picture of an object class: ``s_3s``, or ``hb0_12s`` for a class with variants.
 
     variant: pose * number of expressions + expression.
     """
@@ -188,14 +188,14 @@ def picture_name(pictures: Iterable[str], name: str, variant: int) -> str:
 
 
 def open_picture(pictures: Mapping[str, Tensor], name: str) -> Image.Image:
-    """A picture as RGBA. Raises UserError if it is missing or no picture."""
+    """A picture as RGBA. Raises UserError if it is missing or not an image."""
     if name not in pictures:
         raise UserError(f"the clip art lacks {name}.png")
     try:
         picture = BytesIO(pictures[name].numpy().tobytes())
-        return Image.open(picture, formats=["PNG"]).convert("RGBA")  # checkpoints bring them, too
+        return Image.open(picture, formats=["PNG"]).convert("RGBA")  # they may come from checkpoints
     except (UnidentifiedImageError, OSError) as error:
-        raise UserError(f"the clip art {name}.png is no picture that can be read: {error}") from None
+        raise UserError(f"the clip art {name}.png is not a readable image: {error}") from None
 
 
 def premultiplied(picture: Image.Image) -> Tensor:
@@ -212,7 +212,9 @@ def shrink(picture: Tensor, across: float, down: float) -> Sprite:
 
 
 def pack(pictures: list[Tensor]) -> tuple[Tensor, Tensor]:
-    """Puts (C, height, width) pictures on shelves of one atlas -> it and their left, top (pictures, 2)."""
+    """Packs (C, height, width) pictures into an atlas, in shelves -> the atlas and their left, top (pictures,
+    2).
+    """
     columns = max(ATLAS_WIDTH, *(picture.shape[2] for picture in pictures))
     corners = torch.zeros(len(pictures), 2, dtype=torch.int64)
     left = top = shelf = 0
@@ -230,13 +232,13 @@ def pack(pictures: list[Tensor]) -> tuple[Tensor, Tensor]:
 
 
 def _margin(scale: float) -> int:
-    """Pixels around a resampled picture, enough that the outermost are transparent."""
+    """Margin in pixels around a resampled picture, enough for a transparent border."""
     return ceil(max(scale, 1.0) + 0.5)
 
 
 def _resampling(size: int, scale: float, margin: int) -> Tensor:
-    """(resampled pixels, size): the weights of a triangle filter as wide as two pixels, of the coarser of the
-    two grids. Beyond its edge a picture is transparent. Scale 1 is the identity.
+    """(resampled pixels, size): the weights of a triangle filter two pixels wide on the coarser of the two
+    grids. Pictures are transparent beyond their edges. Scale 1 is the identity.
     """
     reach = max(1.0, 1 / scale)  # in pixels of the picture
     beyond = ceil(reach) + margin

@@ -1,6 +1,6 @@
 """Word alignments: which source word each target word was written from.
 
-As read from attention (Luong et al. 2015, section 5.4), a target word is linked to the one source word with
+When read from attention (Luong et al. 2015, section 5.4), each target word is linked to the source word with
 the largest weight. B sentences, T target positions, S source positions; a link is (source word, target word),
 both counted from 0 in text order.
 """

@@ -1,5 +1,5 @@
-"""Captions of images: the LightningModule of Xu et al. 2015, "Show, Attend and Tell". What it looks at are
-places of photos, or objects of layouts.
+"""Captions of images: the LightningModule of Xu et al. 2015, "Show, Attend and Tell". It attends to locations
+of photos, or to objects of layouts.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ CAPTION_COLUMNS = tuple(Column(name, name, 3 if name == "cider" else 2) for name
 
 @dataclass(frozen=True)
 class Caption:
-    """One image of a test set as it was described. log_prob is the model's, of the words and EOS."""
+    """The caption generated for one image of a test set. log_prob: of the words and EOS."""
 
     row: int
     text: str
@@ -40,11 +40,11 @@ class Caption:
 
 
 class Captioning(Task):
-    """Teacher forcing in training, with soft or hard attention; in validation and tests also captions as they
-    are written freely, scored against all references of their image.
+    """Teacher forcing in training, with soft or hard attention; validation and tests also generate captions
+    and score them against all references of their image.
 
-    Perplexity is by teacher forcing and of soft attention, counts EOS (``perplexity_words`` does not), and
-    never includes label smoothing. BLEU, ROUGE-L and CIDEr-D are of free-running output.
+    Perplexity is computed with teacher forcing and soft attention, counts EOS (``perplexity_words`` does
+    not), and never includes label smoothing. BLEU, ROUGE-L and CIDEr-D score free-running output.
     """
 
     curves = shown = ("perplexity", "bleu_4", "cider")
@@ -55,7 +55,7 @@ class Captioning(Task):
     def __init__(self, config: dict[str, Any], description: dict[str, Any]) -> None:
         super().__init__(config, description)
         self.language = self.model.language
-        self.schema = self.model.schema  # of layouts; None: of photos
+        self.schema = self.model.schema  # for layouts; None: for photos
         loss = config["loss"]
         self.smoothing = loss["smoothing"]
         self.per_sentence = per_sentence(loss)
@@ -63,7 +63,7 @@ class Captioning(Task):
         self.reinforce = build(loss["reinforce"], "loss.reinforce") if hard else None
         if hard and not isinstance(self.model.decoder, XuDecoder):
             raise UserError(
-                "loss.hard=true: this decoder cannot look at one place at a time; take model=xu2015"
+                "loss.hard=true: this decoder cannot attend to one location at a time; choose model=xu2015"
             )
         self.build_scores()
 
@@ -81,9 +81,9 @@ class Captioning(Task):
     # Teacher forcing
 
     def loss(self, batch: CaptionBatch) -> Loss:
-        """-log p of the words; with hard attention what teaches where to look (``Reinforce``); and
-        ``loss.doubly_stochastic`` times how far each place is from being looked at once (eq. 14), the sums
-        over places and captions, as in the paper.
+        """-log p of the words; with hard attention, the REINFORCE terms (``Reinforce``); plus
+        ``loss.doubly_stochastic`` times the doubly stochastic regulariser (eq. 14), summed over locations and
+        captions, as in the paper.
         """
         gold, decoder, memory = batch.target, self.model.decoder, self.model.encode(batch)
         previous = shift_right(gold.ids, self.language.vocabulary.bos)
@@ -112,7 +112,7 @@ class Captioning(Task):
     # Free running
 
     def caption(self, batch: CaptionBatch, stage: str = "test", **options: Any) -> Hypotheses:
-        """Searches for captions of the images, as in ``stage``; options go to the search."""
+        """Searches for captions of the images with the search of ``stage``; options are passed to it."""
         return self.model.decode(batch, self.search(stage), **options)
 
     def _evaluate(self, batch: CaptionBatch, stage: str) -> Hypotheses:
@@ -135,5 +135,5 @@ class Captioning(Task):
         return sorted(outputs, key=lambda caption: caption.row)
 
     def net_for_data(self) -> dict[str, nn.Module]:
-        """The image encoder, whose features of photos are kept on disk; layouts need none."""
+        """The image encoder, whose features of photos are cached on disk; layouts need none."""
         return {} if self.schema is not None else {"encoder": self.model.encoder}

@@ -11,8 +11,8 @@ from seq2scene.tasks.scenes import SceneTask
 
 
 class CompositeTask(SceneTask):
-    """A scene model whose objects are patches of the training photos. It learns appearances by a triplet
-    loss; before it writes scenes, all patches are embedded anew and indexed by class.
+    """A scene model whose objects are patches of the training photos. It learns appearances with a triplet
+    loss; before generating scenes, it embeds all patches again and indexes them by class.
     """
 
     model_class = CompositeWriter
@@ -37,5 +37,5 @@ class CompositeTask(SceneTask):
 
     @property
     def store(self) -> PatchStore:
-        """The patches that scenes are made of; known after ``build_retrieval_index``."""
+        """The patches that scenes are made of; available after ``build_retrieval_index``."""
         return self.model.store

@@ -1,4 +1,4 @@
-"""One photo of a composite: the LightningModule of Text2Scene's inpainting network (Tan et al. 2019)."""
+"""From composite to photo: the LightningModule of Text2Scene's inpainting network (Tan et al. 2019)."""
 
 from typing import Any
 
@@ -17,8 +17,8 @@ from seq2scene.nets.vision.inpainter import Inpainted
 from seq2scene.nets.vision.trunks import LITE
 from seq2scene.tasks.task import Column, Loss, Task
 
-# What is compared where the config names no layers. Of the small trunk: one of each resolution down to a
-# sixteenth, with weights of our own by which each is about as far off as colours are.
+# Layers to compare if the config names none. For the small trunk: one of each resolution down to a
+# sixteenth, with our own weights, chosen so that each contributes about as much as the colours.
 LAYERS = {
     "none": {},
     "vgg19": VGG19_LAYERS,
@@ -28,12 +28,12 @@ SCORES = ("error", "psnr", "label_accuracy")
 
 
 class InpaintingTask(Task):
-    """Learns to make photos of their own simulated composites, and is scored by how far what it makes is from
-    them: the mean absolute ``error`` of colours, from 0 to 255, and their ``psnr`` in decibels, that of the
-    mean squared error over all photos; ``label_accuracy``, the share of pixels whose class is right.
-    ``composite_error`` and so on are of the composites as they were.
+    """Learns to restore photos from composites simulated from them. Scores: the mean absolute ``error`` of
+    colours, from 0 to 255; ``psnr`` in decibels, from the mean squared error over all photos; and
+    ``label_accuracy``, the share of pixels whose class is right. ``composite_error`` etc. are the same scores
+    of the unchanged composites.
 
-    The trunk of the perceptual loss is only there while something is learnt, and in no checkpoint.
+    The trunk of the perceptual loss exists only during training and is not saved in checkpoints.
     """
 
     logs_perplexity = False
@@ -57,18 +57,18 @@ class InpaintingTask(Task):
 
     @property
     def photo_side(self) -> int:
-        """Pixels of the photos that it learns from, before these are cropped and stretched to ``side``."""
+        """Side in pixels of the training photos, before they are cropped and resized to ``side``."""
         return self.config["data"]["composites"]["photo_side"]
 
     def mend(self, batch: Stencils) -> Mending:
-        with torch.autocast(self.device.type, enabled=False):  # pixels are found by exact numbers
+        with torch.autocast(self.device.type, enabled=False):  # pixel positions need full precision
             return mend(batch, self.side, self.model.first_stuff)
 
     def forward(self, composite: Rendering) -> Inpainted:
         return self.model(composite)
 
     def loss(self, batch: Stencils) -> Loss:
-        """The weighted sum of the fields of ``nets.vision.inpainter.fields``, a mean over photos."""
+        """The weighted sum of the terms of ``nets.vision.inpainter.fields``, averaged over photos."""
         assert self._distance, "only while it is being fitted"
         mending = self.mend(batch)
         found = fields(self(mending.composite), mending.pictures, mending.labels, self._distance[0])
@@ -83,9 +83,7 @@ class InpaintingTask(Task):
 
     def _build_scores(self) -> ModuleDict:
         each = (*SCORES, *(f"composite_{name}" for name in SCORES))
-        return ModuleDict(
-            {name: MeanMetric(nan_strategy="disable") for name in each}
-        )  # no NaN is passed over
+        return ModuleDict({name: MeanMetric(nan_strategy="disable") for name in each})  # NaNs are not skipped
 
     def _evaluate(self, batch: Stencils, stage: str) -> None:
         metrics, true = self.scores[f"{stage}_scores"], self.mend(batch)
@@ -96,7 +94,7 @@ class InpaintingTask(Task):
             metrics[f"{before}label_accuracy"].update((found.labels == true.labels).float().mean((1, 2)))
 
     def _computed(self, stage: str) -> dict[str, Tensor]:
-        """psnr is of the mean squared error over all photos."""
+        """psnr is computed from the mean squared error over all photos."""
         values = super()._computed(stage)
         for name in ("psnr", "composite_psnr"):
             values[name] = 10 * torch.log10(WHITE**2 / values[name])
@@ -104,14 +102,14 @@ class InpaintingTask(Task):
 
 
 def build_distance(settings: dict[str, Any]) -> PerceptualDistance:
-    """The perceptual loss of the config. Raises UserError where its weights are not at hand, and where no
-    layers are given and none are known of the trunk.
+    """The perceptual loss of the config. Raises UserError if its weights are missing, or if no layers are
+    given and the trunk has no defaults.
     """
     layers = settings["layers"] or LAYERS.get(settings["trunk"])
     if layers is None:
         good = ", ".join(LAYERS)
         raise UserError(
-            f"perceptual.trunk={settings['trunk']}: set perceptual.layers, parts of it and their weights, or "
+            f"perceptual.trunk={settings['trunk']}: set perceptual.layers to its parts and their weights, or "
             f"choose one of {good}"
         )
     return PerceptualDistance(settings["trunk"], layers, settings["weights"])

@@ -23,9 +23,9 @@ class LM(Task):
     """A recurrent language model of sentences, or of a stream of text (``TextBatch.continues``).
 
     Perplexity counts EOS, ``perplexity_words`` does not; neither ever includes label smoothing. The state at
-    the end of a window of streams starts the next, without its gradient. Training, validation and test each
-    keep their own, and checkpoints that of training, rank by rank, so that a run goes on exactly with as many
-    ranks as before.
+    the end of a window of streams starts the next, detached. Training, validation and test each have their
+    own state; checkpoints store that of training for each rank, so that a run resumes exactly on the same
+    number of ranks.
     """
 
     model_class = LanguageModel
@@ -38,7 +38,7 @@ class LM(Task):
         self.smoothing = config["loss"]["smoothing"]
         self.per_sentence = per_sentence(config["loss"])
         self.build_scores()
-        self._states: dict[str, State] = {}  # where the streams of a stage stand
+        self._states: dict[str, State] = {}  # the current state of the streams, by stage
 
     def _build_scores(self) -> ModuleDict:
         return ModuleDict({name: Perplexity() for name in SCORES})
@@ -46,14 +46,16 @@ class LM(Task):
     # Teacher forcing
 
     def loss(self, batch: TextBatch) -> Loss:
-        """With ``loss.per=sentence`` the normaliser is the rows of the batch: sentences, or streams."""
+        """With ``loss.per=sentence`` the normaliser is the number of rows in the batch: sentences, or
+        streams.
+        """
         gold = batch.target
         features = self._read(batch, "train")
         total, nll = self._cross_entropy(features, gold.ids, gold.mask, self.smoothing)
         return loss_of_words(total, nll, gold.mask, self.per_sentence)
 
     def _read(self, batch: TextBatch, stage: str) -> Tensor:
-        """Features (B, T, H) of a batch, from the state where the batch before ended or from zeros."""
+        """Features (B, T, H) of a batch, starting from the previous batch's final state or from zeros."""
         state = self._states.pop(stage, None) if batch.continues else None
         if state is None:
             state = self.model.decoder.start(no_source(len(batch), self.device))
@@ -78,16 +80,16 @@ class LM(Task):
         scores["perplexity_words"].update(nll_words, words.sum())
         scores["perplexity"].update(nll_words + nll_ends, gold.mask.sum())
 
-    # Writing and judging text
+    # Generation
 
     def generate(
         self, count: int, stage: str = "test", prefix: str | None = None, **options: Any
     ) -> Hypotheses:
-        """Writes ``count`` texts, as in ``stage``, see ``LanguageModel.decode``."""
+        """Writes ``count`` texts with the search of ``stage``, see ``LanguageModel.decode``."""
         return self.model.decode(count, self.search(stage), prefix, **options)
 
     def sample(self, count: int, **options: Any) -> list[str]:
-        """The texts that ``generate`` writes, all hypotheses of each of ``count`` one after another."""
+        """The texts of ``generate``: all hypotheses of the first, then of the second, and so on."""
         return [self.language.decode(row) for row in self.generate(count, **options).tokens.flatten(0, 1)]
 
     def log_probs(self, sentences: Sequence[str], eos: bool = True) -> Tensor:

@@ -22,9 +22,9 @@ def build_task(config: dict[str, Any], description: dict[str, Any]) -> Task:
 
 
 def task_of(checkpoint: dict[str, Any], places: Mapping[str, str] | None = None, **changes: Any) -> Task:
-    """The task that a checkpoint was saved by, with its weights; ``changes`` replace parts of its config.
+    """The task that saved a checkpoint, with its weights; ``changes`` replace parts of its config.
 
-    places: where the caller keeps data and cache, see ``at_home``; None where nothing is kept.
+    places: the caller's data and cache folders, see ``at_home``; None: nothing is written.
     """
     parts = checkpoint["hyper_parameters"]
     config = without_pretrained(parts["config"])
@@ -36,8 +36,9 @@ def task_of(checkpoint: dict[str, Any], places: Mapping[str, str] | None = None,
 
 
 def at_home(data: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, Any]:
-    """Data settings of a checkpoint so that nothing is written where the checkpoint says: what is kept goes
-    to ``places["cache"]``, and the park is written below ``places["data"]`` unless it is there already.
+    """A checkpoint's data settings, changed so that nothing is written to the checkpoint's own paths: caches
+    go to ``places["cache"]``, and the park is generated under ``places["data"]`` unless it already exists at
+    the checkpoint's root.
     """
     settings = {
         key: at_home(value, places) if isinstance(value, Mapping) else value for key, value in data.items()
@@ -50,7 +51,7 @@ def at_home(data: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, Any
 
 
 def _is_generated(settings: Mapping[str, Any]) -> bool:
-    """Whether these are of a data module that writes its files under its root on first use."""
+    """Whether these settings belong to a data module that generates its files under its root on first use."""
     made = str(settings.get("_target_")).rpartition(".")[2].startswith("Park")
     return made and settings.get("root") is not None
 
@@ -61,13 +62,14 @@ def load_task(
     places: Mapping[str, str] | None = None,
     **changes: Any,
 ) -> Task:
-    """The task of one checkpoint, or that of the first of several with the ensemble of all as its model.
+    """The task of one checkpoint; for several, the task of the first with an ensemble of all as its model.
 
-    ensemble: how several distributions become one: logits, log_probs or probs (``search.ensemble``).
-    places: where the caller keeps data and cache; changes: replace parts of the config; as in ``task_of``.
+    ensemble: how distributions are averaged: logits, log_probs or probs (``search.ensemble``). places,
+    changes: as in ``task_of``.
 
     Raises:
-        UserError: if there is no such average, or if several do not translate, or not the same tokens.
+        UserError: if the average is unknown, or if the members of an ensemble do not translate or have
+            different vocabularies.
     """
     require_average(ensemble)
     checkpoints = [load_checkpoint(path) for path in paths]

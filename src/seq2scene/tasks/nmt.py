@@ -17,12 +17,12 @@ from seq2scene.sequences.padding import shift_right
 from seq2scene.tasks.task import Column, Loss, Task
 from seq2scene.tasks.words import loss_of_words, per_sentence
 
-TABLE = ("bleu_tok", "bleu", "chrf", "perplexity", "perplexity_words")  # of test scores
+TABLE = ("bleu_tok", "bleu", "chrf", "perplexity", "perplexity_words")  # columns of the table of test scores
 
 
 @dataclass(frozen=True)
 class Translation:
-    """One line of a test set as it was translated. log_prob is the model's, of the words and EOS."""
+    """The translation of one line of a test set. log_prob: of the words and EOS."""
 
     line: int
     text: str
@@ -32,9 +32,9 @@ class Translation:
 class NMT(Task):
     """Recurrent translation (Sutskever et al. 2014; Luong et al. 2015).
 
-    Perplexity is by teacher forcing, counts EOS (``perplexity_words`` does not), and never includes label
-    smoothing. BLEU and chrF are of free-running output: ``bleu`` is sacrebleu's 13a BLEU of plain text,
-    ``bleu_tok`` that of the model's own tokens, unknown words included in both.
+    Perplexity is computed with teacher forcing, counts EOS (``perplexity_words`` does not), and never
+    includes label smoothing. BLEU and chrF score free-running output: ``bleu`` is sacrebleu's 13a BLEU of
+    plain text, ``bleu_tok`` that of the model's own tokens, both with unknown words included.
     """
 
     shown = ("perplexity", "bleu_tok")
@@ -48,10 +48,10 @@ class NMT(Task):
         self.smoothing = config["loss"]["smoothing"]
         self.per_sentence = per_sentence(config["loss"])
         self.build_scores()
-        self.keep_weights = False  # of the attention while test sets are translated
+        self.keep_weights = False  # whether to return attention when translating test sets
 
     def _build_scores(self) -> ModuleDict:
-        """chrF is of test sets alone."""
+        """chrF is computed on test sets only."""
         lowercase = getattr(self.target.tokenizer, "lowercase", False)
         return ModuleDict(
             {
@@ -84,7 +84,7 @@ class NMT(Task):
     # Free running
 
     def translate(self, source: Sentences, stage: str = "test", **options: Any) -> Hypotheses:
-        """Searches for translations of ``source``, as in ``stage``; options go to the search."""
+        """Searches for translations of ``source`` with the search of ``stage``; options are passed to it."""
         return self.model.decode(source, self.search(stage), **options)
 
     def _evaluate(self, batch: ParallelBatch, stage: str) -> Hypotheses:

@@ -23,8 +23,8 @@ from seq2scene.tasks.task import STAGES, Column, Loss, Task
 
 @dataclass(frozen=True)
 class Result:
-    """The generated scenes of a batch of a test set, on the CPU. rows: (B,) numbers of the samples in their
-    split. scores: of each score (B,), nan where a sample does not count.
+    """The generated scenes of a batch of a test set, on the CPU. rows: (B,) indices of the samples in their
+    split. scores: by name, (B,), nan where a sample does not count.
     """
 
     rows: Tensor
@@ -34,9 +34,9 @@ class Result:
 
 
 class SceneTask(Task):
-    """Teacher forcing in training; in validation and tests also scenes as they are written freely, scored
-    against the true ones by the metric of the config (``metrics.scene_scores``, ``metrics.layout_scores``).
-    ``score`` is the mean over the row of the paper's table, one number to choose a checkpoint by.
+    """Teacher forcing in training; validation and tests also generate scenes and score them against the true
+    ones with the metric of the config (``metrics.scene_scores``, ``metrics.layout_scores``). ``score``, the
+    mean over the row of the paper's table, is the single number that selects checkpoints.
     """
 
     logs_perplexity = False
@@ -50,7 +50,7 @@ class SceneTask(Task):
         super().__init__(config, description)
         self.schema = self.model.schema
         self.weights = self._weights()
-        # DDP would send them to every rank at every step, and they never change.
+        # They never change, and DDP would broadcast them at every step.
         self._ddp_params_and_buffers_to_ignore = [
             name for name, _ in self.named_buffers() if ".painter." in name
         ]
@@ -61,7 +61,7 @@ class SceneTask(Task):
         self._nll: dict[str, list[Tensor]] = {}
 
     def _weights(self) -> dict[str, float]:
-        """Of each field of the loss, and of the attention regularisers."""
+        """The weights of the loss terms and of the attention regularisers."""
         loss = self.config["loss"]
         if loss["per"] not in ("field", "scene"):
             raise UserError(f"loss.per={loss['per']} is not a choice; choose one of field, scene")
@@ -80,8 +80,8 @@ class SceneTask(Task):
     # Teacher forcing
 
     def loss(self, batch: SceneBatch) -> Loss:
-        """The weighted sum of -log p over all fields. What it is divided by: the number of fields
-        (``loss.per=field``, the authors' code) or of scenes (``loss.per=scene``, the paper's sums).
+        """The weighted sum of -log p over all fields, divided by the number of fields (``loss.per=field``,
+        the authors' code) or of scenes (``loss.per=scene``, the paper's sums).
         """
         memory = self.model.encode(batch.texts)
         taught = self.model.decoder(memory, batch.target, batch.photos)
@@ -104,7 +104,7 @@ class SceneTask(Task):
         return Loss(total, nll, count, normaliser.to(nll.dtype))
 
     def _extra_loss(self, taught: Taught, batch: SceneBatch) -> Tensor:
-        """What is minimised beside the fields: a mean."""
+        """An additional loss term, a mean."""
         return taught.objects.new_zeros(())
 
     # Free running
@@ -116,7 +116,7 @@ class SceneTask(Task):
         self.model.build_retrieval_index(folder)
 
     def write(self, texts: Sentences, stage: str = "test", **options: Any) -> Written:
-        """Searches for scenes of the ``texts`` (B * S sentences), as in ``stage``."""
+        """Searches for scenes of the ``texts`` (B * S sentences) with the search of ``stage``."""
         return self.model.decode(texts, self.search(stage), **options)
 
     def _evaluate(self, batch: SceneBatch, stage: str) -> None:
@@ -138,10 +138,10 @@ class SceneTask(Task):
             self.outputs.append(Result(batch.rows, objects.to("cpu"), written.log_probs[:, 0].cpu(), scores))
 
     def _computed(self, stage: str) -> dict[str, Tensor]:
-        """-log p of each field, ``nll_NAME``, and of all, ``loss``; the scores of what was written, and the
-        ``score`` that chooses checkpoints.
+        """-log p of each field, ``nll_NAME``, and of all, ``loss``; the scores of the generated scenes, and
+        the ``score`` that selects checkpoints.
         """
-        names = ("object", "place", *self.schema.heads)  # the same on a rank that saw no batch
+        names = ("object", "place", *self.schema.heads)  # the same on a rank without batches
         nothing = [torch.zeros(2, device=self.device)]
         rows = [torch.stack(self._nll.get(name, nothing)).sum(0) for name in names]
         sums = torch.stack(rows)  # (fields, 2)

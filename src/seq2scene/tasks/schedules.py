@@ -15,7 +15,7 @@ def halving(
     """Constant for ``start`` epochs, then times ``factor`` at once and after each further ``every`` epochs.
 
     Luong et al. 2015, section 4.1: start 5, or 8 with dropout, every 1. Sutskever et al. 2014, section 3.4:
-    start 5, every 0.5. The released code of the former starts an epoch later than its paper says (start 6).
+    start 5, every 0.5. The released code of the former starts an epoch later than the paper (start 6).
     """
 
     def rate(step: int) -> float:
@@ -35,9 +35,7 @@ def luong234(optimizer: Optimizer, steps: int) -> LambdaLR:
 
 
 def warm_up(optimizer: Optimizer, steps: int = 400, decay: Literal["none", "rsqrt"] = "none") -> LambdaLR:
-    """Rises in a straight line over ``steps`` steps; then stays (``none``) or falls as 1/sqrt(step)
-    (``rsqrt``).
-    """
+    """Rises linearly over ``steps`` steps; then stays (``none``) or falls as 1/sqrt(step) (``rsqrt``)."""
 
     def rate(step: int) -> float:
         rising = min((step + 1) / steps, 1.0)

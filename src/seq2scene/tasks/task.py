@@ -1,5 +1,5 @@
-"""What all tasks share: optimisation, with gradients that do not depend on how a batch was divided, and the
-scores of validation and tests.
+"""The base of all tasks: optimisation, with gradients that do not depend on how a batch is split over
+devices, and the scores of validation and tests.
 """
 
 from collections.abc import Mapping
@@ -23,8 +23,8 @@ STAGES = ("val", "test")
 
 @dataclass(frozen=True)
 class Loss:
-    """total: the sum to differentiate. nll: the plain negative log-likelihood, for perplexity. count: of how
-    many positions. normaliser: what the gradient of ``total`` is divided by, over all ranks and
+    """total: the sum to differentiate. nll: the plain negative log-likelihood, for perplexity. count: the
+    number of positions. normaliser: what the gradient of ``total`` is divided by, summed over all ranks and
     micro-batches.
     """
 
@@ -35,7 +35,7 @@ class Loss:
 
 
 class Column(NamedTuple):
-    """A score in the tables that evaluation prints."""
+    """A score column of the tables that evaluation prints."""
 
     name: str
     heading: str
@@ -43,22 +43,22 @@ class Column(NamedTuple):
 
 
 class Task(pl.LightningModule):
-    """A model, its loss and its optimisation; subclasses say what a step, a validation and a test are.
+    """A model, its loss and its optimisation; subclasses define training, validation and test steps.
 
-    config: the whole composed config as plain containers. description: what the data said about itself. Both
-    are kept in checkpoints, which then need nothing else.
+    config: the whole composed config as plain containers. description: the data module's description of its
+    data. Checkpoints contain both and need nothing else.
 
-    model_class: of the model, which is built from the two. It also makes the model of a checkpoint without
-    the task (``models.loading``).
+    model_class: the class of the model, which is built from both; ``models.loading`` uses it to load a model
+    without the task.
 
     The gradient is that of (sum of the losses over all ranks and accumulated micro-batches) / (sum of their
     normalisers), however many devices there are and however unequal their batches. Lightning and DDP divide
     by the number of micro-batches and of ranks; ``configure_gradient_clipping``, which sees every gradient
-    once before the step, puts that right.
+    once before the step, corrects for that.
     """
 
-    logs_perplexity = True  # whether exp(loss) is the perplexity of anything
-    curves = ("perplexity", "bleu")  # of what learning curves are drawn
+    logs_perplexity = True  # whether exp(loss) is a perplexity
+    curves = ("perplexity", "bleu")  # the scores plotted as learning curves
     shown: tuple[str, ...] = ("perplexity",)  # the validation scores that the progress line shows
     model_class: ClassVar[type[Model]]
     model: Model
@@ -69,13 +69,13 @@ class Task(pl.LightningModule):
         self.save_hyperparameters(logger=False)
         self.config = config
         self._normaliser: Tensor | None = None
-        self.test_name = "test"  # of the set being scored, for the names of its scores
+        self.test_name = "test"  # name of the set being scored, a prefix of its scores
         self.model = self.model_class.from_config(config, description)
         self.register_load_state_dict_pre_hook(_rename_weights)
         self.val_search: Constraints | None = None
         if "val_search" in config:
             self.val_search = self.model.build_search(config["val_search"], "val_search")
-        self.outputs: list[Any] = []  # of the batches of that set on this rank, for reports
+        self.outputs: list[Any] = []  # for reports: from the batches of that set on this rank
 
     @property
     def description(self) -> Mapping[str, Any]:
@@ -86,15 +86,15 @@ class Task(pl.LightningModule):
         self.model.description = changed
 
     def build_scores(self) -> None:
-        """Makes the scores of both stages, once a subclass knows what they need."""
+        """Creates the scores of both stages; called by subclasses once the model is built."""
         self.scores = nn.ModuleDict({f"{stage}_scores": self._build_scores() for stage in STAGES})
 
     def search(self, stage: str) -> Constraints:
-        """The search of a stage: in validation its own, in tests the model's."""
+        """The search of a stage: ``val_search`` in validation, the model's in tests."""
         return self.val_search if stage == "val" else self.model.search
 
     def _build_scores(self) -> nn.Module:
-        """The metrics of a stage: a ModuleDict of them by name, where ``_computed`` is as it is here."""
+        """The metrics of a stage: a ModuleDict by name, unless ``_computed`` is overridden."""
         raise NotImplementedError
 
     def loss(self, batch: Any) -> Loss:
@@ -115,11 +115,9 @@ class Task(pl.LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Divides the gradients by the true normaliser and rescales them to ``trainer.gradient_clip_val``."""
+        """Divides gradients by the true normaliser and clips their norm to ``trainer.gradient_clip_val``."""
         if gradient_clip_algorithm == "value":
-            raise UserError(
-                "trainer.gradient_clip_algorithm=value: gradients are clipped by their norm alone"
-            )
+            raise UserError("trainer.gradient_clip_algorithm=value: gradients can only be clipped by norm")
         normaliser, self._normaliser = self._normaliser.clone(), None
         if self.trainer.world_size > 1:
             torch.distributed.all_reduce(normaliser)
@@ -136,7 +134,7 @@ class Task(pl.LightningModule):
     # Validation and tests
 
     def _evaluate(self, batch: Any, stage: str) -> Any:
-        """Updates the scores of a stage; what it returns for a batch of a test set, callbacks see."""
+        """Updates the scores of a stage; callbacks receive what it returns for a test batch."""
         raise NotImplementedError
 
     def validation_step(self, batch: Any, index: int) -> None:
@@ -146,15 +144,15 @@ class Task(pl.LightningModule):
         return self._evaluate(batch, "test")
 
     def in_order(self, outputs: list[Any]) -> list[Any]:
-        """The ``outputs`` of all ranks in the order of the test set; here as they are."""
+        """The ``outputs`` of all ranks in the order of the test set; unchanged by default."""
         return outputs
 
     def net_for_data(self) -> dict[str, nn.Module]:
-        """The parts of the net that the data module reads its data with, by the names of its arguments."""
+        """The parts of the net that the data module uses to preprocess data, by argument name."""
         return {}
 
     def _computed(self, stage: str) -> dict[str, Tensor]:
-        """The scores of a stage by name; what they were computed from is forgotten."""
+        """The scores of a stage by name; resets the metrics."""
         metrics = self.scores[f"{stage}_scores"]
         values = {name: metric.compute().float() for name, metric in metrics.items()}
         for metric in metrics.values():
@@ -170,10 +168,10 @@ class Task(pl.LightningModule):
         self._log_scores("test")
 
     def on_validation_epoch_end(self) -> None:
-        """Logs the scores, and steps a plateau schedule, unless its metric had nothing to count (NaN).
+        """Logs the scores, and steps a plateau schedule unless its metric is NaN (nothing was counted).
 
-        Lightning would step after the checkpoint of the epoch is written, and a resumed run would miss it;
-        and it would want a metric after each epoch, validated or not.
+        Lightning would step after the epoch's checkpoint is written, so that a resumed run would miss the
+        step; and it would require the metric after every epoch, even without validation.
         """
         self._log_scores("val")
         if self.trainer.sanity_checking or self.trainer.state.fn != TrainerFn.FITTING:
@@ -183,7 +181,7 @@ class Task(pl.LightningModule):
                 metric = self.trainer.callback_metrics.get(schedule.monitor)
                 if metric is None:
                     raise UserError(
-                        f"schedule.monitor={schedule.monitor}: neither training nor validation gives it"
+                        f"schedule.monitor={schedule.monitor}: neither training nor validation logs it"
                     )
                 if not torch.isnan(metric):
                     schedule.scheduler.step(metric)
@@ -193,10 +191,10 @@ class Task(pl.LightningModule):
             scheduler.step()
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """The optimizer and schedule of the config; a schedule may ask for ``steps_per_epoch``."""
+        """The optimizer and schedule of the config; a schedule may have the parameter ``steps_per_epoch``."""
         settings = dict(self.config["optimizer"])
         if self.trainer.precision == "16-mixed":
-            settings["fused"] = False  # a fused step removes the loss scale itself, too late for the norm
+            settings["fused"] = False  # a fused step unscales the loss itself, too late for the norm
         optimizer = build(settings, "optimizer", params=self.parameters())
         schedule = dict(self.config["schedule"])
         how = {key: schedule.pop(key) for key in ("interval", "monitor") if key in schedule}
@@ -206,13 +204,13 @@ class Task(pl.LightningModule):
             "optimizer": optimizer,
             "lr_scheduler": {
                 "scheduler": build(schedule, "schedule", optimizer=optimizer),
-                "reduce_on_plateau": False,  # on_validation_epoch_end does
+                "reduce_on_plateau": False,  # done by on_validation_epoch_end
                 **how,
             },
         }
 
     def _steps_per_epoch(self) -> int:
-        self.trainer.fit_loop.setup_data()  # Lightning would do it later, after the schedule needs its count
+        self.trainer.fit_loop.setup_data()  # Lightning does this only after the schedule needs the count
         return -(-int(self.trainer.num_training_batches) // self.trainer.accumulate_grad_batches)
 
 

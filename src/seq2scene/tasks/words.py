@@ -1,4 +1,4 @@
-"""What tasks that write words share: what their loss is divided by."""
+"""Shared by tasks that write text: the normalisation of their loss."""
 
 from typing import Any
 
@@ -9,14 +9,16 @@ from seq2scene.tasks.task import Loss
 
 
 def per_sentence(loss: dict[str, Any]) -> bool:
-    """Whether ``loss.per`` is sentence; raises UserError where it is not token either."""
+    """Whether ``loss.per`` is sentence; raises UserError if it is neither sentence nor token."""
     if loss["per"] not in ("token", "sentence"):
         raise UserError(f"loss.per={loss['per']} is not a choice; choose one of token, sentence")
     return loss["per"] == "sentence"
 
 
 def loss_of_words(total: Tensor, nll: Tensor, mask: Tensor, per_sentence: bool) -> Loss:
-    """The loss of the real positions of ``mask`` (B, T), divided by their number, or by that of sentences."""
+    """The loss over the real positions of ``mask`` (B, T), normalised by their number or by that of
+    sentences.
+    """
     count = mask.sum()
     normaliser = count.new_tensor(len(mask)) if per_sentence else count
     return Loss(total, nll, count, normaliser.to(nll.dtype))

@@ -208,7 +208,7 @@ def test_panoptic_maps_tell_of_the_same_stuff(tmp_path) -> None:
     ):
         read_segments(folder, "val2017", "panoptic")
     (folder / "panoptic_val2017/2.png").write_bytes(b"half")
-    with pytest.raises(UserError, match=r"2\.png is no picture that can be read"):
+    with pytest.raises(UserError, match=r"2\.png is not a readable image"):
         read_segments(folder, "val2017", "panoptic")
     (folder / "panoptic_val2017/2.png").unlink()
     with pytest.raises(UserError, match=r"2\.png: there is no such file"):

@@ -408,7 +408,7 @@ def test_a_missing_or_damaged_picture_is_refused_before_training(root, name: str
         ready(root)
     if name != "background":
         path.write_bytes(b"no picture")
-        with pytest.raises(UserError, match=f"{path} is no picture that can be read"):
+        with pytest.raises(UserError, match=f"{path} is not a readable image"):
             ready(root)
 
 

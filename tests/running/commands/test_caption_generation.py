@@ -129,7 +129,7 @@ def test_weights_of_the_image_encoder_come_from_the_checkpoint_alone(captioner, 
         (["file=LIST"], "file: this model captions photos"),
         (["image=PHOTO", "replace_unk=copy"], "replace_unk: photos have no words"),
         (["image=gone.jpg"], "gone.jpg does not exist"),
-        (["image=NOTES"], "notes.md is no picture"),
+        (["image=NOTES"], "notes.md is not a readable image"),
         (["image=EMPTY"], "there is no photo in it"),
         (["image=gone.txt"], "gone.txt does not exist"),
         (["image=LIST"], "line 2: there is no file gone.jpg"),
@@ -174,7 +174,7 @@ def test_a_broken_photo_is_found_before_any_caption_is_written(captioner, say, p
     (photos.parent / "zzz.png").write_bytes(b"no picture")
     listed = photos.parent / "list.txt"
     listed.write_text("".join(f"{photo}\n" for photo in [*photos.glob("*.png"), photos.parent / "zzz.png"]))
-    with pytest.raises(UserError, match=r"zzz\.png is no picture"):
+    with pytest.raises(UserError, match=r"zzz\.png is not a readable image"):
         say(ckpt, f"image={listed}", "batch_size=1")
     assert out.read_text() == "good\n"
     say(ckpt, f"image={photos}", "prefix='red zebra'")

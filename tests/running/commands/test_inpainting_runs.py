@@ -111,7 +111,7 @@ def test_three_pictures_stand_side_by_side(run: Path) -> None:
 def test_an_inpainter_of_other_classes_is_refused(run: Path) -> None:
     task = load_inpainter(run)
     assert load_inpainter(run / "best.ckpt", task.names).names == task.names
-    with pytest.raises(UserError, match=r"inpainter=.*classes of objects that are not the 2"):
+    with pytest.raises(UserError, match=r"inpainter=.*object classes differ from the 2"):
         load_inpainter(run, ("dog", "cat"))
 
 

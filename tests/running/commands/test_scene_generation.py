@@ -149,7 +149,7 @@ def test_another_search_writes_no_more_objects_than_that_of_the_checkpoint(
 def test_more_sentences_than_the_model_reads_are_refused_with_their_number(scenes, tmp_path: Path) -> None:
     (tmp_path / "scenes.jsonl").write_text("good\n")
     with pytest.raises(
-        UserError, match="text 3: this model reads at most 3 sentences of a scene, here are 4"
+        UserError, match="text 3: this model reads at most 3 sentences per scene, but there are 4"
     ):
         scenes(
             [*TEXTS[:2], "Mike is happy. Jenny is sad. The dog runs. The sun is up.", TEXTS[2]],

@@ -1,4 +1,4 @@
-"""Which park a data module reads: its seed and sizes, an option of every module of the park."""
+"""The option ``park`` of the park's data modules: its seed and sizes."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,18 +14,18 @@ LARGEST_SEED = 2**32 - 1
 
 @dataclass(kw_only=True, eq=False)
 class Park:
-    """Mixin of data modules whose files are written under ``root`` on first use.
+    """Mixin for data modules whose files are generated under ``root`` on first use.
 
-    write: ``write(root, seed, train, ...)`` writes the files, unless they are there, and returns their
-    folder; its defaults are those of ``park``. least: the smallest value of a number, where that is not 1.
+    write: ``write(root, seed, train, ...)`` writes the files unless they exist, and returns their folder; its
+    defaults are those of ``park``. least: the smallest value of a number if it is not 1.
 
-    Raises UserError, before anything is written, for other names and for numbers out of range.
+    Raises UserError, before anything is written, for unknown names and numbers out of range.
     """
 
     write: ClassVar[Callable[..., Path]]
     least: ClassVar[Mapping[str, int]] = {}
 
-    park: dict | None = None  # options of ``write`` by name; the default where one is missing
+    park: dict | None = None  # options of ``write`` by name; missing ones have their defaults
 
     def __post_init__(self) -> None:
         options = {name: p for name, p in signature(self.write).parameters.items() if name != "root"}
@@ -45,9 +45,9 @@ def chosen(
     least: Mapping[str, int],
     words: Mapping[str, tuple[str, ...]],
 ) -> dict[str, int | str]:
-    """The ``usual`` options, but for those ``given``; raises UserError if these are out of range.
+    """The ``usual`` options, overridden by the ``given`` ones; raises UserError if these are invalid.
 
-    words: the choices of each option that is a word.
+    words: the choices for each option whose value is a word.
     """
     for name, value in given.items():
         if name not in usual:

@@ -1,4 +1,4 @@
-"""Folders that a generator writes on first use: all their files at once, and recognised by ``park.json``."""
+"""Folders that a generator writes on first use: atomically, and identified by ``park.json``."""
 
 import json
 import logging
@@ -18,15 +18,15 @@ Facts = Mapping[str, int | str]
 
 
 def write_folder(folder: Path, facts: Facts, write: Callable[[Path], None]) -> None:
-    """Let ``write`` fill a draft and rename it to the folder: a reader sees all of the files or none.
+    """Lets ``write`` fill a draft, then renames it to the folder: readers see all of the files or none.
 
     Raises:
-        UserError: the folder exists and is not empty, or cannot be made.
+        UserError: the folder exists and is not empty, or cannot be created.
     """
     folder = Path(folder)
     try:
         if folder.is_dir() and any(folder.iterdir()):
-            raise OSError(ENOTEMPTY, "it holds something else; move that away, or choose another data.root")
+            raise OSError(ENOTEMPTY, "it contains other files; move them away, or choose another data.root")
         with draft(folder) as part:
             part.mkdir()
             log.info("writing the park %s", folder)
@@ -37,7 +37,7 @@ def write_folder(folder: Path, facts: Facts, write: Callable[[Path], None]) -> N
 
 
 def is_written(folder: Path, facts: Facts) -> bool:
-    """Whether the folder holds just what these facts say, written by this version of the generator."""
+    """Whether the folder was written with these facts, by this version of the generator."""
     try:
         return json.loads((Path(folder) / "park.json").read_text("utf-8")) == facts
     except (OSError, ValueError):
@@ -49,10 +49,9 @@ def ensure_folder(
 ) -> Path:
     """The folder, written on first use.
 
-    Processes may race: each writes a draft beside the folder, one gets to rename its draft, and all use that.
+    Processes may race: each writes its own draft, the first to finish renames it, and all use that one.
 
-    added: parts of it that folders written before they were invented lack; these get them, and nothing else
-    in them changes.
+    added: parts introduced later, which older folders lack; they are added without changing anything else.
 
     Raises:
         UserError: the folder cannot be written, or holds something else.
@@ -69,8 +68,8 @@ def ensure_folder(
 
 
 def _add(part: Path, write: Callable[[Path], None]) -> None:
-    """Let ``write`` fill a draft of the whole folder, of which one part is kept."""
-    log.info("writing %s, which this park was written without", part)
+    """Lets ``write`` fill a draft of the whole folder, of which only one part is kept."""
+    log.info("adding %s, which this park lacks", part)
     try:
         with TemporaryDirectory() as whole, draft(part) as kept:
             write(Path(whole))
@@ -81,5 +80,5 @@ def _add(part: Path, write: Callable[[Path], None]) -> None:
 
 
 def write_lines(path: Path, lines: list[str]) -> None:
-    """Write a text file, the same bytes on every system."""
+    """Writes a text file, with the same bytes on every system."""
     path.write_bytes("".join(f"{line}\n" for line in lines).encode("utf-8"))

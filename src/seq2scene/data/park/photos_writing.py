@@ -1,12 +1,12 @@
 """The park's photos on disk, in the format of COCO 2017 (Lin et al. 2014), so that one reader serves both.
 
-``train2017/`` and ``val2017/``: JPEG files. ``annotations/``, of each of the two: ``instances_NAME.json``,
+``train2017/`` and ``val2017/``: JPEG files. ``annotations/``, for each of the two: ``instances_NAME.json``,
 things with boxes (left, top, width, height), areas in pixels and masks (compressed run lengths);
-``stuff_NAME.json``, the regions between them in the same form, under COCO's own numbers;
-``captions_NAME.json``, five sentences of each photo. The 2017 is part of the published names.
+``stuff_NAME.json``, the regions between them in the same form, with COCO's category ids;
+``captions_NAME.json``, five sentences per photo. The 2017 is part of the published names.
 
-Beside these lies what COCO lacks, ``facts/{train2017,val2017}.jsonl``: of what each sentence states, all that
-boxes can show (``scenes.facts``).
+In addition to COCO's files, ``facts/{train2017,val2017}.jsonl`` have the facts stated by each sentence, as
+far as boxes can show them (``scenes.facts``).
 """
 
 from collections.abc import Iterator
@@ -31,11 +31,11 @@ from seq2scene.data.park.world import THINGS, Scene
 from seq2scene.json_text import to_json
 from seq2scene.scenes.facts import facts_line
 
-VERSION = 2  # raise it whenever the same seed would give other files
+VERSION = 2  # increase it whenever a seed gives different files
 FACTS = "facts"
-CAPTIONS = 5  # of a photo
-TOLD = 16  # sentences that the captions are chosen from
-TRIES = 4  # how often so many are told before a photo is given up
+CAPTIONS = 5  # per photo
+TOLD = 16  # sentences to choose the captions from
+TRIES = 4  # rounds of so many sentences before a photo is given up
 QUALITY = 90  # of the JPEG files
 SUPERCATEGORIES = {
     "sky": "air",
@@ -60,12 +60,12 @@ Entry = dict[str, Any]
 
 
 def category_names() -> dict[str, str]:
-    """What each class of the world is called; balls and caps of all colours share a category."""
+    """The category name of each class; balls and caps of all colours share a category."""
     return {name: NOUNS[name].english.replace(" '", "'") for name in THINGS}
 
 
 def thing_categories() -> list[Entry]:
-    """In the order of the world, numbered from 1 as COCO's."""
+    """COCO entries for things, in the order of the world, numbered from 1."""
     kinds = {called: THINGS[name].kind for name, called in category_names().items()}
     return [
         {"supercategory": SUPERCATEGORIES[kind], "id": number, "name": called}
@@ -74,12 +74,12 @@ def thing_categories() -> list[Entry]:
 
 
 def stuff_categories() -> list[Entry]:
-    """COCO's, those that the landscapes have, by number."""
+    """COCO's entries for the stuff in the landscapes, by number."""
     return [{"supercategory": r.supercategory, "id": r.number, "name": r.name} for r in sorted(REGIONS)]
 
 
 def ensure_photos(root: Path, seed: int = 0, train: int = 1500, val: int = 200) -> Path:
-    """The folder of the photos under ``root``, written on first use; other photos lie in other folders.
+    """The folder of the photos under ``root``, written on first use; other options have other folders.
 
     Raises:
         UserError: the folder cannot be written, or holds something else.
@@ -130,7 +130,7 @@ def _write(folder: Path, seed: int, sizes: dict[str, int]) -> None:
 
 
 def distinct_photos(seed: int) -> Iterator[tuple[Photo, dict[str, Message]]]:
-    """Photos of one random scene after another that show a child, and their captions."""
+    """Photos of random scenes with a child, and their captions."""
     rng, light = Random(seed), np.random.default_rng(seed)
     while True:
         photo = photograph(sample_scene(rng), light)
@@ -141,10 +141,10 @@ def distinct_photos(seed: int) -> Iterator[tuple[Photo, dict[str, Message]]]:
 
 
 def captions_of(scene: Scene, rng: Random) -> dict[str, Message]:
-    """Sentences that differ, of what is there, not of what is absent, nor of when, each with what it means:
-    one after another the one that speaks of most things, those not yet spoken of counting twice.
+    """Different sentences, without negations and adverbs of time, each with its meaning. They are chosen
+    greedily by the number of things they mention; things not yet mentioned count twice.
 
-    Fewer than five if the scene has no more to tell.
+    Fewer than five if there is not enough to say about the scene.
     """
     told: dict[str, Message] = {}
     for _ in range(TRIES):
@@ -164,7 +164,7 @@ def captions_of(scene: Scene, rng: Random) -> dict[str, Message]:
 
 
 def names_in(part: Message | Clause | Place | Mention | str | None) -> frozenset[str]:
-    """The classes that a message speaks of; ``both`` are two."""
+    """The classes that a message mentions; ``both`` counts as two."""
     match part:
         case Message(clauses=clauses):
             parts = clauses
@@ -199,9 +199,9 @@ def _stuff(photo: Photo, image: int) -> list[Entry]:
 
 
 def _annotations(labels: np.ndarray, categories: dict[int, int], image: int, first: int) -> list[Entry]:
-    """An entry for each label (H, W) that has a category; their ids count up from ``first``."""
+    """An entry for each label in (H, W) with a category; ids count up from ``first``."""
     places = np.asarray(list(categories))
-    masks = (places[:, None, None] == labels.T).view(np.uint8).T  # (H, W, N), columns first as COCO's
+    masks = (places[:, None, None] == labels.T).view(np.uint8).T  # (H, W, N), column-major as in COCO
     encoded = run_lengths.encode(np.asfortranarray(masks))
     boxes, areas = run_lengths.toBbox(encoded), run_lengths.area(encoded)
     return [

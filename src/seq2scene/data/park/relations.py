@@ -1,7 +1,7 @@
-"""The relations that the park states, read from positions, depths, flips, poses and expressions alone.
+"""The relations that the park states, derived from positions, depths, flips, poses and expressions alone.
 
-What a relation means stands in ``scenes.relations``; here is which of those that hold are worth stating: of
-things that are carried or rest on another not where they are, of what a creature looks at the nearest.
+``scenes.relations`` defines the relations; this module selects those worth stating: for example, not the
+location of things that are carried or rest on another, and of what a creature looks at only the nearest.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from seq2scene.data.park.world import BALLS, BEASTS, POSES, SHELTERS, Placed, Re
 from seq2scene.scenes.relations import RELATIONS, SEATED, ahead, faces, receives
 
 ACTIONS = ("hold", "wear", "kick")
-OUT_OF_PLAY = ("t_10", "t_12", "t_14")  # toys that nobody plays with
+OUT_OF_PLAY = ("t_10", "t_12", "t_14")  # toys that are not played with
 SNACKS = ("e_0", "e_1", "e_2", "e_5")
 
 
@@ -44,7 +44,7 @@ def _touching(one: Placed, other: Placed) -> Iterator[str]:
 
 
 def _places(one: Placed, other: Placed) -> Iterator[str]:
-    """Relations in space of two things of which neither is carried or rests on another."""
+    """Spatial relations of two things, neither of which is carried or rests on another."""
     if other.kind not in ("large", "child", "animal"):
         return
     if one.kind == "sky":
@@ -62,7 +62,7 @@ def _nearest_ahead(one: Placed, others: list[Placed]) -> list[Placed]:
 
 
 def _doings(things: Sequence[Placed], found: list[Relation]) -> Iterator[Relation]:
-    """What children and animals do with what is around them, given the things that touch."""
+    """What children and animals do with things around them, given the relations of touching things."""
     taken = {relation.object: relation.subject for relation in found if relation.kind in ("hold", "wear")}
     resting = {relation.subject for relation in found if relation.kind in ("on", "in")}
     loose = [thing for thing in things if thing.name not in taken and thing.name not in resting]

@@ -1,4 +1,4 @@
-"""Random scenes: things are placed where they make sense, and relations are read off the positions."""
+"""Random scenes: things are placed where they make sense, and relations are derived from positions."""
 
 from dataclasses import replace
 from random import Random
@@ -30,7 +30,7 @@ def sample_scene(rng: Random) -> Scene:
     """A scene of up to 15 things, mostly 6 to 9, and its relations; determined by the state of ``rng``."""
     things: list[Placed] = []
     children: list[Placed] = []
-    while not children:  # a crowded park may have no room for a child
+    while not children:  # a crowded park may leave no room for a child
         things = _large(rng)
         for name in CHILDREN if rng.random() < 0.9 else rng.sample(CHILDREN, 1):
             _child(rng, name, things)
@@ -49,7 +49,7 @@ def sample_scene(rng: Random) -> Scene:
 
 
 def _put(name: str, x: float, bottom: float, z: int, flip: int, pose: int = 0, expression: int = 0) -> Placed:
-    """A thing whose lower edge is at ``bottom``."""
+    """A thing with its bottom edge at ``bottom``."""
     return Placed(
         name, round(x), round(bottom - SCALES[z] * THINGS[name].height / 2), z, flip, pose, expression
     )
@@ -65,7 +65,9 @@ def _unused(rng: Random, names: list[str], things: list[Placed]) -> list[str]:
 
 
 def _fits(thing: Placed, things: list[Placed]) -> bool:
-    """Whether a thing is on the canvas and overlaps none at its depth; children overlap at no depth."""
+    """Whether a thing is on the canvas and overlaps nothing at its depth; children must not overlap at any
+    depth.
+    """
     if thing.left < -10 or thing.right > CANVAS[0] + 10:
         return False
     level = [other for other in things if other.z == thing.z or other.kind == thing.kind == "child"]
@@ -117,7 +119,7 @@ def _turned(one: Placed, other: Placed) -> Placed:
 
 
 def _company(rng: Random, child: Placed, things: list[Placed]) -> None:
-    """Places an animal behind a child that runs or is surprised, a toy before one that kneels or sits."""
+    """Places an animal behind a running or surprised child, a toy in front of a kneeling or sitting one."""
     pose = POSES[child.pose]
     if (pose == "run" or child.expression == 4) and rng.random() < 0.6:
         beast = _unused(rng, list(BEASTS) if rng.random() < 0.6 else ["a_1", "a_2", "a_3"], things)
@@ -136,7 +138,7 @@ def _aside(rng: Random, child: Placed, name: str, side: int, flip: int, things: 
 
 
 def _near(rng: Random, name: str, anchor: Placed) -> Placed:
-    """A thing beside, before, behind, on, in or under an anchor, whichever the anchor allows."""
+    """A thing next to, in front of, behind, on, in or under an anchor, as the anchor allows."""
     flip, z = rng.randrange(2), anchor.z
     ways = ["beside", "beside"] + ["before"] * (z > 0) + ["behind"] * (z < 2)
     ways += ["on"] * (anchor.name in SURFACES and THINGS[name].height < 90)
@@ -176,7 +178,7 @@ def _occupied(seat: Placed, things: list[Placed]) -> bool:
 
 
 def _belongings(rng: Random, child: Placed, things: list[Placed]) -> None:
-    """Places what a child wears and what it holds or kicks."""
+    """Places what a child wears, and what it holds or kicks."""
     if rng.random() < 0.5:
         clothing = _unused(rng, names_of("clothing"), things)[0]
         things.append(_centred(clothing, child.head(clothing), child.z, child.flip))
@@ -189,7 +191,7 @@ def _belongings(rng: Random, child: Placed, things: list[Placed]) -> None:
 
 
 def _loose(rng: Random, name: str, things: list[Placed]) -> None:
-    """Places a toy or food that nobody holds: food on a table if there is one, toys near other things."""
+    """Places a toy or food that nobody holds: food on a table if possible, toys near other things."""
     if THINGS[name].kind == "toy":
         _beside_something(rng, name, things)
         return

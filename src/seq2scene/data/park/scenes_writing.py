@@ -1,15 +1,16 @@
 """The park's scenes on disk, in the format of AbstractScenes_v1.1, so that one reader serves both.
 
-``Scenes_10020.txt``: a first line with the number of scenes, then of each scene the number of its set (ten
-scenes in a row are a set) and of its things, and a line for each thing: picture, type, number of the picture
-among those of its type, x, y, depth, flip. ``SimpleSentences/SimpleSentences{1,2}_10020.txt``: three
-sentences for each scene, told twice over: scene, number of the sentence, sentence. ``Pngs``: the clip art.
-``splits/text2scene_{train,val,test}.txt``: scenes, one a line. The 10020 is part of the published names.
+``Scenes_10020.txt``: a first line with the number of scenes; then for each scene the number of its set (ten
+consecutive scenes form a set) and the number of its things, and one line per thing: picture, type, index of
+the picture within the type, x, y, depth, flip. ``SimpleSentences/SimpleSentences{1,2}_10020.txt``: two
+descriptions of each scene, three sentences each: scene, number of the sentence, sentence. ``Pngs``: the clip
+art. ``splits/text2scene_{train,val,test}.txt``: scenes, one per line. The 10020 is part of the published
+names.
 
-Beside these lies what the published data lacks, ``facts/{train,val,test}.jsonl``: the facts that each
-sentence states (``scenes.facts``). Where combinations are held out, these stand in ``held_out.txt``, those of
-all scenes, one a line (``hb0|hold|t_13``): no text of train or val states one, whatever its scene shows, and
-facts of test that are one are marked.
+In addition to the published format, ``facts/{train,val,test}.jsonl`` have the facts stated by each sentence
+(``scenes.facts``). Held-out combinations of all scenes are listed in ``held_out.txt``, one per line
+(``hb0|hold|t_13``): no text of train or val states one, whatever its scene shows; in test, such facts are
+marked.
 """
 
 from dataclasses import replace
@@ -30,8 +31,8 @@ from seq2scene.data.park.writing import is_held_out
 from seq2scene.scenes.clip_art import type_of
 from seq2scene.scenes.facts import Facts, facts_line
 
-VERSION = 3  # raise it whenever the same seed would give other files: other drawings too
-RICH_VERSION = 2  # raise it whenever rich English would say something else
+VERSION = 3  # increase it whenever a seed gives different files, drawings included
+RICH_VERSION = 2  # increase it whenever the output of rich English changes
 GROUPS = (1, 2)
 RICH_GROUP = 2  # the group of texts that rich English rewrites; the other stays plain
 SCENES_IN_SET = 10
@@ -47,11 +48,11 @@ def ensure_scenes(
     held_out: int = 0,
     english: Literal["plain", "rich"] = "plain",
 ) -> Path:
-    """The folder of the scenes under ``root``, written on first use; other scenes lie in other folders.
+    """The folder of the scenes under ``root``, written on first use; other options have other folders.
 
-    held_out: one in so many combinations of subject, relation and object is told of in test alone, by a hash
-    of the combination; 0: none. english: ``rich`` says the second text of each training scene as people type
-    (``rich_english``); all other texts stay plain.
+    held_out: one in this many combinations of subject, relation and object is mentioned in test only, chosen
+    by a hash of the combination; 0: none. english: ``rich`` writes the second text of each training scene the
+    way people type (``rich_english``); all other texts stay plain.
 
     Raises:
         UserError: the folder cannot be written, or holds something else.
@@ -71,7 +72,7 @@ def ensure_scenes(
 
 
 def _write(folder: Path, seed: int, sizes: dict[str, int], held_out: int, rich: int) -> None:
-    """rich: of so many scenes, the first, the second text is said in rich English."""
+    """rich: the second text of the first ``rich`` scenes is in rich English."""
     rng = Random(seed)
     scenes = [sample_scene(rng) for _ in range(sum(sizes.values()))]
     write_lines(folder / "Scenes_10020.txt", _scene_lines(scenes))
@@ -112,7 +113,7 @@ def _write(folder: Path, seed: int, sizes: dict[str, int], held_out: int, rich: 
 
 
 def _without(scene: Scene, combinations: set[str]) -> Scene:
-    """The same things, and of the relations those that may be told."""
+    """The same scene without the relations in ``combinations``."""
     return Scene(scene.things, tuple(r for r in scene.relations if r.combination not in combinations))
 
 

@@ -1,7 +1,7 @@
-"""The world of the park: what can be in it, and what a scene is.
+"""The world of the park: its things, and the definition of a scene.
 
-Mike and Jenny play in it, with animals, toys, food, clothes, large things that stand on the ground, and
-things in the sky: the clip art of ``scenes.clip_art``. No class occurs twice in a scene.
+Mike and Jenny play in the park with animals, toys, food, clothes, large things on the ground and things in
+the sky: the clip art of ``scenes.clip_art``. No class occurs twice in a scene.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from seq2scene.scenes.clip_art import (
     Placed,
 )
 
-__all__ = [  # of the clip art, for the modules of the park
+__all__ = [  # re-exported from the clip art, for the modules of the park
     "CANVAS",
     "CHILDREN",
     "EXPRESSIONS",
@@ -43,17 +43,17 @@ GROUND = ((348, 392), (290, 335), (236, 275))  # where feet may stand (least y, 
 SHELTERS = ("p_6", "p_7", "p_8", "p_9")
 BALLS = ("t_0", "t_2", "t_4", "t_5")
 PORTABLE = tuple(name for name, thing in THINGS.items() if thing.kind in ("toy", "food") and name != "t_14")
-BEASTS = ("a_0", "a_5")  # what children run away from
+BEASTS = ("a_0", "a_5")  # animals that children run away from
 
 
 def names_of(*kinds: str) -> list[str]:
-    """Names of the classes of these kinds, in the order of the table."""
+    """The names of classes of the given kinds, in the order of the table."""
     return [name for name, thing in THINGS.items() if thing.kind in kinds]
 
 
 @dataclass(frozen=True)
 class Relation:
-    """A fact about a scene: ``Relation("hold", "hb0", "t_13")``; a gift also has who receives it."""
+    """A fact about a scene: ``Relation("hold", "hb0", "t_13")``; gifts also have a recipient."""
 
     kind: str
     subject: str
@@ -62,13 +62,13 @@ class Relation:
 
     @property
     def combination(self) -> str:
-        """What the held-out rule looks at: who, what, with what."""
+        """The key of the held-out rule: subject, kind and object."""
         return f"{self.subject}|{self.kind}|{self.object}"
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Things in the order of the AbstractScenes files, by type, and the relations true of their positions."""
+    """Things in the order of the AbstractScenes files, by type, and the relations that hold between them."""
 
     things: tuple[Placed, ...]
     relations: tuple[Relation, ...]

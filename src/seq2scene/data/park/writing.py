@@ -1,12 +1,13 @@
-"""The park's parallel text on disk: train, val and test in English, German and French.
+"""The park's parallel text on disk: train, val and test sets in English, German and French.
 
-Line n of ``train.en``, ``train.de`` and ``train.fr`` has the same meaning. ``train.en-de.links`` holds the
-word alignment of the two, by meaning, as pairs of 0-based positions (``0-0 1-2``) after Moses tokenisation.
+Line n of ``train.en``, ``train.de`` and ``train.fr`` has the same meaning. ``train.en-de.links`` has the word
+alignment of the two, derived from the meaning, as pairs of 0-based positions (``0-0 1-2``) after Moses
+tokenisation.
 
 The test set has unseen combinations. A combination is a subject, a relation and an object
-(``hb0|hold|t_13``); one in ten is held out, by a hash of the combination alone, so the same for every seed.
-Each test sentence states or denies at least one held-out combination; no sentence of train or val does. Val
-is an ordinary split. No two lines of the three sets are equal in any of the languages.
+(``hb0|hold|t_13``); one in ten is held out, chosen by a hash of the combination, so it is the same for every
+seed. Each test sentence states or denies at least one held-out combination; no sentence of train or val does.
+Val is an ordinary split. No two lines of the three sets are equal in any of the languages.
 """
 
 import hashlib
@@ -20,19 +21,19 @@ from seq2scene.data.park.language.meaning import Message
 from seq2scene.data.park.language.telling import tell
 from seq2scene.data.park.sampling import sample_scene
 
-VERSION = 1  # raise it whenever the same seed would give other files
+VERSION = 1  # increase it whenever a seed gives different files
 SPLITS = ("train", "val", "test")
 ALIGNED = (("en", "de"), ("en", "fr"), ("de", "fr"))
 PER_SCENE = 3
 
 
 def is_held_out(combination: str, one_in: int = 10) -> bool:
-    """Whether only the test set may use a combination: one in so many, by its SHA-256."""
+    """Whether a combination is reserved for the test set: one in ``one_in``, by its SHA-256."""
     return int.from_bytes(hashlib.sha256(combination.encode()).digest()[:4], "big") % one_in == 0
 
 
 def distinct_messages(seed: int) -> Iterator[Message]:
-    """Messages about random scenes, without those whose text in any language has occurred before."""
+    """Messages about random scenes, skipping those whose text has occurred before in any language."""
     rng = Random(seed)
     seen: set[str] = set()
     while True:
@@ -55,10 +56,10 @@ def split_messages(seed: int, train: int, val: int, test: int) -> dict[str, list
 
 
 def write_park(folder: Path, seed: int = 0, train: int = 8000, val: int = 500, test: int = 500) -> None:
-    """Writes the files of a park at once: a reader sees all of them or none.
+    """Writes the files of a park atomically: readers see all of them or none.
 
     Raises:
-        UserError: the folder exists and is not empty, or cannot be made.
+        UserError: the folder exists and is not empty, or cannot be created.
     """
     splits = split_messages(seed, train, val, test)
     write_folder(folder, _facts(seed, train, val, test), lambda draft: _write_splits(draft, splits))

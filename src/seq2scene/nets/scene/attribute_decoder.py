@@ -1,4 +1,6 @@
-"""Where it goes and how it looks: the attribute decoder of Text2Scene (Tan et al. 2019, section 3.3)."""
+"""The attribute decoder of Text2Scene, which chooses the place and attributes of each object (Tan et al.
+2019, section 3.3).
+"""
 
 from itertools import pairwise
 
@@ -12,18 +14,17 @@ from seq2scene.sequences.memory import Memory
 
 
 class AttributeDecoder(nn.Module):
-    """From the state of the scene and the chosen object to maps over the grid: a logit of each place, and at
-    each place the logits of each attribute.
+    """Maps the state of the scene and the chosen object to the logits of all places on the grid and, at each
+    place, of all attributes.
 
-    [onehot(o_t); c_t] asks the words for c'. A map of softmax(conv(relu(conv([h_t; c'])))) reweights h_t, and
-    convolutions of [that; onehot(o_t); c'] give the maps. Without an attention of its own c' is c_t, what the
-    object decoder read, if that read anything.
+    The query [onehot(o_t); c_t] attends to the words, giving c'. The map softmax(conv(relu(conv([h_t; c']))))
+    reweights h_t to h', and convolutions of [h'; onehot(o_t); c'] give the logits. Without an attention of
+    its own, c' is c_t, the context of the object decoder, if any.
 
-    attributes: logits of all attributes together. appearance: size of the vectors that say how an object
-    would look; 0: none. stride: the places are so many times finer than h_t in
-    each direction, by sub-pixel convolution (Shi et al. 2016); those within a cell of h_t share its
-    attributes. rescale: the map that reweights h_t has mean 1; in the paper it sums to 1, so that h_t shrinks
-    by the number of cells.
+    attributes: number of logits of all attributes together. appearance: size of the predicted appearance
+    vectors; 0: none. stride: factor by which places are finer than h_t in each direction, by sub-pixel
+    convolution (Shi et al. 2016); the places within a cell of h_t share its attributes. rescale: the map that
+    reweights h_t has mean 1; in the paper it sums to 1, which shrinks h_t by the number of cells.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class AttributeDecoder(nn.Module):
         return classes + context_size
 
     def read(self, chosen: Tensor, context: Tensor | None, memory: Memory) -> tuple[Tensor, Tensor | None]:
-        """c' (N, D) and the attention (N, W) it came from, or None, of chosen (N,) objects and c (N, D) or
+        """The context c' (N, D) and its attention (N, W) or None, given chosen objects (N,) and c (N, D) or
         None; N = len(memory) * T, the steps or beams of a scene adjacent.
         """
         if self.attention is None:
@@ -87,8 +88,8 @@ class AttributeDecoder(nn.Module):
 
     def forward(self, maps: Tensor, chosen: Tensor, read: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """maps h_t (N, H, y, x), chosen (N,) objects, c' (N, D) -> logits of the places (N, cells of the
-        grid) and of the attributes (N, attributes, y, x), and appearances (N, appearance, y, x), of any
-        length.
+        grid) and of the attributes (N, attributes, y, x), and appearances (N, appearance, y, x), not
+        normalised.
         """
         read = read.to(maps.dtype)
         if self.look is not None:

@@ -13,11 +13,11 @@ from seq2scene.scenes.schema import Schema
 
 
 class ClassPlanesCanvas(nn.Module):
-    """Fills the boxes of objects, as the model could say them at most: centred on points of the grid, with
-    the size and aspect of their classes. A residual network from scratch encodes the planes.
+    """Fills the boxes of objects at the resolution of the model's output: centred on grid points, with
+    quantised size and aspect. A residual network, trained from scratch, encodes the planes.
 
-    size: (columns, rows) of the features, resized from the network's own. pictures: what other canvases paint
-    with; not needed here. side: pixels of a plane, a multiple of 4. widths: channels of the first convolution
+    size: (columns, rows) of the features, resized from the network's own. pictures: clip art for other
+    canvases; unused. side: of a plane in pixels, a multiple of 4. widths: channels of the first convolution
     and of the features.
     """
 
@@ -49,15 +49,15 @@ class ClassPlanesCanvas(nn.Module):
         return memory_states.new_zeros(len(memory_states), self.schema.classes, self.side, self.side)
 
     def place(self, canvas: Tensor, objects: Objects, patches: Patches | None = None) -> Tensor:
-        """The canvases (N, ...) with one object more on each, T = 1; none where it is not present."""
+        """The canvases (N, ...) with one more object on each (T = 1); unchanged where none is present."""
         planes, boxes = self._drawn(objects, canvas.dtype)
         return torch.maximum(canvas, planes[:, 0, :, None, None] * boxes)
 
     def prefixes(self, objects: Objects, photos: Photos | None = None) -> Tensor:
-        """The canvases (B, T, ...) that are seen before each of the T steps of teacher forcing."""
+        """The canvases (B, T, ...) before each of the T steps of teacher forcing."""
         planes, boxes = self._drawn(objects, next(self.parameters()).dtype)
         steps = planes.shape[1]
-        before = planes.new_ones(steps, steps).tril(-1)  # (T, T) which objects stand there at which step
+        before = planes.new_ones(steps, steps).tril(-1)  # (T, T) which objects are on the canvas at each step
         there = before[:, :, None] * planes[:, None]  # (B, T, objects, classes)
         boxes_there = torch.einsum("btkc,bkp->btcp", there, boxes.flatten(2))
         return boxes_there.clamp_(max=1).unflatten(3, (self.side, self.side))

@@ -1,9 +1,9 @@
-"""The canvas of Text2Scene's composites (Tan et al. 2019): three planes, of colours, for each object class.
+"""The canvas of Text2Scene's composites (Tan et al. 2019): three colour planes for each object class.
 
-A plane shows colours where the canvas shows its class and is 0 elsewhere. Ninety-eight classes make 294
-planes, of which all but three are empty at any pixel, so the canvas holds one map of classes and one picture
-instead, and the first convolution, in which every class has its own filters, lets a pixel speak to its class
-alone.
+A plane holds colours where the canvas shows its class and 0 elsewhere. Ninety-eight classes make 294 planes,
+of which all but three are empty at any pixel. The canvas therefore stores one class map and one picture, and
+the first convolution, which has separate filters for every class, applies to each pixel only those of its
+class.
 """
 
 from itertools import pairwise
@@ -23,21 +23,21 @@ from seq2scene.scenes.schema import Schema
 
 
 class ColourCanvas(nn.Module):
-    """Shows patches of photos by class and encodes them with a residual network from scratch.
+    """Holds patches of photos by class and encodes them with a residual network trained from scratch.
 
-    A canvas is (4, side, side): the class number of each pixel, 0 where nothing is, and red, green and blue
-    from 0 to 255, 0 where nothing is. While it is taught, a scene shows its own photo through the masks of
-    the objects placed so far: ``prefixes`` takes ``Photos`` beside the objects. When the model writes a
-    scene, the caller finds a patch for the object just placed, and ``place`` takes those ``Patches``.
+    A canvas is (4, side, side): the class number of each pixel and red, green and blue from 0 to 255, all 0
+    where the canvas is empty. Under teacher forcing, a canvas shows the scene's own photo through the masks
+    of the objects placed so far: ``prefixes`` takes ``Photos`` as well as objects. In generation, the caller
+    retrieves a patch for the object just placed, and ``place`` takes these ``Patches``.
 
-    size: (columns, rows) of the features, resized from the network's own where it differs. pictures: what
-    other canvases paint with; not needed here. stuff: what it does to things while the net is taught;
-    ``behind``: it fills free pixels alone, as it does in generation; ``over``: it covers them, as in the
-    authors' code. aspect: of pasted patches, see ``paste``.
-    side: pixels, a multiple of 2 * stride. stride: of the first convolution. widths: of the three stages.
-    shift, scale: planes hold (colour - shift) / scale; the authors' are 128 and 1.
+    size: (columns, rows) of the features, resized from the network's own if different. pictures: clip art for
+    other canvases; unused. stuff: how stuff treats things under teacher forcing; ``behind``: it only fills
+    free pixels, as in generation; ``over``: it covers things, as in the authors' code. aspect: of pasted
+    patches, see ``paste``.
+    side: in pixels, a multiple of 2 * stride. stride: of the first convolution. widths: of the three stages.
+    shift, scale: planes hold (colour - shift) / scale; 128 and 1 in the authors' code.
 
-    Raises UserError where the data have no photos.
+    Raises UserError if the data has no photos.
     """
 
     def __init__(
@@ -57,7 +57,9 @@ class ColourCanvas(nn.Module):
         self.schema = schema
         self.size = size
         if schema.things is None:
-            raise UserError("canvas: colour_planes shows photos, and this data has none; choose semantic")
+            raise UserError(
+                "canvas=colour_planes needs photos, but this data has none; choose canvas=semantic"
+            )
         self.first_stuff = FIRST_CLASS + schema.things
         self.stuff, self.aspect, self.side = stuff, aspect, side
         self.first = ClassColours(schema.classes, kernel=7, stride=stride, shift=shift, scale=scale)
@@ -73,8 +75,8 @@ class ColourCanvas(nn.Module):
 
     @torch.no_grad()
     def place(self, canvas: Tensor, objects: Objects, patches: Patches | None = None) -> Tensor:
-        """The canvases (N, ...) with one object more on each, T = 1, as its patch shows it; none where it is
-        not present.
+        """The canvases (N, ...) with the patch of one more object on each (T = 1); unchanged where none is
+        present.
         """
         assert patches is not None, "a decoder that writes photos needs its retrieval"
         boxes = normalised(self.schema.boxes(objects)[:, 0], self.schema.canvas)
@@ -87,9 +89,9 @@ class ColourCanvas(nn.Module):
 
     @torch.no_grad()
     def prefixes(self, objects: Objects, photos: Photos | None = None) -> Tensor:
-        """The canvases (B, T, 4, side, side) that are seen before each of the T steps of teacher forcing.
+        """The canvases (B, T, 4, side, side) before each of the T steps of teacher forcing.
 
-        photos: masks of T - 1 objects or T; pictures and masks of side x side pixels.
+        photos: masks of T - 1 or T objects; pictures and masks of side x side pixels.
         """
         assert photos is not None, "composites are learnt from photos"
         steps = objects.classes.shape[1]
@@ -98,7 +100,7 @@ class ColourCanvas(nn.Module):
         if self.stuff == "behind":
             earlier = F.pad((numbers * masks).cummax(dim=1).values, (0, 0, 0, 0, 1, 0))[:, :-1] > 0
             masks = masks & ~(earlier & (objects.classes[:, : steps - 1, None, None] >= self.first_stuff))
-        last = (numbers * masks).cummax(dim=1).values  # the number of the object seen at a pixel, 0 for none
+        last = (numbers * masks).cummax(dim=1).values  # number of the object visible at a pixel, 0 for none
         last = F.pad(last, (0, 0, 0, 0, 1, 0)).long()
         classes = F.pad(objects.classes, (1, 0)).gather(1, last.flatten(1)).view(last.shape)
         colours = photos.pictures.unsqueeze(1) * (last > 0).unsqueeze(2)
@@ -114,11 +116,11 @@ class ColourCanvas(nn.Module):
 
 
 class ClassColours(nn.Conv2d):
-    """A convolution over three planes for each class, with one output channel for each: exactly
-    ``Conv2d(3 * classes, classes, groups=classes)`` over the planes, padded by 0, but without them.
+    """A convolution over three planes per class, with one output channel per class: exactly ``Conv2d(3 *
+    classes, classes, groups=classes)`` over the zero-padded planes, without materialising them.
 
     The planes hold (colour - shift) / scale where a pixel has their class and -shift / scale elsewhere.
-    kernel: odd. Weights and their first values are those of the dense convolution.
+    kernel: odd. Weights and their initialisation are those of the dense convolution.
     """
 
     def __init__(self, classes: int, kernel: int, stride: int, shift: float, scale: float) -> None:
@@ -129,9 +131,9 @@ class ClassColours(nn.Conv2d):
         """labels (N, y, x) int64, the class of each pixel, and colours (N, 3, y, x), 0 where there is none,
         -> (N, classes, y', x').
 
-        A window holds few classes, so its pixels are multiplied with the filters of their own ones and each
-        product is added to the channel of its class: 1 / classes of the dense arithmetic. What all planes
-        have in common, the shift, is one small convolution that all pictures share.
+        A window holds few classes, so each pixel is multiplied with the filter of its own class and added to
+        that class's channel: 1 / classes of the dense arithmetic. The shift, common to all planes, is one
+        small convolution shared by all pictures.
         """
         size, stride = self.kernel_size[0], self.stride[0]
         ones = colours.new_ones(1, 1, *colours.shape[2:])
@@ -153,8 +155,8 @@ class ClassColours(nn.Conv2d):
 
 
 def _products(classes: Tensor, windows: Tensor, filters: Tensor) -> Tensor:
-    """Each pixel of each row of a window, its class (..., size) and colour (..., size, 3), with its filter of
-    (classes, size, 3): (..., size). Made again for the gradients, not kept.
+    """The products (..., size) of each pixel in a row of a window, given by classes (..., size) and colours
+    (..., size, 3), with its filter from (classes, size, 3). Recomputed in the backward pass.
     """
     size = classes.shape[-1]
     own = F.embedding(classes * size + torch.arange(size, device=classes.device), filters.flatten(0, 1))
@@ -175,8 +177,8 @@ class ResidualBlock(nn.Module):
         self.shortcut = nn.Identity() if same else nn.Conv2d(below, width, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        # Not by a stride of the 1 x 1 convolution: oneDNN 3.12's gradients of that corrupt memory on AVX2
-        # where channels come last and are not a multiple of 8.
+        # Not a strided 1 x 1 convolution: its gradients in oneDNN 3.12 corrupt memory on AVX2
+        # with channels last and not a multiple of 8.
         kept = x[:, :, :: self.stride, :: self.stride]
         return leaky(self.second(leaky(self.first(x))) + self.shortcut(kept))
 

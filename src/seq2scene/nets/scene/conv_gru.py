@@ -1,4 +1,4 @@
-"""A recurrence over maps: the convolutional GRU (Ballas et al. 2016), as Text2Scene uses it."""
+"""The convolutional GRU (Ballas et al. 2016), a recurrence over maps, as used in Text2Scene."""
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +9,7 @@ class ConvGRU(nn.Module):
     """h' = z h + (1 - z) g with [z, r] = sigmoid(W_x * x + W_h * h), g = tanh(U_x * x + r (U_h * h)), where *
     is a 3 x 3 convolution. Xavier-uniform weights, zero biases.
 
-    N rows, H features, maps of any size, kept by padding.
+    N rows, H features, maps of any size, which padding preserves.
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
@@ -18,12 +18,14 @@ class ConvGRU(nn.Module):
         self.hidden = nn.Conv2d(hidden_size, 3 * hidden_size, 3, padding=1, bias=False)
         self.candidate_bias = nn.Parameter(torch.zeros(hidden_size))
         for layer in (self.inputs, self.hidden):
-            for gate in layer.weight.data.chunk(3):  # three convolutions, each with its own fan
+            for gate in layer.weight.data.chunk(3):  # three convolutions, initialised separately
                 nn.init.xavier_uniform_(gate)
         nn.init.zeros_(self.inputs.bias)
 
     def step(self, inputs: Tensor, h: Tensor) -> Tensor:
-        """One step: the input's part of the gates (N, 3 H, y, x), made by ``inputs``, and h (N, H, y, x)."""
+        """One step, from the input part of the gates (N, 3 H, y, x), as computed by ``inputs``, and h (N, H,
+        y, x).
+        """
         zr_input, g_input = inputs.tensor_split([2 * h.shape[1]], dim=1)
         zr_hidden, g_hidden = self.hidden(h).tensor_split([2 * h.shape[1]], dim=1)
         z, r = (zr_input + zr_hidden).sigmoid().chunk(2, dim=1)
@@ -31,9 +33,9 @@ class ConvGRU(nn.Module):
         return g + z * (h - g)
 
     def forward(self, frames: Tensor, h: Tensor) -> Tensor:
-        """All steps: frames (N, T, C, y, x), first state (N, H, y, x) -> states (N, T, H, y, x).
+        """All steps: frames (N, T, C, y, x), initial state (N, H, y, x) -> states (N, T, H, y, x).
 
-        The input's convolution is one call over all steps; only the state's is left in the loop.
+        The input convolution is one call over all steps; only the state convolution is in the loop.
         """
         inputs = self.inputs(frames.flatten(0, 1)).unflatten(0, frames.shape[:2]).unbind(1)
         states = []
@@ -46,8 +48,8 @@ class ConvGRU(nn.Module):
 class PlanesConv(nn.Conv2d):
     """A 3 x 3 convolution over maps and over planes that are constant over the map: [maps; planes].
 
-    What a kernel makes of a constant plane depends only on which of its nine taps fall inside the map, so a
-    vector of planes costs a matrix product instead of a convolution. Exact.
+    The response to a constant plane depends only on which of the nine taps fall inside the map, so a matrix
+    product replaces the convolution over planes, exactly.
     """
 
     def __init__(self, map_size: int, plane_size: int, output_size: int) -> None:

@@ -1,4 +1,4 @@
-"""Objects that are given: where a search goes on from a scene, a decoder places them as they are."""
+"""Given objects: when a search continues a scene, decoders place its objects unchanged."""
 
 from dataclasses import replace
 
@@ -8,8 +8,8 @@ from seq2scene.scenes.objects import Objects
 
 
 def given_at(given: Objects | None, step: int, rows: int) -> Objects | None:
-    """The objects that B scenes are ``given`` as their number ``step``, from 0, for ``rows`` beams of the
-    scenes: (rows, 1), PAD where a scene has fewer; None where none has as many.
+    """The ``given`` objects number ``step``, from 0, of B scenes, repeated for ``rows`` beams: (rows, 1), PAD
+    where a scene has fewer; None if no scene has that many.
     """
     if given is None or step >= given.classes.shape[1]:
         return None
@@ -18,7 +18,7 @@ def given_at(given: Objects | None, step: int, rows: int) -> Objects | None:
 
 
 def as_given(objects: Objects, given: Objects | None) -> Objects:
-    """Objects (N, 1) with the places, attributes and patches of those ``given`` (N, 1), where these are."""
+    """Objects (N, 1) with the places, attributes and patches of ``given`` (N, 1) where it has an object."""
     if given is None:
         return objects
     known = given.present

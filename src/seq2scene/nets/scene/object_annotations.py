@@ -1,4 +1,4 @@
-"""Objects of layouts as annotations, for a decoder of words to look at (cf. Yin and Ordonez 2017)."""
+"""Objects of layouts as annotations that a text decoder attends to (cf. Yin and Ordonez 2017)."""
 
 import torch
 from torch import Tensor, nn
@@ -9,16 +9,16 @@ from seq2scene.sequences.caption_batch import Layouts
 
 
 class ObjectAnnotations(nn.Module):
-    """Objects as annotations (B, S, output_size), one each: what it is, an embedding of ``classes``, plus
-    where it is, a linear map of its box, through ReLU and a linear layer.
+    """One annotation (B, S, output_size) per object: the embedding of its class plus a linear map of its box,
+    through ReLU and a linear layer.
 
-    Of a box it is told centre x, y, width and height as shares of the canvas, the area, and the logarithm of
-    how many of its class there are, as means over objects cannot count.
+    The box features are centre x, y, width and height as fractions of the canvas, the area, and the log of
+    the number of objects of the class, as means over objects cannot count.
 
-    classes: their numbers are below. size: of the embedding. output_size: features of an annotation.
+    classes: number of classes. size: of the embedding. output_size: features of an annotation.
     """
 
-    TOLD = 6  # numbers about a box
+    TOLD = 6  # features of a box
 
     def __init__(self, classes: int, size: int = 256, output_size: int = 256, dropout: float = 0.0) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What comes next: the object decoder of Text2Scene (Tan et al. 2019, section 3.2)."""
+"""The object decoder of Text2Scene, which chooses the next object (Tan et al. 2019, section 3.2)."""
 
 import torch
 import torch.nn.functional as F
@@ -8,12 +8,12 @@ from seq2scene.sequences.memory import Memory
 
 
 def norm(kind: bool, features: int) -> nn.Module:
-    """Batch normalisation of maps, or nothing."""
+    """Batch normalisation of maps, or the identity."""
     return nn.BatchNorm2d(features) if kind else nn.Identity()
 
 
 class SpatialPool(nn.Module):
-    """Where on the map to look: u = sum over cells of softmax(conv(relu(conv(h)))) h."""
+    """Spatial attention pooling: u = sum over cells of softmax(conv(relu(conv(h)))) h."""
 
     def __init__(self, hidden_size: int, attention_size: int, batch_norm: bool) -> None:
         super().__init__()
@@ -31,11 +31,11 @@ class SpatialPool(nn.Module):
 
 
 class ObjectDecoder(nn.Module):
-    """From the state of the scene and the object before to the logits of the next object.
+    """Maps the state of the scene and the previous object to the logits of the next object.
 
-    u = pooled h_t; query [u; onehot(o_{t-1})] asks the words for c; logits = MLP([query; c]). Without an
-    attention there is no c. inventory: the query also says how many objects of each class stand there
-    already, which the paper's model has to see on the canvas.
+    u = pooled h_t; the query [u; onehot(o_{t-1})] attends to the words, giving c; logits = MLP([query; c]).
+    Without attention there is no c. inventory: the query also has the number of objects of each class placed
+    so far, which the paper's model must read off the canvas.
     """
 
     def __init__(
@@ -70,10 +70,10 @@ class ObjectDecoder(nn.Module):
     def forward(
         self, pooled: Tensor, previous: Tensor, standing: Tensor, memory: Memory
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """pooled (N, H), what ``pool`` made of h_t, previous (N,), and standing (N, classes), how many of
-        each there are, N = len(memory) * T, the steps or beams of a scene adjacent -> features
-        (N, classifier_size), which ``output`` turns into logits, c (N, D) and attention (N, W), both None
-        without attention.
+        """pooled (N, H), the output of ``pool`` for h_t; previous (N,); standing (N, classes), the counts of
+        objects placed so far; N = len(memory) * T, the steps or beams of a scene adjacent -> features (N,
+        classifier_size), which ``output`` maps to logits, c (N, D) and attention (N, W), both None without
+        attention.
         """
         parts = [pooled, F.one_hot(previous, self.classes), *([standing] if self.inventory else [])]
         query = torch.cat([part.to(pooled.dtype) for part in parts], dim=1)

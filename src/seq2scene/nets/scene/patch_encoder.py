@@ -1,6 +1,4 @@
-"""Embeddings of patches: the appearances by which patches are retrieved (Text2Scene's composites, Tan et al.
-2019).
-"""
+"""Embeddings of patches, by which patches are retrieved (Text2Scene's composites, Tan et al. 2019)."""
 
 import torch
 import torch.nn.functional as F
@@ -10,15 +8,15 @@ from seq2scene.scenes.objects import FIRST_CLASS
 
 
 class PatchEncoder(nn.Module):
-    """Patches -> embeddings of unit length.
+    """Maps patches to unit-length embeddings.
 
     Five 2 x 2 convolutions of stride 2, the last four separable, global average pooling, concatenation with
     the features of a classifier, and two linear layers; leaky ReLUs in between.
 
     classes: of the label maps, including the three special ones, whose planes stay empty. features: size of a
     frozen classifier's features of the patch, 2048 in the paper; 0: none. hidden: channels of the
-    convolutions. size: of the embedding. shift, scale: planes, from 0 to 255, are read as (value - shift) /
-    scale; 128 and 1 in the authors' code.
+    convolutions. size: of the embedding. shift, scale: planes, from 0 to 255, are normalised to (value -
+    shift) / scale; 128 and 1 in the authors' code.
     """
 
     def __init__(
@@ -52,10 +50,10 @@ class PatchEncoder(nn.Module):
 
 class LabelConv(nn.Conv2d):
     """A 2 x 2 convolution of stride 2 over one plane of 0 or 255 per class and four other planes: exactly
-    ``Conv2d(classes + 4, width, 2, 2)``, but without making the planes of classes.
+    ``Conv2d(classes + 4, width, 2, 2)``, without materialising the class planes.
 
-    As windows do not overlap, each label selects a row of a table, what its class at its place in the window
-    contributes. Classes below the first object's contribute nothing.
+    As windows do not overlap, each label selects a row of a table, the contribution of its class at its
+    position in the window. The special classes contribute nothing.
     """
 
     def __init__(self, classes: int, width: int, shift: float, scale: float, others: int = 4) -> None:

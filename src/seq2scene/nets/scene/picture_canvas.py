@@ -1,4 +1,4 @@
-"""The canvas as a picture: clip art painted on the device, seen by an ImageNet trunk (Tan et al. 2019)."""
+"""The canvas as a picture: clip art painted on the device, encoded by an ImageNet trunk (Tan et al. 2019)."""
 
 import torch
 import torch.nn.functional as F
@@ -12,15 +12,16 @@ from seq2scene.scenes.sprites import SpritePainter
 
 
 class PictureCanvas(nn.Module):
-    """Paints objects as a person sees them and encodes the picture with a torchvision trunk.
+    """Paints the objects' clip art and encodes the picture with a torchvision trunk.
 
     size: (columns, rows) of the features, resized from the trunk's own. pictures: the clip art. trunk, layer:
-    a torchvision classifier by name and the node of it to read; the paper's are resnet50 and layer3. weights:
-    which ImageNet weights, by torchvision's name, or the path of a file of them, or ``none`` for chance.
-    side: pixels of the picture. frozen: the trunk stays as it is, batch statistics included.
+    name of a torchvision classifier and the node whose output to use; resnet50 and layer3 in the paper.
+    weights: torchvision's name of ImageNet weights, the path of a weights file, or ``none`` for random
+    initialisation. side: of the picture in pixels. frozen: the trunk is not trained, batch statistics
+    included.
 
     Raises:
-        UserError: no such trunk, node or weights, or weights that are not at hand.
+        UserError: there is no such trunk, node or weights, or the weights are not available locally.
     """
 
     def __init__(
@@ -57,11 +58,11 @@ class PictureCanvas(nn.Module):
         return self.painter.blank(len(memory_states))
 
     def place(self, canvas: Tensor, objects: Objects, patches: Patches | None = None) -> Tensor:
-        """The canvases (N, ...) with one object more on each, T = 1; none where it is not present."""
+        """The canvases (N, ...) with one more object on each (T = 1); unchanged where none is present."""
         return self.painter.place(canvas, objects)
 
     def prefixes(self, objects: Objects, photos: Photos | None = None) -> Tensor:
-        """The canvases (B, T, ...) that are seen before each of the T steps of teacher forcing."""
+        """The canvases (B, T, ...) before each of the T steps of teacher forcing."""
         return self.painter.paint(objects.cut(objects.classes.shape[1] - 1))
 
     def forward(self, canvas: Tensor) -> Tensor:

@@ -1,16 +1,16 @@
-"""The decoder of Text2Scene (Tan, Feng and Ordonez, CVPR 2019): objects one by one, each after a look at the
-canvas and at the words.
+"""The decoder of Text2Scene (Tan, Feng and Ordonez, CVPR 2019): objects one by one, each given the canvas and
+the words.
 
-B scenes, N rows (scenes, or beams of scenes), T steps, W words, H features of the state, which is a map.
+B scenes, N rows (scenes or beams), T steps, W words, H features of the state, which is a map.
 
-    h_t = ConvGRU(canvas features of what stands there, h_{t-1})    h_0 the text's last state at every cell
+    h_t = ConvGRU(features of the canvas so far, h_{t-1})             h_0: the text's final state, everywhere
     p(o_t | h_t, o_{t-1}, words)                                     ``object_decoder``
     p(place, attributes | h_t, o_t, words)                           ``attribute_decoder``
 
-It obeys the decoder contract (``seq2scene.search.decoder``), so that every search writes scenes as it writes
-sentences: a step first places the object before, then scores the next. Its weights are the object decoder's
-attention over words, which is what a coverage penalty adds up; places, attributes, patches and the attribute
-decoder's attention are its trace (``Placed``).
+It obeys the decoder contract (``seq2scene.search.decoder``), so that every search works on scenes as on
+sentences: a step first places the previous object, then scores the next. Its weights are the object decoder's
+attention over words, which coverage penalties sum; places, attributes, patches and the attribute decoder's
+attention are its trace (``Placed``).
 """
 
 from collections.abc import Callable, Mapping
@@ -38,26 +38,26 @@ from seq2scene.sequences.memory import Memory
 
 # h (N, H, y, x), canvas (N, ...), context c (N, D) or None, standing (N, classes), patches used (N, steps)
 State = tuple
-# Objects (N, 1), the appearances (N, D) wished for, D = 0 without, and the patches used (N, steps) -> the
-# numbers (N,) of the patches found, -1 for none, and the patches.
+# Objects (N, 1), predicted appearances (N, D), D = 0 for none, and the patches used (N, steps) -> the
+# numbers (N,) of the retrieved patches, -1 for none, and the patches.
 Retrieval = Callable[[Objects, Tensor, Tensor], tuple[Tensor, Patches]]
 
 NO_CANVAS = "seq2scene.nets.scene.scene_decoder.no_canvas"
 
 
 def no_canvas(schema: Schema, size: tuple[int, int], pictures: dict[str, Tensor] | None = None) -> None:
-    """The choice of decoders that need not see what they draw."""
+    """The canvas option of decoders that do not look at a drawing."""
     return None
 
 
 class Placed(NamedTuple):
-    """The trace of a step: how it placed the N objects that it read, those chosen a step before. It means
-    nothing where what it read is no object.
+    """The trace of a step: the places and attributes of the N objects that it read, chosen in the previous
+    step. Meaningless where a row read no object.
 
     places: (N, 2) float32 in canvas units, points of the grid except for objects that are given. attributes:
-    of each head (N,) int64, 0 where the class has none. patches: (N,) int64, the number of the patch of a
-    photo, -1 for none. weights: (N, W) float32, the attention over words of the attribute decoder; None where
-    it has none. log_probs: (N,) float32, of the cell and the attributes, 0 where what it read is no object.
+    by head, (N,) int64, 0 if the class does not have it. patches: (N,) int64, the number of the photo patch,
+    -1 for none. weights: (N, W) float32, the attribute decoder's attention over words, or None. log_probs:
+    (N,) float32, of the cell and the attributes, 0 where a row read no object.
     """
 
     places: Tensor
@@ -69,9 +69,9 @@ class Placed(NamedTuple):
 
 @dataclass(frozen=True)
 class SceneMemory:
-    """The words of B scenes as the two attentions read them; they share states and differ in keys. given: the
-    first objects of the scenes, which are placed as they are where a search is made to begin with their
-    classes; None: there are none.
+    """The words of B scenes as memories of the two attentions, which share states and differ in keys. given:
+    the first objects of the scenes, placed unchanged when a search is forced to begin with their classes;
+    None if there are none.
     """
 
     object_words: Memory
@@ -99,13 +99,13 @@ class SceneMemory:
 
 @dataclass(frozen=True)
 class Taught:
-    """What the decoder says under teacher forcing, of the F steps that are real (not PAD) and of the P of
-    these that place an object, scene by scene.
+    """The decoder's output under teacher forcing, for the F real steps (not PAD) and the P of these that
+    place an object, scene by scene.
 
-    objects: (F, classes) logits. places: (P, cells) logits, or P densities over the canvas. attributes: of
-    each head (P, its classes) logits, at the true cell. appearances: (P, D) there, of unit length, D = 0
-    without. object_attention, attribute_attention: the two decoders' weights of the words (B, T, W), None
-    where there is none.
+    objects: (F, classes) logits. places: (P, cells) logits, or P densities over the canvas. attributes: by
+    head, (P, its classes) logits at the true cell. appearances: (P, D) at the true cell, of unit length, D =
+    0 for none. object_attention, attribute_attention: the two decoders' attention over words (B, T, W), or
+    None.
     """
 
     objects: Tensor
@@ -117,19 +117,19 @@ class Taught:
 
 
 class SceneDecoder(nn.Module):
-    """canvas: ``blank``, ``place``, ``prefixes`` and a call that encodes canvases at the size of h.
+    """canvas: has ``blank``, ``place`` and ``prefixes``; calling it encodes canvases at the size of h.
 
-    stride: h has so many times fewer columns and rows than the grid; 1 in the paper. text_size: features of
-    the text's last state, projected where it is not hidden_size. attention, attribute_attention: as
-    ``seq2scene.attention`` builds them, or None. attention_size, classifier_size, widths: of the inner layers
+    stride: factor by which h has fewer columns and rows than the grid; 1 in the paper. text_size: features of
+    the text's final state, projected if not equal to hidden_size. attention, attribute_attention: modules of
+    ``seq2scene.attention``, or None. attention_size, classifier_size, widths: of the inner layers
     (``ObjectDecoder``, ``AttributeDecoder``). spatial: whether the attribute decoder reweights h_t; rescale:
-    with a map of mean 1 instead of sum 1. class_weight_std: of the first weights of what reads the one-hot
-    classes; None leaves PyTorch's. inventory: the object decoder is told what stands there
-    (``ObjectDecoder``).
+    with a map of mean 1 instead of sum 1. class_weight_std: initial standard deviation of the weights on
+    one-hot classes; None keeps PyTorch's initialisation. inventory: the object decoder reads the counts of
+    the objects placed so far (``ObjectDecoder``).
 
-    retrieval: where objects are patches of photos, what finds them; set it before a search.
+    retrieval: finds patches if objects are patches of photos; must be set before a search.
 
-    Raises UserError where the grid is not divisible by the stride.
+    Raises UserError if the grid is not divisible by the stride.
     """
 
     def __init__(
@@ -202,7 +202,7 @@ class SceneDecoder(nn.Module):
         pictures: dict[str, Tensor] | None,
     ) -> Self:
         """The decoder of a composed config, with its canvas and attentions, over the words of ``encoder``.
-        pictures: clip art, for a canvas that paints with it. Raises UserError where there is no canvas.
+        pictures: clip art, for canvases that paint it. Raises UserError if there is no canvas.
         """
         settings, memory_size = config["model"]["decoder"], encoder.output_size
         canvas = build(
@@ -213,9 +213,7 @@ class SceneDecoder(nn.Module):
             pictures=pictures,
         )
         if canvas is None:
-            raise UserError(
-                "canvas=none: this model looks at what it has drawn; choose one, as canvas=semantic"
-            )
+            raise UserError("canvas=none: this model needs a canvas; choose one, e.g. canvas=semantic")
         attention = build(
             config["attention"],
             "attention",
@@ -242,17 +240,21 @@ class SceneDecoder(nn.Module):
         )
 
     def _start_classes(self, deviation: float) -> None:
-        """Draws the weights of what reads the one-hot classes, which drown among hundreds of other inputs."""
+        """Initialises the weights on one-hot classes, which are otherwise negligible among hundreds of
+        inputs.
+        """
         hidden, classes = self.recurrence.candidate_bias.numel(), self.schema.classes
         decoder = self.object_decoder
         columns = slice(hidden, decoder.query_size(classes, hidden, decoder.inventory))
         nn.init.normal_(decoder.classifier[0].weight.data[:, columns], std=deviation)
         columns = slice(hidden, hidden + classes)
         weight = self.attribute_decoder.first.weight.data
-        nn.init.normal_(weight[:, columns], std=deviation / 3)  # the sum of nine taps
+        nn.init.normal_(weight[:, columns], std=deviation / 3)  # for the sum of nine taps
 
     def memory(self, words: Tensor, mask: Tensor, last: Tensor) -> SceneMemory:
-        """The encoder's words (B, W, D), their mask and last state (B, text_size), keys projected once."""
+        """The memory of the encoder's words (B, W, D), their mask and the final state (B, text_size), with
+        keys projected once.
+        """
         made = [
             words if decoder.attention is None else decoder.attention.keys(words)
             for decoder in (self.object_decoder, self.attribute_decoder)
@@ -267,8 +269,8 @@ class SceneDecoder(nn.Module):
     # Teacher forcing
 
     def forward(self, memory: SceneMemory, objects: Objects, photos: Photos | None = None) -> Taught:
-        """All steps of the true scenes at once; only the recurrence loops. objects: ended by EOS. photos:
-        what they were cut out of, for a canvas that shows it.
+        """All steps of the true scenes at once; only the recurrence loops. objects: ending in EOS. photos:
+        which they were cut out of, for canvases that show them.
         """
         real, present = objects.classes != PAD, objects.present
         canvases = self.canvas.prefixes(objects, photos)
@@ -299,8 +301,8 @@ class SceneDecoder(nn.Module):
         )
 
     def _at(self, cells: Tensor, attributes: Tensor, appearances: Tensor) -> tuple[dict[str, Tensor], Tensor]:
-        """What the maps (N, K, y, x) and (N, D, y, x) say at cells (N,) of the grid: the logits of each head
-        (N, its classes), appearances (N, D) of unit length.
+        """The values of maps (N, K, y, x) and (N, D, y, x) at grid cells (N,): the logits of each head (N,
+        its classes) and appearances (N, D) of unit length.
         """
         grid, (columns, _) = self.schema.grid, self.size
         stride = grid.columns // columns
@@ -324,9 +326,9 @@ class SceneDecoder(nn.Module):
     def step(
         self, previous: Tensor, state: State, memory: SceneMemory, draw: Draw | None = None
     ) -> tuple[Tensor, State, Tensor | None, Placed]:
-        """Places ``previous`` (N,), which is SOS in the first step, and looks again: features, the new state,
-        the object decoder's attention over words (N, W) or None, and how ``previous`` was placed: as is
-        likeliest, or by a ``draw``.
+        """Places ``previous`` (N,), SOS in the first step, at the most probable place or sampled with
+        ``draw``, then attends again. Returns features, the new state, the object decoder's attention over
+        words (N, W) or None, and the trace of ``previous``.
         """
         h, canvas, context, standing, used = state
         standing = standing + F.one_hot(previous, self.schema.classes)
@@ -347,8 +349,8 @@ class SceneDecoder(nn.Module):
     def _place(
         self, chosen: Tensor, state: State, memory: SceneMemory, draw: Draw | None
     ) -> tuple[Placed, Any]:
-        """The place of each chosen object (N,), its attributes there and the patch that is found, or what is
-        given; and the canvas with them.
+        """The place, attributes and retrieved patch of each chosen object (N,), or the given ones, and the
+        canvas with the objects added.
         """
         h, canvas, context, _, used = state
         given = given_at(memory.given, used.shape[1] - 1, len(chosen))
@@ -378,8 +380,8 @@ class SceneDecoder(nn.Module):
         return placed, self.canvas.place(canvas, objects, found)
 
     def _nowhere(self, chosen: Tensor, words: Tensor | None) -> Placed:
-        """The trace where nothing of ``chosen`` (any shape) is an object. words: (any, W), as wide as its
-        attention; None for no attention.
+        """The trace if none of ``chosen`` (any shape) is an object. words: (any, W), whose width its
+        attention has; None for no attention.
         """
         zeros = torch.zeros_like(chosen)
         weights = None
@@ -396,11 +398,10 @@ class SceneDecoder(nn.Module):
         return Objects(classes, places * present.unsqueeze(2), kept)
 
     def read_trace(self, tokens: Tensor, trace: Placed | None) -> tuple[Objects, Tensor | None]:
-        """Scenes as a search wrote them: tokens (B, n, T), each ended by EOS, and its trace -> the objects
-        (B * n, T), and the attribute decoder's attention over words while each was placed, (B * n, T, W), or
-        None.
+        """A search's scenes: tokens (B, n, T), each ending in EOS, and the trace -> the objects (B * n, T),
+        and the attribute decoder's attention over words for each, (B * n, T, W), or None.
         """
-        if trace is None:  # no text had a word
+        if trace is None:  # no text has a known word
             trace = self._nowhere(tokens, None)
         trace = tree_map_only(Tensor, next_step, trace)  # an object is placed by the step that reads it
         classes = tokens.flatten(0, 1)
@@ -411,11 +412,11 @@ class SceneDecoder(nn.Module):
 
 
 def next_step(values: Tensor) -> Tensor:
-    """values (B, n, T, ...) a step earlier, zeros at the end: (B * n, T, ...)."""
+    """values (B, n, T, ...) shifted one step earlier, zeros at the end: (B * n, T, ...)."""
     return torch.cat([values[:, :, 1:], torch.zeros_like(values[:, :, :1])], dim=2).flatten(0, 1)
 
 
-# Parts as checkpoints of older versions call them
+# Names of parts in older checkpoints
 RENAMED = {"what.": "object_decoder.", "where.": "attribute_decoder."}
 
 
@@ -427,7 +428,7 @@ def _rename_parts(_: nn.Module, weights: dict[str, Any], prefix: str, *others: A
 
 
 def map_size(schema: Schema, stride: int) -> tuple[int, int]:
-    """(columns, rows) of the state; raises UserError where the grid does not divide."""
+    """(columns, rows) of the state; raises UserError if the stride does not divide the grid."""
     grid = schema.grid
     if grid.columns % stride or grid.rows % stride:
         raise UserError(

@@ -1,7 +1,8 @@
-"""The canvas as the model's own drawing: each object adds its ink to the cells that its box covers.
+"""The canvas as a learnt drawing: each object adds its ink, a learnt vector, to the cells that its box
+covers.
 
-What a small network over class and attribute planes sees of a scene, without the planes: a plane per class
-and attribute value, followed by a 1 x 1 convolution, is a sum of learnt vectors (ink) over boxes.
+Equivalent to a small network over class and attribute planes, without the planes: one plane per class and
+attribute value, followed by a 1 x 1 convolution, is a sum of learnt vectors over boxes.
 """
 
 from itertools import pairwise
@@ -18,10 +19,10 @@ from seq2scene.scenes.schema import Schema
 
 class SemanticCanvas(nn.Module):
     """Draws objects with learnt inks, one over their boxes and one at their centres, and encodes the drawing
-    with 3 x 3 convolutions. Trained from scratch, no weights to fetch.
+    with 3 x 3 convolutions. Trained from scratch, without pretrained weights.
 
-    size: (columns, rows) of the canvas. pictures: what other canvases paint with; not needed here. ink:
-    features of a cell. widths: of the convolutions.
+    size: (columns, rows) of the canvas. pictures: clip art for other canvases; unused. ink: features of a
+    cell. widths: of the convolutions.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class SemanticCanvas(nn.Module):
         for name in schema.heads:
             self.register_buffer(f"has_{name}", schema.has(name), persistent=False)
         for inks in (self.inks, *self.attribute_inks.values()):
-            nn.init.normal_(inks.weight, std=0.3)  # N(0, 1) moves slowly
+            nn.init.normal_(inks.weight, std=0.3)  # N(0, 1) learns slowly
         layers: list[nn.Module] = []
         for below, width in pairwise((ink, *widths)):
             layers += [nn.Conv2d(below, width, 3, padding=1), nn.ReLU()]
@@ -55,11 +56,11 @@ class SemanticCanvas(nn.Module):
         return memory_states.new_zeros(len(memory_states), self.ink, self.size[1], self.size[0])
 
     def place(self, canvas: Tensor, objects: Objects, patches: Patches | None = None) -> Tensor:
-        """The canvases (N, ...) with one object more on each, T = 1; none where it is not present."""
+        """The canvases (N, ...) with one more object on each (T = 1); unchanged where none is present."""
         return canvas + self._drawn(objects).squeeze(1)
 
     def prefixes(self, objects: Objects, photos: Photos | None = None) -> Tensor:
-        """The canvases (B, T, ...) that are seen before each of the T steps of teacher forcing."""
+        """The canvases (B, T, ...) before each of the T steps of teacher forcing."""
         drawn = self._drawn(objects)
         return drawn.cumsum(dim=1) - drawn
 
@@ -78,7 +79,9 @@ class SemanticCanvas(nn.Module):
         return torch.einsum("btki,btky,btkx->btiyx", inks, y.to(inks.dtype), x.to(inks.dtype))
 
     def _spread(self, objects: Objects, axis: int) -> Tensor:
-        """How much of each column (axis 0) or row (1) an object covers, how near its centre is: 0 to 1."""
+        """How much of each column (axis 0) or row (axis 1) an object covers, and how near its centre is, both
+        0 to 1.
+        """
         boxes, cells = self.schema.boxes(objects), self.size[axis]
         scale = cells / self.schema.canvas[axis]
         centre, extent = (boxes[..., n].unsqueeze(2) * scale for n in (axis, 2 + axis))  # in cells

@@ -1,4 +1,6 @@
-"""The words of a scene: sentences read one by one, remembered as one text (Tan et al. 2019, section 3.1)."""
+"""The text encoder of scenes: sentences are encoded separately and joined into one memory (Tan et al. 2019,
+section 3.1).
+"""
 
 from typing import Literal
 
@@ -11,13 +13,14 @@ from seq2scene.sequences.padding import lengths_to_mask
 
 
 class SceneTextEncoder(nn.Module):
-    """Reads each sentence of a scene from a zero state; what it keeps of a word is [its state; its vector].
+    """Encodes each sentence of a scene from a zero state; a word is represented by [its state; its
+    embedding].
 
-    sentences: how many tell a scene. The last states of its sentences are averaged, empty ones left out.
-    word_vectors: (V, embedding_size) to start the embedding from; frozen keeps them as they are. Where they
-    are None it starts from U[-embedding_range, embedding_range], or from N(0, 1) if that is None too.
-    dropout acts on the embeddings that are read and on what is kept of the words. Other arguments as of
-    ``RecurrentEncoder``; the paper's is one bidirectional GRU layer of 2 x 256.
+    sentences: the number per scene; their final states are averaged, empty ones excepted. word_vectors: (V,
+    embedding_size) to initialise the embedding; frozen: these are not trained. If None, the embedding is
+    initialised from U[-embedding_range, embedding_range], or from N(0, 1) if that is None too. dropout: on
+    the input embeddings and on the outputs for words. Other arguments as for ``RecurrentEncoder``; the paper
+    has one bidirectional GRU layer of 2 x 256.
     """
 
     def __init__(
@@ -64,7 +67,7 @@ class SceneTextEncoder(nn.Module):
 
     def forward(self, texts: Sentences) -> tuple[Tensor, Tensor, Tensor]:
         """B * S sentences, those of a scene adjacent -> words (B, W, output_size), zero on padding, their
-        mask (B, W), real words first and in order, and the last state (B, state_size).
+        mask (B, W), real words first and in order, and the final state (B, state_size).
         """
         states, final = self.words(texts)
         vectors = self.words.embedding(texts.ids) * texts.mask.unsqueeze(2)

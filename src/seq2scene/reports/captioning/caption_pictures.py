@@ -23,7 +23,7 @@ class CaptionPictures(Report):
     def check(self, task: Captioning) -> None:
         super().check(task)
         if self.count and task.model.decoder.attention is None:
-            raise UserError("caption_pictures: this model has no attention, so nobody knows where it looked")
+            raise UserError("caption_pictures: this model has no attention")
 
     @torch.no_grad()
     def write(self, test: ScoredSet, folder: Path) -> None:

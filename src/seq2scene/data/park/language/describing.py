@@ -1,9 +1,10 @@
-"""Three short sentences that together tell as much of a scene as they can: what a scene is drawn from.
+"""Three short sentences that together describe as much of a scene as they can: the input that it is to be
+drawn from.
 
-A saying is what one sentence could tell: a relation, what can be said of a child alone, or two of these of
-one child. Sayings are taken one after another, each time one that tells much of what is still untold: the
-things of the scene, and of each child the mood and the pose. Every scene with a child has three: where there
-is less to tell, a mood is told in more ways than one.
+A saying is the possible content of one sentence: a relation, something about one child, or two of these about
+the same child. Sayings are picked greedily to cover what has not been said yet: the things of the scene, and
+the mood and pose of each child. Every scene with a child gets three sentences: if there is less to say, a
+mood is stated in several ways.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,20 +19,20 @@ from seq2scene.data.park.language.meaning import Clause, Mention, Message
 from seq2scene.data.park.world import CHILDREN, EXPRESSIONS, POSES, Placed, Relation, Scene
 
 SENTENCES = 3
-WHIM = 1.0  # how many things less than the best a saying may tell and still be taken
+WHIM = 1.0  # how many fewer things than the best a saying may cover and still be picked
 SHOWS_POSE = ("kick", "wave", "raise", "flee", "run_to", "eat", "read")
 SPOKEN_POSES = ("run", "sit", "kneel")
 
 
 class Saying(NamedTuple):
-    """What a sentence would tell, and how to make it."""
+    """What a sentence would cover, and how to make it."""
 
     tells: frozenset[str]
     message: Callable[[], Message]
 
 
 def describe(scene: Scene, rng: Random) -> list[Message]:
-    """Three different messages, all true of the scene."""
+    """Three different messages, all true for the scene."""
     facts = Facts(scene, rng)
     sayings = list(_sayings(facts.begin()))
     if len(sayings) < SENTENCES:
@@ -61,7 +62,7 @@ def _sayings(facts: Facts) -> Iterator[Saying]:
 
 
 def _sayings_of(facts: Facts, child: Placed, own: list[Relation]) -> Iterator[Saying]:
-    """Of a child alone: its mood, its pose, either with something it does, two things it does."""
+    """Sayings about one child: its mood, its pose, either with something it does, or two things it does."""
     subject = facts.mention(child.name)
     mood, pose = f"{child.name} mood", f"{child.name} pose"
     states = [(Clause("be", subject, adjective=MOODS[EXPRESSIONS[child.expression]]), mood)]
@@ -96,12 +97,12 @@ def _plain(facts: Facts, fact: Relation) -> Message:
 
 
 def _while(facts: Facts, fact: Relation, sky: str) -> Message:
-    """What a child does, and what there is in the sky meanwhile."""
+    """What a child does while something is in the sky."""
     return Message("while", (facts.clause(fact), Clause(facts.stance(sky), facts.subject_mention(sky))))
 
 
 def _both(facts: Facts, first: Clause, fact: Relation) -> Message:
-    """Two clauses of one subject, which is said once."""
+    """Two clauses with one subject, stated once."""
     return Message("same", (first, facts.clause(fact, first.subject)))
 
 
@@ -113,7 +114,7 @@ def _shared_mood(facts: Facts) -> Saying:
 
 
 def _told(facts: Facts, fact: Relation) -> frozenset[str]:
-    """The things that a relation names, and whether the sentence says in which pose its subject is."""
+    """The things that a relation mentions, and whether the sentence gives the pose of its subject."""
     names = {fact.subject, fact.object, fact.recipient} - {None}
     stance = facts.stance(fact.subject) if fact.kind in SPATIAL else None
     return frozenset(

@@ -1,4 +1,4 @@
-"""The English of the park: progressive verbs, a fixed order of words, ``a`` and ``an``."""
+"""The English of the park: progressive verbs, fixed word order, ``a`` and ``an``."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from seq2scene.data.park.language.words import COMMA, STOP, Word, tidy, words
 
 
 class Verb(NamedTuple):
-    """What follows ``is``, the preposition of its object, and a particle behind the object."""
+    """The words after ``is``, the preposition of the object, and a particle after the object."""
 
     form: str
     preposition: str = ""
@@ -97,7 +97,7 @@ def sentence(message: Message) -> list[Word]:
 
 
 def clause(clause: Clause, at: str, subject: bool = True) -> list[Word]:
-    """Subject, verb, objects, place; the subject is left out when it is that of the clause before."""
+    """Subject, verb, objects, place; the subject is omitted if it is the same as in the previous clause."""
     front = _front(clause.front, at)
     opening = noun_phrase(clause.subject, f"{at}s") if subject else []
     return front + opening + _predicate(clause, at)

@@ -1,4 +1,4 @@
-"""What is true of a scene, clause by clause: what to call a thing, who does, has or lacks what."""
+"""The facts of a scene as clauses: what to call a thing; who does, has or lacks what."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,7 +17,7 @@ from seq2scene.data.park.world import (
     names_of,
 )
 
-LEVEL = ("next_to", "near", "behind", "in_front_of")  # places where one can also run
+LEVEL = ("next_to", "near", "behind", "in_front_of")  # relations that a running child can also have
 SPATIAL = (*LEVEL, "left_of", "right_of", "under", "on", "in", "above", "far_from")
 MOODS = {"angry": "angry", "laugh": "happy", "smile": "happy", "sad": "sad", "surprised": "surprised"}
 POSTURES = {"kick": "stand", "arms_out": "stand", "arms_up": "stand", "wave": "stand"}
@@ -28,11 +28,19 @@ STANCE = {
     **dict.fromkeys(("t_1", "t_6", "t_8", "t_10", "e_3", "e_4", "e_6"), "rest_up"),
 }
 RARE = ("follow", "flee", "fear", "under", "in", "on", "read", "eat", "give", "play", "run_to", "wave")
-TAKEN = ("hold", "wear", "kick", "eat", "read", "raise", "give")  # what marks the thing as a child's own
+TAKEN = (
+    "hold",
+    "wear",
+    "kick",
+    "eat",
+    "read",
+    "raise",
+    "give",
+)  # these mark a thing as a child's own
 
 
 class Facts:
-    """The facts of one scene by kind, and clauses that state them, in words drawn with ``rng``."""
+    """The facts of one scene by kind, and clauses that state them, with wording sampled from ``rng``."""
 
     def __init__(self, scene: Scene, rng: Random) -> None:
         self.scene, self.rng = scene, rng
@@ -46,16 +54,18 @@ class Facts:
         self.by_kind["hold"] = [r for r in self.by_kind.get("hold", []) if r.object not in raised]
 
     def _sayable(self, fact: Relation) -> bool:
-        """Whoever runs to the left of a tree would be understood to run towards its left."""
+        """Whether it is unambiguous in words: "runs to the left of a tree" would mean towards its left."""
         return fact.kind in LEVEL or fact.kind not in SPATIAL or self.stance(fact.subject) != "run"
 
     def begin(self) -> "Facts":
-        """Settle whether the next message calls the children by their names or the boy, the girl."""
+        """Chooses whether the next message calls the children by name or "the boy" and "the girl"."""
         self.called = {name: "name" if self.rng.random() < 0.85 else "definite" for name in CHILDREN}
         return self
 
     def mention(self, name: str, definite: float = 0.75) -> Mention:
-        """A noun phrase for a thing: its size if it looks big or small, its colour if it has one to tell."""
+        """A noun phrase for a thing, possibly with its size if it looks big or small, and its colour if it
+        has one.
+        """
         if name in CHILDREN:
             return Mention(name, self.called[name])
         noun, thing = NOUNS[name], self.scene.get(name)
@@ -67,11 +77,11 @@ class Facts:
         return Mention(name, form, size, noun.colour if coloured else None)
 
     def subject_mention(self, name: str) -> Mention:
-        """A mention for a subject, which is seldom indefinite unless it is in the sky."""
+        """A mention for a subject, rarely indefinite unless it is in the sky."""
         return self.mention(name, 0.5 if name[0] == "s" else 0.8)
 
     def stance(self, name: str) -> str:
-        """The verb for being somewhere."""
+        """The verb that says that a thing is somewhere."""
         thing = self.scene[name]
         if thing.kind == "child":
             pose = POSES[thing.pose]
@@ -89,7 +99,7 @@ class Facts:
         return Clause(relation.kind, subject, self.mention(relation.object, often), recipient)
 
     def relation(self, kinds: Sequence[str] | None = None, subject: str | None = None) -> Relation | None:
-        """A fact: first its kind, those that scenes seldom have twice as likely, then one of that kind."""
+        """A random fact: first a kind, with rare kinds twice as likely, then one fact of that kind."""
         left = {
             kind: found
             for kind, facts in self.by_kind.items()
@@ -102,7 +112,7 @@ class Facts:
         return self.rng.choice(left[self.rng.choices(list(left), weights)[0]])
 
     def state(self, child: Placed, subject: Mention | None = None) -> Clause:
-        """What can be said of a child alone: mood, face, bearing."""
+        """A clause about a child alone: its mood, face or posture."""
         subject = subject or self.mention(child.name)
         mood, pose = EXPRESSIONS[child.expression], POSES[child.pose]
         ways = [Clause("be", subject, adjective=MOODS[mood])]
@@ -110,14 +120,14 @@ class Facts:
         return self.rng.choice(ways + self.bearing(child, subject))
 
     def bearing(self, child: Placed, subject: Mention) -> list[Clause]:
-        """What the face and the arms of a child do."""
+        """Clauses about the face and the arms of a child."""
         mood = EXPRESSIONS[child.expression]
         busy = any(fact.subject == child.name for fact in self.by_kind.get("raise", []))
         found = [Clause(mood, subject)] if mood in ("laugh", "smile") else []
         return found + [Clause("cheer", subject)] * (POSES[child.pose] == "arms_up" and not busy)
 
     def denial(self, child: Placed, subject: Mention | None = None, kind: str | None = None) -> Clause:
-        """Something a child does not wear, hold or feel."""
+        """A clause about something a child does not wear, hold or feel."""
         subject = subject or self.mention(child.name)
         kind = kind or self.rng.choice(("wear", "hold", "be"))
         if kind == "be":
@@ -134,7 +144,7 @@ class Facts:
         return Clause(kind, subject, replace(thing, size=None), negated=True)
 
     def weather(self) -> Clause | None:
-        """The rain or the sunshine, if there is a cloud or a sun to bring it."""
+        """A clause about rain or sunshine, if there is a rain cloud or a sun."""
         ways = [Clause("rain", Mention("it", "pronoun"))] * ("s_5" in self.scene)
         ways += [Clause("shine", Mention("s_3"))] * ("s_3" in self.scene)
         return self.rng.choice(ways) if ways else None

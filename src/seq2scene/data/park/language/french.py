@@ -11,7 +11,7 @@ from seq2scene.data.park.language.words import COMMA, STOP, Word, merge, tidy, w
 
 
 class Verb(NamedTuple):
-    """Third person singular and plural, words after the verb, preposition of the object, words after that.
+    """Third person singular and plural, words after the verb, preposition of the object, words after it.
 
     agreeing: the words after the verb are a participle that agrees with the subject. reflexive: with ``se``.
     """

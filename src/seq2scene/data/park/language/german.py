@@ -1,6 +1,6 @@
 """The German of the park: genders, numbers and cases, verb-second and verb-final clauses, separable verbs.
 
-The order of the middle field is pronouns, dative, accusative, negation, place; relative clauses of objects
+The middle field has the order pronouns, dative, accusative, negation, place; relative clauses of objects
 follow the whole clause.
 """
 
@@ -84,7 +84,7 @@ FRONTS = {
     "background": "im Hintergrund",
     "foreground": "im Vordergrund",
 }
-POINTING = "points to a relative clause"  # marks an article that is not contracted: von dem Baum, der ...
+POINTING = "points to a relative clause"  # marks an article that is never contracted: von dem Baum, der ...
 CASES = ("nominative", "accusative", "dative")
 DEFINITE = {"m": "der den dem", "f": "die die der", "n": "das das dem", "p": "die die den"}
 INDEFINITE = {"m": "ein einen einem", "f": "eine eine einer", "n": "ein ein einem", "p": "  "}
@@ -206,7 +206,7 @@ def _gender(mention: Mention) -> str:
 
 
 def noun_phrase(mention: Mention, case: str, at: str, none: str | None = None) -> list[Word]:
-    """Article, adjectives and noun in a case; ``none``: the mark of the negation of ``kein``."""
+    """Article, adjectives and noun in a case; ``none``: the negation mark of ``kein``."""
     index, gender, noun = CASES.index(case), _gender(mention), f"{at}.noun"
     if mention.form == "gap":
         return []
@@ -232,7 +232,7 @@ def noun_phrase(mention: Mention, case: str, at: str, none: str | None = None) -
 
 
 def _relative(mention: Mention, at: str) -> list[Word]:
-    """The relative clause between commas; its pronoun agrees with the noun and has the case of its role."""
+    """The relative clause between commas; its pronoun agrees with the noun and takes the case of its role."""
     relative = mention.relative
     if relative is None:
         return []

@@ -8,7 +8,7 @@ LANGUAGES = {"en": english.sentence, "de": german.sentence, "fr": french.sentenc
 
 
 def words_of(message: Message, language: str) -> list[Word]:
-    """The words of a message with their meanings; punctuation and elided articles are words of their own."""
+    """The words of a message with their meanings; punctuation and elided articles are separate words."""
     return LANGUAGES[language](message)
 
 

@@ -1,14 +1,14 @@
 """Nouns, colours and moods in English, German and French.
 
-German gender: m, f, n, or p for a plural; weak nouns have a second form for the other cases.
-French gender: m or f, followed by p for a plural.
+German gender: m, f, n, or p for a plural; weak nouns have a second form for oblique cases. French gender: m
+or f, followed by p for a plural.
 """
 
 from typing import NamedTuple
 
 
 class Noun(NamedTuple):
-    """The noun of a class in each language, with number or gender, and the colour in which it is drawn."""
+    """The noun for a class in each language, with number or gender, and the colour it is drawn in."""
 
     english: str
     german: str

@@ -1,4 +1,4 @@
-"""What a sentence means, before it is put into a language: mentions of things, clauses, their combination."""
+"""The language-independent meaning of a sentence: mentions of things, clauses, their combination."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Mention:
-    """A thing spoken of.
+    """A mention of a thing.
 
     name: its class, ``both`` for the two children, or ``it`` for the subject of the weather.
     form: ``name``, ``definite``, ``indefinite``, ``pronoun``, or, inside a relative clause, ``gap`` for the
@@ -22,7 +22,7 @@ class Mention:
 
 @dataclass(frozen=True)
 class Place:
-    """A preposition, named as the relation it states, and what it governs."""
+    """A preposition, named after the relation it states, and the mention it governs."""
 
     relation: str
     anchor: Mention
@@ -30,9 +30,9 @@ class Place:
 
 @dataclass(frozen=True)
 class Clause:
-    """One verb and what goes with it.
+    """A verb and its arguments.
 
-    front: a place or an adverb that is said first. adjective: the predicate of ``be``.
+    front: a place or an adverb in first position. adjective: the predicate of ``be``.
     """
 
     verb: str
@@ -61,10 +61,10 @@ class Clause:
 
 @dataclass(frozen=True)
 class Message:
-    """A sentence of one clause or two.
+    """A sentence with one or two clauses.
 
-    frame: ``plain``, ``there`` (there is ...), ``seen`` (you can see that ...), and for two clauses
-    ``and``, ``but``, ``because``, ``that``, ``while``, ``while_first``, or ``same`` (and, the subject said
+    frame: ``plain``, ``there`` (there is ...), ``seen`` (you can see that ...), and for two clauses ``and``,
+    ``but``, ``because``, ``that``, ``while``, ``while_first``, or ``same`` (and, with the subject stated
     once).
     """
 

@@ -1,4 +1,6 @@
-"""Messages regrouped and rephrased: two children in one sentence, pronouns, other articles, fewer colours."""
+"""Regrouping and rephrasing of messages: two children in one sentence, pronouns, other articles, fewer
+colours.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,9 +14,9 @@ from seq2scene.data.park.world import CHILDREN
 
 
 def regroup(messages: Sequence[Message], rng: Random) -> list[Message]:
-    """As many messages that state the same facts. In half of the cases ``Mike does A and does B``,
+    """The same number of messages, stating the same facts. In half of the cases ``Mike does A and does B``,
     ``Jenny does C and does D`` become ``Mike does A, and Jenny does C``, ``Mike does B, and Jenny does D``;
-    what both do is said of the two at once.
+    what both do is stated about both together.
     """
     for one, other in combinations(messages, 2):
         alone = one.frame == other.frame == "same"
@@ -27,7 +29,7 @@ def regroup(messages: Sequence[Message], rng: Random) -> list[Message]:
 
 
 def _pair(one: Message, other: Message, place: int) -> Message:
-    """What both messages say in their first clause, or in their second one."""
+    """The first clauses of both messages as one message, or the second ones."""
     clauses = (one.clauses[place], other.clauses[place])
     both = Message("plain", (replace(clauses[0], subject=Mention("both", "name")),))
     pair = Message("and", clauses)
@@ -35,8 +37,8 @@ def _pair(one: Message, other: Message, place: int) -> Message:
 
 
 def rephrase(message: Message, rng: Random) -> Message:
-    """The same message with other mentions, and its second clause with a pronoun as its subject, as a reason,
-    or first. All that it states the original states too; it may leave out colours.
+    """The same message with other mentions; its second clause may get a pronoun subject, become a reason, or
+    come first. It states nothing that the original does not, but may leave out colours.
     """
     first, *others = (_rephrase_clause(clause, rng) for clause in message.clauses)
     if message.frame != "same":

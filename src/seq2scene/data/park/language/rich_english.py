@@ -1,8 +1,8 @@
 """English as people type it: simple present, synonyms, contractions, sentences without a verb.
 
-The park itself has one way of saying each thing, "is kicking" and never "kicks". Whoever types a text has
-many, and a model that is to read those learns from these. What is said is true of the scene: it is what the
-message states, or less (no colour, no posture), or which part of the picture the subject is in.
+The park's plain English has one way of saying each thing, "is kicking" and never "kicks". People use many,
+and models learn them from these rewrites. Rewrites are true for the scene: they state what the message
+states, or less (no colour, no posture), or also the part of the picture that the subject is in.
 """
 
 import re
@@ -14,7 +14,7 @@ from seq2scene.data.park.language.meaning import Message
 from seq2scene.data.park.language.rephrasing import rephrase
 from seq2scene.data.park.world import CANVAS, SHELTERS, Scene, names_of
 
-VERBS = {  # the progressive, without "is" or "are": what he, she or it does, and what they do
+VERBS = {  # progressive, without "is" or "are": third person singular and plural of the simple present
     "holding up": ("holds up|hold up", "lifts|lift", "is lifting|are lifting", "raises|raise"),
     "holding": ("holds|hold", "has|have", "has got|have got", "carries|carry", "is carrying|are carrying"),
     "wearing": ("wears|wear", "has on|have on"),
@@ -144,7 +144,7 @@ SAID = re.compile(rf"\b({'|'.join(map(re.escape, sorted(OTHERS, key=len, reverse
 
 
 def _nouns(*kinds: str) -> str:
-    """A pattern of what the things of these kinds are called, adjectives included."""
+    """A regular expression for the nouns of these kinds of things, adjectives included."""
     nouns = sorted({_noun(name) for name in names_of(*kinds)}, key=len, reverse=True)
     return rf"(?:(?:{'|'.join(ADJECTIVES)}) )*(?:{'|'.join(nouns)})\b"
 
@@ -160,7 +160,7 @@ ANIMAL = rf"({ARTICLE} {_nouns('animal')})"
 BALL = rf"({ARTICLE} (?:\w+ )?(?:ball|football|frisbee)\b)"
 WHERE = "(?:next to|near|to the|in front|behind|under|on|in|above) "
 END = r"(?=\.|,| while)"
-Rewrites = tuple[tuple[float, str, tuple[str, ...]], ...]  # how often, what, and what becomes of it
+Rewrites = tuple[tuple[float, str, tuple[str, ...]], ...]  # probability, pattern, replacements
 RESHAPED: Rewrites = (
     (0.3, rf"^{ARTICLE} ({NOUN}) is (?:\w+ing )?(?={WHERE})(?!.* and )", (r"there is a \1 ", r"a \1 ")),
     (
@@ -205,7 +205,7 @@ SHORTENED: Rewrites = (
     (0.3, r"\b(is|are) not\b", (r"\1n't",)),
     (0.05, r"^(?:The|A) ", ("",)),
 )
-TIDIED = (  # what the rewrites leave to mend
+TIDIED = (  # clean-up after the rewrites
     (r"\b(kid\b.*)\b(?:the|an?) kid\b", r"\1the other kid"),
     (r"\b([Aa])n (?=[^aeiou])", r"\1 "),
     (r"\b([Aa]) (?=[aeiou])", r"\1n "),
@@ -214,7 +214,7 @@ TIDIED = (  # what the rewrites leave to mend
     (r"^[a-z]|(?<=\. )[a-z]", lambda found: found[0].upper()),
 )
 PARTS = {"on the left": (0, 160), "in the middle": (200, 300), "on the right": (340, CANVAS[0])}
-ONE_OF = 0.2  # how often one of them is said to be: "one of the dogs"
+ONE_OF = 0.2  # probability of "one of the dogs"
 NUMBERS = ("", "", "two ", "three ", "four ", "five ")
 COUNTED = (*names_of("child", "animal", "food", "toy"), *SHELTERS, "s_2")
 _ONE = {_noun(name) for name in COUNTED if name not in DEFINITE and not NOUNS[name].english_plural}
@@ -224,7 +224,7 @@ ONE = re.compile(rf"(?<!there is )(?<!and )\b{ARTICLE} ({_SINGULAR})(?= is|,|\.|
 
 
 def say(message: Message, scene: Scene, rng: Random) -> str:
-    """The message in rich English, each of its phrases said in another way in half of the cases."""
+    """The message in rich English; each of its phrases is rewritten with probability one half."""
     sentence = text(rephrase(message, rng), "en")
     sentence = _rewritten(sentence, RESHAPED, rng)
     sentence = _with_part(sentence, message, scene, rng)
@@ -249,7 +249,7 @@ def _another(said: str, rng: Random) -> str:
 
 
 def _one_of(found: re.Match[str], rng: Random) -> str:
-    """``one of the three dogs``: plurals and numbers, true of scenes in which no class occurs twice."""
+    """``one of the three dogs``: plurals and numbers, true in scenes in which no class occurs twice."""
     if rng.random() > ONE_OF:
         return found[0]
     plural = re.sub("(ch|x)$", r"\1e", re.sub("(?<![aeiou])y$", "ie", found[1])) + "s"
@@ -257,7 +257,7 @@ def _one_of(found: re.Match[str], rng: Random) -> str:
 
 
 def _with_part(sentence: str, message: Message, scene: Scene, rng: Random) -> str:
-    """Sometimes with the part of the picture that its subject is in, if it has one subject."""
+    """The sentence, sometimes with the part of the picture its subject is in, if it has a single subject."""
     subject = scene.get(message.clauses[0].subject.name)
     if subject is None or message.frame not in ("plain", "same"):
         return sentence

@@ -1,4 +1,4 @@
-"""The facts that a message states, in whatever language it will be said (``scenes.facts``)."""
+"""The facts that a message states, independent of language (``scenes.facts``)."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,7 +10,7 @@ from seq2scene.data.park.world import CHILDREN, THINGS
 from seq2scene.scenes.facts import MOODS, Fact
 from seq2scene.scenes.relations import BOX_RELATIONS, RELATIONS
 
-POSE_SAID = {  # by verbs: the pose that they say a child is in
+POSE_SAID = {  # by verb: the pose that it implies
     **{verb: verb for verb in ("run", "sit", "kneel", "stand", "kick", "wave")},
     **{"run_to": "run", "flee": "run", "raise": "arms_up", "cheer": "arms_up"},
 }
@@ -26,7 +26,7 @@ def _of_clause(clause: Clause) -> Iterator[Fact]:
     subjects = CHILDREN if clause.subject.name == "both" else (clause.subject.name,)
     yield from _of_mention(clause.subject)
     for mention in (clause.object, clause.recipient, *(place.anchor for place in places)):
-        # Whoever holds no ball has none; whoever does not hold the ball is beside one.
+        # "Mike is not holding a ball": no ball; "is not holding the ball": there is one.
         if mention and not (clause.negated and mention.form == "indefinite"):
             yield from _of_mention(mention)
     if clause.verb == "rain":
@@ -38,7 +38,7 @@ def _of_clause(clause: Clause) -> Iterator[Fact]:
 
 
 def _of_subject(clause: Clause, subject: str) -> Iterator[Fact]:
-    """What the verb says of its subject."""
+    """What the verb implies about its subject."""
     if clause.adjective:
         kind = "mood" if clause.adjective in MOODS else "colour"
         yield Fact(kind, subject, value=clause.adjective, denied=clause.negated)
@@ -64,8 +64,8 @@ def _of_mention(mention: Mention) -> Iterator[Fact]:
 
 
 def seen_in_boxes(facts: Iterable[Fact], categories: Mapping[str, str]) -> tuple[Fact, ...]:
-    """Of these facts those that boxes can show, by the names of categories: that things are there, as many as
-    different ones are spoken of, and relations that need neither pose nor direction.
+    """The facts that can be checked on boxes, with category names: the presence of things, counting the
+    different ones mentioned, and relations that need neither pose nor direction.
     """
     facts = [fact for fact in facts if not fact.denied]
     counts = Counter(categories[fact.subject] for fact in facts if fact.kind == "thing")

@@ -1,6 +1,7 @@
-"""What can be said of a scene: messages drawn at random from the facts that are true of it.
+"""What can be said about a scene: messages sampled from its facts.
 
-Every kind of sentence is a function that draws one message, or gives None if the scene has nothing for it.
+Each kind of sentence is a function that samples one message, or returns None if the scene has no suitable
+facts.
 """
 
 from collections.abc import Callable
@@ -23,14 +24,14 @@ def plain(facts: Facts) -> Message | None:
 
 
 def alone(facts: Facts) -> Message | None:
-    """How a child is, or what it lacks."""
+    """The state of a child, or what it lacks."""
     child = facts.rng.choice(facts.children)
     clause = facts.rng.choice((facts.state, facts.denial))(child)
     return Message("plain", (clause,))
 
 
 def opened(facts: Facts) -> Message | None:
-    """An adverb first: a time, a place, or the depth at which the subject stands."""
+    """An adverbial first: a time, a place, or the depth of the subject."""
     fact = facts.relation()
     if fact is None:
         return None
@@ -44,7 +45,7 @@ def opened(facts: Facts) -> Message | None:
 
 
 def placed(facts: Facts) -> Message | None:
-    """Where somebody is, said first, and what they do there."""
+    """Where somebody is, in first position, and what they do there."""
     kinds = ("hold", "wear", "raise", "eat", "read", "look", "wave", "play", "kick", "give")
     fact = facts.relation(kinds)
     where = facts.relation(SPATIAL, fact.subject) if fact else None
@@ -66,7 +67,7 @@ def there(facts: Facts) -> Message | None:
 
 
 def seen(facts: Facts) -> Message | None:
-    """What a child that looks that way can see, or anybody."""
+    """What a child facing that way, or anybody, can see."""
     fact = facts.relation()
     if fact is None:
         return None
@@ -86,7 +87,7 @@ def _faces(child: Placed, other: Placed) -> bool:
 
 
 def because(facts: Facts) -> Message | None:
-    """A mood and what may have brought it about."""
+    """A mood and a possible reason."""
     child = facts.rng.choice(facts.children)
     mood = Clause("be", Mention(child.name, "name"), adjective=MOODS[EXPRESSIONS[child.expression]])
     reason = _reason(facts, child, mood.adjective)
@@ -115,7 +116,7 @@ def _reason(facts: Facts, child: Placed, mood: str) -> Clause | None:
 
 
 def described(facts: Facts) -> Message | None:
-    """A thing with a relative clause that says which, as the subject or the object of the main clause."""
+    """A thing with a restrictive relative clause, as the subject or the object of the main clause."""
     fact, which = facts.relation(), facts.relation()
     if fact is None or which is None or "s_3" in (fact.subject, fact.object):
         return None
@@ -145,7 +146,7 @@ def _described_object(facts: Facts, fact: Relation, which: Relation) -> Message 
 
 
 def owned(facts: Facts) -> Message | None:
-    """A thing with a relative clause of which it is the object: where it is, or its colour."""
+    """A thing with a relative clause whose object it is: where it is, or its colour."""
     which = facts.relation(("hold", "raise", "wear", "look", "eat", "read", "follow"))
     if which is None or which.object in (*CHILDREN, *DEFINITE):
         return None
@@ -169,7 +170,7 @@ def _others(facts: Facts, which: Relation) -> list[Relation]:
 
 
 def _with_head(facts: Facts, fact: Relation, head: Mention) -> Message:
-    """A fact, one of its two things being described by a relative clause."""
+    """A fact with one of its things replaced by ``head``, which has a relative clause."""
     if fact.subject == head.name:
         return Message("plain", (facts.clause(fact, head),))
     clause = facts.clause(fact)
@@ -179,7 +180,7 @@ def _with_head(facts: Facts, fact: Relation, head: Mention) -> Message:
 
 
 def coloured(facts: Facts) -> Message | None:
-    """The colour of a thing, and then a pronoun for it: who holds it, looks at it, waves at it."""
+    """The colour of a thing, then a clause with a pronoun for it: who holds it, looks at it, waves at it."""
     fact = facts.relation(("hold", "raise", "wear", "look", "wave", "read", "follow"))
     if fact is None or fact.object in CHILDREN or not NOUNS[fact.object].colour or fact.object in SHARED:
         return None
@@ -189,7 +190,7 @@ def coloured(facts: Facts) -> Message | None:
 
 
 def again(facts: Facts) -> Message | None:
-    """Where a thing or child is, and a pronoun for it in what another does."""
+    """Where a thing or child is, then a clause with a pronoun for it: what another does."""
     fact = facts.relation(("look", "wave", "give"))
     if fact is None:
         return None
@@ -205,7 +206,7 @@ def again(facts: Facts) -> Message | None:
 
 
 def twice(facts: Facts) -> Message | None:
-    """Two things one child does, the subject said once."""
+    """Two things one child does, with the subject stated once."""
     child = facts.rng.choice(facts.children)
     one, two = facts.relation(subject=child.name), facts.relation(subject=child.name)
     if one is None or two is None or one.kind == two.kind or two.kind in SPATIAL:
@@ -258,7 +259,7 @@ def _has_like(facts: Facts, child: Placed, name: str) -> bool:
 
 
 def together(facts: Facts) -> Message | None:
-    """What holds of both children, alone or with the weather."""
+    """What is true for both children, alone or with the weather."""
     if len(facts.children) < 2:
         return None
     states, shared = _shared_states(facts), _shared_facts(facts)
@@ -275,7 +276,9 @@ def together(facts: Facts) -> Message | None:
 
 
 def _under(weather: Clause, clause: Clause) -> Message:
-    """The sun makes happy, the rain sad or angry; whatever else goes on while it lasts."""
+    """The weather as the reason for a mood (sun: happy; rain: sad or angry), or as happening at the same
+    time.
+    """
     moods = {"shine": ("happy",), "rain": ("sad", "angry")}[weather.verb]
     if clause.adjective in moods:
         return Message("because", (clause, weather))
@@ -291,7 +294,7 @@ def _shared_states(facts: Facts) -> list[Clause]:
 
 
 def _shared_facts(facts: Facts) -> list[Clause]:
-    """Clauses of which both are the subject, one for each kind of relation they share."""
+    """Clauses with both children as the subject, one for each kind of relation they share."""
     one, two = ({(fact.kind, fact.object): fact for fact in _facts_of(facts, c)} for c in facts.children)
     alike = len({facts.stance(child.name) for child in facts.children}) == 1
     shared = [one[key] for key in one if key in two]
@@ -324,7 +327,7 @@ WAYS: dict[Callable[[Facts], Message | None], int] = {
 
 
 def tell(scene: Scene, rng: Random, count: int) -> list[Message]:
-    """``count`` different messages about a scene, all true of it."""
+    """``count`` different messages about a scene, all true."""
     facts, found = Facts(scene, rng), []
     while len(found) < count:
         way = rng.choices(list(WAYS), list(WAYS.values()))[0]

@@ -1,4 +1,4 @@
-"""Words annotated with meaning, from which the word alignment of a sentence in two languages follows."""
+"""Words annotated with meaning, from which word alignments between languages follow."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -37,6 +37,6 @@ def tidy(sentence: Iterable[Word]) -> list[Word]:
 
 
 def text_of(sentence: list[Word]) -> str:
-    """The sentence as text: no space before punctuation and genitives, nor after an elision."""
+    """The sentence as text: no space before punctuation and genitives, or after an elision."""
     text = " ".join(word.text for word in sentence)
     return text.replace(" ,", ",").replace(" .", ".").replace(" 's", "'s").replace("' ", "'")

@@ -1,19 +1,19 @@
-"""A scene decoder that places each object in relation to those that stand: a Transformer over objects.
+"""A scene decoder that places each object relative to those already placed: a Transformer over objects.
 
-B scenes, N rows (scenes, or beams of scenes), T steps, S things that stand (the canvas first), W words, C
-object classes, H features.
+B scenes, N rows (scenes or beams), T steps, S anchors (the canvas first, then the objects placed so far), W
+words, C object classes, H features.
 
     r_c    = reading(c, words)                          once for all steps: what the text says of each class
     x_t    = Transformer(canvas, o_1 ... o_{t-1})       over classes, attributes and places
     p(o_t) = softmax_c(out(x_t)_c + <W x_t, r_c> / sqrt(H) + <v_c, r_c>)
-    u_tj   = reading(o_t, o_j, words)                   what it says of o_t with respect to each o_j
-    a_t    = f(x_t, o_t, r_{o_t}, all u_tj)             then the attributes, each given those before
+    u_tj   = reading(o_t, o_j, words)                   what it says of o_t relative to each o_j
+    a_t    = f(x_t, o_t, r_{o_t}, all u_tj)             then the attributes, each given the previous ones
     p(place | a_t, attributes) = a mixture of Laplace components around every o_j and the canvas
 
 Places are exact: there is no grid. It obeys the decoder contract as ``scene_decoder`` does: a step first
-places the object before, then scores the next. The weights of a step are the mean of the classes' attention
-over words, by how likely each class is next; the trace has the attention of the pairs, by how much of the
-place's density comes from each.
+places the previous object, then scores the next. The weights of a step are the classes' attention over words
+averaged by the probability of each class; the trace has the pairs' attention, averaged by the share of the
+place's density that each contributes.
 """
 
 import math
@@ -42,19 +42,18 @@ from seq2scene.scenes.objects import PAD, SOS, Objects
 from seq2scene.scenes.photos import Photos
 from seq2scene.scenes.schema import Schema
 
-WAVES = 8  # of a coordinate, from a period of two canvases down, each half the one before
+WAVES = 8  # sinusoids of a coordinate; periods halve, from two canvases down
 PIXELS = 400  # along the shorter side of the canvas; see ``_log_density``
 
 
 class RelationalDecoder(nn.Module):
-    """attention: of the readings of classes; attribute_attention: of the readings of pairs; as
-    ``seq2scene.attention`` builds them for hidden_size / heads features, or None. layers: of the Transformer.
-    pair_size: features of an object with respect to one that stands. components: of the place, of each thing
-    that stands.
+    """attention: for the readings of classes; attribute_attention: for the readings of pairs; modules of
+    ``seq2scene.attention`` for hidden_size / heads features, or None. layers: of the Transformer. pair_size:
+    features of an object-anchor pair. components: of the place density, per anchor.
 
-    retrieval: where objects are patches of photos, what finds them; set it before a search.
+    retrieval: finds patches if objects are patches of photos; must be set before a search.
 
-    Raises UserError where hidden_size is not divisible by heads.
+    Raises UserError if hidden_size is not divisible by heads.
     """
 
     canvas = None
@@ -130,11 +129,11 @@ class RelationalDecoder(nn.Module):
         encoder: SceneTextEncoder,
         pictures: Mapping[str, Tensor] | None,
     ) -> Self:
-        """The decoder of a composed config, over the words of ``encoder``. pictures: clip art, not needed
-        here. Raises UserError where the config names a canvas.
+        """The decoder of a composed config, over the words of ``encoder``. pictures: clip art, unused. Raises
+        UserError if the config has a canvas.
         """
         if config["canvas"].get("_target_") != NO_CANVAS:
-            raise UserError("canvas: this model reads the objects themselves and paints none; canvas=none")
+            raise UserError("canvas: this model reads the objects themselves; choose canvas=none")
         settings = dict(config["model"]["decoder"])
         settings.pop("temperature", None)  # in early checkpoints; it is an option of the search
         size, heads = settings["hidden_size"], settings["heads"]
@@ -154,8 +153,8 @@ class RelationalDecoder(nn.Module):
         )
 
     def memory(self, words: Tensor, mask: Tensor, last: Tensor) -> Readings:
-        """All that will be asked of the encoder's words (B, W, memory_size), their mask and last state
-        (B, text_size), but for the pairs, which come as objects do.
+        """The memory of the encoder's words (B, W, memory_size), their mask and final state (B, text_size):
+        all readings except those of pairs, which depend on the objects.
         """
         classes, weights = self.readings(words, mask, last)
         pairs = None if self.pairs is None else self.pairs.reader.memory(words, mask)
@@ -164,7 +163,7 @@ class RelationalDecoder(nn.Module):
     # Teacher forcing
 
     def forward(self, memory: Readings, objects: Objects, photos: Photos | None = None) -> Taught:
-        """All steps of the true scenes at once. objects: ended by EOS. photos: not needed here."""
+        """All steps of the true scenes at once. objects: ending in EOS. photos: unused."""
         real, present = objects.classes != PAD, objects.present
         boxes, previous = self.schema.boxes(objects), objects.previous()
         canvas = self.whole.float().expand(len(boxes), 1, 4)
@@ -194,7 +193,7 @@ class RelationalDecoder(nn.Module):
     # The decoder contract
 
     def start(self, memory: Readings) -> Standing:
-        """The state before the first step, one row per scene: nothing stands, not even the canvas."""
+        """The state before the first step, one row per scene, without any anchor, not even the canvas."""
         rows, like = len(memory), memory.text
         none = torch.zeros(rows, 0, dtype=torch.int64, device=like.device)
         return Standing(
@@ -210,10 +209,10 @@ class RelationalDecoder(nn.Module):
     def step(
         self, previous: Tensor, state: Standing, memory: Readings, draw: Draw | None = None
     ) -> tuple[Tensor, Standing, Tensor | None, Positioned]:
-        """Places ``previous`` (N,), which is SOS in the first step, and looks at what stands then: the logits
-        of the next (N, C), the new state, the classes' attention over words (N, W) or None, and how
-        ``previous`` was placed: with its likeliest attributes and at the mean of the component of greatest
-        weight, or by a ``draw``.
+        """Places ``previous`` (N,), SOS in the first step, with its most probable attributes and at the mean
+        of the component of greatest weight, or sampled with ``draw``; then scores the next object. Returns
+        its logits (N, C), the new state, the classes' attention over words (N, W) or None, and the trace of
+        ``previous``.
         """
         if state.tokens.shape[1]:
             placed, box, token = self._place(previous, state, memory, draw)
@@ -241,14 +240,14 @@ class RelationalDecoder(nn.Module):
         return logits.squeeze(1), state, None if weights is None else weights.squeeze(1), placed
 
     def output(self, features: Tensor) -> Tensor:
-        """The logits, which are the features that a step gives: they depend on each scene's own text."""
+        """The identity: the features of a step are already logits, as they depend on each scene's text."""
         return features
 
     def read_trace(self, tokens: Tensor, trace: Positioned | None) -> tuple[Objects, Tensor | None]:
-        """Scenes as a search wrote them: tokens (B, n, T), each ended by EOS, and its trace -> the objects
-        (B * n, T), and the attention over words while each was placed, (B * n, T, W), or None.
+        """A search's scenes: tokens (B, n, T), each ending in EOS, and the trace -> the objects (B * n, T),
+        and the attention over words when each was placed, (B * n, T, W), or None.
         """
-        if trace is None:  # no text had a word
+        if trace is None:  # no text has a known word
             trace = self._nowhere(tokens, None)
         trace = tree_map_only(Tensor, next_step, trace)  # an object is placed by the step that reads it
         objects = self._objects(tokens.flatten(0, 1), trace.places, trace.attributes)
@@ -259,11 +258,11 @@ class RelationalDecoder(nn.Module):
     def _place(
         self, chosen: Tensor, state: Standing, memory: Readings, draw: Draw | None
     ) -> tuple[Positioned, Tensor, Tensor]:
-        """The attributes of each chosen object (N,), its place and the patch that is found, or what is given;
-        its box (N, 1, 4) and its token (N, 1, H).
+        """The attributes, place and retrieved patch of each chosen object (N,), or the given ones; its box
+        (N, 1, 4) and its token (N, 1, H).
         """
         classes = chosen.unsqueeze(1)
-        given = given_at(memory.given, state.classes.shape[1] - 1, len(chosen))  # the canvas stands too
+        given = given_at(memory.given, state.classes.shape[1] - 1, len(chosen))  # without the canvas
 
         def pick(name: str, logits: Tensor) -> Tensor:
             has = getattr(self, f"has_{name}")[classes]
@@ -298,17 +297,17 @@ class RelationalDecoder(nn.Module):
         return placed, boxes, self._tokens(objects, boxes)
 
     def _log_density(self, mixtures: LaplaceMixture, places: Tensor) -> Tensor:
-        """(N,) float32, of places (N, 1, 2): the log-density per square pixel of a picture with ``PIXELS``
-        along its shorter side. No component is narrow enough for a density above 1 there, so another object
-        never makes a scene more probable, whatever the units of the canvas; per square unit of a layout,
-        whose canvas measures 1 x 1, it would.
+        """The log-density (N,) float32 of places (N, 1, 2) per square pixel of a picture with ``PIXELS``
+        along its shorter side. No component is narrow enough for a density above 1 there, so adding an object
+        never makes a scene more probable, whatever the canvas units; in canvas units it could, for layouts on
+        a 1 x 1 canvas.
         """
         per_pixel = 2 * math.log(min(self.schema.canvas) / PIXELS)
         return mixtures.log_prob(places).squeeze(1).float() + per_pixel
 
     def _nowhere(self, chosen: Tensor, words: Tensor | None) -> Positioned:
-        """The trace where nothing of ``chosen`` (any shape) is an object. words: (any, W), as wide as the
-        attention; None for no attention.
+        """The trace if none of ``chosen`` (any shape) is an object. words: (any, W), whose width the
+        attention has; None for no attention.
         """
         zeros = torch.zeros_like(chosen)
         weights = None
@@ -324,14 +323,14 @@ class RelationalDecoder(nn.Module):
         kept = {name: values * present for name, values in attributes.items()}
         return Objects(classes, places * present.unsqueeze(2), kept)
 
-    # What both share
+    # Shared by teacher forcing and stepping
 
     def _canvas_token(self, memory: Readings) -> Tensor:
-        """(B, 1, H) what stands in an empty scene: the canvas, and the text as a whole."""
+        """(B, 1, H) the token of the empty scene: the canvas and the text as a whole."""
         return self.norm(self.classes.weight[SOS] + memory.text).unsqueeze(1)
 
     def _tokens(self, objects: Objects, boxes: Tensor) -> Tensor:
-        """(N, T, H) each object by class, attributes and box (N, T, 4)."""
+        """(N, T, H) the tokens of objects, from class, attributes and box (N, T, 4)."""
         tokens = self.classes(objects.classes)
         for name, embedding in self.attributes.items():
             has = getattr(self, f"has_{name}")[objects.classes].unsqueeze(2)
@@ -348,7 +347,7 @@ class RelationalDecoder(nn.Module):
         return self.prior(x) + (wanted + mentioned).view(*x.shape[:2], -1)
 
     def _expected(self, logits: Tensor, weights: Tensor | None) -> Tensor | None:
-        """The classes' weights (B, C, W), by how likely each is next: (N, T, W); None stays None."""
+        """The classes' attention (B, C, W) averaged by their probabilities: (N, T, W); None for None."""
         if weights is None:
             return None
         shares = at_least_float32(logits).softmax(2).reshape(len(weights), -1, logits.shape[2])
@@ -363,9 +362,9 @@ class RelationalDecoder(nn.Module):
         memory: Readings,
         pairs: Pairs,
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Features x (N, T, H), the classes chosen there (N, T), and what stands: classes (N, S) and tokens
-        (N, S, H) -> features of the pairs (P, pair_size) and of the chosen objects (N, T, H), and where the
-        text was read for each pair (N, T, S, W) or None.
+        """Features x (N, T, H), the chosen classes (N, T), and the anchors' classes (N, S) and tokens (N, S,
+        H) -> features of the pairs (P, pair_size) and of the chosen objects (N, T, H), and the attention over
+        words of each pair (N, T, S, W) or None.
         """
         readings = _rows(memory.classes, len(x)).gather(1, chosen.unsqueeze(2).expand(-1, -1, x.shape[2]))
         features = self.chosen(torch.cat([x, self.classes(chosen), readings], dim=2))
@@ -381,8 +380,9 @@ class RelationalDecoder(nn.Module):
     def _describe(
         self, features: Tensor, classes: Tensor, pick: Callable[[str, Tensor], Tensor]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor], Tensor]:
-        """The logits of each attribute of objects ``classes`` (N, T), given those before it; the attributes
-        (N, T) that ``pick`` takes by name and logits; and the features (N, T, H) that know them.
+        """The logits of each attribute of objects of ``classes`` (N, T), given the previous attributes; the
+        attributes (N, T) that ``pick`` chooses from name and logits; and the features (N, T, H) conditioned
+        on them.
         """
         logits, chosen = {}, {}
         for name, head in self.heads.items():
@@ -393,7 +393,7 @@ class RelationalDecoder(nn.Module):
         return logits, chosen, features
 
     def _appearances(self, features: Tensor) -> Tensor:
-        """Features (any, H) -> how the objects would look (any, D) of unit length, D = 0 without."""
+        """Features (any, H) -> appearances (any, D) of unit length, D = 0 for none."""
         if self.appearance is None:
             return features[:, :0].float()
         return F.normalize(self.appearance(features).float(), dim=1)
@@ -409,14 +409,14 @@ def _head(hidden_size: int, classes: int) -> nn.Sequential:
 
 
 def _rows(values: Tensor, rows: int) -> Tensor:
-    """Of each scene (B, ...) for its beams (rows, ...)."""
+    """Repeats the values of each scene (B, ...) for its beams (rows, ...)."""
     beams = rows // len(values)
     return values if beams == 1 else values.repeat_interleave(beams, dim=0)
 
 
 def _looked(places: LaplaceMixture, weights: Tensor | None) -> Tensor | None:
-    """Where the text was read for a place: the weights of the pairs (N, T, S, W), by the share of the density
-    that is of each: (N, T, W); None stays None.
+    """The attention behind a place: that of the pairs (N, T, S, W), averaged by each one's share of the
+    density: (N, T, W); None for None.
     """
     if weights is None:
         return None

@@ -1,4 +1,4 @@
-"""Where an object goes, as a density over the canvas: a mixture of Laplace distributions."""
+"""The place of an object as a density over the canvas: a mixture of Laplace distributions."""
 
 import math
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class LaplaceMixture:
     log_scales: Tensor
 
     def __getitem__(self, index: Tensor) -> Self:
-        """The mixtures ``index`` only."""
+        """Only the mixtures ``index``."""
         return type(self)(self.log_weights[index], self.means[index], self.log_scales[index])
 
     def log_prob(self, points: Tensor) -> Tensor:
@@ -33,19 +33,19 @@ class LaplaceMixture:
         return torch.logsumexp(self.log_weights + within, dim=-1)
 
     def centre(self) -> Tensor:
-        """(..., 2) the mean of the component of greatest weight. The mode of the density would be that of a
-        needle-thin component, however little it weighs.
+        """(..., 2) the mean of the component of greatest weight. The mode of the density could be that of a
+        very narrow component of negligible weight.
         """
         return _pick(self.means, self.log_weights.argmax(-1))
 
     def sample(self, draw: Draw) -> Tensor:
-        """(..., 2) points: a component is drawn, and a point around its mean."""
+        """Points (..., 2): samples a component, then a point around its mean."""
         chosen = draw.choose(self.log_weights.flatten(0, -2)).view(self.log_weights.shape[:-1])
         means, scales = _pick(self.means, chosen), _pick(self.log_scales, chosen).exp()
         return draw.laplace(means.flatten(0, -2), scales.flatten(0, -2)).view_as(means)
 
 
 def _pick(values: Tensor, components: Tensor) -> Tensor:
-    """Of values (..., C, 2) those of the ``components`` (...,): (..., 2)."""
+    """The values (..., 2), out of (..., C, 2), of the ``components`` (...,)."""
     index = components[..., None, None].expand(*components.shape, 1, 2)
     return values.gather(-2, index).squeeze(-2)

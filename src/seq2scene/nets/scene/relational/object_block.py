@@ -27,8 +27,8 @@ class ObjectBlock(nn.Module):
         return like.new_zeros(rows, self.heads, 0, size), like.new_zeros(rows, self.heads, 0, size)
 
     def forward(self, x: Tensor, cache: Cache | None = None) -> tuple[Tensor, Cache]:
-        """All of x (N, T, features) at once, or one more object (N, 1, features) after those in the
-        ``cache``: its features, of the same shape, and the cache with it.
+        """All of x (N, T, features) at once, or one more object (N, 1, features) after those in the ``cache``
+        -> features of the same shape, and the extended cache.
         """
         parts = self.project(self.before_attention(x)).unflatten(2, (3, self.heads, -1))
         queries, keys, values = parts.permute(2, 0, 3, 1, 4)  # each (N, heads, T, features / heads)

@@ -1,4 +1,4 @@
-"""Where an object goes with respect to each thing that stands: the canvas itself and the objects on it."""
+"""The place of an object relative to each anchor: the canvas and the objects on it."""
 
 import math
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from torch import Tensor, nn
 from seq2scene.attention import at_least_float32
 from seq2scene.nets.scene.relational.laplace_mixture import LaplaceMixture
 
-STEEP, WIDE = -5.0, 2.0  # least and greatest log-scale of a component, in units
+STEEP, WIDE = -5.0, 2.0  # bounds of the log-scale of a component, in units
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """The P pairs of an object to place and a thing that stands, of N scenes with T objects and S things
-    each, in one row: so nothing is computed for padding, nor for what stands later.
+    """The P pairs of an object to place and an anchor, in N scenes with T objects and S anchors each,
+    flattened, so that nothing is computed for padding or for later anchors.
 
-    seen: (N, T, S) bool, which pairs there are. rows, steps, anchors: (P,) int64 of each.
+    seen: (N, T, S) bool, which pairs exist. rows, steps, anchors: (P,) int64, the indices of each pair.
     """
 
     seen: Tensor
@@ -32,21 +32,21 @@ class Pairs:
         return cls(seen, *seen.nonzero(as_tuple=True))
 
     def objects(self, values: Tensor) -> Tensor:
-        """Of objects (N, T, any) those of each pair (P, any)."""
+        """Values of objects (N, T, any) for each pair (P, any)."""
         return values[self.rows, self.steps]
 
     def things(self, values: Tensor) -> Tensor:
-        """Of things (N, S, any) those of each pair (P, any)."""
+        """Values of anchors (N, S, any) for each pair (P, any)."""
         return values[self.rows, self.anchors]
 
     def dense(self, values: Tensor, blank: float = 0.0) -> Tensor:
-        """Values (P, ...) -> (N, T, S, ...), ``blank`` where there is no pair."""
+        """Values of pairs (P, ...) -> (N, T, S, ...), ``blank`` where there is no pair."""
         whole = values.new_full((*self.seen.shape, *values.shape[1:]), blank)
         return whole.index_put((self.rows, self.steps, self.anchors), values)
 
     def mean(self, values: Tensor, scores: Tensor) -> Tensor:
-        """Of values (P, D) the mean over the things of each object, (N, T, D), by the softmax of scores
-        (P,); 0 for an object without any.
+        """The mean (N, T, D) of values (P, D) over the anchors of each object, weighted by the softmax of
+        scores (P,); 0 for an object without anchors.
         """
         least = torch.finfo(scores.dtype).min
         shares = self.dense(scores, least).softmax(2)[self.seen].unsqueeze(1)
@@ -56,13 +56,13 @@ class Pairs:
 
 
 class RelativePlaces(nn.Module):
-    """A mixture of Laplace components, so many for each anchor. A component aligns a point of the new
-    object's box with a point of the anchor's box, each in shares of half that box, and adds an offset:
+    """A mixture of Laplace components, ``components`` for each anchor. A component aligns a point of the new
+    object's box with a point of the anchor's box, each relative to half the box's extent, and adds an offset:
 
         mean = centre_j + a extent_j / 2 - b extent / 2 + c
 
-    so that "on", "beside" or "in the hand" is one and the same component whatever the sizes. unit: of c and
-    of the scales, in canvas units.
+    so that "on", "beside" or "in the hand" is one component whatever the sizes. unit: of c and of the scales,
+    in canvas units.
     """
 
     def __init__(self, pair_size: int, hidden_size: int, components: int, unit: float) -> None:
@@ -75,8 +75,8 @@ class RelativePlaces(nn.Module):
         self._spread()
 
     def _spread(self) -> None:
-        """The components begin at different sides of the anchor: left, on it and right, at its middle and
-        with their lower edges aligned.
+        """Initialises the components at different sides of the anchor: left, on it and right, each at its
+        middle and with bottom edges aligned.
         """
         number = torch.arange(self.components)
         side, low = number % 3 - 1.0, number // 3 % 2.0
@@ -88,9 +88,9 @@ class RelativePlaces(nn.Module):
     def forward(
         self, features: Tensor, chosen: Tensor, anchors: Tensor, extents: Tensor, pairs: Pairs
     ) -> LaplaceMixture:
-        """Features of the pairs (P, pair_size) and of the objects (N, T, hidden_size), boxes of the things
-        (N, S, 4), extents of the objects (N, T, 2) -> mixtures (N, T) of S * components each, those of a
-        thing adjacent.
+        """Features of the pairs (P, pair_size) and of the objects (N, T, hidden_size), boxes of the anchors
+        (N, S, 4), extents of the objects (N, T, 2) -> mixtures (N, T) of S * components each, those of an
+        anchor adjacent.
         """
         hidden = F.gelu(self.pairs(features) + pairs.objects(self.features(chosen)))
         raw = at_least_float32(self.output(F.gelu(self.hidden(hidden)))).unflatten(1, (self.components, 9))

@@ -1,4 +1,4 @@
-"""What the relational decoder is handed, keeps and notes: its memory, its state and its trace."""
+"""The memory, state and trace of the relational decoder."""
 
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Self
@@ -12,10 +12,10 @@ from seq2scene.scenes.objects import Objects
 
 @dataclass(frozen=True)
 class Readings:
-    """What B texts say. mask: (B, W) and lengths (B,) of their words. text: (B, H) of each as a whole.
-    classes: (B, C, H), what is said of each class, and weights (B, C, W), where that was read, or None.
-    pairs: the words for the questions about pairs, or None. given: the first objects of the scenes, which are
-    placed as they are where a search is made to begin with their classes; None: there are none.
+    """The memory: readings of B texts. mask: (B, W) and lengths: (B,), of their words. text: (B, H), each
+    text as a whole. classes: (B, C, H), what it says about each class, and weights: (B, C, W), the attention
+    behind that, or None. pairs: the words for the queries of pairs, or None. given: the first objects of the
+    scenes, placed unchanged when a search is forced to begin with their classes; None if there are none.
     """
 
     mask: Tensor
@@ -35,10 +35,11 @@ class Readings:
 
 
 class Standing(NamedTuple):
-    """What stands in N scenes of S things, the canvas first: the state of the decoder contract.
+    """The state of the decoder contract: the anchors of N scenes, the canvas first, then the objects placed
+    so far.
 
     features: (N, H) after the last one. counts: (N, C). classes: (N, S). tokens: (N, S, H). boxes: (N, S, 4).
-    patches: (N, S), numbers of patches of photos, -1 for none. caches: of each layer.
+    patches: (N, S), numbers of photo patches, -1 for none. caches: one per layer.
     """
 
     features: Tensor
@@ -51,13 +52,13 @@ class Standing(NamedTuple):
 
 
 class Positioned(NamedTuple):
-    """The trace of a step: how it placed the N objects that it read, those chosen a step before. It means
-    nothing where what it read is no object.
+    """The trace of a step: the places and attributes of the N objects that it read, chosen in the previous
+    step. Meaningless where a row read no object.
 
-    places: (N, 2) float32 in canvas units. attributes: of each head (N,) int64, 0 where the class has none.
-    patches: (N,) int64, the number of the patch of a photo, -1 for none. weights: (N, W) float32, where the
-    text was read for the place; None without an attention for that. log_probs: (N,) float32, of the
-    attributes and the place, 0 where what it read is no object.
+    places: (N, 2) float32 in canvas units. attributes: by head, (N,) int64, 0 if the class does not have it.
+    patches: (N,) int64, the number of the photo patch, -1 for none. weights: (N, W) float32, the attention
+    over words behind the place; None without attention. log_probs: (N,) float32, of the attributes and the
+    place, 0 where a row read no object.
     """
 
     places: Tensor

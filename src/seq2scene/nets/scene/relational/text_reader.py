@@ -1,4 +1,4 @@
-"""Questions to a text: each query looks at the words by several heads of one attention."""
+"""Queries to a text: each attends to the words with several heads."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -11,16 +11,16 @@ from seq2scene.sequences.memory import Memory
 
 
 def require_heads(size: int, heads: int) -> None:
-    """Raises UserError where ``size`` features are not divisible among so many heads."""
+    """Raises UserError if ``size`` features are not divisible by the number of heads."""
     if size % heads:
         raise UserError(f"model.decoder.hidden_size={size} must be a multiple of model.decoder.heads={heads}")
 
 
 @dataclass(frozen=True)
 class HeadMemory:
-    """The words of B texts as H heads read them.
+    """The words of B texts, projected for H heads.
 
-    states: (B, H, W, D / H), what is read. keys: (B, H, W, K), what queries are compared with. mask: (B, W).
+    states: (B, H, W, D / H), the values. keys: (B, H, W, K), compared with queries. mask: (B, W).
     """
 
     states: Tensor
@@ -28,15 +28,15 @@ class HeadMemory:
     mask: Tensor
 
     def __getitem__(self, index: Tensor) -> Self:
-        """The words of the texts ``index`` (any,) only."""
+        """Only the texts ``index`` (any,)."""
         return HeadMemory(self.states[index], self.keys[index], self.mask[index])
 
 
 class TextReader(nn.Module):
-    """Multi-head attention by any attention of ``seq2scene.attention``: the heads share its parameters and
-    differ in the part of the words and of the query that they see.
+    """Multi-head attention with any attention of ``seq2scene.attention``: the heads share its parameters and
+    differ in the slice of the words and of the query that they see.
 
-    attention: of queries and a memory of hidden_size / heads features.
+    attention: for queries and a memory of hidden_size / heads features.
     """
 
     def __init__(self, memory_size: int, hidden_size: int, heads: int, attention: nn.Module) -> None:
@@ -44,7 +44,7 @@ class TextReader(nn.Module):
         self.heads = heads
         self.attention = attention
         self.words = nn.Sequential(nn.Linear(memory_size, hidden_size), nn.LayerNorm(hidden_size))
-        self.values = nn.Linear(memory_size, hidden_size)  # apart: what to look for is not what to read
+        self.values = nn.Linear(memory_size, hidden_size)  # values are projected separately from keys
 
     def memory(self, words: Tensor, mask: Tensor) -> HeadMemory:
         """Words (B, W, memory_size) and their mask (B, W), projected once."""
@@ -55,8 +55,8 @@ class TextReader(nn.Module):
         return HeadMemory(states, keys, mask)
 
     def forward(self, query: Tensor, memory: HeadMemory) -> tuple[Tensor, Tensor]:
-        """Queries (B, Q, hidden_size) -> contexts (B, Q, hidden_size), those of the heads side by side, and
-        the mean of their weights (B, Q, W) float32.
+        """Queries (B, Q, hidden_size) -> contexts (B, Q, hidden_size), concatenated over heads, and the mean
+        of the heads' weights (B, Q, W) float32.
         """
         parts = query.unflatten(2, (self.heads, -1)).transpose(1, 2)  # (B, H, Q, D / H)
         mask = memory.mask.repeat_interleave(self.heads, dim=0)
@@ -67,7 +67,9 @@ class TextReader(nn.Module):
 
 
 class Queries(nn.Module):
-    """A query of each object class, (classes, hidden_size). Projected, as one alone would move too slowly."""
+    """A query for each object class, (classes, hidden_size). Projected, as an embedding alone learns too
+    slowly.
+    """
 
     def __init__(self, classes: int, hidden_size: int) -> None:
         super().__init__()
@@ -79,9 +81,9 @@ class Queries(nn.Module):
 
 
 class ClassReadings(nn.Module):
-    """What a text says of each object class: a query of each class asks the words, once for all steps, and an
-    MLP makes of the answer what the decoder reads. Without an attention every class reads the text's last
-    state.
+    """What a text says about each object class: a query for each class attends to the words, once for all
+    steps, and an MLP turns the result into what the decoder reads. Without attention every class reads the
+    text's final state.
     """
 
     def __init__(
@@ -108,8 +110,8 @@ class ClassReadings(nn.Module):
         )
 
     def forward(self, words: Tensor, mask: Tensor, last: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Words (B, W, memory_size), their mask and the last state (B, text_size) -> readings
-        (B, classes, hidden_size) and where each class looked (B, classes, W), or None.
+        """Words (B, W, memory_size), their mask and the final state (B, text_size) -> readings (B, classes,
+        hidden_size) and the attention of each class (B, classes, W), or None.
         """
         queries, weights, context = self.queries(), None, last.unsqueeze(1)
         if self.reader is not None:
@@ -120,7 +122,7 @@ class ClassReadings(nn.Module):
 
 
 class PairReadings(nn.Module):
-    """What a text says of one object with respect to another: the queries of the two classes are added."""
+    """What a text says about one object relative to another: the queries of the two classes are added."""
 
     def __init__(
         self, classes: int, memory_size: int, hidden_size: int, heads: int, attention: nn.Module
@@ -131,8 +133,8 @@ class PairReadings(nn.Module):
         self.norm = nn.LayerNorm(hidden_size)
 
     def forward(self, chosen: Tensor, anchors: Tensor, memory: HeadMemory) -> tuple[Tensor, Tensor]:
-        """Classes chosen (N, T) and standing (N, S), N = B * beams -> contexts (N, T, S, hidden_size), and
-        where each pair looked (N, T, S, W).
+        """Chosen classes (N, T) and anchor classes (N, S), N = B * beams -> contexts (N, T, S, hidden_size),
+        and the attention of each pair (N, T, S, W).
         """
         of_chosen, of_anchors = F.embedding(chosen, self.chosen()), F.embedding(anchors, self.anchors())
         queries = of_chosen.unsqueeze(2) + of_anchors.unsqueeze(1)
