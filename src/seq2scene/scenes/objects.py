@@ -31,6 +31,13 @@ class Objects:
     extents: Tensor | None = None
     patches: Tensor | None = None
 
+    @classmethod
+    def of(cls, classes: Tensor, places: Tensor, attributes: dict[str, Tensor]) -> Self:
+        """Objects of ``classes`` (B, T); ``places`` and ``attributes`` become 0 where there is no object."""
+        present = classes >= FIRST_CLASS
+        kept = {name: values * present for name, values in attributes.items()}
+        return cls(classes, places * present.unsqueeze(2), kept)
+
     def __len__(self) -> int:
         return len(self.classes)
 

@@ -367,7 +367,7 @@ class SceneDecoder(nn.Module):
         patches, found = torch.full_like(chosen, -1), None
         alone = {name: one.unsqueeze(1) for name, one in attributes.items()}
         points = self.schema.grid.point(cells.unsqueeze(1))
-        objects = as_given(self._objects(chosen.unsqueeze(1), points, alone), given)
+        objects = as_given(Objects.of(chosen.unsqueeze(1), points, alone), given)
         if self.retrieval is not None:
             patches, found = self.retrieval(objects, appearances, used)
         log_probs = log_prob(places, cells)
@@ -391,12 +391,6 @@ class SceneDecoder(nn.Module):
         attributes = dict.fromkeys(self.schema.heads, zeros)
         return Placed(places, attributes, zeros - 1, weights, zeros.float())
 
-    def _objects(self, classes: Tensor, places: Tensor, attributes: dict[str, Tensor]) -> Objects:
-        """Objects of ``classes``, ``places`` and ``attributes``, each (N, T); 0 where there is no object."""
-        present = Objects(classes, places, {}).present
-        kept = {name: values * present for name, values in attributes.items()}
-        return Objects(classes, places * present.unsqueeze(2), kept)
-
     def read_trace(self, tokens: Tensor, trace: Placed | None) -> tuple[Objects, Tensor | None]:
         """A search's scenes: tokens (B, n, T), each ending in EOS, and the trace -> the objects (B * n, T),
         and the attribute decoder's attention over words for each, (B * n, T, W), or None.
@@ -405,7 +399,7 @@ class SceneDecoder(nn.Module):
             trace = self._nowhere(tokens, None)
         trace = tree_map_only(Tensor, next_step, trace)  # an object is placed by the step that reads it
         classes = tokens.flatten(0, 1)
-        objects = self._objects(classes, trace.places, trace.attributes)
+        objects = Objects.of(classes, trace.places, trace.attributes)
         if self.retrieval is not None:
             objects = replace(objects, patches=trace.patches.where(objects.present, -1))
         return objects, trace.weights

@@ -250,7 +250,7 @@ class RelationalDecoder(nn.Module):
         if trace is None:  # no text has a known word
             trace = self._nowhere(tokens, None)
         trace = tree_map_only(Tensor, next_step, trace)  # an object is placed by the step that reads it
-        objects = self._objects(tokens.flatten(0, 1), trace.places, trace.attributes)
+        objects = Objects.of(tokens.flatten(0, 1), trace.places, trace.attributes)
         if self.retrieval is not None:
             objects = replace(objects, patches=trace.patches.where(objects.present, -1))
         return objects, trace.weights
@@ -274,12 +274,12 @@ class RelationalDecoder(nn.Module):
         related, features, looked = self._relate(x, classes, state.classes, state.tokens, memory, pairs)
         logits, attributes, features = self._describe(features, classes, pick)
         nowhere = torch.zeros(len(chosen), 1, 2, device=chosen.device)
-        objects = self._objects(classes, nowhere, attributes)
+        objects = Objects.of(classes, nowhere, attributes)
         extents = self.schema.boxes(objects)[..., 2:]
         mixtures = self.places(related, features, state.boxes, extents, pairs)
         places = mixtures.centre() if draw is None else mixtures.sample(draw)
         places = places.float().clamp(min=0).minimum(self.whole[2:].float())
-        objects = as_given(self._objects(classes, places, attributes), given)
+        objects = as_given(Objects.of(classes, places, attributes), given)
         log_probs = self._log_density(mixtures, objects.places)
         for name, values in attributes.items():
             has = getattr(self, f"has_{name}")[chosen]
@@ -316,12 +316,6 @@ class RelationalDecoder(nn.Module):
         places = torch.zeros(*chosen.shape, 2, device=chosen.device)
         attributes = dict.fromkeys(self.schema.heads, zeros)
         return Positioned(places, attributes, zeros - 1, weights, zeros.float())
-
-    def _objects(self, classes: Tensor, places: Tensor, attributes: dict[str, Tensor]) -> Objects:
-        """Objects of ``classes``, ``places`` and ``attributes``, each (N, T); 0 where there is no object."""
-        present = Objects(classes, places, {}).present
-        kept = {name: values * present for name, values in attributes.items()}
-        return Objects(classes, places * present.unsqueeze(2), kept)
 
     # Shared by teacher forcing and stepping
 
