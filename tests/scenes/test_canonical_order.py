@@ -26,6 +26,13 @@ def test_clip_art_has_the_sky_first_then_the_far_then_its_types_in_order() -> No
     assert in_canonical_order(objects, blind).classes[0].tolist() == [4, 3, 5, 6, 6]  # alike: as they were
 
 
+def test_by_type_what_is_held_comes_after_who_holds_it_at_any_depth() -> None:
+    classes = torch.tensor([[6, 5, 4, 3]])
+    objects = Objects(classes, torch.zeros(1, 4, 2), {"size": torch.tensor([[2, 0, 1, 0]])})
+    ordered = in_canonical_order(objects, replace(CLIP_ART, order="type"))
+    assert ordered.classes.tolist() == [[4, 3, 5, 6]]  # both of the sky: as they were
+
+
 def test_boxes_come_by_bottom_edge_then_from_the_left_then_by_class() -> None:
     classes = torch.tensor([[4, 4, 3, 5, 0]])
     places = torch.tensor([[[0.9, 0.5], [0.6, 0.7], [0.6, 0.7], [0.2, 0.7], [0, 0]]])

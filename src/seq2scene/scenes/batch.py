@@ -21,7 +21,8 @@ class SceneBatch:
     target: the objects to place, in canonical order, each scene ending in EOS. truth: for evaluation, the
     full scenes, neither truncated nor snapped to the grid, with every attribute in the data; else None. rows:
     (B,) int64 on the CPU, the index of each sample in its split. facts: for evaluation, the facts that each
-    text states, if the data provides them; else None.
+    text states, if the data provides them; else None. stated: for training, these facts as (F, 4) int64, see
+    ``scenes.statements``; else None.
 
     For composites, photos: with the masks of the objects. positives: the patches of the P target objects,
     scene by scene. negatives: for each, another patch of its class. paired: (P,) bool, False if the class has
@@ -33,6 +34,7 @@ class SceneBatch:
     rows: Tensor
     truth: Objects | None = None
     facts: tuple[Facts, ...] | None = None
+    stated: Tensor | None = None
     photos: Photos | None = None
     positives: LabelledPatches | None = None
     negatives: LabelledPatches | None = None

@@ -13,7 +13,9 @@ Rank = tuple[float, ...]
 def ranks(objects: Objects, schema: Schema) -> list[list[Rank]]:
     """The sort key of each object of each scene: lower ranks come first, equal ones in any order.
 
-    Clip art: sky before the rest, each from far to near, at the same depth by type. Boxes: things before
+    Clip art, order ``depth``: sky before the rest, each from far to near, at the same depth by type; order
+    ``type``: sky, large things, children, animals, clothing, food, toys, so that what is held or worn comes
+    after who holds it. Boxes: things before
     stuff, if distinguished; then by bottom edge, the lowest first; then by centre from left to right; then by
     class.
     """
@@ -22,7 +24,7 @@ def ranks(objects: Objects, schema: Schema) -> list[list[Rank]]:
         types = torch.tensor([type_of(name) for name in schema.names], device=number.device)
         kind = types[number.clamp(min=0)]
         depth = [-objects.attributes["size"]] if "size" in schema.heads else []
-        keys = [kind > 0, *depth, kind]
+        keys = [kind] if schema.order == "type" else [kind > 0, *depth, kind]
     else:
         boxes = schema.boxes(objects)
         keys = [-edges(boxes)[1][..., 1], boxes[..., 0], number]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor
@@ -33,6 +33,9 @@ class Appearance:
     weight: float = 1.0
 
 
+Order = Literal["depth", "type"]
+
+
 @dataclass(frozen=True)
 class Schema:
     """Object classes, grid and attribute heads of a kind of scenes.
@@ -44,7 +47,7 @@ class Schema:
     art, the scale at each value of the head ``size``. titles: readable names of the classes, if different.
     things: for objects cut out of photos, the number of thing classes, the rest being stuff; else None.
     appearance: of such objects, if learnt. most: for each class, the greatest number of its objects in a
-    training scene; empty if not counted.
+    training scene; empty if not counted. order: in which objects are placed, see ``scenes.canonical_order``.
     """
 
     names: tuple[str, ...]
@@ -59,6 +62,7 @@ class Schema:
     things: int | None = None
     appearance: Appearance | None = None
     most: tuple[int, ...] = ()
+    order: Order = "depth"
 
     def __post_init__(self) -> None:
         for name, head in self.heads.items():

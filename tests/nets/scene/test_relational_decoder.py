@@ -8,14 +8,16 @@ import torch
 
 from seq2scene.attention import GlobalAttention
 from seq2scene.errors import UserError
-from seq2scene.nets.losses.scene_losses import fields
+from seq2scene.nets.losses.scene_losses import fields, statement_losses
 from seq2scene.nets.scene.relational.decoder import RelationalDecoder
 from seq2scene.nets.scene.relational.laplace_mixture import LaplaceMixture
-from seq2scene.nets.scene.relational.relative_places import Pairs
+from seq2scene.nets.scene.relational.pairs import Pairs
+from seq2scene.nets.scene.relational.relative_places import RelativePlaces
 from seq2scene.nets.scene.text_encoder import SceneTextEncoder
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.objects import EOS, PAD, SOS, Objects
 from seq2scene.scenes.schema import Head, Schema
+from seq2scene.scenes.statements import STATEMENTS, of_pairs
 from seq2scene.search.beam import Beam
 from seq2scene.search.drawing import PlaceDraw
 from seq2scene.search.stepwise import Greedy
@@ -60,7 +62,7 @@ def make_net(score="general", pair_score="general", schema=SCHEMA, seed=0, **opt
     torch.manual_seed(seed)
     encoder = SceneTextEncoder(VOCABULARY, 0, 3, embedding_size=5, hidden_size=4)
     attentions = (kind and GlobalAttention(4, 4, kind) for kind in (score, pair_score))
-    sizes = {"hidden_size": 8, "heads": 2, "pair_size": 6, "components": 3} | options
+    sizes = {"hidden_size": 8, "heads": 2, "pair_size": 6, "components": 3, "agreement": 1.0} | options
     decoder = RelationalDecoder(schema, encoder.state_size, encoder.output_size, *attentions, **sizes)
     net = Net(encoder, decoder).double()
     for parameter in net.parameters():  # far enough from zero for choices to differ
@@ -195,9 +197,9 @@ def test_a_scene_moved_as_a_whole_moves_what_is_placed_by_its_objects():
     related, features = torch.randn(2, 6).double(), torch.randn(1, 1, 8).double()
     anchors, extents = torch.rand(1, 2, 4).double(), torch.rand(1, 1, 2).double()
     pairs = Pairs.of(torch.ones(1, 1, 2, dtype=torch.bool))
-    here = decoder.places(related, features, anchors, extents, pairs)
+    _, here = decoder.places(related, features, anchors, extents, pairs)
     by = torch.tensor([3.0, -5.0, 0.0, 0.0]).double()
-    there = decoder.places(related, features, anchors + by, extents, pairs)
+    _, there = decoder.places(related, features, anchors + by, extents, pairs)
     torch.testing.assert_close(there.means, here.means + by[:2])
     torch.testing.assert_close(there.log_weights, here.log_weights)
 
@@ -226,11 +228,59 @@ def test_the_density_of_a_place_has_mass_1_and_is_drawn_from():
     torch.testing.assert_close(drawn(1, 1e-4), places.centre(), atol=0.01, rtol=0)
 
 
+def test_a_place_suits_every_object_that_the_text_relates_it_to():
+    """Two anchors, each with components at its left, on it and at its right. By their own weights the object
+    would be at the left of the first; the text relates it to neither, to one of them, or to both.
+    """
+    torch.manual_seed(0)
+    places = RelativePlaces(4, 4, 3, unit=1.0, agreement=1.0).double()
+    torch.nn.init.zeros_(places.output.weight)
+    places.output.bias.data.view(3, 9)[:, 0] = torch.tensor([2.0, 1.0, 0.0])  # alone: at the left
+    anchors = torch.tensor([[[0.0, 0, 4, 4], [8, 0, 4, 4]]]).double()
+    pairs = Pairs.of(torch.ones(1, 1, 2, dtype=torch.bool))
+    given = torch.zeros(2, 4).double(), torch.zeros(1, 1, 4).double(), anchors, torch.full((1, 1, 2), 4.0)
+
+    def centre(related):
+        return places(*given, pairs, torch.tensor(related).double())[1].centre().flatten().tolist()
+
+    assert centre([0.0, 0.0]) == [-4, 0]
+    assert centre([1.0, 0.0]) == [-4, 0]
+    assert centre([0.0, 1.0]) == [4, 0]
+    assert centre([1.0, 1.0]) == [4, 0]
+    alone, whole = places(*given, pairs, torch.ones(2).double())
+    expected = places(*given, pairs)[1].log_weights + alone.log_prob(whole.means.view(6, 1, 2)).sum(1)
+    torch.testing.assert_close(whole.log_weights.flatten(), expected.flatten().log_softmax(0))
+
+
+def test_what_a_text_states_is_learnt_of_its_pairs_and_places_of_related_pairs_only():
+    net, texts, objects = make_net(), make_texts(), make_objects()
+    first = objects.classes[:, :2].tolist()
+    stated = torch.tensor([(row, one, 5, other) for row, (one, other) in enumerate(first)])
+    pairs = net(texts, objects).pairs
+    where = pairs.pairs.rows, pairs.pairs.steps, pairs.pairs.anchors
+    labels = of_pairs(stated, objects)[where]
+    assert labels.shape == (*where[0].shape, 2, len(STATEMENTS))
+    assert 0 < labels.sum() < 12
+    sure = replace(pairs, stated=(labels * 2 - 1) * 50)
+    found = statement_losses(sure, stated, objects)
+    assert found["statements"] < 1e-6
+    wrong = statement_losses(replace(pairs, stated=-sure.stated), stated, objects)
+    torch.testing.assert_close(wrong["statements"].item(), 50.0 * labels.numel())
+    related = labels.flatten(1).any(1).nonzero().flatten()
+    expected = -pairs.places[related].log_prob(objects.places[where[:2]][related]).sum()
+    torch.testing.assert_close(found["related_place"], expected)
+    none = statement_losses(pairs, stated[:0], objects)
+    assert none["related_place"] == 0
+
+
 def test_gradients_reach_every_parameter():
     net, objects = make_net().train(), make_objects()
-    found = fields(net(make_texts(), objects), objects, SCHEMA)
+    taught = net(make_texts(), objects)
+    found = fields(taught, objects, SCHEMA)
     assert {name: int(field.count) for name, field in found.items()}["place"] == 9
-    sum(field.nll for field in found.values()).backward()
+    stated = torch.tensor([[0, int(objects.classes[0, 1]), 5, int(objects.classes[0, 0])]])
+    others = statement_losses(taught.pairs, stated, objects)
+    sum([*(field.nll for field in found.values()), *others.values()]).backward()
     still = [name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert still == []
 

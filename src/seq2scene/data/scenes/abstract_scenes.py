@@ -19,7 +19,7 @@ from seq2scene.errors import UserError
 from seq2scene.scenes.clip_art import type_of
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.objects import FIRST_CLASS, Objects
-from seq2scene.scenes.schema import Schema, choose_heads
+from seq2scene.scenes.schema import Order, Schema, choose_heads
 from seq2scene.sequences.corpus import how_to_get
 
 CANVAS = (500, 400)
@@ -45,6 +45,7 @@ class AbstractScenes(SceneModule):
     titles = raw.TITLES
 
     mix_texts: bool = False  # in training each sentence is drawn from either text of its scene on its own
+    order: Order = "depth"  # in which objects are placed, see ``scenes.canonical_order``
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -75,6 +76,7 @@ class AbstractScenes(SceneModule):
             sizes=raw.opaque_sizes(self.folder / raw.PICTURES),
             scales=SCALES,
             titles=self.titles,
+            order=self.order,
         )
 
     @property
@@ -119,7 +121,8 @@ class AbstractScenes(SceneModule):
                 f"{self.folder}: no scene of its {split} set has objects and sentences; say which scenes "
                 f"are in it in splits/text2scene_{split}.txt, a number a line"
             )
-        return Split(numbers, place([scenes[n] for n in numbers]), [texts[n] for n in numbers])
+        order = self.order if self.schema is None else self.schema.order
+        return Split(numbers, place([scenes[n] for n in numbers], order), [texts[n] for n in numbers])
 
 
 @dataclass(kw_only=True, eq=False)
@@ -131,11 +134,15 @@ class ParkScenes(Park, AbstractScenes):
     titles = tuple(PARK_TITLES.get(name, NOUNS[name].english) for name in raw.NAMES)
 
 
-def place(scenes: list[list[raw.Placed]]) -> Objects:
-    """Scenes as tensors, in canonical order: the sky before the rest, in each part the far before the near,
-    and objects of the same depth in the order of the file.
+def place(scenes: list[list[raw.Placed]], order: Order = "depth") -> Objects:
+    """Scenes as tensors, in canonical order: by type, or the sky before the rest and in each part the far
+    before the near; equal objects in the order of the file.
     """
-    ordered = [sorted(scene, key=lambda one: (type_of(one.name) > 0, -one.z)) for scene in scenes]
+
+    def rank(one: raw.Placed) -> tuple[float, ...]:
+        return (type_of(one.name),) if order == "type" else (type_of(one.name) > 0, -one.z)
+
+    ordered = [sorted(scene, key=rank) for scene in scenes]
     width = max((len(scene) for scene in ordered), default=1)
     numbers = {name: FIRST_CLASS + number for number, name in enumerate(raw.NAMES)}
     blank = (0,) * 7

@@ -22,6 +22,7 @@ from seq2scene.scenes.facts import Facts, of_text, read_facts
 from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.scene_texts import SceneTexts
 from seq2scene.scenes.schema import Schema
+from seq2scene.scenes.statements import SentenceStatements
 from seq2scene.sequences.batch import Sentences
 from seq2scene.sequences.batching import EvaluationBatches, LengthBatches, Loader
 from seq2scene.sequences.language import Language
@@ -143,6 +144,11 @@ class SceneModule(TextModule):
 
     def facts(self, split: str) -> list[Facts] | None:
         """What the text of each sample states (``scenes.facts``); None where the data does not say."""
+        found = self._facts_of_sentences(split)
+        return None if found is None else [of_text(text) for text in found]
+
+    def _facts_of_sentences(self, split: str) -> list[list[Facts]] | None:
+        """What each sentence of the text of each sample states; None where the data does not say."""
         path = self._facts_file(split)
         if not path.is_file():
             return None
@@ -153,7 +159,7 @@ class SceneModule(TextModule):
                     f"{path}: of scene {number}, which has {len(texts)} texts, it has the facts of "
                     f"{len(known.get(number, []))}: write it anew, or move it away"
                 )
-        return [of_text(text) for number in read.numbers for text in known[number]]
+        return [text for number in read.numbers for text in known[number]]
 
     # Reading
 
@@ -235,6 +241,11 @@ class SceneModule(TextModule):
         draw = OneTextEach(plan, samples, self.schema.sentences if self.mix_texts else 1, self.seed)
         return self._loader(draw, self._collate("train", truth=False))
 
+    def _statements(self, split: str) -> SentenceStatements | None:
+        """What the sentences of a split state, if the data says."""
+        found = self._facts_of_sentences(split)
+        return None if found is None else SentenceStatements(found, self.schema)
+
     def _evaluation_loader(self, split: str) -> Loader:
         samples = self._of(split)
         words = samples.lengths.amax(1).numpy()
@@ -247,7 +258,8 @@ class SceneModule(TextModule):
         # Generated boxes have the sizes of their size classes, so targets must not have exact ones.
         targets = replace(self.schema.with_end(objects), extents=None)
         padding = self.reader.language.vocabulary.pad
-        stated = self.facts(split) if truth else None
+        facts = self.facts(split) if truth else None
+        stated = None if truth else self._statements(split)
 
         def collate(rows: np.ndarray) -> SceneBatch:
             rows = rows.reshape(len(rows), -1)  # (B, 1), or (B, S) if each sentence is drawn on its own
@@ -259,8 +271,14 @@ class SceneModule(TextModule):
             target = targets[scenes]
             steps = int((target.classes != 0).sum(1).max())
             whole = objects[scenes] if truth else None
-            facts = tuple(stated[row] for row in which.tolist()) if stated else None
-            return SceneBatch(Sentences.of(ids, lengths), target.cut(steps), which, whole, facts)
+            return SceneBatch(
+                Sentences.of(ids, lengths),
+                target.cut(steps),
+                which,
+                whole,
+                facts=tuple(facts[row] for row in which.tolist()) if facts else None,
+                stated=stated.of(told) if stated else None,
+            )
 
         return collate
 

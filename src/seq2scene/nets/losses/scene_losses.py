@@ -6,9 +6,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from seq2scene.nets.scene.relational.laplace_mixture import LaplaceMixture
+from seq2scene.nets.scene.relational.pairs import PairPredictions
 from seq2scene.nets.scene.scene_decoder import Taught
 from seq2scene.scenes.objects import PAD, Objects
 from seq2scene.scenes.schema import Schema
+from seq2scene.scenes.statements import of_pairs
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,21 @@ def _places(places: Tensor | LaplaceMixture, objects: Objects, schema: Schema) -
     if isinstance(places, LaplaceMixture):
         return Field(-places.log_prob(objects.places[present]).sum(), present.sum())
     return _field(places, schema.cells(objects)[present])
+
+
+def statement_losses(pairs: PairPredictions, stated: Tensor, objects: Objects) -> dict[str, Tensor]:
+    """Sums of -log p over pairs: ``statements``, of whether each is made; and ``related_place``, of the
+    object's place given each anchor alone, over the pairs about which the text states anything.
+
+    stated: (F, 4), see ``scenes.statements``.
+    """
+    labels = of_pairs(stated, objects)[pairs.pairs.rows, pairs.pairs.steps, pairs.pairs.anchors]
+    places = objects.places[pairs.pairs.rows, pairs.pairs.steps]
+    related = labels.flatten(1).amax(1)
+    return {
+        "statements": F.binary_cross_entropy_with_logits(pairs.stated.float(), labels, reduction="sum"),
+        "related_place": -(pairs.places.log_prob(places) * related).sum(),
+    }
 
 
 def _field(logits: Tensor, gold: Tensor) -> Field:

@@ -30,6 +30,7 @@ from seq2scene.nets.scene.given_objects import as_given, given_at
 from seq2scene.nets.scene.object_decoder import ObjectDecoder
 from seq2scene.nets.scene.placing import Draw, choose, log_prob
 from seq2scene.nets.scene.relational.laplace_mixture import LaplaceMixture
+from seq2scene.nets.scene.relational.pairs import PairPredictions
 from seq2scene.nets.scene.text_encoder import SceneTextEncoder
 from seq2scene.scenes.objects import PAD, Objects
 from seq2scene.scenes.photos import Patches, Photos
@@ -105,7 +106,7 @@ class Taught:
     objects: (F, classes) logits. places: (P, cells) logits, or P densities over the canvas. attributes: by
     head, (P, its classes) logits at the true cell. appearances: (P, D) at the true cell, of unit length, D =
     0 for none. object_attention, attribute_attention: the two decoders' attention over words (B, T, W), or
-    None.
+    None. pairs: what is predicted of pairs of an object and an anchor, by a model that relates them.
     """
 
     objects: Tensor
@@ -114,6 +115,7 @@ class Taught:
     appearances: Tensor
     object_attention: Tensor | None
     attribute_attention: Tensor | None
+    pairs: PairPredictions | None = None
 
 
 class SceneDecoder(nn.Module):

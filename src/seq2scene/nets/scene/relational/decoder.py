@@ -6,9 +6,13 @@ words, C object classes, H features.
     r_c    = reading(c, words)                          once for all steps: what the text says of each class
     x_t    = Transformer(canvas, o_1 ... o_{t-1})       over classes, attributes and places
     p(o_t) = softmax_c(out(x_t)_c + <W x_t, r_c> / sqrt(H) + <v_c, r_c>)
-    u_tj   = reading(o_t, o_j, words)                   what it says of o_t relative to each o_j
-    a_t    = f(x_t, o_t, r_{o_t}, all u_tj)             then the attributes, each given the previous ones
+    u_tj   = reading(o_t, o_j, words)                   what it says of o_t and each o_j, and of o_j and o_t
+    s_tj   = sigmoid(S u_tj)                            which statements it makes about them
+    a_t    = f(x_t, o_t, r_{o_t}, all u_tj, s_tj)       then the attributes, each given the previous ones
     p(place | a_t, attributes) = a mixture of Laplace components around every o_j and the canvas
+
+If the data say what the texts state, s_tj is trained on that (``scenes.statements``), and each anchor that
+the text relates to o_t is trained to predict the place by itself.
 
 Places are exact: there is no grid. It obeys the decoder contract as ``scene_decoder`` does: a step first
 places the previous object, then scores the next. The weights of a step are the classes' attention over words
@@ -33,7 +37,8 @@ from seq2scene.nets.scene.given_objects import as_given, given_at
 from seq2scene.nets.scene.placing import Draw, choose, log_prob
 from seq2scene.nets.scene.relational.laplace_mixture import LaplaceMixture
 from seq2scene.nets.scene.relational.object_block import ObjectBlock
-from seq2scene.nets.scene.relational.relative_places import Pairs, RelativePlaces
+from seq2scene.nets.scene.relational.pairs import PairPredictions, Pairs
+from seq2scene.nets.scene.relational.relative_places import RelativePlaces
 from seq2scene.nets.scene.relational.state import Positioned, Readings, Standing
 from seq2scene.nets.scene.relational.text_reader import ClassReadings, PairReadings, require_heads
 from seq2scene.nets.scene.scene_decoder import NO_CANVAS, Retrieval, Taught, next_step
@@ -41,6 +46,7 @@ from seq2scene.nets.scene.text_encoder import SceneTextEncoder
 from seq2scene.scenes.objects import PAD, SOS, Objects
 from seq2scene.scenes.photos import Photos
 from seq2scene.scenes.schema import Schema
+from seq2scene.scenes.statements import RELATIVE, STATEMENTS
 
 WAVES = 8  # sinusoids of a coordinate; periods halve, from two canvases down
 PIXELS = 400  # along the shorter side of the canvas; see ``_log_density``
@@ -49,7 +55,8 @@ PIXELS = 400  # along the shorter side of the canvas; see ``_log_density``
 class RelationalDecoder(nn.Module):
     """attention: for the readings of classes; attribute_attention: for the readings of pairs; modules of
     ``seq2scene.attention`` for hidden_size / heads features, or None. layers: of the Transformer. pair_size:
-    features of an object-anchor pair. components: of the place density, per anchor.
+    features of an object-anchor pair. components: of the place density, per anchor. agreement: how strongly a
+    place must suit every anchor that the text relates to the object (``RelativePlaces``); 0: one suffices.
 
     retrieval: finds patches if objects are patches of photos; must be set before a search.
 
@@ -70,6 +77,7 @@ class RelationalDecoder(nn.Module):
         layers: int = 2,
         pair_size: int = 128,
         components: int = 6,
+        agreement: float = 0.0,
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
@@ -85,7 +93,9 @@ class RelationalDecoder(nn.Module):
         self.readings = ClassReadings(classes, memory_size, text_size, hidden_size, heads, attention, dropout)
         self.pairs = None
         if attribute_attention is not None:
-            self.pairs = PairReadings(classes, memory_size, hidden_size, heads, attribute_attention)
+            self.pairs = PairReadings(
+                classes, memory_size, hidden_size, heads, attribute_attention, len(STATEMENTS)
+            )
 
         self.text = nn.Linear(text_size, hidden_size)
         self.classes = nn.Embedding(classes, hidden_size)
@@ -107,13 +117,17 @@ class RelationalDecoder(nn.Module):
         self.chosen = nn.Linear(3 * hidden_size, hidden_size)
         self.of_chosen = nn.Linear(hidden_size, pair_size)
         self.of_standing = nn.Linear(hidden_size, pair_size, bias=False)
-        self.of_pair = nn.Linear(hidden_size, pair_size, bias=False) if self.pairs is not None else None
+        if self.pairs is not None:
+            self.of_related = nn.Linear(pair_size, hidden_size, bias=False)
+            self.of_reading = nn.Linear(2 * hidden_size, pair_size, bias=False)
+            self.of_statements = nn.Linear(2 * len(STATEMENTS), pair_size, bias=False)
+            nn.init.normal_(self.of_statements.weight)
         self.relevance = nn.Linear(pair_size, 1)
         self.relations = nn.Linear(pair_size, hidden_size)
         self.heads = nn.ModuleDict(
             {name: _head(hidden_size, head.classes) for name, head in schema.heads.items()}
         )
-        self.places = RelativePlaces(pair_size, hidden_size, components, min(schema.canvas) / 4)
+        self.places = RelativePlaces(pair_size, hidden_size, components, min(schema.canvas) / 4, agreement)
         self.appearance = None if appearance is None else _head(hidden_size, appearance.size)
         for embedding in (self.classes, *self.attributes.values()):
             nn.init.normal_(embedding.weight, std=0.5)
@@ -176,10 +190,12 @@ class RelationalDecoder(nn.Module):
         x = self.features(x)
         before = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).tril()
         pairs = Pairs.of(before & present.unsqueeze(2))
-        related, features, looked = self._relate(x, objects.classes, previous, tokens, memory, pairs)
+        related, features, stated, looked = self._relate(x, objects.classes, previous, tokens, memory, pairs)
         given = objects.attributes
         attributes, _, features = self._describe(features, objects.classes, lambda name, _: given[name])
-        places = self.places(related, features, standing, boxes[..., 2:], pairs)
+        alone, places = self.places(
+            related, features, standing, boxes[..., 2:], pairs, _probability_related(stated)
+        )
         logits = self._logits(x, memory)
         return Taught(
             objects=logits[real],
@@ -188,6 +204,7 @@ class RelationalDecoder(nn.Module):
             appearances=self._appearances(features[present]),
             object_attention=self._expected(logits, memory.weights),
             attribute_attention=_looked(places, looked),
+            pairs=None if stated is None else PairPredictions(pairs, stated, alone),
         )
 
     # The decoder contract
@@ -271,12 +288,16 @@ class RelationalDecoder(nn.Module):
 
         pairs = Pairs.of(torch.ones_like(state.classes, dtype=torch.bool).unsqueeze(1))
         x = state.features.unsqueeze(1)
-        related, features, looked = self._relate(x, classes, state.classes, state.tokens, memory, pairs)
+        related, features, stated, looked = self._relate(
+            x, classes, state.classes, state.tokens, memory, pairs
+        )
         logits, attributes, features = self._describe(features, classes, pick)
         nowhere = torch.zeros(len(chosen), 1, 2, device=chosen.device)
         objects = Objects.of(classes, nowhere, attributes)
         extents = self.schema.boxes(objects)[..., 2:]
-        mixtures = self.places(related, features, state.boxes, extents, pairs)
+        _, mixtures = self.places(
+            related, features, state.boxes, extents, pairs, _probability_related(stated)
+        )
         places = mixtures.centre() if draw is None else mixtures.sample(draw)
         places = places.float().clamp(min=0).minimum(self.whole[2:].float())
         objects = as_given(Objects.of(classes, places, attributes), given)
@@ -355,21 +376,26 @@ class RelationalDecoder(nn.Module):
         tokens: Tensor,
         memory: Readings,
         pairs: Pairs,
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
+    ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
         """Features x (N, T, H), the chosen classes (N, T), and the anchors' classes (N, S) and tokens (N, S,
-        H) -> features of the pairs (P, pair_size) and of the chosen objects (N, T, H), and the attention over
-        words of each pair (N, T, S, W) or None.
+        H) -> features of the pairs (P, pair_size) and of the chosen objects (N, T, H); the logits of what the
+        text states of each pair (P, 2, statements), and its attention over words (N, T, S, W), or None.
         """
         readings = _rows(memory.classes, len(x)).gather(1, chosen.unsqueeze(2).expand(-1, -1, x.shape[2]))
         features = self.chosen(torch.cat([x, self.classes(chosen), readings], dim=2))
         related = pairs.objects(self.of_chosen(features)) + pairs.things(self.of_standing(tokens))
-        looked = None
+        stated = looked = None
         if self.pairs is not None:
-            contexts, looked = self.pairs(chosen, standing, memory.pairs)
-            related = related + self.of_pair(contexts[pairs.seen])
+            read, stated, looked = self.pairs(chosen, standing, memory.pairs, pairs)
+            # Detached: what is stated is learnt from the text, not from what would suit the places.
+            known = stated.detach().sigmoid().flatten(1)
+            related = related + self.of_reading(read.flatten(1)) + self.of_statements(known)
         related = F.gelu(related)
-        about = pairs.mean(related, self.relevance(related).squeeze(1))
-        return related, features + self.relations(about), looked
+        features = features + self.relations(pairs.mean(related, self.relevance(related).squeeze(1)))
+        if stated is not None:
+            told = stated.detach().flatten(1).amax(1, keepdim=True).sigmoid()
+            features = features + self.of_related(pairs.sum(told * related))
+        return related, features, stated, looked
 
     def _describe(
         self, features: Tensor, classes: Tensor, pick: Callable[[str, Tensor], Tensor]
@@ -406,6 +432,13 @@ def _rows(values: Tensor, rows: int) -> Tensor:
     """Repeats the values of each scene (B, ...) for its beams (rows, ...)."""
     beams = rows // len(values)
     return values if beams == 1 else values.repeat_interleave(beams, dim=0)
+
+
+def _probability_related(stated: Tensor | None) -> Tensor | None:
+    """(P,) the probability of the most probable relation between the two of each pair, of their logits (P, 2,
+    statements); None for None. Detached, so that places cannot change what is stated.
+    """
+    return None if stated is None else stated.detach()[:, :, : len(RELATIVE)].flatten(1).amax(1).sigmoid()
 
 
 def _looked(places: LaplaceMixture, weights: Tensor | None) -> Tensor | None:

@@ -1,8 +1,7 @@
 """The place of an object relative to each anchor: the canvas and the objects on it."""
 
 import math
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -10,49 +9,12 @@ from torch import Tensor, nn
 
 from seq2scene.attention import at_least_float32
 from seq2scene.nets.scene.relational.laplace_mixture import LaplaceMixture
+from seq2scene.nets.scene.relational.pairs import Pairs
 
-STEEP, WIDE = -5.0, 2.0  # bounds of the log-scale of a component, in units
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """The P pairs of an object to place and an anchor, in N scenes with T objects and S anchors each,
-    flattened, so that nothing is computed for padding or for later anchors.
-
-    seen: (N, T, S) bool, which pairs exist. rows, steps, anchors: (P,) int64, the indices of each pair.
-    """
-
-    seen: Tensor
-    rows: Tensor
-    steps: Tensor
-    anchors: Tensor
-
-    @classmethod
-    def of(cls, seen: Tensor) -> Self:
-        return cls(seen, *seen.nonzero(as_tuple=True))
-
-    def objects(self, values: Tensor) -> Tensor:
-        """Values of objects (N, T, any) for each pair (P, any)."""
-        return values[self.rows, self.steps]
-
-    def things(self, values: Tensor) -> Tensor:
-        """Values of anchors (N, S, any) for each pair (P, any)."""
-        return values[self.rows, self.anchors]
-
-    def dense(self, values: Tensor, blank: float = 0.0) -> Tensor:
-        """Values of pairs (P, ...) -> (N, T, S, ...), ``blank`` where there is no pair."""
-        whole = values.new_full((*self.seen.shape, *values.shape[1:]), blank)
-        return whole.index_put((self.rows, self.steps, self.anchors), values)
-
-    def mean(self, values: Tensor, scores: Tensor) -> Tensor:
-        """The mean (N, T, D) of values (P, D) over the anchors of each object, weighted by the softmax of
-        scores (P,); 0 for an object without anchors.
-        """
-        least = torch.finfo(scores.dtype).min
-        shares = self.dense(scores, least).softmax(2)[self.seen].unsqueeze(1)
-        total = values.new_zeros(self.seen.shape[0] * self.seen.shape[1], values.shape[1])
-        total = total.index_add(0, self.rows * self.seen.shape[1] + self.steps, shares * values)
-        return total.view(*self.seen.shape[:2], -1)
+STEEP, WIDE = (
+    -3.0,
+    2.0,
+)  # bounds of the log-scale of a component, in units; steeper ones drown what is learnt of words
 
 
 class RelativePlaces(nn.Module):
@@ -63,11 +25,19 @@ class RelativePlaces(nn.Module):
 
     so that "on", "beside" or "in the hand" is one component whatever the sizes. unit: of c and of the scales,
     in canvas units.
+
+    A mixture says that the place depends on one of the anchors; a text may relate the object to several. So
+    each component's weight is multiplied by the density that each anchor j gives its mean, to the power of
+    ``agreement`` times the probability g_j that the text relates the two:
+
+        log w_c  <-  log w_c + agreement sum_j g_j log p_j(mean_c)        normalised over all components
     """
 
-    def __init__(self, pair_size: int, hidden_size: int, components: int, unit: float) -> None:
+    def __init__(
+        self, pair_size: int, hidden_size: int, components: int, unit: float, agreement: float = 0.0
+    ) -> None:
         super().__init__()
-        self.components, self.unit = components, unit
+        self.components, self.unit, self.agreement = components, unit, agreement
         self.pairs = nn.Linear(pair_size, pair_size)
         self.features = nn.Linear(hidden_size, pair_size, bias=False)
         self.hidden = nn.Linear(pair_size, pair_size)
@@ -86,22 +56,36 @@ class RelativePlaces(nn.Module):
         nn.init.normal_(self.output.weight, std=0.02)
 
     def forward(
-        self, features: Tensor, chosen: Tensor, anchors: Tensor, extents: Tensor, pairs: Pairs
-    ) -> LaplaceMixture:
+        self,
+        features: Tensor,
+        chosen: Tensor,
+        anchors: Tensor,
+        extents: Tensor,
+        pairs: Pairs,
+        related: Tensor | None = None,
+    ) -> tuple[LaplaceMixture, LaplaceMixture]:
         """Features of the pairs (P, pair_size) and of the objects (N, T, hidden_size), boxes of the anchors
-        (N, S, 4), extents of the objects (N, T, 2) -> mixtures (N, T) of S * components each, those of an
-        anchor adjacent.
+        (N, S, 4), extents of the objects (N, T, 2), the probability that the text relates each pair (P,), or
+        None -> mixtures (P,) of ``components``, given each anchor alone; and mixtures (N, T) of S *
+        components each, those of an anchor adjacent.
         """
         hidden = F.gelu(self.pairs(features) + pairs.objects(self.features(chosen)))
         raw = at_least_float32(self.output(F.gelu(self.hidden(hidden)))).unflatten(1, (self.components, 9))
         log_weights, there, here, shift, log_scales = raw.split([1, 2, 2, 2, 2], dim=2)
+        log_weights = log_weights.squeeze(2)
         centres, sizes = pairs.things(anchors.to(raw.dtype)).unsqueeze(1).split(2, dim=2)
         own = pairs.objects(extents.to(raw.dtype)).unsqueeze(1)
         means = centres + there * sizes / 2 - here * own / 2 + shift * self.unit
         log_scales = log_scales.clamp(STEEP, WIDE) + math.log(self.unit)
-        log_weights = pairs.dense(log_weights.squeeze(2), torch.finfo(raw.dtype).min)
-        return LaplaceMixture(
-            log_weights.flatten(2).log_softmax(2),
+        alone = LaplaceMixture(log_weights.log_softmax(1), means, log_scales)
+        whole = LaplaceMixture(
+            pairs.dense(log_weights, torch.finfo(raw.dtype).min).flatten(2).log_softmax(2),
             pairs.dense(means).flatten(2, 3),
             pairs.dense(log_scales).flatten(2, 3),
         )
+        if self.agreement and related is not None:
+            means = whole.means[pairs.rows, pairs.steps].transpose(0, 1)  # (S * components, P, 2)
+            agreed = alone.log_prob(means).T * related.unsqueeze(1)
+            log_weights = whole.log_weights + self.agreement * pairs.sum(agreed)
+            whole = replace(whole, log_weights=log_weights.log_softmax(2))
+        return alone, whole

@@ -3,11 +3,15 @@
 from dataclasses import dataclass
 from typing import Self
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seq2scene.errors import UserError
+from seq2scene.nets.scene.relational.pairs import Pairs
 from seq2scene.sequences.memory import Memory
+
+RARE = -4.0  # the initial logit of a statement, as texts state few of all that could be
 
 
 def require_heads(size: int, heads: int) -> None:
@@ -122,23 +126,43 @@ class ClassReadings(nn.Module):
 
 
 class PairReadings(nn.Module):
-    """What a text says about one object relative to another: the queries of the two classes are added."""
+    """What a text says about an object and an anchor: read twice, with the object as the subject and with it
+    as the object of what is stated, by the same queries. From each reading follow the logits of
+    ``statements``.
+    """
 
     def __init__(
-        self, classes: int, memory_size: int, hidden_size: int, heads: int, attention: nn.Module
+        self,
+        classes: int,
+        memory_size: int,
+        hidden_size: int,
+        heads: int,
+        attention: nn.Module,
+        statements: int,
     ) -> None:
         super().__init__()
-        self.chosen, self.anchors = (Queries(classes, hidden_size) for _ in range(2))
+        self.subjects, self.objects = (Queries(classes, hidden_size) for _ in range(2))
         self.reader = TextReader(memory_size, hidden_size, heads, attention)
         self.norm = nn.LayerNorm(hidden_size)
+        self.answers = nn.Sequential(
+            nn.Linear(hidden_size, hidden_size), nn.GELU(), nn.Linear(hidden_size, hidden_size), nn.GELU()
+        )
+        self.stated = nn.Linear(hidden_size, statements)
+        nn.init.constant_(self.stated.bias, RARE)
 
-    def forward(self, chosen: Tensor, anchors: Tensor, memory: HeadMemory) -> tuple[Tensor, Tensor]:
-        """Chosen classes (N, T) and anchor classes (N, S), N = B * beams -> contexts (N, T, S, hidden_size),
-        and the attention of each pair (N, T, S, W).
+    def forward(
+        self, chosen: Tensor, anchors: Tensor, memory: HeadMemory, pairs: Pairs
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Chosen classes (N, T) and anchor classes (N, S), N = B * beams -> for each pair, what is read (P,
+        2, hidden_size) and the logits of what is stated (P, 2, statements); and the attention of each (N, T,
+        S, W), the mean of the two readings.
         """
-        of_chosen, of_anchors = F.embedding(chosen, self.chosen()), F.embedding(anchors, self.anchors())
-        queries = of_chosen.unsqueeze(2) + of_anchors.unsqueeze(1)
-        shape = queries.shape[:3]
-        found = self.reader(queries.reshape(len(memory.mask), -1, queries.shape[3]), memory)
+        subjects, objects = self.subjects(), self.objects()
+        forth = F.embedding(chosen, subjects).unsqueeze(2) + F.embedding(anchors, objects).unsqueeze(1)
+        back = F.embedding(chosen, objects).unsqueeze(2) + F.embedding(anchors, subjects).unsqueeze(1)
+        queries = torch.stack([forth, back], dim=3)  # (N, T, S, 2, hidden_size)
+        shape = queries.shape[:4]
+        found = self.reader(queries.reshape(len(memory.mask), -1, queries.shape[4]), memory)
         contexts, weights = (one.reshape(*shape, -1) for one in found)
-        return self.norm(contexts), weights
+        answers = self.answers(self.norm(contexts[pairs.rows, pairs.steps, pairs.anchors]))
+        return answers, self.stated(answers), weights.mean(3)
