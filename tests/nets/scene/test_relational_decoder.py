@@ -62,7 +62,7 @@ def make_net(score="general", pair_score="general", schema=SCHEMA, seed=0, **opt
     torch.manual_seed(seed)
     encoder = SceneTextEncoder(VOCABULARY, 0, 3, embedding_size=5, hidden_size=4)
     attentions = (kind and GlobalAttention(4, 4, kind) for kind in (score, pair_score))
-    sizes = {"hidden_size": 8, "heads": 2, "pair_size": 6, "components": 3, "agreement": 1.0} | options
+    sizes = {"hidden_size": 8, "heads": 2, "pair_size": 6, "components": 3, "agreement": 0.1} | options
     decoder = RelationalDecoder(schema, encoder.state_size, encoder.output_size, *attentions, **sizes)
     net = Net(encoder, decoder).double()
     for parameter in net.parameters():  # far enough from zero for choices to differ

@@ -40,13 +40,18 @@ from seq2scene.nets.scene.relational.object_block import ObjectBlock
 from seq2scene.nets.scene.relational.pairs import PairPredictions, Pairs
 from seq2scene.nets.scene.relational.relative_places import RelativePlaces
 from seq2scene.nets.scene.relational.state import Positioned, Readings, Standing
-from seq2scene.nets.scene.relational.text_reader import ClassReadings, PairReadings, require_heads
+from seq2scene.nets.scene.relational.text_reader import (
+    ClassReadings,
+    PairReadings,
+    probability_related,
+    require_heads,
+)
 from seq2scene.nets.scene.scene_decoder import NO_CANVAS, Retrieval, Taught, next_step
 from seq2scene.nets.scene.text_encoder import SceneTextEncoder
 from seq2scene.scenes.objects import PAD, SOS, Objects
 from seq2scene.scenes.photos import Photos
 from seq2scene.scenes.schema import Schema
-from seq2scene.scenes.statements import RELATIVE, STATEMENTS
+from seq2scene.scenes.statements import STATEMENTS
 
 WAVES = 8  # sinusoids of a coordinate; periods halve, from two canvases down
 PIXELS = 400  # along the shorter side of the canvas; see ``_log_density``
@@ -194,7 +199,7 @@ class RelationalDecoder(nn.Module):
         given = objects.attributes
         attributes, _, features = self._describe(features, objects.classes, lambda name, _: given[name])
         alone, places = self.places(
-            related, features, standing, boxes[..., 2:], pairs, _probability_related(stated)
+            related, features, standing, boxes[..., 2:], pairs, probability_related(stated)
         )
         logits = self._logits(x, memory)
         return Taught(
@@ -295,9 +300,7 @@ class RelationalDecoder(nn.Module):
         nowhere = torch.zeros(len(chosen), 1, 2, device=chosen.device)
         objects = Objects.of(classes, nowhere, attributes)
         extents = self.schema.boxes(objects)[..., 2:]
-        _, mixtures = self.places(
-            related, features, state.boxes, extents, pairs, _probability_related(stated)
-        )
+        _, mixtures = self.places(related, features, state.boxes, extents, pairs, probability_related(stated))
         places = mixtures.centre() if draw is None else mixtures.sample(draw)
         places = places.float().clamp(min=0).minimum(self.whole[2:].float())
         objects = as_given(Objects.of(classes, places, attributes), given)
@@ -432,13 +435,6 @@ def _rows(values: Tensor, rows: int) -> Tensor:
     """Repeats the values of each scene (B, ...) for its beams (rows, ...)."""
     beams = rows // len(values)
     return values if beams == 1 else values.repeat_interleave(beams, dim=0)
-
-
-def _probability_related(stated: Tensor | None) -> Tensor | None:
-    """(P,) the probability of the most probable relation between the two of each pair, of their logits (P, 2,
-    statements); None for None. Detached, so that places cannot change what is stated.
-    """
-    return None if stated is None else stated.detach()[:, :, : len(RELATIVE)].flatten(1).amax(1).sigmoid()
 
 
 def _looked(places: LaplaceMixture, weights: Tensor | None) -> Tensor | None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from seq2scene.errors import UserError
 from seq2scene.nets.scene.relational.pairs import Pairs
+from seq2scene.scenes.statements import RELATIVE
 from seq2scene.sequences.memory import Memory
 
 RARE = -4.0  # the initial logit of a statement, as texts state few of all that could be
@@ -166,3 +167,10 @@ class PairReadings(nn.Module):
         contexts, weights = (one.reshape(*shape, -1) for one in found)
         answers = self.answers(self.norm(contexts[pairs.rows, pairs.steps, pairs.anchors]))
         return answers, self.stated(answers), weights.mean(3)
+
+
+def probability_related(stated: Tensor | None) -> Tensor | None:
+    """(P,) the probability of the most probable relation between the two of each pair, of their logits (P, 2,
+    statements); None for None. Detached, so that places cannot change what is stated.
+    """
+    return None if stated is None else stated.detach()[:, :, : len(RELATIVE)].flatten(1).amax(1).sigmoid()
