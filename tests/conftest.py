@@ -17,6 +17,14 @@ from entry_points import run
 ROOT = Path(__file__).resolve().parents[1]
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of parallel runs: files with slow tests come first, so that all workers end at about the same time."""
+    if hasattr(config, "workerinput"):
+        slow = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: item.path not in slow)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("gpu") and not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
@@ -64,7 +72,7 @@ def models(tmp_path_factory) -> Models:
     return Models(folder, *(sweep / number / "best.ckpt" for number in ("0", "1")))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def composed():
     """Composes a config as an entry point would."""
 
