@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
@@ -15,6 +16,7 @@ import seq2scene.running.entry  # noqa: F401  (the configs' variables)
 from entry_points import run
 
 ROOT = Path(__file__).resolve().parents[1]
+yaml.SafeLoader = yaml.CSafeLoader  # OmegaConf's is one: hundreds of tests compose configs of thirty files
 
 
 @pytest.hookimpl(tryfirst=True)

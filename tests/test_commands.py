@@ -121,7 +121,7 @@ def test_weights_and_biases_and_tensorboard_hold_curves_tables_and_heat_maps(tra
 
 
 def test_evaluation_repeats_the_scores_of_training(trained: Path, work: Path) -> None:
-    run("evaluate.py", f"ckpt={trained}", "trainer.enable_progress_bar=false", work=work)
+    said = run("evaluate.py", f"ckpt={trained}", "trainer.enable_progress_bar=false", work=work)
     again = runs(work, "evaluate")[-1]
     ours, theirs = (json.loads((folder / "metrics.json").read_text())["test"] for folder in (trained, again))
     assert ours.keys() == theirs.keys()
@@ -129,6 +129,8 @@ def test_evaluation_repeats_the_scores_of_training(trained: Path, work: Path) ->
         assert ours[name] == pytest.approx(theirs[name], rel=1e-4), name
     hypotheses = (trained / "test.hypotheses.txt").read_text()
     assert (again / "test.hypotheses.txt").read_text() == hypotheses and hypotheses.count("\n") == 21
+    assert not list(again.glob("*align*")) and not list(again.glob("*replaced*"))  # only by choice
+    assert "align" not in said and "replaced" not in said
 
 
 def test_generation_writes_what_evaluation_wrote_line_by_line(trained: Path, work: Path) -> None:
