@@ -11,6 +11,8 @@ TESTS ?=
 
 BIN := .venv/bin
 INSTALLED := .venv/installed
+# Files stay whole, for what their tests share; tests/conftest.py puts them in order.
+PARALLEL := --numprocesses auto --dist loadfile --no-loadscope-reorder
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 help:
@@ -42,10 +44,10 @@ train: $(INSTALLED)
 test: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile $(TESTS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) $(TESTS)
 
 test-fast: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile -m "not slow" $(TESTS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) -m "not slow" $(TESTS)
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache build src/*.egg-info

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
@@ -15,6 +16,15 @@ import seq2scene.running.entry  # noqa: F401  (the configs' variables)
 from entry_points import run
 
 ROOT = Path(__file__).resolve().parents[1]
+yaml.SafeLoader = yaml.CSafeLoader  # OmegaConf's is one: hundreds of tests compose configs of thirty files
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Of parallel runs: files with slow tests come first, so that all workers end at about the same time."""
+    if hasattr(config, "workerinput"):
+        slow = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: item.path not in slow)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -64,7 +74,7 @@ def models(tmp_path_factory) -> Models:
     return Models(folder, *(sweep / number / "best.ckpt" for number in ("0", "1")))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def composed():
     """Composes a config as an entry point would."""
 

@@ -3,6 +3,7 @@ and Lightning, as imports take longer than most commands of the tests; ``fresh``
 """
 
 import atexit
+import json
 import multiprocessing
 import os
 import runpy
@@ -16,6 +17,11 @@ import seq2scene
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("OUTPUTS", "CACHE", "DATA")
 TIMEOUT = 300.0  # seconds
+
+HEAVY = {  # what models can do without, once they are trained
+    *("pytorch_lightning", "lightning_fabric", "torchmetrics", "hydra", "wandb", "pandas"),
+    *("torchvision", "matplotlib", "scipy", "sympy", "sacrebleu", "nltk", "faiss"),
+}
 
 # PYTHONPATH makes the server import this tree, whichever is installed.
 SOURCE = ROOT / "src"
@@ -58,6 +64,13 @@ def run(script: str, *arguments: str, work: Path, **options) -> str:
     done = command(script, *arguments, work=work, **options)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def imported_by(script: str) -> set[str]:
+    """The packages that a fresh process has imported at the end of some code."""
+    script += "\nimport json, sys\nprint(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout.splitlines()[-1]))
 
 
 def _be(line: list[str], work: Path, environment: dict[str, str], streams: list[Path]) -> None:

@@ -226,8 +226,9 @@ def test_only_a_trainer_that_says_so_computes_in_less_than_float32(composed, tra
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("group", ["trainer", "data", "task", "experiment", "debug"])
+@pytest.mark.parametrize("group", ["trainer", "data", "task", "debug"])
 def test_every_other_option_composes(composed, group: str) -> None:
+    """test_experiments.py composes the experiments."""
     for option in options(group):
         config = composed(f"{group}={option}")
         assert config["task"]["name"] and config["trainer"]["max_epochs"] > 0

@@ -36,6 +36,10 @@ from test_configs import CONF, NMT_TAKES, compose_plain, options, read_files
 EXPERIMENTS = options("experiment")
 TEXT = [name for name in EXPERIMENTS if not name.startswith(("text2scene/", "coco_", "park_"))]
 SCENES = [name for name in EXPERIMENTS if name.startswith(("text2scene/", "park_"))]
+# By name, as composing all experiments takes seconds, which every process that collects tests would spend.
+TEXT_FAMILIES = ["luong2015/recipe", "multi30k_en_lm", "multi30k_en_de", "iwslt15_en_vi", "iwslt14_de_en"]
+ABSTRACT_FAMILIES = ["text2scene/abstract", "text2scene/abstract_cpu"]
+COMPOSITE_FAMILIES = ["text2scene/composite_cpu", "text2scene/composite"]
 COLLECT = runpy.run_path(str(CONF.parent / "experiments" / "collect.py"))
 
 
@@ -209,8 +213,14 @@ def write_data(data: dict[str, Any]) -> None:
         path.write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
 
 
+def test_there_is_a_small_run_of_each_family() -> None:
+    assert families(TEXT) == TEXT_FAMILIES
+    assert families([name for name in SCENES if "/abstract" in name]) == ABSTRACT_FAMILIES
+    assert families([name for name in SCENES if "/composite" in name]) == COMPOSITE_FAMILIES
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", families(TEXT))
+@pytest.mark.parametrize("name", TEXT_FAMILIES)
 def test_every_family_of_texts_trains_validates_and_tests_on_a_few_lines(name: str, tmp_path: Path) -> None:
     small = ["debug=tiny", "trainer=cpu", "trainer.enable_progress_bar=false", "search.max_length=4"]
     places = [f"paths.data={tmp_path}", f"paths.cache={tmp_path}/cache"]
@@ -246,7 +256,7 @@ def scenes(tmp_path_factory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", families([name for name in SCENES if "/abstract" in name]))
+@pytest.mark.parametrize("name", ABSTRACT_FAMILIES)
 def test_every_family_of_abstract_scenes_trains_and_writes_scenes(
     name: str, scenes: Path, tmp_path: Path
 ) -> None:
@@ -287,7 +297,7 @@ def photos(tmp_path_factory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", families([name for name in SCENES if "/composite" in name]))
+@pytest.mark.parametrize("name", COMPOSITE_FAMILIES)
 def test_every_family_of_composites_trains_and_writes_composites(
     name: str, photos: Path, tmp_path: Path
 ) -> None:

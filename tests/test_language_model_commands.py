@@ -102,10 +102,8 @@ def test_two_processes_read_streams_as_one_does(work: Path) -> None:
     assert float(ours[-1]["val/perplexity"]) == pytest.approx(float(theirs[-1]["val/perplexity"]), rel=1e-4)
 
 
-@pytest.mark.parametrize("choice", ["attention=dot", "data=park", "model=recurrent"])
-def test_choices_without_a_meaning_are_refused_before_data_is_loaded(work: Path, choice: str) -> None:
-    done = command("train.py", "task=lm", choice, "data.root=/nowhere", work=work)
-    assert (
-        done.returncode == 2 and f"error: {choice} has no meaning with task=lm; choose one of" in done.stderr
-    )
+def test_a_choice_without_a_meaning_is_refused_before_data_is_loaded(work: Path) -> None:
+    done = command("train.py", "task=lm", "data=park", "data.root=/nowhere", work=work)
+    assert done.returncode == 2
+    assert "error: data=park has no meaning with task=lm; choose one of" in done.stderr
     assert "Traceback" not in done.stderr

@@ -81,6 +81,7 @@ def doctored(models, tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
+@pytest.mark.slow
 def test_a_checkpoint_runs_no_code_of_its_own(doctored, tmp_path: Path) -> None:
     """By torch.hub a file of the attacker's; nested, files read, copied, removed."""
     mark, hub = tmp_path / "mark", tmp_path / "hubconf.py"
@@ -102,6 +103,7 @@ def test_a_checkpoint_runs_no_code_of_its_own(doctored, tmp_path: Path) -> None:
     assert hub.exists() and not mark.exists()
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_says_what_parts_were_called_before_is_read(doctored) -> None:
     search = {"_target_": "seq2scene.search.sample.Sample", "num_samples": 3}
     task = load_task([doctored(search=search, val_search={"_target_": "seq2scene.search.greedy.Greedy"})])
@@ -109,6 +111,7 @@ def test_a_checkpoint_that_says_what_parts_were_called_before_is_read(doctored) 
     assert task.model.search == Sample(num_samples=3) and task.val_search == Greedy()
 
 
+@pytest.mark.slow
 def test_an_interpolation_of_a_checkpoint_is_never_resolved(doctored, monkeypatch) -> None:
     monkeypatch.setenv("SECRET", "3")
     search = {"_target_": "seq2scene.search.beam.Beam", "size": "${oc.env:SECRET}"}

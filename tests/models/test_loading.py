@@ -1,14 +1,12 @@
 """Models from checkpoints: as the commands use them, without the tasks that trained them."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 import seq2scene
+from entry_points import HEAVY, imported_by
 from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import load_checkpoint
 from seq2scene.models.language_model import LanguageModel
@@ -21,11 +19,6 @@ from seq2scene.sequences.vocabulary import Vocabulary
 from seq2scene.tasks.loading import load_task
 
 pytestmark = pytest.mark.slow
-
-HEAVY = {
-    *("pytorch_lightning", "lightning_fabric", "torchmetrics", "hydra", "wandb", "pandas"),
-    *("torchvision", "matplotlib", "scipy", "sympy", "sacrebleu", "nltk", "faiss"),
-}
 
 
 def test_each_task_of_ours_trains_the_model_that_its_checkpoints_are_loaded_as() -> None:
@@ -111,16 +104,9 @@ def test_a_language_model_continues_a_text() -> None:
     assert model.score(["a b", "c"])[0] == pytest.approx(model.score("a b"), abs=1e-5)
 
 
-def loaded_in_a_fresh_process(script: str) -> set[str]:
-    """The top modules that a fresh process has imported after a script."""
-    script += "\nimport json, sys\nprint(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    return set(json.loads(done.stdout.splitlines()[-1]))
-
-
 def test_translating_imports_nothing_of_training_or_drawing(models) -> None:
     script = f"import seq2scene\nprint(seq2scene.load({str(models.a)!r}).translate('a b c'))"
-    assert not loaded_in_a_fresh_process(script) & HEAVY
+    assert not imported_by(script) & HEAVY
 
 
 def test_the_command_imports_no_more_than_hydra(models, tmp_path: Path) -> None:
@@ -128,8 +114,8 @@ def test_the_command_imports_no_more_than_hydra(models, tmp_path: Path) -> None:
     arguments = ["generate.py", f"ckpt={models.a}", "text=a b c", "device=cpu"]
     script = f"import runpy, sys\nsys.argv = {arguments}\nsys.path.insert(0, {str(root)!r})\n"
     script += f"runpy.run_path({str(root / 'generate.py')!r}, run_name='__main__')"
-    assert loaded_in_a_fresh_process(script) & HEAVY == {"hydra"}
+    assert imported_by(script) & HEAVY == {"hydra"}
 
 
 def test_importing_the_package_imports_no_torch() -> None:
-    assert "torch" not in loaded_in_a_fresh_process("import seq2scene")
+    assert "torch" not in imported_by("import seq2scene")

@@ -180,10 +180,16 @@ def test_with_the_cipher_every_unknown_word_is_put_right(task, data, tmp_path):
     assert all(gain == 0 for row, gain in zip(rows, gains, strict=True) if row["unknown"] == "0")
 
 
-def test_the_command_writes_what_it_is_asked_for(trained, work):
+@pytest.fixture(scope="module")
+def everything(trained, work) -> tuple[str, Path]:
+    """What an evaluation with all reports prints, and its folder."""
     asked = ["alignments=search", "pictures=2", f"gold={work}/gold", f"gold_text={work}/gold_text"]
     asked += [f"learn_dictionary={work}/learnt.tsv", f"replace_unk={work}/learnt.tsv"]
-    said, folder = run("evaluate.py", "all", f"ckpt={trained}", *asked, work=work)
+    return run("evaluate.py", "all", f"ckpt={trained}", *asked, work=work)
+
+
+def test_the_command_writes_what_it_is_asked_for(everything, work):
+    said, folder = everything
     assert "alignment error rate" in said and "unknown words replaced: bleu_tok" in said
 
     written, replaced = read(folder / "test.hypotheses.txt"), read(folder / "test.replaced.txt")
@@ -236,20 +242,12 @@ def test_two_processes_report_what_one_does(trained, work):
     assert load_dictionary(work / "again.tsv").keys() <= CIPHER.keys()
 
 
-def test_an_ensemble_of_a_model_with_itself_looks_where_the_model_does(trained, work):
-    asked = ["alignments=search", "replace_unk=copy"]
-    (_, one), (_, two) = (
-        run("evaluate.py", name, f"ckpt={ckpt}", *asked, work=work)
-        for name, ckpt in (("alone", trained), ("ensemble", f"[{trained},{trained}]"))
-    )
+def test_an_ensemble_of_a_model_with_itself_looks_where_the_model_does(everything, trained, work):
+    asked = ["alignments=search", f"replace_unk={work}/learnt.tsv"]
+    _, one = everything
+    _, two = run("evaluate.py", "ensemble", f"ckpt=[{trained},{trained}]", *asked, work=work)
     for name in ("test.alignments.txt", "test.replaced.txt"):
         assert (one / name).read_text() == (two / name).read_text(), name
-
-
-def test_without_choices_nothing_is_written(trained, work):
-    said, folder = run("evaluate.py", "plain", f"ckpt={trained}", work=work)
-    assert not list(folder.glob("*align*")) and not list(folder.glob("*replaced*"))
-    assert "align" not in said and "replaced" not in said
 
 
 @pytest.mark.parametrize("report", [Alignments(), UnknownWords("copy"), GoldError("gold", "text")])

@@ -146,13 +146,21 @@ NOT_TAKEN = [
 ]
 
 
+@pytest.fixture(scope="module")
+def translation(tmp_path_factory) -> DictConfig:
+    """A job of task=nmt."""
+    with job(tmp_path_factory.mktemp("job"), "task=nmt") as cfg:
+        return cfg
+
+
 @pytest.mark.parametrize("stored", [*TAKEN, *NOT_TAKEN], ids=str)
-def test_a_checkpoint_chooses_models_and_numbers_and_nothing_else(tmp_path: Path, stored: Any) -> None:
+def test_a_checkpoint_chooses_models_and_numbers_and_nothing_else(
+    translation: DictConfig, stored: Any
+) -> None:
     before = {
         "data": {"_target_": "seq2scene.data.text.parallel_text.ParallelText", "root": "/far", "cache": "x"}
     }
-    with job(tmp_path, "task=nmt") as cfg:
-        assert is_taken(stored, before, cfg) == (stored in TAKEN)
+    assert is_taken(stored, before, translation) == (stored in TAKEN)
 
 
 def test_data_are_read_where_they_were_but_nothing_is_generated_there(tmp_path: Path) -> None:

@@ -74,16 +74,12 @@ def made(read):
 # Every choice
 
 
-CHOICES = {
+PLANES = ["canvas=class_planes", "canvas.side=32", "canvas.widths=[4,8]"]
+CHOICES = {  # test_dropped_heads.py drops each head, and has each canvas and another grid
     "plain": [],
-    "heads=layout": ["heads=layout"],
-    "no appearance": ["~heads.appearance"],
-    "no size": ["~heads.size"],
-    "grid=28x28": ["grid=28x28"],
-    "semantic": ["canvas=semantic"],
-    "class_planes": ["canvas=class_planes", "canvas.side=32", "canvas.widths=[4,8]"],
-    "attention regulariser": ["loss.object_attention=0.5"],
-    "scenes": ["loss.per=scene"],
+    "no appearance on another grid": ["~heads.appearance", "grid=28x28"],
+    "heads of layouts, drawn, by scenes": ["heads=layout", "canvas=semantic", "loss.per=scene"],
+    "class planes, attention regulariser": [*PLANES, "loss.object_attention=0.5"],
 }
 
 

@@ -24,8 +24,7 @@ from seq2scene.tasks.scenes import SceneTask
 from test_configs import CONF, compose_plain
 
 SCORES = ("dot", "general", "concat", "concat_luong", "none")
-BOTH = [(score, score) for score in SCORES]
-EITHER = [pair for score in SCORES[:-1] for pair in ((score, "none"), ("none", score))]
+ATTENTIONS = [*((score, score) for score in SCORES), ("general", "none"), ("none", "general")]
 HEADS = ("size", "flip", "pose", "expression")
 BLIND = ("score.3.bias", "look.2.bias")  # a softmax does not see what is added to all of its scores
 
@@ -109,7 +108,7 @@ def scene_alone(batch: SceneBatch, row: int) -> SceneBatch:
 # The loss
 
 
-@pytest.mark.parametrize(("attention", "attribute_attention"), BOTH + EITHER)
+@pytest.mark.parametrize(("attention", "attribute_attention"), ATTENTIONS)
 def test_gradients_reach_everything_whatever_looks_at_the_words(made, attention, attribute_attention) -> None:
     task, batch = made(
         attention=option("attention", attention),

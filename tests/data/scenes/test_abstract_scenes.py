@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from seq2scene.data.scenes import abstract_files
+from seq2scene.data.scenes.abstract_counts import verify_counts
 from seq2scene.data.scenes.abstract_scenes import AbstractScenes, ParkScenes
 from seq2scene.errors import UserError
 from seq2scene.scenes.objects import EOS, PAD, Objects
@@ -452,6 +453,10 @@ def test_the_published_scenes_are_counted_as_by_the_authors(real) -> None:
     counts = torch.cat([o.present.sum(1) for o in objects])
     assert (counts == 6).sum() == 5928 and (counts > 9).sum() == 257 and counts.max() == 17
     assert all((o.classes[~o.present] == PAD).all() for o in objects)
+
+
+def test_the_published_folder_holds_the_published_numbers(real) -> None:
+    assert verify_counts(real, scenes=10020, usable=9993, sentences=60105).startswith("10,020 scenes, 9,993")
 
 
 def test_the_published_sentences_are_read_as_by_the_authors(real) -> None:

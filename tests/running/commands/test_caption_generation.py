@@ -1,5 +1,7 @@
 """Captions of photos by ``generate``: of one, of a folder's, of a list's; whatever is no photo is refused."""
 
+import shutil
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -17,20 +19,29 @@ from seq2scene.tasks.captioning import Captioning
 from seq2scene.tasks.loading import load_task
 from small_captioner import LANGUAGE, SMALL, save, small_captioner
 
+pytestmark = pytest.mark.slow
+
 PARTS = ("task", "image_encoder", "model", "attention", "loss", "val_search", "search")
 THREE_WORDS = ["search.max_extra=3"]
 
 
-@pytest.fixture
-def captioner(composed, tmp_path: Path):
-    """Saves a captioner, as options make it, and gives the path of its checkpoint."""
+@pytest.fixture(scope="module")
+def made(composed, tmp_path_factory):
+    """Saves a captioner once for each choice of options, and gives the path of its checkpoint."""
 
+    @cache
     def make(*options: str) -> Path:
         config = composed("train", *SMALL, *THREE_WORDS, *options)
         config = {key: OmegaConf.to_container(config[key], resolve=True) for key in PARTS}
-        return save(small_captioner(config), tmp_path / "model.ckpt")
+        return save(small_captioner(config), tmp_path_factory.mktemp("made") / "model.ckpt")
 
     return make
+
+
+@pytest.fixture
+def captioner(made, tmp_path: Path):
+    """Copies a captioner, for the test to change."""
+    return lambda *options: Path(shutil.copy(made(*options), tmp_path / "model.ckpt"))
 
 
 @pytest.fixture

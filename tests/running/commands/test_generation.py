@@ -3,7 +3,9 @@ another; a window of three words that moves on by one a step, all looked at alik
 word before.
 """
 
+import shutil
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -31,10 +33,13 @@ Save = Callable[..., Path]
 Write = Callable[..., list[str]]
 
 
-@pytest.fixture
-def saved(composed, tmp_path: Path) -> Save:
-    """Saves an untrained model that reads a to f, writes A, B and <unk>, and prefers <unk> to all else."""
+@pytest.fixture(scope="module")
+def untrained(composed, tmp_path_factory) -> Save:
+    """Saves a model that reads a to f, writes A, B and <unk>, and prefers <unk> to all else, once for each
+    choice of options.
+    """
 
+    @cache
     def save(*options: str) -> Path:
         config = composed("train", *([] if "task=lm" in options else ["task=nmt"]), "debug=tiny", *options)
         config = {key: OmegaConf.to_container(config[key], resolve=True) for key in PARTS}
@@ -52,10 +57,17 @@ def saved(composed, tmp_path: Path) -> Save:
                 for parameter in task.model.decoder.attention.parameters():
                     parameter.zero_()  # every word is as good as another
         parts = {"state_dict": task.state_dict(), "hyper_parameters": dict(task.hparams)}
-        torch.save(parts, tmp_path / "model.ckpt")
-        return tmp_path / "model.ckpt"
+        path = tmp_path_factory.mktemp("untrained") / "model.ckpt"
+        torch.save(parts, path)
+        return path
 
     return save
+
+
+@pytest.fixture
+def saved(untrained: Save, tmp_path: Path) -> Save:
+    """Copies an untrained model, for the test to change."""
+    return lambda *options: Path(shutil.copy(untrained(*options), tmp_path / "model.ckpt"))
 
 
 @pytest.fixture
