@@ -11,7 +11,7 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig
 
-from seq2scene import __version__
+import seq2scene
 from seq2scene.errors import UserError
 from seq2scene.running.entry import user_errors
 from seq2scene.running.installation import CONF, as_called
@@ -54,7 +54,7 @@ def main() -> None:
                 print(_commands())
                 print("\nCOMMAND --help lists the options of a command, --version the version of seq2scene.")
             case "--version":
-                print(f"seq2scene {__version__}")
+                print(f"seq2scene {seq2scene.__version__}")
             case _:
                 raise UserError(f"{name} is not a command; the commands are\n{_commands()}")
 
