@@ -66,7 +66,7 @@ def test_a_wheel_holds_all_modules_their_data_files_and_the_configs(wheel) -> No
     assert held == files_of(ROOT / "src/seq2scene", "seq2scene") | files_of(ROOT / "conf", "seq2scene/conf")
 
 
-def test_an_installed_command_trains_in_two_processes_and_generates_and_writes_only_to_the_users_folders(
+def test_an_installed_command_trains_in_two_processes_and_writes_only_to_the_users_folders(
     site, tmp_path
 ) -> None:
     for split in ("train", "val"):
@@ -80,14 +80,9 @@ def test_an_installed_command_trains_in_two_processes_and_generates_and_writes_o
     assert f"This run is in {run}" in done.stdout and (run / "rank1.log").is_file()
     assert torch.load(run / "best.ckpt", weights_only=True)["git"] is None
     assert any((tmp_path / ".cache" / "seq2scene").iterdir())
-    done = seq2scene(site, tmp_path, "generate", f"ckpt={run}", "text=a b", "device=cpu")
-    assert done.returncode == 0 and len(done.stdout.splitlines()) == 1, done.stdout + done.stderr
     assert before == {path: path.stat().st_mtime_ns for path in site.rglob("*")}
 
 
-def test_messages_name_the_command(site, tmp_path) -> None:
+def test_help_names_the_command(site, tmp_path) -> None:
     done = seq2scene(site, tmp_path, "prepare", "--help")
     assert "  seq2scene prepare data=multi30k  " in done.stdout and "python src" not in done.stdout
-    done = seq2scene(site, tmp_path, "train", "task=nmt", "data=multi30k", "trainer=cpu")
-    assert done.returncode == 2 and "fetch it with `seq2scene prepare data=multi30k`" in done.stderr
-    assert str(tmp_path / "data" / "multi30k") in done.stderr

@@ -9,8 +9,10 @@ import pytest
 
 import seq2scene
 from entry_points import command
+from seq2scene.errors import UserError
 from seq2scene.running.cli import COMMANDS, main
-from seq2scene.running.installation import CHECKOUT, PACKAGE, as_called
+from seq2scene.running.entry import user_errors
+from seq2scene.running.installation import CHECKOUT, PACKAGE
 
 TOLD = "fetch it with `python src/prepare.py data=x`, or python other.py"
 SCRIPT = str(CHECKOUT / "src" / "train.py")
@@ -24,9 +26,11 @@ SCRIPT = str(CHECKOUT / "src" / "train.py")
         (f"{PACKAGE}/__main__.py", "fetch it with `python -m seq2scene prepare data=x`, or python other.py"),
     ],
 )
-def test_messages_name_a_command_as_it_was_called(started: str, said: str, monkeypatch) -> None:
+def test_messages_name_a_command_as_it_was_called(started: str, said: str, monkeypatch, capsys) -> None:
     monkeypatch.setattr(sys, "argv", [started])
-    assert as_called(TOLD) == said
+    with pytest.raises(SystemExit), user_errors():
+        raise UserError(TOLD)
+    assert capsys.readouterr().err == f"error: {said}\n"
 
 
 def told(monkeypatch, capsys, *arguments: str) -> tuple[str, str]:
