@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from seq2scene.running.cli import COMMANDS
+
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src"
 PACKAGE = "seq2scene"
@@ -36,7 +38,7 @@ FLOORS = (
     {"tasks"},
     {"reports"},
     {"running"},
-    {"entry points"},
+    {"entry points", "__main__"},
 )
 FLOOR = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}
 
@@ -170,6 +172,29 @@ def test_the_pins_lie_in_the_ranges():
     )
     wanted = list(map(requirements.Requirement, lines.split()))
     none_of(str(w) for w in wanted if w.name not in pins or pins[w.name] not in w.specifier)
+
+
+def test_data_files_of_the_package_are_declared_so_that_they_are_installed():
+    declared = configparser.ConfigParser()
+    declared.read(ROOT / "setup.cfg", encoding="utf-8")
+    listed = {
+        path
+        for package, patterns in declared["options.package_data"].items()
+        for pattern in patterns.split()
+        for path in SOURCE.joinpath(*package.split(".")).glob(pattern)
+    }
+    files = {path for path in (SOURCE / PACKAGE).rglob("*") if path.is_file()}
+    none_of(name(path) for path in files - listed if path.suffix not in (".py", ".pyc"))
+
+
+def test_every_command_has_a_script_and_options_and_a_function():
+    assert {path.stem for path in SOURCE.glob("*.py")} == COMMANDS.keys()
+    assert COMMANDS.keys() <= {path.stem for path in (ROOT / "conf").glob("*.yaml")}
+    for command in COMMANDS.values():
+        module, _, function = command.function.rpartition(".")
+        assert list(inspect.signature(getattr(importlib.import_module(module), function)).parameters) == [
+            "cfg"
+        ]
 
 
 def test_files_stay_small():

@@ -157,8 +157,8 @@ class Captioner(Model):
         """Raises UserError, its message starting with ``what``, for a captioner of layouts."""
         if self.schema is not None:
             raise UserError(
-                f"{what}: this captioner reads layouts, not photos; evaluate.py ckpt=LAYOUTS captioner=CKPT "
-                "captions the layouts that a model generates"
+                f"{what}: this captioner reads layouts, not photos; python src/evaluate.py ckpt=LAYOUTS "
+                "captioner=CKPT captions the layouts that a model generates"
             )
 
     def unknown(self, text: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""What every entry point needs around its work. Importing it registers the configs' resolvers."""
+"""What every entry point needs around its work. Importing it sets the configs' variables and resolvers."""
 
 import errno
 import gc
@@ -15,14 +15,12 @@ from omegaconf import OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
 from seq2scene.errors import UserError
+from seq2scene.running.installation import as_called, set_places
 from seq2scene.running.options.option_list import group_options, option_list
 from seq2scene.running.processes.launchers import launched, run_stamp
 from seq2scene.running.processes.stopping import Stopped, stoppable
 from seq2scene.running.processes.sweeps import in_sweep, record_failure
 from seq2scene.running.run_folders import free_folder
-
-ROOT = Path(__file__).resolve().parents[3]
-os.environ.setdefault("SEQ2SCENE_ROOT", str(ROOT))
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
@@ -35,6 +33,7 @@ def run_name(task: str, resume: str | None) -> str:
     return (path if path.is_dir() else path.parent).parent.name or task
 
 
+set_places()
 OmegaConf.register_new_resolver("option_list", option_list, replace=True)
 OmegaConf.register_new_resolver("group_options", group_options, replace=True)
 OmegaConf.register_new_resolver("run_name", run_name, replace=True)
@@ -79,7 +78,7 @@ def _user_message(error: Exception) -> str | None:
     """The message for an error that the user can fix; None for a bug of ours."""
     match error:
         case UserError():
-            return str(error)
+            return as_called(str(error))
         case MissingMandatoryValue():
             return f"{error.full_key} is required: set {error.full_key}=..."
         case InterpolationResolutionError():

@@ -178,6 +178,6 @@ def test_nodes_that_nobody_starts_are_not_waited_for(monkeypatch):
         monkeypatch.delenv(name, raising=False)
     with (
         pytest.raises(UserError, match=r"trainer\.num_nodes=2: .* srun or torchrun"),
-        processes({"num_nodes": 2}, JOB),
+        processes({"num_nodes": 2}, [str(JOB)]),
     ):
         pass

@@ -19,6 +19,7 @@ from seq2scene.models.loading import chosen_search
 from seq2scene.reports.report import Evaluation, Report, ScoredSet, check_reports
 from seq2scene.reports.tables import show_results
 from seq2scene.running.callbacks.progress import Progress
+from seq2scene.running.installation import program
 from seq2scene.running.options.bounds import check_dropped, check_values
 from seq2scene.running.options.report_choices import build_reports, chosen_reports
 from seq2scene.running.options.task_compatibility import check_choices
@@ -148,7 +149,7 @@ def require_likelihoods(results: Mapping[str, Mapping[str, Any]]) -> None:
                 )
 
 
-def evaluate(cfg: DictConfig, script: Path) -> None:
+def evaluate(cfg: DictConfig) -> None:
     """``python src/evaluate.py``: scores a checkpoint on the test sets it was trained with, or on others;
     several translate together, as an ensemble.
     """
@@ -174,7 +175,7 @@ def evaluate(cfg: DictConfig, script: Path) -> None:
     if not data.test_names:
         raise UserError(NO_TESTS)
     filter_warnings()
-    with processes(chosen["trainer"], script):
+    with processes(chosen["trainer"], program("evaluate")):
         data.prepare_data()
         data.setup("test")
         callbacks = [callback for report in reports for callback in report.callbacks()]

@@ -72,7 +72,7 @@ def generate(cfg: DictConfig) -> None:
         _translate(cfg, model, dictionary)
     else:
         task = model.config["task"]["name"]
-        raise UserError(f"generate.py needs models that translate; task={task} does not")
+        raise UserError(f"generation needs models that translate; task={task} does not")
 
 
 def _relocate(cfg: DictConfig, model: Model) -> None:

@@ -4,10 +4,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
 from seq2scene.building import build
 from seq2scene.data.archives import unpack
 from seq2scene.data.downloads import DataFile, Report, bytes_to_come, fetch_all
 from seq2scene.errors import UserError
+
+
+def prepare_chosen(cfg: DictConfig) -> None:
+    """``python src/prepare.py``: prepares the data set that ``data=NAME`` chooses."""
+    known = GlobalHydra.instance().config_loader().get_group_options("prepare")
+    prepare(OmegaConf.to_container(cfg, resolve=True), HydraConfig.get().runtime.choices["data"], known)
 
 
 def prepare(config: Mapping[str, Any], name: str, known: Sequence[str]) -> None:

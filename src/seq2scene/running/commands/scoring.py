@@ -31,7 +31,7 @@ def score(cfg: DictConfig) -> None:
     model = load(cfg.ckpt, device, ensemble=cfg.ensemble)
     if not isinstance(model, Translator):
         task = model.config["task"]["name"]
-        raise UserError(f"score.py needs models that translate; task={task} does not")
+        raise UserError(f"scoring needs models that translate; task={task} does not")
     require_sides(cfg.source, cfg.target, model.description)
     cache = cfg.paths.cache
     texts = [corpus.read_text(path, cache, "check the name") for path in (cfg.source, cfg.target)]

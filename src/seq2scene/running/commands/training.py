@@ -23,7 +23,7 @@ from seq2scene.running.callbacks.checkpoints import Best, Last
 from seq2scene.running.callbacks.endings import Diverged, EarlyStopping, Watch, why_ended
 from seq2scene.running.callbacks.provenance import Provenance
 from seq2scene.running.commands.evaluation import evaluate_task, finish_reports
-from seq2scene.running.entry import ROOT
+from seq2scene.running.installation import CHECKOUT, program
 from seq2scene.running.messages import say
 from seq2scene.running.options.bounds import check_dropped, check_values
 from seq2scene.running.options.report_choices import build_reports
@@ -35,11 +35,10 @@ from seq2scene.tasks.loading import build_task, task_of
 from seq2scene.tasks.task import Task
 
 
-def train(cfg: DictConfig, script: Path) -> float:
+def train(cfg: DictConfig) -> float:
     """``python src/train.py``: trains, tests the best checkpoint, and prints where everything is.
 
-    script: the entry point, which the job's other processes run too. Returns the best value of the monitored
-    metric, which sweepers optimise.
+    Returns the best value of the monitored metric, which sweepers optimise.
     """
     overrides, choices = given_overrides(), HydraConfig.get().runtime.choices
     start: Path | None = None
@@ -54,7 +53,7 @@ def train(cfg: DictConfig, script: Path) -> float:
     check_values(config)
     folder = Path(HydraConfig.get().runtime.output_dir)
     claim(folder, config, start)
-    with processes(config["trainer"], script):
+    with processes(config["trainer"], program("train")):
         return _train(config, overrides, folder, start, more)
 
 
@@ -173,8 +172,10 @@ def _chosen(trainer: pl.Trainer) -> dict[str, Any] | None:
 
 def git_revision() -> str | None:
     """The project's commit, with ``+`` appended if files differ from it; None outside a checkout."""
+    if CHECKOUT is None:
+        return None
     try:
-        ask = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
+        ask = ["git", "-C", str(CHECKOUT), "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
         return subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None

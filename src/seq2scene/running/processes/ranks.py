@@ -77,8 +77,8 @@ def _count(devices: int | str | Sequence[int], every: int) -> int:
 
 
 @contextmanager
-def ranks(script: Path, count: int) -> Iterator[None]:
-    """Runs the body as rank 0 of ``count``; the other ranks run ``script`` with this Hydra job's overrides.
+def ranks(program: Sequence[str], count: int) -> Iterator[None]:
+    """Runs the body as rank 0 of ``count``; the other ranks run ``program`` with this Hydra job's overrides.
 
     Does nothing for one process, or if a launcher has started the processes. Children write to ``rank1.log``
     ... in the job's output folder. On exit they have ended, the process group is destroyed and the
@@ -98,7 +98,12 @@ def ranks(script: Path, count: int) -> Iterator[None]:
         return
     if threading.current_thread() is not threading.main_thread():
         raise UserError("several devices need a job in the main thread: use a launcher that starts processes")
-    with _environment(_rendezvous(count)), _threads(), _children(script, count) as children, _watch(children):
+    with (
+        _environment(_rendezvous(count)),
+        _threads(),
+        _children(program, count) as children,
+        _watch(children),
+    ):
         try:
             yield
         except RuntimeError as error:  # possibly a collective whose peer has died
@@ -170,10 +175,10 @@ def _threads() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _command(script: Path, hydra: DictConfig) -> list[str]:
+def _command(program: Sequence[str], hydra: DictConfig) -> list[str]:
     """The command line that composes this very job again, alone, in its own output folder."""
     sources = {source.provider: source.path for source in hydra.runtime.config_sources}
-    command = [sys.executable, str(script), *hydra.overrides.task]
+    command = [*program, *hydra.overrides.task]
     command += [override for override in hydra.overrides.hydra if override.startswith("hydra.searchpath")]
     command += [
         f"hydra.run.dir={_quote(hydra.runtime.output_dir)}",
@@ -251,9 +256,9 @@ def _describe(rank: int, status: int, log: Path) -> str:
 
 
 @contextmanager
-def _children(script: Path, count: int) -> Iterator[_Children]:
+def _children(program: Sequence[str], count: int) -> Iterator[_Children]:
     hydra = HydraConfig.get()
-    command = _command(script, hydra)
+    command = _command(program, hydra)
     children = _Children([], [])
     try:
         for rank in range(1, count):

@@ -5,7 +5,6 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -21,8 +20,10 @@ from seq2scene.running.saving import WholeCheckpoints
 
 
 @contextmanager
-def processes(trainer: dict[str, Any], script: Path) -> Iterator[None]:
-    """Runs the body in as many processes on this machine as the trainer's config needs."""
+def processes(trainer: dict[str, Any], program: Sequence[str]) -> Iterator[None]:
+    """Runs the body in as many processes on this machine as the trainer's config needs; ``program`` starts
+    the others.
+    """
     if trainer.get("strategy") in ("ddp_spawn", "ddp_fork", "ddp_notebook"):
         raise UserError(
             f"trainer.strategy={trainer['strategy']} would start its own processes; use ddp, which also "
@@ -33,7 +34,7 @@ def processes(trainer: dict[str, Any], script: Path) -> Iterator[None]:
             f"trainer.num_nodes={trainer['num_nodes']}: nothing would start the processes on other nodes; "
             "start all of them with srun or torchrun"
         )
-    with ranks(script, local_devices(trainer.get("devices", 1), trainer.get("accelerator", "auto"))):
+    with ranks(program, local_devices(trainer.get("devices", 1), trainer.get("accelerator", "auto"))):
         yield
 
 

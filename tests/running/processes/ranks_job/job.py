@@ -1,6 +1,7 @@
 """A job of several ranks for test_ranks.py: sums 1000 * rank + seed over all ranks."""
 
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def main(config: DictConfig) -> None:
 
 
 def add_up(config: DictConfig) -> int:
-    with ranks(Path(__file__), config.count):
+    with ranks([sys.executable, __file__], config.count):
         rank = int(os.environ.get("LOCAL_RANK", 0))
         if config.die == "refused":
             raise UserError("no such data")
