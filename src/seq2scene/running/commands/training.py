@@ -1,6 +1,5 @@
 """Training: from a composed config to a folder with checkpoints, curves, samples and test scores."""
 
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,13 @@ from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import load_checkpoint
 from seq2scene.plotting.curves import draw_curves
 from seq2scene.plotting.figures import save_picture
+from seq2scene.reports.page.page import write_report
 from seq2scene.reports.report import Report, attempt, check_reports
 from seq2scene.reports.tables import show_results
 from seq2scene.running.callbacks.checkpoints import Best, Last
 from seq2scene.running.callbacks.endings import Diverged, EarlyStopping, Watch, why_ended
 from seq2scene.running.callbacks.provenance import Provenance
 from seq2scene.running.commands.evaluation import evaluate_task, finish_reports
-from seq2scene.running.entry import ROOT
 from seq2scene.running.messages import say
 from seq2scene.running.options.bounds import check_dropped, check_values
 from seq2scene.running.options.report_choices import build_reports
@@ -31,6 +30,7 @@ from seq2scene.running.options.task_compatibility import check_choices
 from seq2scene.running.processes.trainers import filter_warnings, make_trainer, processes
 from seq2scene.running.resuming import given_overrides, resume
 from seq2scene.running.run_folders import claim
+from seq2scene.running.run_records import git_revision, now, write_run_record
 from seq2scene.tasks.loading import build_task, task_of
 from seq2scene.tasks.task import Task
 
@@ -65,6 +65,7 @@ def _train(
     start: Path | None,
     more: Sequence[pl.Callback] = (),
 ) -> float:
+    started = now()
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     filter_warnings()
     data = build(config["data"], "data")
@@ -101,6 +102,14 @@ def _train(
             finish_reports(trainer, task, data, reports, folder)
         if trainer.is_global_zero:
             show_results(results, task, reports)
+            if results:
+                tested = f"epoch {chosen['epoch']}, step {chosen['global_step']}"
+                write_run_record(
+                    folder, "train.py", overrides, started, config, task, reports, tested, trainer.world_size
+                )
+                if config["page"]:
+                    with attempt(f"{folder / 'report.html'}"):
+                        write_report(folder)
             _tell_files(config, folder, reports)
     finally:
         finish(loggers)
@@ -171,15 +180,6 @@ def _chosen(trainer: pl.Trainer) -> dict[str, Any] | None:
     return checkpoint
 
 
-def git_revision() -> str | None:
-    """The project's commit, with ``+`` appended if files differ from it; None outside a checkout."""
-    try:
-        ask = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
-        return subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
-
-
 def finish(loggers: list) -> None:
     """Finishes the loggers, so that the next job of a sweep starts its own run."""
     for logger in loggers:
@@ -200,6 +200,7 @@ def _tell_files(config: dict[str, Any], folder: Path, reports: Sequence[Report])
         ("curves.png", "learning curves"),
         ("metrics.json", "scores on the test sets"),
         ("samples", "sample outputs of the model, by step"),
+        ("report.html", "all of it on one page, to open in a browser"),
     ):
         if (folder / name).exists():
             print(f"  {name:14} {what}")
