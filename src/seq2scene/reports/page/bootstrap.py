@@ -2,8 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from functools import partial
+from collections.abc import Hashable, Mapping, Sequence
 
 import numpy as np
 from sacrebleu.metrics import BLEU, CHRF
@@ -17,86 +16,77 @@ COVERED = 0.95
 SEED = 12345
 
 Interval = tuple[float, float]
+Scores = dict[str, tuple[float, Interval]]  # recomputed, by name, each with its interval
 
 
-def interval(
-    statistics: np.ndarray, score: Callable[[np.ndarray], np.ndarray], draws: int = DRAWS
-) -> Interval:
-    """The percentile interval that covers ``COVERED`` of the scores of ``draws`` resampled test sets.
+def draw_sums(statistics: np.ndarray, draws: int = DRAWS) -> np.ndarray:
+    """Sums (draws, k) of sufficient statistics (units, k) over ``draws`` resampled test sets."""
+    rng, units = np.random.default_rng(SEED), len(statistics)
+    parts = [
+        rng.multinomial(units, np.full(units, 1 / units), size=len(part)) @ statistics
+        for part in np.array_split(np.arange(draws), max(1, draws // 50))
+    ]
+    return np.concatenate(parts)
 
-    statistics: (units, k), the sufficient statistics of each unit that is drawn. score: from sums of them
-    (draws, k) to scores (draws,), which are left out where they are NaN.
-    """
-    rng, sums, units = np.random.default_rng(SEED), [], len(statistics)
-    for part in np.array_split(np.arange(draws), max(1, draws // 50)):
-        counts = rng.multinomial(units, np.full(units, 1 / units), size=len(part))
-        sums.append(counts @ statistics)
-    scores = score(np.concatenate(sums))
+
+def percentiles(scores: np.ndarray) -> Interval:
+    """What covers ``COVERED`` of the scores (draws,); NaN is left out."""
     low, high = np.nanquantile(scores, [(1 - COVERED) / 2, (1 + COVERED) / 2])
     return float(low), float(high)
 
 
-def ratio(sums: np.ndarray) -> np.ndarray:
-    """The score whose statistics are a numerator and a denominator; NaN where nothing is counted."""
-    numerator, denominator = sums.T
-    return np.divide(numerator, denominator, out=np.full(len(sums), np.nan), where=denominator > 0)
-
-
-def by_unit(statistics: np.ndarray, units: Sequence[Hashable]) -> np.ndarray:
-    """Statistics (samples, k) added up over the samples of each unit, such as the texts of one scene."""
+def ratios(counts: Mapping[str, np.ndarray], units: Sequence[Hashable]) -> Scores:
+    """Of each score that is the quotient of two sums over samples (samples, 2): itself and its interval; left
+    out where nothing was counted. units: what is drawn, of each sample; all samples of a unit, such as the
+    texts of one scene, are drawn together.
+    """
     numbers = {unit: number for number, unit in enumerate(dict.fromkeys(units))}
-    sums = np.zeros((len(numbers), statistics.shape[1]))
-    np.add.at(sums, [numbers[unit] for unit in units], statistics)
-    return sums
-
-
-def means(columns: Mapping[str, Sequence[float]], units: Sequence[Hashable]) -> dict[str, tuple]:
-    """Of each score of samples, NaN where its mean leaves one out: its mean and its interval."""
+    counted = {name: pairs for name, pairs in counts.items() if pairs[:, 1].any()}
+    if not counted:
+        return {}
+    statistics = np.zeros((len(numbers), 2 * len(counted)))
+    np.add.at(statistics, [numbers[unit] for unit in units], np.concatenate([*counted.values()], axis=1))
+    total, sums = statistics.sum(0), draw_sums(statistics)
     found = {}
-    for name, values in columns.items():
-        known = np.isfinite(values)
-        if known.any():
-            statistics = np.stack([np.where(known, values, 0.0), known.astype(float)], axis=1)
-            statistics = by_unit(statistics, units)
-            found[name] = float(ratio(statistics.sum(0)[None])[0]), interval(statistics, ratio)
+    for place, name in enumerate(counted):
+        above, below = sums[:, 2 * place], sums[:, 2 * place + 1]
+        drawn = above[below > 0] / below[below > 0]
+        found[name] = float(total[2 * place] / total[2 * place + 1]), percentiles(drawn)
     return found
 
 
-def shares(counts: Mapping[str, np.ndarray], units: Sequence[Hashable]) -> dict[str, tuple]:
-    """Of each kind's counts (samples, 2), of what holds and of what is stated: the share and its interval."""
-    found = {}
-    for name, pairs in counts.items():
-        statistics = by_unit(pairs.astype(float), units)
-        if statistics[:, 1].any():
-            found[name] = float(ratio(statistics.sum(0)[None])[0]), interval(statistics, ratio)
-    return found
+def means(columns: Mapping[str, Sequence[float]]) -> dict[str, np.ndarray]:
+    """Means of samples as quotients for ``ratios``: (samples, 2) each, without what is NaN."""
+    values = {name: np.asarray(column, dtype=float) for name, column in columns.items()}
+    return {
+        name: np.stack([np.nan_to_num(column), np.isfinite(column)], axis=1)
+        for name, column in values.items()
+    }
 
 
-def translation_scores(
-    hypotheses: Sequence[str], references: Sequence[str], lowercase: bool
-) -> dict[str, tuple]:
+def translation_scores(hypotheses: Sequence[str], references: Sequence[str], lowercase: bool) -> Scores:
     """``bleu`` and ``chrf`` with the intervals of sacrebleu's own bootstrap, which lie around the mean of the
-    resampled scores: of few sentences, not around the score.
+    resampled scores; sacrebleu gives none where all of these are alike.
     """
     found = {}
     for name, metric in (("bleu", BLEU(lowercase=lowercase)), ("chrf", CHRF(lowercase=lowercase))):
         score = metric.corpus_score(hypotheses, [references], n_bootstrap=DRAWS)
-        told = json.loads(score.format(width=4, is_json=True, signature="-"))
-        mean, half = told["confidence_mean"], told["confidence_var"]
+        printed = json.loads(score.format(width=4, is_json=True, signature=metric.get_signature().format()))
+        mean, half = printed.get("confidence_mean", score.score), printed.get("confidence_var", 0.0)
         found[name] = score.score, (mean - half, mean + half)
     return found
 
 
-def caption_scores(captions: Sequence[str], references: Sequence[Sequence[str]]) -> dict[str, tuple]:
+def caption_scores(captions: Sequence[str], references: Sequence[Sequence[str]]) -> Scores:
     """BLEU-1 to BLEU-4, ROUGE-L and CIDEr-D, whose document frequencies stay those of the whole set."""
     pairs = list(zip(captions, references, strict=True))
     rows = np.array([np.concatenate(caption_statistics(*pair)) for pair in pairs])
-    found = {}
+    found, total, sums = {}, rows.sum(0)[None], draw_sums(rows)
     for order in range(1, ORDERS + 1):
-        bleu = partial(_caption_bleu, order=order)
-        found[f"bleu_{order}"] = float(bleu(rows.sum(0)[None])[0]), interval(rows, bleu)
+        bleu = float(_caption_bleu(total, order)[0])
+        found[f"bleu_{order}"] = bleu, percentiles(_caption_bleu(sums, order))
     each = {"rouge_l": [100 * rouge_l(*pair) for pair in pairs], "cider": cider_d(captions, references)}
-    return {**found, **means(each, range(len(pairs)))}
+    return {**found, **ratios(means(each), range(len(pairs)))}
 
 
 def _caption_bleu(sums: np.ndarray, order: int) -> np.ndarray:

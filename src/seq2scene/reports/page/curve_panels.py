@@ -41,14 +41,16 @@ class Panel:
 
 
 def curve_panels(metrics: Path, quantities: Sequence[str]) -> list[Panel]:
-    """A panel for each of the ``quantities`` that ``metrics.csv`` has of training or validation.
+    """A panel for each of the ``quantities`` that ``metrics.csv`` has of training or validation, more than
+    once.
 
     Raises:
         UserError: there is no such file.
     """
     found = read_curves(metrics)
     known = {q: {stage: found[q][stage] for stage in STAGES if stage in found[q]} for q in found}
-    return [_panel(q, known[q]) for q in dict.fromkeys(quantities) if known.get(q)]
+    wanted = [q for q in dict.fromkeys(quantities) if max(map(len, known.get(q, {}).values()), default=0) > 1]
+    return [_panel(quantity, known[quantity]) for quantity in wanted]
 
 
 def _panel(quantity: str, curves: dict[str, np.ndarray]) -> Panel:
@@ -94,7 +96,7 @@ def _polyline(xs: np.ndarray, ys: np.ndarray) -> str:
 
 
 def even_ticks(low: float, high: float, most: int = 6) -> list[float]:
-    """Multiples of 1, 2 or 5 times a power of ten, from at or below ``low`` to at or above ``high``."""
+    """Multiples of 1, 2 or 5 times a power of ten; the ends enclose ``low`` and ``high``."""
     span = (high - low) or abs(high) or 1.0
     power = 10.0 ** math.floor(math.log10(span / (most - 1)))
     step = next(power * m for m in (1, 2, 5, 10, 20) if span / (power * m) <= most - 1)
@@ -103,7 +105,7 @@ def even_ticks(low: float, high: float, most: int = 6) -> list[float]:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """1, 2 and 5 times powers of ten, or the powers alone, from at or below ``low`` to at or above ``high``."""
+    """1, 2 and 5 times powers of ten, or the powers alone; the ends enclose ``low`` and ``high``."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     factors = (1, 2, 5) if last - first <= 2 else (1,)
     ticks = [m * 10.0**power for power in range(first, last + 1) for m in factors]

@@ -15,6 +15,7 @@ from seq2scene.reports.page.bootstrap import DRAWS
 from seq2scene.reports.page.curve_panels import HEIGHT, LEFT, WIDTH, curve_panels
 from seq2scene.reports.page.pictures import Pictures
 from seq2scene.reports.page.run_files import Run, read_lines, read_run, read_table
+from seq2scene.reports.report import attempt
 from seq2scene.scenes.facts import FAIR, STRICT
 from seq2scene.tasks.task import Task
 
@@ -59,6 +60,12 @@ def write_report(folder: Path) -> Path:
     return folder / NAME
 
 
+def show_page(folder: Path) -> None:
+    """Writes the page at the end of a command and prints where it is, or why there is none."""
+    with attempt(f"{folder / NAME}"):
+        print(f"on one page, to open in a browser: {write_report(folder)}", flush=True)
+
+
 def _template() -> Any:
     environment = Environment(
         loader=PackageLoader("seq2scene.reports.page", "."),
@@ -93,6 +100,7 @@ def test_set(run: Run, test: str, pictures: Pictures, notes: Notes) -> dict[str,
     folder = run.folder
     intervals: test_sets.Intervals = {}
     found: dict[str, Any] = {"name": test, "resampled": "", "scenes": [], "sentences": {}, "total": 0}
+    found["read"] = "image" if "captions" in run.reports else "source"
 
     def wrote(report: str, file: str) -> bool:
         return report in run.reports or (folder / file).is_file()
@@ -133,7 +141,7 @@ def test_set(run: Run, test: str, pictures: Pictures, notes: Notes) -> dict[str,
     with part_of(notes, f"{test}: pictures"):
         patterns = (f"{test}.captions/*.png", f"{test}.alignments/*.png")
         found["maps"] = test_sets.maps(folder, patterns, pictures)
-        found["plots"] = test_sets.maps(folder, (f"{test}.*.png",), pictures)
+        found["plots"] = test_sets.maps(folder, (f"{test}.*.png",), pictures, test_sets.PLOT_WIDTH)
     return found
 
 

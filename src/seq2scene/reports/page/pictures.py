@@ -37,7 +37,7 @@ class Pictures:
         if image.width > width:
             image = image.resize((width, round(image.height * width / image.width)), Image.Resampling.LANCZOS)
         data = io.BytesIO()
-        image.save(data, "WEBP", quality=QUALITY, method=4)
+        image.save(data, "WEBP", quality=QUALITY, method=2)
         uri = "data:image/webp;base64," + base64.b64encode(data.getvalue()).decode()
         if self.size + len(uri) > self.most:
             self.left_out += 1

@@ -16,7 +16,8 @@ from seq2scene.metrics.scene_scores import ROW
 from seq2scene.reports.captioning.caption_baselines import CaptionBaselines
 from seq2scene.reports.captioning.captions import Captions
 from seq2scene.reports.page import bootstrap
-from seq2scene.reports.page.bootstrap import Interval, agrees
+from seq2scene.reports.page.bootstrap import Scores as Intervals
+from seq2scene.reports.page.bootstrap import agrees
 from seq2scene.reports.page.pictures import Picture, Pictures
 from seq2scene.reports.page.run_files import Rows, Run
 from seq2scene.reports.scene.unchanged_composites import UnchangedComposites
@@ -24,7 +25,13 @@ from seq2scene.scenes.relations import RELATIONS
 from seq2scene.tasks.task import Column
 
 COMPARISONS = dict(Captions.comparisons + CaptionBaselines.comparisons + UnchangedComposites.comparisons)
-SCENE_WIDTH, STRIP_WIDTH, MAP_WIDTH = 500, 1200, 900  # pixels at most of pictures in the page
+SCENE_WIDTH, STRIP_WIDTH, MAP_WIDTH, PLOT_WIDTH = (
+    500,
+    1200,
+    900,
+    700,
+)  # pixels of pictures at most
+PERCENT = ("bleu", "chrf", "rouge")  # how the names of scores from 0 to 100 begin; others are from 0 to 1
 SHAPES = ("size", "aspect", "iou")  # scores of layouts and composites
 ENDS, BETWEEN = 5, 10  # sentences shown of the best and of the worst, and of those between them
 MOST_PICTURES = 12  # maps of attention shown of a folder
@@ -32,8 +39,8 @@ MOST_PICTURES = 12  # maps of attention shown of a folder
 
 @dataclass(frozen=True)
 class Score:
-    """A line of a table of scores. value, low, high: as text, empty if there is none. scale: what a bar of
-    the interval ends at, None without a bar. beside: the same score of something else, by its label.
+    """A line of a table of scores. value, low, high: as text, empty if there is none. beside: the same score
+    of something else, by its label.
     """
 
     name: str
@@ -82,15 +89,13 @@ class Sentence:
 
 def shown(value: Any, digits: int) -> str:
     """A number as text; a dash where there is none."""
-    return f"{value:.{digits}f}" if isinstance(value, int | float) and isfinite(value) else "–"
+    return f"{value:.{digits}f}" if isinstance(value, int | float) and isfinite(value) else "-"
 
 
 # Scores
 
 
-def score_rows(
-    run: Run, test: str, intervals: Mapping[str, tuple[float, Interval]], notes: list[str]
-) -> list[Score]:
+def score_rows(run: Run, test: str, intervals: Intervals, notes: list[str]) -> list[Score]:
     """The scores that the task's tables show, or all if the task is unknown.
 
     intervals: recomputed scores, each with its interval; one that differs from the run's own is not shown,
@@ -117,7 +122,7 @@ def other_scores(run: Run, test: str, rows: Sequence[Score]) -> dict[str, str]:
 def _score(
     column: Column,
     scores: Mapping[str, Any],
-    intervals: Mapping[str, tuple[float, Interval]],
+    intervals: Intervals,
     beside: Mapping[str, Mapping[str, Any]],
     notes: list[str],
 ) -> Score:
@@ -126,7 +131,8 @@ def _score(
     if name in intervals and value is not None:
         recomputed, (start, end) = intervals[name]
         if agrees(value, recomputed):
-            low, high, scale = shown(start, digits), shown(end, digits), _scale(name, value)
+            low, high = shown(start, digits), shown(end, digits)
+            scale = 100 if name.startswith(PERCENT) else 1
             bar = tuple(min(max(one / scale, 0.0), 1.0) for one in (start, value, end))
         else:
             notes.append(
@@ -135,14 +141,6 @@ def _score(
             )
     others = {label: shown(other[name], digits) for label, other in beside.items() if name in other}
     return Score(name, column.heading, shown(value, digits), low, high, bar, others)
-
-
-def _scale(name: str, value: float) -> float:
-    return 10.0 if name == "cider" and value > 1 else 1.0 if value <= 1 and not _percent(name) else 100.0
-
-
-def _percent(name: str) -> bool:
-    return name.startswith(("bleu", "chrf", "rouge"))
 
 
 def _beside(run: Run, scores: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -160,8 +158,6 @@ def _beside(run: Run, scores: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]
 
 # Intervals
 
-Intervals = dict[str, tuple[float, Interval]]
-
 
 def scene_intervals(rows: Rows) -> tuple[Intervals, str]:
     """Of the scores of scenes, and what was resampled. All texts of a scene are drawn together."""
@@ -172,7 +168,7 @@ def scene_intervals(rows: Rows) -> tuple[Intervals, str]:
             if name == f"{NAME}_duplicates" or not name.startswith(NAME):
                 columns[name].append(np.nan if value is None else value)
     counts = {f"{NAME}_{kind}": pairs for kind, pairs in fact_counts(rows).items()}
-    found = {**bootstrap.means(columns, units), **bootstrap.shares(counts, units)}
+    found = bootstrap.ratios({**bootstrap.means(columns), **counts}, units)
     return found, f"{len(rows)} texts of {len(set(units))} scenes"
 
 
@@ -188,7 +184,7 @@ def fact_counts(rows: Rows) -> dict[str, np.ndarray]:
         marks = [[("denial" if f.get("denied") else f["kind"], f[key]) for f in row["facts"]] for row in rows]
         for name, members in kinds.items():
             chosen = [[holds for kind, holds in text if kind in members] for text in marks]
-            found[name + suffix] = np.array([[sum(text), len(text)] for text in chosen])
+            found[name + suffix] = np.array([[sum(text), len(text)] for text in chosen], dtype=float)
         whole = [[holds for _, holds in text] for text in marks]
         found[f"text{suffix}"] = np.array([[bool(text) and all(text), bool(text)] for text in whole])
     return found

@@ -16,8 +16,8 @@ from seq2scene.errors import UserError
 from seq2scene.json_text import write_json
 from seq2scene.models.checkpoints import find_checkpoints, load_checkpoint
 from seq2scene.models.loading import chosen_search
-from seq2scene.reports.page.page import write_report
-from seq2scene.reports.report import Evaluation, Report, ScoredSet, attempt, check_reports
+from seq2scene.reports.page.page import show_page
+from seq2scene.reports.report import Evaluation, Report, ScoredSet, check_reports
 from seq2scene.reports.tables import show_results
 from seq2scene.running.callbacks.progress import Progress
 from seq2scene.running.options.bounds import check_dropped, check_values
@@ -193,5 +193,4 @@ def evaluate(cfg: DictConfig, script: Path) -> None:
             )
             print(f"scores and all that they were computed from: {folder}")
             if chosen["page"]:
-                with attempt(f"{folder / 'report.html'}"):
-                    print(f"on one page, to open in a browser: {write_report(folder)}")
+                show_page(folder)

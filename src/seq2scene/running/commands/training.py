@@ -16,7 +16,7 @@ from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import load_checkpoint
 from seq2scene.plotting.curves import draw_curves
 from seq2scene.plotting.figures import save_picture
-from seq2scene.reports.page.page import write_report
+from seq2scene.reports.page.page import show_page
 from seq2scene.reports.report import Report, attempt, check_reports
 from seq2scene.reports.tables import show_results
 from seq2scene.running.callbacks.checkpoints import Best, Last
@@ -107,10 +107,9 @@ def _train(
                 write_run_record(
                     folder, "train.py", overrides, started, config, task, reports, tested, trainer.world_size
                 )
-                if config["page"]:
-                    with attempt(f"{folder / 'report.html'}"):
-                        write_report(folder)
             _tell_files(config, folder, reports)
+            if results and config["page"]:
+                show_page(folder)
     finally:
         finish(loggers)
     best = _callback(trainer, Best)
@@ -200,7 +199,6 @@ def _tell_files(config: dict[str, Any], folder: Path, reports: Sequence[Report])
         ("curves.png", "learning curves"),
         ("metrics.json", "scores on the test sets"),
         ("samples", "sample outputs of the model, by step"),
-        ("report.html", "all of it on one page, to open in a browser"),
     ):
         if (folder / name).exists():
             print(f"  {name:14} {what}")
