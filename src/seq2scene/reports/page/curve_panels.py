@@ -107,7 +107,7 @@ def even_ticks(low: float, high: float, most: int = 6) -> list[float]:
 def log_ticks(low: float, high: float) -> list[float]:
     """1, 2 and 5 times powers of ten, or the powers alone; the ends enclose ``low`` and ``high``."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    factors = (1, 2, 5) if last - first <= 2 else (1,)
+    factors = (1, 2, 5) if last - first <= 3 else (1,)
     ticks = [m * 10.0**power for power in range(first, last + 1) for m in factors]
     below, above = max(t for t in ticks if t <= low), min(t for t in ticks if t >= high)
     return [tick for tick in ticks if below <= tick <= above]
