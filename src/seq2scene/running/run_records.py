@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from seq2scene.json_text import write_json
-from seq2scene.reports.report import Report
+from seq2scene.reports.report import Report, attempt
 from seq2scene.running.entry import ROOT
 from seq2scene.tasks.task import Task
 
@@ -33,28 +33,29 @@ def write_run_record(
     tested: str,
     processes: int,
 ) -> None:
-    """Writes ``folder/run.json``, at the end of a command.
+    """Writes ``folder/run.json``, at the end of a command; a failure is printed and loses nothing else.
 
     script: the entry point. config: as composed for the command. task: what was evaluated; its own config,
     which an evaluation has from the checkpoint, is recorded too. tested: of which checkpoint it is.
     """
-    ended = datetime.now().astimezone()
-    record = {
-        "command": shlex.join(["python", f"src/{script}", *overrides]),
-        "started": started.isoformat(timespec="seconds"),
-        "seconds": round((ended - started) / timedelta(seconds=1), 1),
-        "git": git_revision(),
-        "versions": versions(),
-        "hardware": hardware(),
-        "parameters": parameters(task.model),
-        "reports": [report.name for report in reports],
-        "tested": tested,
-        "processes": processes,
-        "config": config,
-    }
-    if script == "evaluate.py":
-        record["model_config"] = task.config
-    write_json(folder / "run.json", record)
+    with attempt(f"{folder / 'run.json'}"):
+        ended = now()
+        record = {
+            "command": shlex.join(["python", f"src/{script}", *overrides]),
+            "started": started.isoformat(timespec="seconds"),
+            "seconds": round((ended - started) / timedelta(seconds=1), 1),
+            "git": git_revision(),
+            "versions": versions(),
+            "hardware": hardware(),
+            "parameters": parameters(task.model),
+            "reports": [report.name for report in reports],
+            "tested": tested,
+            "processes": processes,
+            "config": config,
+        }
+        if script == "evaluate.py":
+            record["model_config"] = task.config
+        write_json(folder / "run.json", record)
 
 
 def now() -> datetime:
