@@ -39,7 +39,7 @@ class CaptionBleu(Metric):
 
     def update(self, captions: Sequence[str], references: Sequence[Sequence[str]]) -> None:
         """Adds captions, each with all references of its image, as plain text."""
-        rows = [_statistics(*pair) for pair in zip(captions, references, strict=True)]
+        rows = [caption_statistics(*pair) for pair in zip(captions, references, strict=True)]
         if rows:
             counts, totals, lengths = zip(*rows, strict=True)
             for state, values in ((self.counts, counts), (self.totals, totals), (self.lengths, lengths)):
@@ -60,8 +60,8 @@ def ngrams(words: Sequence[str], most: int = ORDERS) -> Counter:
     return Counter(tuple(words[i : i + n]) for n in range(1, most + 1) for i in range(len(words) - n + 1))
 
 
-def _statistics(caption: str, references: Sequence[str]) -> tuple[list[int], list[int], list[int]]:
-    """Matches and n-grams by order, and the two lengths."""
+def caption_statistics(caption: str, references: Sequence[str]) -> tuple[list[int], list[int], list[int]]:
+    """Of one caption: matches and n-grams by order, each (4,), and the two lengths (2,)."""
     words, golds = caption_words(caption), [caption_words(reference) for reference in references]
     allowed: Counter = Counter()
     for gold in golds:

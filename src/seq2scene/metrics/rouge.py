@@ -31,7 +31,7 @@ class RougeL(Metric):
 
     def update(self, captions: Sequence[str], references: Sequence[Sequence[str]]) -> None:
         """Adds captions, each with all references of its image, as plain text."""
-        self.total += sum(_score(*pair) for pair in zip(captions, references, strict=True))
+        self.total += sum(rouge_l(*pair) for pair in zip(captions, references, strict=True))
         self.count += len(captions)
 
     def compute(self) -> Tensor:
@@ -48,7 +48,8 @@ def common(a: Sequence[str], b: Sequence[str]) -> int:
     return best[-1]
 
 
-def _score(caption: str, references: Sequence[str]) -> float:
+def rouge_l(caption: str, references: Sequence[str]) -> float:
+    """The score of one caption, 0 to 1."""
     words, golds = caption_words(caption), [caption_words(reference) for reference in references]
     shared = [common(words, gold) for gold in golds]
     if not any(shared):

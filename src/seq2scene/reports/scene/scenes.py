@@ -11,6 +11,9 @@ from seq2scene.metrics.faithfulness import GROUPS, NAME
 from seq2scene.models.scene_records import scene_records
 from seq2scene.reports.report import Report, ScoredSet
 from seq2scene.reports.tables import Row, print_table
+from seq2scene.scenes.facts import FAIR, STRICT, Facts, check, in_words, to_plain
+from seq2scene.scenes.objects import Objects
+from seq2scene.scenes.schema import Schema
 from seq2scene.tasks.composites import CompositeTask
 from seq2scene.tasks.scenes import SceneTask
 from seq2scene.tasks.task import Column
@@ -24,9 +27,9 @@ FACT_ROWS = {  # below a test set: the label, and what its scores are called by 
 
 
 class Scenes(Report):
-    """NAME.scenes.jsonl, a sample per line: its sentences, the generated objects and the true ones; and
-    NAME.scores.csv, a sample per row with each of its scores, empty where the mean leaves it out. Prints
-    which share of the facts of each kind holds, where the data says what its texts state.
+    """NAME.scenes.jsonl, a sample per line: its sentences, the generated objects and the true ones, and
+    which facts of its sentences hold, where the data says what they state; and NAME.scores.csv, a sample per
+    row with each of its scores, empty where the mean leaves it out. Prints the shares of facts that hold.
     """
 
     name = "scenes"
@@ -57,7 +60,7 @@ def fact_rows(results: Mapping[str, Mapping[str, Any]]) -> Iterator[Row]:
 def scene_rows(test: ScoredSet) -> list[dict[str, Any]]:
     """One plain row for each sample of a test set, in order."""
     task, data, name = test.task, test.data, test.name
-    texts, ids = data.texts(name), data.scene_ids(name)
+    texts, ids, stated = data.texts(name), data.scene_ids(name), data.facts(name)
     store, true_store = (task.store, data.stores[name]) if isinstance(task, CompositeTask) else (None, None)
     truth = scene_records(data.truth(name), task.schema, true_store)
     rows: dict[int, dict[str, Any]] = {}
@@ -73,7 +76,19 @@ def scene_rows(test: ScoredSet) -> list[dict[str, Any]]:
                 "log_prob": round(float(result.log_probs[place]), 4),
                 "scores": {key: round(float(each[place]), 4) for key, each in result.scores.items()},
             }
+            if stated is not None:
+                objects = result.objects[place : place + 1].to("cpu")
+                rows[row]["facts"] = fact_records(stated[row], objects, task.schema)
     return [rows[row] for row in sorted(rows)]
+
+
+def fact_records(facts: Facts, objects: Objects, schema: Schema) -> list[dict[str, Any]]:
+    """Each fact as in JSON, in words, and whether it holds in a scene (1, T), also by the strict bounds."""
+    fair, near = (check(facts, objects, schema, tolerance) for tolerance in (FAIR, STRICT))
+    return [
+        {**to_plain(fact), "words": in_words(fact, schema), "holds": holds, "holds_strict": strictly}
+        for fact, holds, strictly in zip(facts, fair, near, strict=True)
+    ]
 
 
 def write_scores(path: Path, rows: Sequence[dict[str, Any]]) -> None:

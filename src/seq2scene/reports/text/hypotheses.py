@@ -9,7 +9,8 @@ from seq2scene.tasks.nmt import NMT
 
 
 class Hypotheses(Report):
-    """NAME.hypotheses.txt, line by line as the source file, and NAME.scores.txt, their log-probabilities.
+    """NAME.hypotheses.txt, line by line as the source file, NAME.scores.txt, their log-probabilities, and the
+    lines that they belong to, NAME.sources.txt and NAME.references.txt.
 
     Adds the ``signature`` of BLEU, without which it cannot be compared.
     """
@@ -25,6 +26,10 @@ class Hypotheses(Report):
         (folder / f"{test.name}.hypotheses.txt").write_text(texts, encoding="utf-8")
         scores = "".join(f"{one.log_prob:.4f}\n" for one in test.outputs)
         (folder / f"{test.name}.scores.txt").write_text(scores)
+        for side in ("sources", "references"):
+            lines = getattr(test.data, side)(test.name)
+            texts = "".join(f"{lines[one.line]}\n" for one in test.outputs)
+            (folder / f"{test.name}.{side}.txt").write_text(texts, encoding="utf-8")
 
     def show(self, results: Mapping[str, Mapping[str, Any]]) -> None:
         signature = next(iter(results.values()))["signature"]

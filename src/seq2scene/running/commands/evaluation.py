@@ -16,6 +16,7 @@ from seq2scene.errors import UserError
 from seq2scene.json_text import write_json
 from seq2scene.models.checkpoints import find_checkpoints, load_checkpoint
 from seq2scene.models.loading import chosen_search
+from seq2scene.reports.page.page import show_page
 from seq2scene.reports.report import Evaluation, Report, ScoredSet, check_reports
 from seq2scene.reports.tables import show_results
 from seq2scene.running.callbacks.progress import Progress
@@ -25,6 +26,7 @@ from seq2scene.running.options.report_choices import build_reports, chosen_repor
 from seq2scene.running.options.task_compatibility import check_choices
 from seq2scene.running.processes.trainers import filter_warnings, make_trainer, processes
 from seq2scene.running.run_folders import claim
+from seq2scene.running.run_records import now, write_run_record
 from seq2scene.tasks.loading import at_home, load_task
 from seq2scene.tasks.task import Task
 
@@ -153,6 +155,7 @@ def evaluate(cfg: DictConfig) -> None:
     """``python src/evaluate.py``: scores a checkpoint on the test sets it was trained with, or on others;
     several translate together, as an ensemble.
     """
+    started = now()
     paths = find_checkpoints(cfg.ckpt, "best.ckpt")
     parts = load_checkpoint(paths[0])["hyper_parameters"]
     check_choices(HydraConfig.get().runtime.choices, parts["config"])
@@ -185,4 +188,10 @@ def evaluate(cfg: DictConfig) -> None:
         finish_reports(trainer, task, data, reports, folder)
         if trainer.is_global_zero:
             show_results(results, task, reports)
+            ckpts = ", ".join(map(str, paths))
+            write_run_record(
+                folder, "evaluate.py", told, started, chosen, task, reports, ckpts, trainer.world_size
+            )
             print(f"scores and all that they were computed from: {folder}")
+            if chosen["page"]:
+                show_page(folder)

@@ -1,6 +1,5 @@
 """Training: from a composed config to a folder with checkpoints, curves, samples and test scores."""
 
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,13 +16,14 @@ from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import load_checkpoint
 from seq2scene.plotting.curves import draw_curves
 from seq2scene.plotting.figures import save_picture
+from seq2scene.reports.page.page import show_page
 from seq2scene.reports.report import Report, attempt, check_reports
 from seq2scene.reports.tables import show_results
 from seq2scene.running.callbacks.checkpoints import Best, Last
 from seq2scene.running.callbacks.endings import Diverged, EarlyStopping, Watch, why_ended
 from seq2scene.running.callbacks.provenance import Provenance
 from seq2scene.running.commands.evaluation import evaluate_task, finish_reports
-from seq2scene.running.installation import CHECKOUT, program
+from seq2scene.running.installation import program
 from seq2scene.running.messages import say
 from seq2scene.running.options.bounds import check_dropped, check_values
 from seq2scene.running.options.report_choices import build_reports
@@ -31,6 +31,7 @@ from seq2scene.running.options.task_compatibility import check_choices
 from seq2scene.running.processes.trainers import filter_warnings, make_trainer, processes
 from seq2scene.running.resuming import given_overrides, resume
 from seq2scene.running.run_folders import claim
+from seq2scene.running.run_records import git_revision, now, write_run_record
 from seq2scene.tasks.loading import build_task, task_of
 from seq2scene.tasks.task import Task
 
@@ -64,6 +65,7 @@ def _train(
     start: Path | None,
     more: Sequence[pl.Callback] = (),
 ) -> float:
+    started = now()
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     filter_warnings()
     data = build(config["data"], "data")
@@ -100,7 +102,14 @@ def _train(
             finish_reports(trainer, task, data, reports, folder)
         if trainer.is_global_zero:
             show_results(results, task, reports)
+            if results:
+                tested = f"epoch {chosen['epoch']}, step {chosen['global_step']}"
+                write_run_record(
+                    folder, "train.py", overrides, started, config, task, reports, tested, trainer.world_size
+                )
             _tell_files(config, folder, reports)
+            if results and config["page"]:
+                show_page(folder)
     finally:
         finish(loggers)
     best = _callback(trainer, Best)
@@ -168,17 +177,6 @@ def _chosen(trainer: pl.Trainer) -> dict[str, Any] | None:
         why = f"{best.monitor} {float(best.best_model_score):.4g}"
     say(f"testing {saved[0].name}, epoch {checkpoint['epoch']}, step {checkpoint['global_step']}: {why}")
     return checkpoint
-
-
-def git_revision() -> str | None:
-    """The project's commit, with ``+`` appended if files differ from it; None outside a checkout."""
-    if CHECKOUT is None:
-        return None
-    try:
-        ask = ["git", "-C", str(CHECKOUT), "describe", "--always", "--abbrev=40", "--dirty=+", "--exclude=*"]
-        return subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
 
 
 def finish(loggers: list) -> None:
