@@ -55,10 +55,11 @@ class SentenceStatements:
 
     def of(self, samples: Tensor) -> Tensor:
         """(F, 4) the row and the statement of each fact of B texts. samples: (B, S), from which sample each
-        of their sentences is taken.
+        of their sentences is taken; -1 for none.
         """
         number = torch.arange(samples.shape[1])
-        rows, columns = (number < self.counts[samples]).nonzero(as_tuple=True)
+        taken = (samples >= 0) & (number < self.counts[samples])
+        rows, columns = taken.nonzero(as_tuple=True)
         sentences = self.first[samples[rows, columns]] + columns
         ends = self.ends[sentences]
         starts = torch.where(sentences > 0, self.ends[sentences - 1], 0)

@@ -13,7 +13,7 @@ from seq2scene.errors import UserError
 from seq2scene.metrics.faithfulness import Faithfulness
 from seq2scene.metrics.scene_scores import HEADINGS, SceneScores
 from seq2scene.models.scene_writer import SceneWriter, Written
-from seq2scene.nets.losses.scene_losses import doubly_stochastic, fields, statement_losses
+from seq2scene.nets.losses.scene_losses import doubly_stochastic, fields, pair_losses
 from seq2scene.nets.scene.scene_decoder import Taught
 from seq2scene.scenes.batch import SceneBatch
 from seq2scene.scenes.objects import PAD, Objects
@@ -99,8 +99,8 @@ class SceneTask(Task):
             if weight and weights is not None:
                 each = doubly_stochastic(weights, real, memory.mask)  # (B,), a mean over scenes
                 total = total + weight * each.mean() * normaliser
-        if taught.pairs is not None and batch.stated is not None:
-            for name, nll in statement_losses(taught.pairs, batch.stated, batch.target).items():
+        if taught.pairs is not None:
+            for name, nll in pair_losses(taught.pairs, batch.stated, batch.target).items():
                 total = total + self.config["loss"][name] * nll
         total = total + self._extra_loss(taught, batch) * normaliser
         nll = sum(field.nll.detach() for field in found.values())

@@ -16,6 +16,7 @@ from seq2scene.data.scenes.abstract_counts import verify_counts
 from seq2scene.data.scenes.abstract_scenes import AbstractScenes, ParkScenes
 from seq2scene.errors import UserError
 from seq2scene.scenes.objects import EOS, PAD, Objects
+from seq2scene.scenes.statements import statements
 
 pytestmark = pytest.mark.slow
 
@@ -517,3 +518,32 @@ def test_the_park_s_scenes_are_written_on_first_use_and_read(tmp_path) -> None:
     data.prepare_data()
     data.setup()
     assert data.scene_ids("val") == [5, 5, 6, 6] and data.scene_ids("test") == [7, 7]
+
+
+def test_a_training_batch_has_the_statements_of_the_sentences_drawn_for_it(tmp_path) -> None:
+    """From either text of a scene, some left out but never all of a text's."""
+    park = {"seed": 7, "train": 12, "val": 1, "test": 1}
+    data = ParkScenes(
+        root=str(tmp_path), park=park, mix_texts=True, drop_sentences=0.5, batch_size=5, cache=str(tmp_path)
+    )
+    data.prepare_data()
+    data.setup()
+    of_sentence = {}
+    for text, facts in zip(data.texts("train"), data._facts_of_sentences("train"), strict=True):
+        for sentence, stated in zip(text, facts, strict=True):
+            known = tuple(data.reader.language.tokenizer.split(sentence))
+            of_sentence[known] = statements(stated, data.schema).tolist()
+    counts = set()
+    for batch in data.train_dataloader():
+        tokens = data.reader.language.vocabulary.tokens
+        texts = [
+            tuple(tokens(ids[: max(n - 1, 0)].tolist()))  # without EOS
+            for ids, n in zip(batch.texts.ids, batch.texts.lengths, strict=True)
+        ]
+        for row in range(len(batch)):
+            drawn = [text for text in texts[3 * row : 3 * row + 3] if text]
+            own = [statement for text in drawn for statement in of_sentence[text]]
+            assert batch.stated[batch.stated[:, 0] == row, 1:].tolist() == own
+            counts.add(len(drawn))
+    assert counts == {1, 2, 3}
+    assert next(iter(data.val_dataloader())).stated is None

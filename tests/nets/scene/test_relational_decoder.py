@@ -8,7 +8,7 @@ import torch
 
 from seq2scene.attention import GlobalAttention
 from seq2scene.errors import UserError
-from seq2scene.nets.losses.scene_losses import fields, statement_losses
+from seq2scene.nets.losses.scene_losses import fields, pair_losses
 from seq2scene.nets.scene.relational.decoder import RelationalDecoder
 from seq2scene.nets.scene.relational.laplace_mixture import LaplaceMixture
 from seq2scene.nets.scene.relational.pairs import Pairs
@@ -262,15 +262,18 @@ def test_what_a_text_states_is_learnt_of_its_pairs_and_places_of_related_pairs_o
     assert labels.shape == (*where[0].shape, 2, len(STATEMENTS))
     assert 0 < labels.sum() < 12
     sure = replace(pairs, stated=(labels * 2 - 1) * 50)
-    found = statement_losses(sure, stated, objects)
+    found = pair_losses(sure, stated, objects)
     assert found["statements"] < 1e-6
-    wrong = statement_losses(replace(pairs, stated=-sure.stated), stated, objects)
+    wrong = pair_losses(replace(pairs, stated=-sure.stated), stated, objects)
     torch.testing.assert_close(wrong["statements"].item(), 50.0 * labels.numel())
     related = labels.flatten(1).any(1).nonzero().flatten()
     expected = -pairs.places[related].log_prob(objects.places[where[:2]][related]).sum()
     torch.testing.assert_close(found["related_place"], expected)
-    none = statement_losses(pairs, stated[:0], objects)
+    none, unknown = pair_losses(pairs, stated[:0], objects), pair_losses(pairs, None, objects)
     assert none["related_place"] == 0
+    torch.testing.assert_close(none["unrelated_place"], found["related_place"] + found["unrelated_place"])
+    assert unknown["statements"] == 0
+    torch.testing.assert_close(unknown["unrelated_place"], none["unrelated_place"])
 
 
 def test_gradients_reach_every_parameter():
@@ -279,7 +282,7 @@ def test_gradients_reach_every_parameter():
     found = fields(taught, objects, SCHEMA)
     assert {name: int(field.count) for name, field in found.items()}["place"] == 9
     stated = torch.tensor([[0, int(objects.classes[0, 1]), 5, int(objects.classes[0, 0])]])
-    others = statement_losses(taught.pairs, stated, objects)
+    others = pair_losses(taught.pairs, stated, objects)
     sum([*(field.nll for field in found.values()), *others.values()]).backward()
     still = [name for name, p in net.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
     assert still == []

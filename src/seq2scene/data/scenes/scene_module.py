@@ -77,6 +77,9 @@ class SceneModule(TextModule):
     max_words: int | None = None  # longer sentences are truncated; None: never
     min_count: int = 1  # rarer words are out of vocabulary
     vocabulary_from: VocabularyFrom = "train"  # or all splits, as in the authors' code
+    drop_sentences: float = (
+        0.0  # share of the sentences left out in training, so that short texts are learnt too
+    )
     glove: str | None = None  # file of pretrained word vectors, see ``data.text.word_vectors``
     batch_size: int = 32
     pool_batches: int = 50
@@ -86,6 +89,8 @@ class SceneModule(TextModule):
         self._require_positive("max_objects", "min_count")
         if self.max_words is not None:
             self._require_positive("max_words")
+        if not 0 <= self.drop_sentences < 1:
+            raise UserError(f"data.drop_sentences={self.drop_sentences} must be at least 0 and below 1")
         self.reader: SceneTexts | None = None
         self.schema: Schema | None = None
         self.word_vectors: Tensor | None = None
@@ -238,7 +243,8 @@ class SceneModule(TextModule):
             seed=self.seed,
             **self._ranks(),
         )
-        draw = OneTextEach(plan, samples, self.schema.sentences if self.mix_texts else 1, self.seed)
+        draws = self.schema.sentences if self.mix_texts else 1
+        draw = OneTextEach(plan, samples, draws, self.seed, self.drop_sentences)
         return self._loader(draw, self._collate("train", truth=False))
 
     def _statements(self, split: str) -> SentenceStatements | None:
@@ -263,11 +269,13 @@ class SceneModule(TextModule):
 
         def collate(rows: np.ndarray) -> SceneBatch:
             rows = rows.reshape(len(rows), -1)  # (B, 1), or (B, S) if each sentence is drawn on its own
-            which = torch.from_numpy(rows[:, 0].copy())
-            scenes = torch.from_numpy(samples.scenes[rows[:, 0]])
+            first = rows.max(axis=1)  # -1 for a sentence that is left out
+            which = torch.from_numpy(first)
+            scenes = torch.from_numpy(samples.scenes[first])
             told = torch.from_numpy(rows.copy()).expand(-1, samples.lengths.shape[1])
-            lengths = samples.lengths.gather(0, told).flatten()
-            ids = pad_flat(samples.ids, samples.starts.gather(0, told).flatten(), lengths, padding)
+            known = told.clamp(min=0)
+            lengths = (samples.lengths.gather(0, known) * (told >= 0)).flatten()
+            ids = pad_flat(samples.ids, samples.starts.gather(0, known).flatten(), lengths, padding)
             target = targets[scenes]
             steps = int((target.classes != 0).sum(1).max())
             whole = objects[scenes] if truth else None
@@ -286,11 +294,15 @@ class SceneModule(TextModule):
 class OneTextEach:
     """Turns a plan over scenes into one over samples: one text per scene and epoch, drawn by seed and epoch.
 
-    draws: per scene; the number of sentences of a text if each sentence is drawn on its own.
+    draws: per scene; the number of sentences of a text if each sentence is drawn on its own. dropped: the
+    share of sentences left out, -1 instead of their sample; a text keeps at least one.
     """
 
-    def __init__(self, plan: LengthBatches, samples: Samples, draws: int, seed: int) -> None:
+    def __init__(
+        self, plan: LengthBatches, samples: Samples, draws: int, seed: int, dropped: float = 0.0
+    ) -> None:
         self.plan, self.samples, self.draws, self.seed = plan, samples, draws, seed
+        self.dropped = dropped
 
     def __len__(self) -> int:
         return len(self.plan)
@@ -299,6 +311,12 @@ class OneTextEach:
         rng = np.random.default_rng([self.seed, epoch, 1])
         counts = self.samples.counts[:, None].repeat(self.draws, axis=1)
         drawn = self.samples.first[:, None] + rng.integers(counts)  # (scenes, draws), the same on every rank
+        if self.dropped:
+            lengths = self.samples.lengths.numpy()
+            sentences = np.arange(lengths.shape[1])
+            drawn = np.broadcast_to(drawn, (len(drawn), len(sentences)))
+            kept = (rng.random(drawn.shape) >= self.dropped) & (lengths[drawn, sentences] > 0)
+            drawn = np.where(kept | ~kept.any(axis=1, keepdims=True), drawn, -1)
         return [drawn[rows] for rows in self.plan.batches(epoch)]
 
 

@@ -47,18 +47,24 @@ def _places(places: Tensor | LaplaceMixture, objects: Objects, schema: Schema) -
     return _field(places, schema.cells(objects)[present])
 
 
-def statement_losses(pairs: PairPredictions, stated: Tensor, objects: Objects) -> dict[str, Tensor]:
-    """Sums of -log p over pairs: ``statements``, of whether each is made; and ``related_place``, of the
-    object's place given each anchor alone, over the pairs about which the text states anything.
+def pair_losses(pairs: PairPredictions, stated: Tensor | None, objects: Objects) -> dict[str, Tensor]:
+    """Sums of -log p over pairs: ``statements``, of whether each is made; and of the object's place given
+    each anchor alone, ``related_place`` over the pairs about which the text states anything and
+    ``unrelated_place`` over the others.
 
-    stated: (F, 4), see ``scenes.statements``.
+    stated: (F, 4), see ``scenes.statements``; None if the data provides no facts: then nothing is learnt of
+    statements, and all pairs count as unrelated.
     """
-    labels = of_pairs(stated, objects)[pairs.pairs.rows, pairs.pairs.steps, pairs.pairs.anchors]
-    places = objects.places[pairs.pairs.rows, pairs.pairs.steps]
+    rows, steps, anchors = pairs.pairs.rows, pairs.pairs.steps, pairs.pairs.anchors
+    nll = -pairs.places.log_prob(objects.places[rows, steps])
+    if stated is None:
+        return {"statements": 0.0 * pairs.stated.sum(), "unrelated_place": nll.sum()}
+    labels = of_pairs(stated, objects)[rows, steps, anchors]
     related = labels.flatten(1).amax(1)
     return {
         "statements": F.binary_cross_entropy_with_logits(pairs.stated.float(), labels, reduction="sum"),
-        "related_place": -(pairs.places.log_prob(places) * related).sum(),
+        "related_place": (nll * related).sum(),
+        "unrelated_place": (nll * (1 - related)).sum(),
     }
 
 

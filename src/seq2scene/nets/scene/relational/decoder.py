@@ -61,7 +61,8 @@ class RelationalDecoder(nn.Module):
     """attention: for the readings of classes; attribute_attention: for the readings of pairs; modules of
     ``seq2scene.attention`` for hidden_size / heads features, or None. layers: of the Transformer. pair_size:
     features of an object-anchor pair. components: of the place density, per anchor. agreement: how strongly a
-    place must suit every anchor that the text relates to the object (``RelativePlaces``); 0: one suffices.
+    place must suit every anchor that the text relates to the object (``RelativePlaces``), and, as a share of
+    that, company: every other; 0: one suffices.
 
     retrieval: finds patches if objects are patches of photos; must be set before a search.
 
@@ -83,6 +84,7 @@ class RelationalDecoder(nn.Module):
         pair_size: int = 128,
         components: int = 6,
         agreement: float = 0.0,
+        company: float = 0.0,
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
@@ -132,7 +134,9 @@ class RelationalDecoder(nn.Module):
         self.heads = nn.ModuleDict(
             {name: _head(hidden_size, head.classes) for name, head in schema.heads.items()}
         )
-        self.places = RelativePlaces(pair_size, hidden_size, components, min(schema.canvas) / 4, agreement)
+        self.places = RelativePlaces(
+            pair_size, hidden_size, components, min(schema.canvas) / 4, agreement, company
+        )
         self.appearance = None if appearance is None else _head(hidden_size, appearance.size)
         for embedding in (self.classes, *self.attributes.values()):
             nn.init.normal_(embedding.weight, std=0.5)
@@ -390,8 +394,7 @@ class RelationalDecoder(nn.Module):
         stated = looked = None
         if self.pairs is not None:
             read, stated, looked = self.pairs(chosen, standing, memory.pairs, pairs)
-            # Detached: what is stated is learnt from the text, not from what would suit the places.
-            known = stated.detach().sigmoid().flatten(1)
+            known = stated.detach().sigmoid().flatten(1)  # places must not change what is stated
             related = related + self.of_reading(read.flatten(1)) + self.of_statements(known)
         related = F.gelu(related)
         features = features + self.relations(pairs.mean(related, self.relevance(related).squeeze(1)))

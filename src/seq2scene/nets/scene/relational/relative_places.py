@@ -26,18 +26,25 @@ class RelativePlaces(nn.Module):
     so that "on", "beside" or "in the hand" is one component whatever the sizes. unit: of c and of the scales,
     in canvas units.
 
-    A mixture says that the place depends on one of the anchors; a text may relate the object to several. So
-    each component's weight is multiplied by the density that each anchor j gives its mean, to the power of
-    ``agreement`` times the probability g_j that the text relates the two:
+    A mixture says that the place depends on one of the anchors; a text may relate the object to several, and
+    it should not cover the others. So each component's weight is multiplied by the density that each anchor j
+    gives its mean, to a power that grows from ``company`` to 1 with the probability g_j that the text relates
+    the two:
 
-        log w_c  <-  log w_c + agreement sum_j g_j log p_j(mean_c)        normalised over all components
+        log w_c  <-  log w_c + agreement sum_j max(g_j, company) log p_j(mean_c)        then normalised
     """
 
     def __init__(
-        self, pair_size: int, hidden_size: int, components: int, unit: float, agreement: float = 0.0
+        self,
+        pair_size: int,
+        hidden_size: int,
+        components: int,
+        unit: float,
+        agreement: float = 0.0,
+        company: float = 0.0,
     ) -> None:
         super().__init__()
-        self.components, self.unit, self.agreement = components, unit, agreement
+        self.components, self.unit, self.agreement, self.company = components, unit, agreement, company
         self.pairs = nn.Linear(pair_size, pair_size)
         self.features = nn.Linear(hidden_size, pair_size, bias=False)
         self.hidden = nn.Linear(pair_size, pair_size)
@@ -85,7 +92,7 @@ class RelativePlaces(nn.Module):
         )
         if self.agreement and related is not None:
             means = whole.means[pairs.rows, pairs.steps].transpose(0, 1)  # (S * components, P, 2)
-            agreed = alone.log_prob(means).T * related.unsqueeze(1)
+            agreed = alone.log_prob(means).T * related.clamp(min=self.company).unsqueeze(1)
             log_weights = whole.log_weights + self.agreement * pairs.sum(agreed)
             whole = replace(whole, log_weights=log_weights.log_softmax(2))
         return alone, whole
