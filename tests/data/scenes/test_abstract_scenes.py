@@ -113,6 +113,10 @@ def words(data: AbstractScenes, batch) -> list[list[str]]:
     return [list(chain.from_iterable(rows[first : first + 3])) for first in range(0, len(rows), 3)]
 
 
+def each_sentence(texts) -> list[tuple[int, ...]]:
+    return [tuple(ids[:n].tolist()) for ids, n in zip(texts.ids, texts.lengths, strict=True)]
+
+
 # What a scene is
 
 
@@ -530,16 +534,11 @@ def test_a_training_batch_has_the_statements_of_the_sentences_drawn_for_it(tmp_p
     data.setup()
     of_sentence = {}
     for text, facts in zip(data.texts("train"), data._facts_of_sentences("train"), strict=True):
-        for sentence, stated in zip(text, facts, strict=True):
-            known = tuple(data.reader.language.tokenizer.split(sentence))
-            of_sentence[known] = statements(stated, data.schema).tolist()
+        for ids, stated in zip(each_sentence(data.reader.batch([text])), facts, strict=True):
+            of_sentence[ids] = statements(stated, data.schema).tolist()
     counts = set()
     for batch in data.train_dataloader():
-        tokens = data.reader.language.vocabulary.tokens
-        texts = [
-            tuple(tokens(ids[: max(n - 1, 0)].tolist()))  # without EOS
-            for ids, n in zip(batch.texts.ids, batch.texts.lengths, strict=True)
-        ]
+        texts = each_sentence(batch.texts)
         for row in range(len(batch)):
             drawn = [text for text in texts[3 * row : 3 * row + 3] if text]
             own = [statement for text in drawn for statement in of_sentence[text]]
