@@ -13,8 +13,9 @@ from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.errors import UserError
 from seq2scene.models.given_scenes import interleaved
+from seq2scene.models.scene import Scene
 from seq2scene.models.scene_records import read_records, scene_records
-from seq2scene.models.scene_writer import Scene, SceneWriter
+from seq2scene.models.scene_writer import SceneWriter
 from seq2scene.scenes.canonical_order import in_canonical_order, ranks
 from seq2scene.scenes.objects import FIRST_CLASS, Objects
 from seq2scene.search.beam import Beam

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -46,9 +47,16 @@ def test_attention_has_a_row_for_each_word_and_eos_and_a_column_for_each_source_
     model = seq2scene.load(models.a)
     one = model.translate("a zebra c", keep_attention=True)
     assert one.attention.shape == (len(one.words) + 1, 3) and model.source_tokens("a zebra c")[1] == "<unk>"
-    torch.testing.assert_close(one.attention.sum(1), torch.ones(len(one.words) + 1))
-    assert all(0 <= source < 3 for source, _ in model.align("a b c", "c b a"))
-    assert [target for _, target in model.align("a b c", "c b a")] == [0, 1, 2]
+    np.testing.assert_allclose(one.attention.sum(1), 1, rtol=1e-5)
+
+
+def test_an_alignment_links_each_target_word_to_the_source_word_it_attends_to_most(models) -> None:
+    model = seq2scene.load(models.a)
+    one, (again, other) = model.align("a b c", "c b a"), model.align(["a b c", "h"], ["c b a", "h g"])
+    assert (one.source, one.target, one.matrix.shape) == (("a", "b", "c"), ("c", "b", "a"), (3, 3))
+    assert [target for _, target in one.links] == [0, 1, 2] and one.links == again.links
+    assert all(one.matrix[target].argmax() == source for source, target in one.links)
+    assert other.matrix.shape == (2, 1) and other.links == ((0, 0), (0, 1))
 
 
 def test_a_score_is_the_log_probability_that_a_search_reports(models) -> None:

@@ -17,7 +17,8 @@ from seq2scene.compositing.patch_store import PatchStore
 from seq2scene.compositing.retrieval import PatchRetrieval
 from seq2scene.errors import UserError
 from seq2scene.models.model import verb
-from seq2scene.models.scene_writer import HEIGHT, Given, Scene, SceneWriter, Written, build_net
+from seq2scene.models.scene import Scene, Written
+from seq2scene.models.scene_writer import HEIGHT, Given, SceneWriter, build_net
 from seq2scene.nets.scene.colour_canvas import ColourCanvas
 from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.photos import LabelledPatches

@@ -6,6 +6,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from seq2scene.building import find
 from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import (
@@ -33,6 +35,7 @@ MODELS = {  # by task of this project; other tasks name theirs as ``model_class`
 }
 SEARCHES = {"greedy": Greedy, "beam": Beam, "sample": Sample}  # the options of the search group
 LIMITS = ("max_ratio", "max_extra", "max_length")  # of outputs: the task's, for any search
+DEVICES = ("cpu", "cuda", "mps")
 NO_CACHE = "/dev/null/no-cache"  # where nothing can be written
 
 
@@ -46,6 +49,7 @@ def load(
     """The model of a checkpoint, ready to use; for several translation checkpoints, their ``Ensemble``.
 
     ckpt: a checkpoint, a run folder (its best checkpoint), or a list of these.
+    device: see ``find_device``.
     search: replaces the checkpoint's own, or changes some of its options, e.g. {"size": 10}.
     ensemble: how distributions are averaged: logits, log_probs or probs (``search.ensemble``).
     cache: folder for the approximate index of patches; None: not cached.
@@ -54,6 +58,7 @@ def load(
         UserError: there is no such checkpoint, average or search option; weights are not finite; or the
             checkpoints of an ensemble do not translate, or have different vocabularies.
     """
+    device = find_device(device)
     paths = find_checkpoints(ckpt, "best.ckpt")
     require_average(ensemble)
     checkpoints = [load_checkpoint(path) for path in paths]
@@ -64,6 +69,22 @@ def load(
     if not isinstance(models[0], Translator):
         raise UserError(f"an ensemble needs models that translate; task={_task(checkpoints[0])} does not")
     return Ensemble(models, ensemble).eval().to(device)
+
+
+def find_device(name: str) -> str:
+    """The device of this name: cpu, cuda, cuda:N or mps; ``auto`` is a CUDA device if there is one, else the
+    CPU. Raises UserError for what is not there.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, number = name.partition(":")
+    if kind not in DEVICES or (number and (kind != "cuda" or not number.isdigit())):
+        raise UserError(f"device={name} is not a choice; choose one of auto, {', '.join(DEVICES)}")
+    if kind == "cuda" and not int(number or 0) < torch.cuda.device_count():
+        raise UserError(f"device={name}: no {'such ' if number else ''}GPU is visible; use device=cpu")
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise UserError("device=mps: this machine has no Apple GPU that PyTorch can use; use device=cpu")
+    return name
 
 
 def model_of(
