@@ -1,5 +1,6 @@
 """Models from checkpoints: as the commands use them, without the tasks that trained them."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from entry_points import HEAVY, imported_by
 from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import load_checkpoint
 from seq2scene.models.language_model import LanguageModel
-from seq2scene.models.loading import MODELS, model_class
+from seq2scene.models.loading import MODELS, find_device, model_class
 from seq2scene.search.beam import Beam
 from seq2scene.search.stepwise import Greedy, Sample
 from seq2scene.sequences.language import Language
@@ -99,17 +100,64 @@ def test_weights_of_before_are_read_by_a_model_and_by_its_task(models, tmp_path:
         assert torch.equal(task.model.state_dict()[name], value)
 
 
-def test_a_language_model_continues_a_text() -> None:
+def small_language_model() -> LanguageModel:
     from seq2scene.nets.text.language_model import LanguageModel as Net
 
     torch.manual_seed(0)
     language = Language(Whitespace(), Vocabulary.count([list("abc")]))
-    model = LanguageModel(Net(7, 0, 4, 5), language, Greedy(max_length=6)).eval()
+    return LanguageModel(Net(7, 0, 4, 5), language, Greedy(max_length=6)).eval()
+
+
+def test_a_language_model_continues_a_text() -> None:
+    model = small_language_model()
     assert model.continue_text("a b").words[:2] == ("a", "b")
     assert len(model.continue_text(["a", ""], n_best=2, search=Beam(size=3, max_length=4))[1]) == 2
     one = model.continue_text()
     assert model.score(one.text) == pytest.approx(one.log_prob, abs=1e-5)
     assert model.score(["a b", "c"])[0] == pytest.approx(model.score("a b"), abs=1e-5)
+
+
+def test_texts_of_any_lengths_are_continued_together_as_alone() -> None:
+    model = small_language_model()
+    texts = ["a b c a", "", "b"]
+    for search in (None, Beam(size=3, max_length=6)):
+        together = model.continue_text(texts, search=search)
+        assert [one.text for one in together] == [
+            model.continue_text(one, search=search).text for one in texts
+        ]
+
+
+def test_a_seed_repeats_samples_and_leaves_the_generator_alone(models) -> None:
+    for model, text in ((seq2scene.load(models.a), "a b c"), (small_language_model(), "a")):
+        before = torch.get_rng_state()
+        first = model.sample(text, count=5, seed=7)
+        assert torch.equal(before, torch.get_rng_state())
+        assert [one.text for one in first] == [one.text for one in model.sample(text, count=5, seed=7)]
+        assert len({one.text for one in first}) > 1 and len(model.sample([text], count=2)[0]) == 2
+        (coldest,) = model.sample(text, temperature=0)
+        search = Greedy(max_length=model.search.max_length)
+        verb = model.translate if model.kind == "translator" else model.continue_text
+        assert coldest.text == verb(text, search=search).text
+
+
+def test_perplexity_is_per_token_and_counts_eos(models) -> None:
+    model, language = seq2scene.load(models.a), small_language_model()
+    assert language.perplexity("a b") == pytest.approx(math.exp(-language.score("a b") / 3))
+    assert model.perplexity("a b", "b a") == pytest.approx(math.exp(-model.score("a b", "b a") / 3), rel=1e-4)
+    both = model.perplexity(["a b", "c"], ["b a", "c"])
+    assert both[0] == pytest.approx(model.perplexity("a b", "b a"), rel=1e-4) and len(both) == 2
+    assert model.score([], []) == language.score([]) == []
+
+
+def test_a_device_that_is_not_there_is_named(models) -> None:
+    assert find_device("auto") in ("cpu", "cuda") and find_device("cpu") == "cpu"
+    for name, why in (
+        ("tpu", "is not a choice; choose one of auto, cpu, cuda, mps"),
+        ("cpu:1", "is not a choice"),
+        ("cuda:99", "no such GPU is visible"),
+    ):
+        with pytest.raises(UserError, match=f"device={name}.* {why}|device={name}: {why}"):
+            seq2scene.load(models.a, device=name)
 
 
 def test_translating_imports_nothing_of_training_or_drawing(models) -> None:

@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from seq2scene.building import OWN
@@ -74,7 +74,7 @@ def write_folder(
     if "patches" in checkpoint["hyper_parameters"]["description"]:
         described["patches"] = PATCHES
     folder.mkdir(parents=True)
-    save_file({name: value.contiguous() for name, value in tensors.items()}, folder / WEIGHTS)
+    (folder / WEIGHTS).write_bytes(save({name: value.contiguous() for name, value in tensors.items()}))
     if patches is not None:
         shutil.copytree(patches, folder / PATCHES)
     stated = {

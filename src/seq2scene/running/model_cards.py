@@ -90,7 +90,7 @@ def _scores(path: Path) -> str:
     tables = []
     for test, scores in json.loads(found.read_text(encoding="utf-8")).items():
         counts = [_lines(path.with_name(f"{test}.{file}")) for file in COUNTED]
-        count = next((f", n = {count}" for count in counts if count is not None), "")
+        count = next((f", n = {count} samples" for count in counts if count is not None), "")
         rows = [f"| {name} | {_value(value)} |" for name, value in scores.items()]
         tables.append("\n".join([f"Test set `{test}`{count}:\n", "| score | value |", "|---|---|", *rows]))
     return "\n\n".join(tables)
