@@ -72,7 +72,9 @@ def test_every_command_takes_a_folder(exported: Path, models, tmp_path: Path) ->
     for script, arguments in calls.items():
         said = [run(script, f"ckpt={ckpt}", *arguments, work=tmp_path) for ckpt in (exported, models.a)]
         assert said[0] == said[1]
-    tests = [f"+data.tests.test=[{files[0]},{files[1]}]", "trainer=cpu", "trainer.enable_progress_bar=false"]
+    given = f"[{files[0]},{files[1]}]"
+    tests = [f"+data.{key}={given}" for key in ("train", "val", "tests.test")]
+    tests += ["trainer=cpu", "trainer.enable_progress_bar=false"]
     for name, ckpt in (("folder", exported), ("checkpoint", models.a)):
         run("evaluate.py", f"ckpt={ckpt}", *tests, f"hydra.run.dir={tmp_path}/{name}", work=tmp_path)
     scores = [(tmp_path / name / "metrics.json").read_text() for name in ("folder", "checkpoint")]
@@ -218,7 +220,7 @@ def test_weights_of_another_model_are_refused(altered, change, why: str) -> None
 )
 def test_nothing_but_classes_of_this_project_is_built(altered, target: Any) -> None:
     folder = altered(lambda model: model["config"]["model"]["encoder"].update({"_target_": target}))
-    with pytest.raises(UserError, match=r"is not of seq2scene|may not be built here"):
+    with pytest.raises(UserError, match=r"is not of seq2scene|may not be built here|cannot build"):
         seq2scene.load(folder)
 
 

@@ -11,14 +11,11 @@ import seq2scene
 from entry_points import HEAVY, imported_by
 from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import load_checkpoint
-from seq2scene.models.language_model import LanguageModel
 from seq2scene.models.loading import MODELS, find_device, model_class
 from seq2scene.search.beam import Beam
 from seq2scene.search.stepwise import Greedy, Sample
-from seq2scene.sequences.language import Language
-from seq2scene.sequences.tokenizers import Whitespace
-from seq2scene.sequences.vocabulary import Vocabulary
 from seq2scene.tasks.loading import load_task
+from small_translators import small_language_model
 
 pytestmark = pytest.mark.slow
 
@@ -98,14 +95,6 @@ def test_weights_of_before_are_read_by_a_model_and_by_its_task(models, tmp_path:
     for name, value in now.state_dict().items():
         assert torch.equal(before.state_dict()[name], value)
         assert torch.equal(task.model.state_dict()[name], value)
-
-
-def small_language_model() -> LanguageModel:
-    from seq2scene.nets.text.language_model import LanguageModel as Net
-
-    torch.manual_seed(0)
-    language = Language(Whitespace(), Vocabulary.count([list("abc")]))
-    return LanguageModel(Net(7, 0, 4, 5), language, Greedy(max_length=6)).eval()
 
 
 def test_a_language_model_continues_a_text() -> None:

@@ -191,9 +191,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     """The contents of ``model.json``, whose format, version, file list and config have been checked."""
     size = path.stat().st_size
     if size > MOST:
-        raise UserError(
-            f"{path} has {size / 1e6:.0f} MB, at most {MOST / 1e6:.0f} are read: it is no model's"
-        )
+        raise UserError(f"{path} has {size / 1e6:.0f} MB; a model's has less than {MOST / 1e6:.0f}")
     try:
         stated = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
     except (ValueError, RecursionError) as error:
@@ -239,9 +237,7 @@ def _filled(value: Any, tensors: dict[str, Tensor], folder: Path) -> Any:
         return {key: _filled(one, tensors, folder) for key, one in value.items()}
     name = value[TENSOR]
     if not isinstance(name, str) or name not in tensors:
-        raise UserError(
-            f"{folder / WEIGHTS}: {name} is missing, which {MODEL} refers to; get the folder anew"
-        )
+        raise UserError(f"{folder / WEIGHTS}: {name}, which {MODEL} names, is missing; get the folder anew")
     tensor = tensors.pop(name)
     if not torch.isfinite(tensor).all():
         raise UserError(f"{folder / WEIGHTS}: values of {name} are not finite; get the folder anew")
