@@ -74,13 +74,13 @@ def export_onnx(model: Model, folder: Path) -> str:
             import_module(package)
         except ImportError:
             raise UserError(f"onnx=true needs the package {package}: pip install 'seq2scene[onnx]'") from None
-    model = model.eval().cpu()
+    model = model.cpu()
     with torch.no_grad():
         ids = torch.full((1, 4), model.source.vocabulary.unk)
-        encoder = Encoder(model)
+        encoder = Encoder(model).eval()
         states, keys, *first = encoder(ids)
         start = model.decoder.start(model.encode(Sentences.of(ids, torch.tensor([4]))))
-        step = Step(model, tree_flatten(start)[1])
+        step = Step(model, tree_flatten(start)[1]).eval()  # the exporter restores the mode of these two
         names = [f"state_{number}" for number in range(len(first))]
         words = {1: "words"}
         _write(
