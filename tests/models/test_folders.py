@@ -132,7 +132,7 @@ def test_only_a_model_folder_is_replaced_and_only_if_told(models, exported: Path
     for arguments, why in (
         ([f"to={tmp_path}/mine", "overwrite=true"], "exists and is no model folder"),
         ([f"to={exported}"], "say overwrite=true"),
-        ([f"to={tmp_path}/new", "patches=true"], "pastes no patches"),
+        ([f"to={tmp_path}/new", "copy_patches=true"], "pastes no patches"),
     ):
         done = command("export.py", f"ckpt={models.a}", *arguments, work=tmp_path)
         assert done.returncode == 2 and why in done.stderr

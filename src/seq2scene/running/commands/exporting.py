@@ -1,4 +1,4 @@
-"""``python src/export.py``: a trained model as a folder of plain data, see ``models.folders``."""
+"""``export.py``: a trained model as a folder of plain data, see ``models.folders``."""
 
 import shlex
 import shutil
@@ -50,7 +50,7 @@ def export(cfg: DictConfig) -> None:
         "half": bool(cfg.half),
     }
     with draft(folder) as part:
-        write_folder(part, checkpoint, facts, cfg.half, patches_of(parts, cfg.patches))
+        write_folder(part, checkpoint, facts, cfg.half, patches_of(parts, cfg.copy_patches))
         again = read_folder(part)
         model = model_of(read_folder(part))
         worst = largest_difference(checkpoint["state_dict"], again["state_dict"])
@@ -87,7 +87,7 @@ def patches_of(parts: Mapping[str, Any], wanted: bool | None) -> Path | None:
     description = parts["description"]
     if "patches" not in description:
         if wanted is not None:
-            raise UserError("patches: this model pastes no patches of photos; leave it out")
+            raise UserError("copy_patches: this model pastes no patches of photos; leave it out")
         return None
     if wanted is False or (wanted is None and not is_generated(parts["config"]["data"])):
         return None
