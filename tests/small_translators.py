@@ -1,4 +1,6 @@
-"""Small float64 translators of ten ids, 0 the padding, for tests of decoders, searches and ensembles."""
+"""Small float64 translators of ten ids, 0 the padding, for tests of decoders, searches and ensembles; and a
+small language model.
+"""
 
 import torch
 from torch import nn
@@ -10,12 +12,15 @@ from seq2scene.attention import (
     PredictiveAttention,
     no_attention,
 )
+from seq2scene.models.language_model import LanguageModel
 from seq2scene.models.translator import Translator
 from seq2scene.nets.losses.linear_cross_entropy import linear_cross_entropy
+from seq2scene.nets.text import language_model
 from seq2scene.nets.text.decoders import LuongDecoder
 from seq2scene.nets.text.encoders import RecurrentEncoder
 from seq2scene.nets.text.gnmt_decoder import GNMTDecoder
 from seq2scene.nets.text.initialisation import initialise_uniform
+from seq2scene.search.stepwise import Greedy
 from seq2scene.sequences.batch import Sentences
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.padding import pad, shift_right
@@ -62,6 +67,13 @@ def translator(
     net = Translator(encoder, writer, LANGUAGE, LANGUAGE)
     initialise_uniform(net.double(), 0.5)
     return net.eval()
+
+
+def small_language_model() -> LanguageModel:
+    """An untrained language model of a, b and c."""
+    torch.manual_seed(0)
+    language = Language(Whitespace(), Vocabulary.count([list("abc")]))
+    return LanguageModel(language_model.LanguageModel(7, 0, 4, 5), language, Greedy(max_length=6)).eval()
 
 
 def loss(net: Translator, sources: list[list[int]], targets: list[list[int]], extra: int = 0) -> torch.Tensor:

@@ -245,7 +245,8 @@ class MonotonicAttention(LocalAttention):
     def place(self, query: Tensor, memory: Memory, steps: Tensor | None) -> Tensor:
         if steps is None:
             steps = torch.arange(query.shape[1], device=query.device)
-        return torch.minimum(steps, memory.lengths.unsqueeze(1) - 1)
+        place = torch.minimum(steps, memory.lengths.unsqueeze(1) - 1)
+        return place.float()  # ONNX cannot floor integers
 
     def weigh(self, scores: Tensor, inside: Tensor, offset: Tensor) -> Tensor:
         return masked_softmax(scores, inside)

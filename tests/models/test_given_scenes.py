@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from random import Random
 
+import numpy as np
 import pytest
 import torch
 from torch.nn.utils.rnn import pad_sequence
@@ -12,9 +14,12 @@ from seq2scene.building import build
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.errors import UserError
+from seq2scene.models.folders import write_folder
 from seq2scene.models.given_scenes import interleaved
+from seq2scene.models.loading import load
+from seq2scene.models.scene import Scene
 from seq2scene.models.scene_records import read_records, scene_records
-from seq2scene.models.scene_writer import Scene, SceneWriter
+from seq2scene.models.scene_writer import SceneWriter
 from seq2scene.scenes.canonical_order import in_canonical_order, ranks
 from seq2scene.scenes.objects import FIRST_CLASS, Objects
 from seq2scene.search.beam import Beam
@@ -68,6 +73,38 @@ def made(tmp_path_factory):
 
 def texts_of(model: SceneWriter, data) -> list[str]:
     return TEXTS if model.schema.sentences > 1 else [text[0] for text in data.texts("val")][:3]
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_model_folder_draws_what_the_model_draws(made, kind: str, tmp_path) -> None:
+    model, data = made(kind)
+    texts, patches = texts_of(model, data), model.description.get("patches")
+    parts = {"config": model.config, "description": dict(model.description)}
+    weights = {f"model.{name}": value for name, value in model.state_dict().items()}
+    checkpoint = {"state_dict": weights, "hyper_parameters": parts}
+    write_folder(tmp_path / "whole", checkpoint, {}, patches=None if patches is None else Path(patches))
+    again = load(tmp_path / "whole")
+    ours, theirs = model.write(texts), again.write(texts)
+    assert [scene.objects for scene in ours] == [scene.objects for scene in theirs]
+    if patches is None:
+        assert np.array_equal(ours[0].picture(), theirs[0].picture())
+    else:
+        theirs[0].save(tmp_path / "scene.png")
+        write_folder(tmp_path / "bare", checkpoint, {})
+        with pytest.raises(UserError, match=r"bare/patches holds no patches to write composites from"):
+            load(tmp_path / "bare").write(texts)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_a_step_names_its_object_and_the_words_attended_to(made, kind: str) -> None:
+    model, data = made(kind)
+    for scene in model.write(texts_of(model, data), search=Greedy(**GREEDY)):
+        assert [step.object for step in scene.steps] == list(scene.objects)
+        for step in scene.steps:
+            assert step.title == scene.titles[step.object["class"]]
+            assert step.words[-1] == "(end)" and step.chosen.shape == (len(step.words),)
+            assert sum(weight for _, weight in step.attended) == pytest.approx(1, abs=1e-4)
+            assert step.attended[0][1] == pytest.approx(step.chosen.max())
 
 
 @pytest.mark.parametrize("kind", MODELS)

@@ -1,7 +1,9 @@
 """Models from checkpoints: as the commands use them, without the tasks that trained them."""
 
+import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -9,14 +11,11 @@ import seq2scene
 from entry_points import HEAVY, imported_by
 from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import load_checkpoint
-from seq2scene.models.language_model import LanguageModel
-from seq2scene.models.loading import MODELS, model_class
+from seq2scene.models.loading import MODELS, find_device, model_class
 from seq2scene.search.beam import Beam
 from seq2scene.search.stepwise import Greedy, Sample
-from seq2scene.sequences.language import Language
-from seq2scene.sequences.tokenizers import Whitespace
-from seq2scene.sequences.vocabulary import Vocabulary
 from seq2scene.tasks.loading import load_task
+from small_translators import small_language_model
 
 pytestmark = pytest.mark.slow
 
@@ -46,9 +45,16 @@ def test_attention_has_a_row_for_each_word_and_eos_and_a_column_for_each_source_
     model = seq2scene.load(models.a)
     one = model.translate("a zebra c", keep_attention=True)
     assert one.attention.shape == (len(one.words) + 1, 3) and model.source_tokens("a zebra c")[1] == "<unk>"
-    torch.testing.assert_close(one.attention.sum(1), torch.ones(len(one.words) + 1))
-    assert all(0 <= source < 3 for source, _ in model.align("a b c", "c b a"))
-    assert [target for _, target in model.align("a b c", "c b a")] == [0, 1, 2]
+    np.testing.assert_allclose(one.attention.sum(1), 1, rtol=1e-5)
+
+
+def test_an_alignment_links_each_target_word_to_the_source_word_it_attends_to_most(models) -> None:
+    model = seq2scene.load(models.a)
+    one, (again, other) = model.align("a b c", "c b a"), model.align(["a b c", "h"], ["c b a", "h g"])
+    assert (one.source, one.target, one.matrix.shape) == (("a", "b", "c"), ("c", "b", "a"), (3, 3))
+    assert [target for _, target in one.links] == [0, 1, 2] and one.links == again.links
+    assert all(one.matrix[target].argmax() == source for source, target in one.links)
+    assert other.matrix.shape == (2, 1) and other.links == ((0, 0), (0, 1))
 
 
 def test_a_score_is_the_log_probability_that_a_search_reports(models) -> None:
@@ -92,16 +98,55 @@ def test_weights_of_before_are_read_by_a_model_and_by_its_task(models, tmp_path:
 
 
 def test_a_language_model_continues_a_text() -> None:
-    from seq2scene.nets.text.language_model import LanguageModel as Net
-
-    torch.manual_seed(0)
-    language = Language(Whitespace(), Vocabulary.count([list("abc")]))
-    model = LanguageModel(Net(7, 0, 4, 5), language, Greedy(max_length=6)).eval()
+    model = small_language_model()
     assert model.continue_text("a b").words[:2] == ("a", "b")
     assert len(model.continue_text(["a", ""], n_best=2, search=Beam(size=3, max_length=4))[1]) == 2
     one = model.continue_text()
     assert model.score(one.text) == pytest.approx(one.log_prob, abs=1e-5)
     assert model.score(["a b", "c"])[0] == pytest.approx(model.score("a b"), abs=1e-5)
+
+
+def test_texts_of_any_lengths_are_continued_together_as_alone() -> None:
+    model = small_language_model()
+    texts = ["a b c a", "", "b"]
+    for search in (None, Beam(size=3, max_length=6)):
+        together = model.continue_text(texts, search=search)
+        assert [one.text for one in together] == [
+            model.continue_text(one, search=search).text for one in texts
+        ]
+
+
+def test_a_seed_repeats_samples_and_leaves_the_generator_alone(models) -> None:
+    for model, text in ((seq2scene.load(models.a), "a b c"), (small_language_model(), "a")):
+        before = torch.get_rng_state()
+        first = model.sample(text, count=5, seed=7)
+        assert torch.equal(before, torch.get_rng_state())
+        assert [one.text for one in first] == [one.text for one in model.sample(text, count=5, seed=7)]
+        assert len({one.text for one in first}) > 1 and len(model.sample([text], count=2)[0]) == 2
+        (coldest,) = model.sample(text, temperature=0)
+        search = Greedy(max_length=model.search.max_length)
+        verb = model.translate if model.kind == "translator" else model.continue_text
+        assert coldest.text == verb(text, search=search).text
+
+
+def test_perplexity_is_per_token_and_counts_eos(models) -> None:
+    model, language = seq2scene.load(models.a), small_language_model()
+    assert language.perplexity("a b") == pytest.approx(math.exp(-language.score("a b") / 3))
+    assert model.perplexity("a b", "b a") == pytest.approx(math.exp(-model.score("a b", "b a") / 3), rel=1e-4)
+    both = model.perplexity(["a b", "c"], ["b a", "c"])
+    assert both[0] == pytest.approx(model.perplexity("a b", "b a"), rel=1e-4) and len(both) == 2
+    assert model.score([], []) == language.score([]) == []
+
+
+def test_a_device_that_is_not_there_is_named(models) -> None:
+    assert find_device("auto") in ("cpu", "cuda") and find_device("cpu") == "cpu"
+    for name, why in (
+        ("tpu", "is not a choice; choose one of auto, cpu, cuda, mps"),
+        ("cpu:1", "is not a choice"),
+        ("cuda:99", "no such GPU is visible"),
+    ):
+        with pytest.raises(UserError, match=f"device={name}.* {why}|device={name}: {why}"):
+            seq2scene.load(models.a, device=name)
 
 
 def test_translating_imports_nothing_of_training_or_drawing(models) -> None:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from seq2scene.plotting.scene_strip import GAP, PANEL, Step, draw_strip, save_animation, wrap
+from seq2scene.plotting.animation import save_animation
+from seq2scene.plotting.scene_strip import GAP, PANEL, Step, draw_strip, wrap
 
 RED, GREEN = (200, 0, 0), (0, 160, 0)
 WORDS = ["mike", "kicks", "costs", "$5", "and", "$6"]

@@ -10,7 +10,7 @@ from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import load_checkpoint
-from seq2scene.models.scene_pictures import strip_of
+from seq2scene.models.scene_strips import strip_of
 from seq2scene.scenes.objects import FIRST_CLASS
 from seq2scene.tasks.loading import build_task, task_of
 from test_configs import compose_plain

@@ -50,15 +50,15 @@ class Compositor:
     def of_training(
         cls,
         store: PatchStore,
-        photos: Path | str,
+        photos: Path | str | None,
         schema: Schema,
         aspect: Aspect = "kept",
         edges: Edges = "hard",
     ) -> Self:
         """For composites that a model writes. If the folder ``photos`` is gone, prints a warning and uses the
-        store's small patches.
+        store's small patches; None: uses these.
         """
-        folder = _if_there(Path(photos), "photos=FOLDER says where they are now")
+        folder = None if photos is None else _if_there(Path(photos), "photos=FOLDER says where they are now")
         return cls(store, folder, schema, aspect, edges)
 
     @classmethod

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from PIL import Image
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from seq2scene.building import build
 from seq2scene.errors import UserError
-from seq2scene.models.model import Model, verb, with_n_best
+from seq2scene.models.model import Model, in_chunks, seeded, verb, with_n_best
 from seq2scene.models.words import Hypothesis, forced_prefix, gold_log_probs, read_hypotheses, special_ids
 from seq2scene.nets.text.initialisation import initialise_uniform
 from seq2scene.nets.text.recurrent_decoder import RecurrentDecoder
@@ -35,6 +35,8 @@ class Captioner(Model):
     annotations: turns maps, or layouts if there is a ``schema``, into annotations (B, S, D). The memory's
     final state, from which the decoder's bridge starts, is the mean annotation, for h, c and every layer.
     """
+
+    kind: ClassVar[str] = "captioner"
 
     def __init__(
         self,
@@ -181,11 +183,29 @@ class Captioner(Model):
         Raises UserError if the search cannot return several hypotheses, for files that are not images, if
         attention is requested from a model without it, and for a captioner of layouts.
         """
-        single = isinstance(image, Image.Image | Path | str)
+        single = isinstance(image, Photo)
         search = with_n_best(search or self.search, n_best)
         found = self.hypotheses([image] if single else list(image), prefix, search, keep_attention)
         chosen = [row[0] for row in found] if n_best == 1 else found
         return chosen[0] if single else chosen
+
+    def sample(
+        self,
+        image: Photo | Sequence[Photo],
+        count: int = 1,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+    ) -> list[Hypothesis] | list[list[Hypothesis]]:
+        """``count`` captions of a photo, or of each photo of a list, drawn at random; see
+        ``search.stepwise.Sample``. The same seed gives the same ones.
+        """
+        single = isinstance(image, Photo)
+        with seeded(seed):
+            search = self.sampling(count, temperature, top_k, top_p)
+            found = self.hypotheses([image] if single else list(image), search=search)
+        return found[0] if single else found
 
     @verb
     def hypotheses(
@@ -200,8 +220,8 @@ class Captioner(Model):
         if keep_attention:
             self.require_attention("keep_attention")
         rows: list[list[Hypothesis]] = []
-        for first in range(0, len(images), batch_size):
-            batch = self.read(images[first : first + batch_size])
+        for some in in_chunks(images, batch_size):
+            batch = self.read(some)
             forced = forced_prefix(self.language, prefix, len(batch), self.device)
             found = self.decode(batch, search, prefix=forced, keep_weights=keep_attention)
             rows += read_hypotheses(found, self.language, [self.encoder.cells] * len(batch))

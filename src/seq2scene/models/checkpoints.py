@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from seq2scene.errors import UserError
+from seq2scene.models import folders
+from seq2scene.models.folders import MODEL, read_folder, shipped_models
 
 # Modules that older checkpoints call seq2scene.nets.NAME, by the package they are in now
 ROOMS = {
@@ -42,16 +44,25 @@ RENAMED = {
 
 
 def find_checkpoint(path: str | Path, name: str) -> Path:
-    """The checkpoint at ``path``, or the file ``name`` in it if it is a run folder.
+    """The checkpoint or the model folder at ``path``; the file ``name`` in it if it is a run folder; or the
+    folder of the model that ships under this name, if nothing else is there.
 
     Raises:
         UserError: if it does not exist.
     """
-    path = Path(path)
+    path, shipped = Path(path), shipped_models()
+    if (path / MODEL).is_file():
+        return path
+    if str(path) in shipped and not path.exists():
+        return folders.SHIPPED / path
     found = path / name if path.is_dir() else path
     if not found.is_file():
         here = sorted(str(p) for p in path.glob("*.ckpt")) if path.is_dir() else []
         hint = f"it holds {', '.join(here)}" if here else "give the .ckpt file or the folder of a run"
+        if shipped and not here:
+            hint += (
+                f", a model folder, or the name of a model that ships with seq2scene: {', '.join(shipped)}"
+            )
         raise UserError(f"no checkpoint at {found}: {hint}")
     return found
 
@@ -65,15 +76,30 @@ def find_checkpoints(ckpt: str | Path | Sequence[str | Path], name: str) -> list
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """The contents of a checkpoint of this project, on the CPU.
+    """The contents of a checkpoint of this project, on the CPU, or those of a model folder in the same form.
 
     Raises:
-        UserError: if the file is damaged, not from this project, or contains objects that would execute code.
+        UserError: if a file is damaged, not from this project, or contains objects that would execute code.
     """
+    checkpoint = read_folder(path) if path.is_dir() else _unpickled(path)
+    parts = checkpoint.get("hyper_parameters", {}) if isinstance(checkpoint, dict) else {}
+    if not all(isinstance(parts.get(key), dict) for key in ("config", "description")):
+        raise UserError(f"{path} is not a checkpoint of this project: it has no config and description")
+    words = [value for value in parts["description"].values() if isinstance(value, str)]
+    if open_ended := next((word for word in _words([parts["config"], words]) if "${" in word), None):
+        raise UserError(
+            f"{path}: its config contains the interpolation {open_ended}; saved configs have none"
+        )
+    parts["config"] = renamed(parts["config"])
+    return checkpoint
+
+
+def _unpickled(path: Path) -> Any:
+    """The tensors and plain containers in a file. Raises UserError if it holds anything else."""
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Detected pickle protocol")  # the file is refused anyway
-            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(
             f"{path} is not a checkpoint of this project: loading the objects in it could run foreign "
@@ -89,16 +115,6 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         zipfile.BadZipFile,
     ) as error:
         raise UserError(f"{path} is damaged or not a checkpoint: {_first_line(error)}") from error
-    parts = checkpoint.get("hyper_parameters", {}) if isinstance(checkpoint, dict) else {}
-    if not all(isinstance(parts.get(key), dict) for key in ("config", "description")):
-        raise UserError(f"{path} is not a checkpoint of this project: it has no config and description")
-    words = [value for value in parts["description"].values() if isinstance(value, str)]
-    if open_ended := next((word for word in _words([parts["config"], words]) if "${" in word), None):
-        raise UserError(
-            f"{path}: its config contains the interpolation {open_ended}; saved configs have none"
-        )
-    parts["config"] = renamed(parts["config"])
-    return checkpoint
 
 
 def renamed(config: Any) -> Any:

@@ -1,6 +1,7 @@
 """A writer of composites: scenes whose objects are patches of the training photos (Tan et al. 2019)."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -13,11 +14,12 @@ from seq2scene.compositing.compositor import Compositor, as_pixels, empty_canvas
 from seq2scene.compositing.inpainting import InpaintingModel, photos_of
 from seq2scene.compositing.pasting import Edges
 from seq2scene.compositing.patch_finder import box_vectors, stored_finder
-from seq2scene.compositing.patch_store import PatchStore
+from seq2scene.compositing.patch_store import FACTS, PatchStore
 from seq2scene.compositing.retrieval import PatchRetrieval
 from seq2scene.errors import UserError
 from seq2scene.models.model import verb
-from seq2scene.models.scene_writer import HEIGHT, Given, Scene, SceneWriter, Written, build_net
+from seq2scene.models.scene import Scene, Written
+from seq2scene.models.scene_writer import HEIGHT, Given, SceneWriter, build_net
 from seq2scene.nets.scene.colour_canvas import ColourCanvas
 from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.photos import LabelledPatches
@@ -102,7 +104,13 @@ class CompositeWriter(SceneWriter):
         """Embeds and indexes the patches of a store: that of the training photos, or the one in ``folder``.
         Raises UserError if it does not exist or has other classes.
         """
-        store = PatchStore.open(folder or self.description["patches"])
+        place = Path(folder or self.description["patches"])
+        if not (place / FACTS).is_file():
+            raise UserError(
+                f"{place} holds no patches to write composites from: give the folder of the store, to a "
+                "command as patches=, in Python to build_retrieval_index"
+            )
+        store = PatchStore.open(place)
         if store.names != self.schema.names or store.features != self.description["features"]:
             raise UserError(
                 f"{store.folder}: its classes or patch features differ from those that this model "

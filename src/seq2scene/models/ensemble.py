@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 from torch import nn
 
+from seq2scene.errors import UserError
 from seq2scene.models.translator import Translator
 from seq2scene.search.ensemble import EnsembleDecoder, Memories
 from seq2scene.sequences.batch import Sentences
@@ -25,3 +27,6 @@ class Ensemble(Translator):
     def encode(self, source: Sentences) -> Memories:
         """The memory of the source for each member."""
         return Memories(tuple(one.encode(source) for one in self.members))
+
+    def sentence_vectors(self, text: str | Sequence[str]) -> np.ndarray:
+        raise UserError("sentence_vectors: the states of several models have no space in common; load one")

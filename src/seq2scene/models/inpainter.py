@@ -30,6 +30,7 @@ class Inpainter(Model):
     input and output, in pixels.
     """
 
+    kind: ClassVar[str] = "inpainter"
     earlier_names: ClassVar[dict[str, str]] = {"net.": "net."}
 
     def __init__(self, net: inpainter.Inpainter, names: tuple[str, ...], first_stuff: int, side: int) -> None:

@@ -1,5 +1,6 @@
 """The language model that users work with: it continues texts and scores them."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
@@ -8,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seq2scene.building import build
-from seq2scene.models.model import Model, verb, with_n_best
+from seq2scene.models.model import Model, in_chunks, seeded, verb, with_n_best
 from seq2scene.models.words import Hypothesis, forced_prefix, read_hypotheses, special_ids
 from seq2scene.nets.text.initialisation import initialise_uniform
 from seq2scene.nets.text.language_model import no_source
@@ -25,6 +26,7 @@ class LanguageModel(Model):
     (``nets.text.language_model.no_source``), and can also continue from a given state (``read``).
     """
 
+    kind: ClassVar[str] = "language model"
     earlier_names: ClassVar[dict[str, str]] = {"net.": "decoder."}
 
     def __init__(self, decoder: nn.Module, language: Language, search: Constraints | None = None) -> None:
@@ -48,10 +50,15 @@ class LanguageModel(Model):
         return self.decoder(no_source(len(previous), self.device), previous)[0]
 
     def decode(
-        self, count: int, search: Constraints | None = None, prefix: str | None = None, **options: Any
+        self,
+        count: int,
+        search: Constraints | None = None,
+        prefix: str | Sequence[str] | None = None,
+        **options: Any,
     ) -> Hypotheses:
-        """Writes ``count`` texts, each beginning with ``prefix``, by default with the model's own search;
-        options are passed to the search (generator). A deterministic search writes the same text each time.
+        """Writes ``count`` texts, each beginning with ``prefix`` or with its own of a list, by default with
+        the model's own search; options are passed to the search (generator). A deterministic search writes
+        the same text each time.
         """
         ids = special_ids(self.language.vocabulary)
         forced = forced_prefix(self.language, prefix, count, self.device)
@@ -86,14 +93,39 @@ class LanguageModel(Model):
         search: replaces the model's own. Raises UserError if the search cannot return several.
         """
         search = with_n_best(search or self.search, n_best)
-        found = [self.hypotheses(one, search) for one in ([text] if isinstance(text, str) else text)]
+        found = self.hypotheses([text] if isinstance(text, str) else list(text), search)
         chosen = [row[0] for row in found] if n_best == 1 else found
         return chosen[0] if isinstance(text, str) else chosen
 
+    def sample(
+        self,
+        text: str | Sequence[str] = "",
+        count: int = 1,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+    ) -> list[Hypothesis] | list[list[Hypothesis]]:
+        """``count`` continuations of a text, or of each text of a list, drawn at random; see
+        ``search.stepwise.Sample``. The same seed gives the same ones.
+        """
+        texts = [text] if isinstance(text, str) else list(text)
+        with seeded(seed):
+            found = self.hypotheses(texts, self.sampling(count, temperature, top_k, top_p))
+        return found[0] if isinstance(text, str) else found
+
     @verb
-    def hypotheses(self, text: str = "", search: Constraints | None = None) -> list[Hypothesis]:
-        """All continuations that the search finds for one text, best first; each begins with the text."""
-        return read_hypotheses(self.decode(1, search, text or None), self.language, [1])[0]
+    def hypotheses(
+        self, texts: Sequence[str], search: Constraints | None = None, batch_size: int = CHUNK
+    ) -> list[list[Hypothesis]]:
+        """All continuations that the search finds for each text, best first; each begins with the text.
+        ``batch_size`` texts are continued at a time.
+        """
+        rows: list[list[Hypothesis]] = []
+        for some in in_chunks(texts, batch_size):
+            found = self.decode(len(some), search, some)
+            rows += read_hypotheses(found, self.language, [1] * len(some))
+        return rows
 
     @verb
     def score(self, text: str | Sequence[str], eos: bool = True) -> float | list[float]:
@@ -101,6 +133,12 @@ class LanguageModel(Model):
         ending there.
         """
         texts = [text] if isinstance(text, str) else list(text)
-        chunks = (texts[first : first + CHUNK] for first in range(0, len(texts), CHUNK))
-        scores = [score for chunk in chunks for score in self.log_probs(chunk, eos).tolist()]
+        scores = [score for some in in_chunks(texts, CHUNK) for score in self.log_probs(some, eos).tolist()]
         return scores[0] if isinstance(text, str) else scores
+
+    def perplexity(self, text: str | Sequence[str]) -> float | list[float]:
+        """exp(-log p / n) of the n tokens of a text, EOS included, or of each text in a list."""
+        texts = [text] if isinstance(text, str) else list(text)
+        counts = [len(self.language.encode(one)) + 1 for one in texts]
+        found = [math.exp(-score / n) for score, n in zip(self.score(texts), counts, strict=True)]
+        return found[0] if isinstance(text, str) else found

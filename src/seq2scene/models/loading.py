@@ -1,10 +1,17 @@
-"""From a checkpoint to a model, without the task that trained it."""
+"""From a checkpoint or a model folder to a model, without the task that trained it.
 
-from collections.abc import Mapping, Sequence
+``shipped_models()`` lists the models that ``load`` knows by name.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+import torch
+from torch import Tensor, nn
 
 from seq2scene.building import find
 from seq2scene.errors import UserError
@@ -16,6 +23,8 @@ from seq2scene.models.checkpoints import (
     require_numbers,
 )
 from seq2scene.models.ensemble import Ensemble
+from seq2scene.models.folders import MODEL
+from seq2scene.models.folders import shipped_models as shipped_models
 from seq2scene.models.model import Model
 from seq2scene.models.translator import Translator
 from seq2scene.search.beam import Beam
@@ -33,6 +42,7 @@ MODELS = {  # by task of this project; other tasks name theirs as ``model_class`
 }
 SEARCHES = {"greedy": Greedy, "beam": Beam, "sample": Sample}  # the options of the search group
 LIMITS = ("max_ratio", "max_extra", "max_length")  # of outputs: the task's, for any search
+DEVICES = ("cpu", "cuda", "mps")
 NO_CACHE = "/dev/null/no-cache"  # where nothing can be written
 
 
@@ -45,15 +55,19 @@ def load(
 ) -> Model:
     """The model of a checkpoint, ready to use; for several translation checkpoints, their ``Ensemble``.
 
-    ckpt: a checkpoint, a run folder (its best checkpoint), or a list of these.
+    ckpt: a checkpoint, a run folder (its best checkpoint), a model folder (``models.folders``), the name of a
+    model that ships with the package, or a list of these.
+    device: see ``find_device``.
     search: replaces the checkpoint's own, or changes some of its options, e.g. {"size": 10}.
     ensemble: how distributions are averaged: logits, log_probs or probs (``search.ensemble``).
     cache: folder for the approximate index of patches; None: not cached.
 
     Raises:
-        UserError: there is no such checkpoint, average or search option; weights are not finite; or the
-            checkpoints of an ensemble do not translate, or have different vocabularies.
+        UserError: there is no such checkpoint, device, average or search option; a file is damaged; weights
+            are not finite; or the checkpoints of an ensemble do not translate, or have different
+            vocabularies.
     """
+    device = find_device(device)
     paths = find_checkpoints(ckpt, "best.ckpt")
     require_average(ensemble)
     checkpoints = [load_checkpoint(path) for path in paths]
@@ -64,6 +78,22 @@ def load(
     if not isinstance(models[0], Translator):
         raise UserError(f"an ensemble needs models that translate; task={_task(checkpoints[0])} does not")
     return Ensemble(models, ensemble).eval().to(device)
+
+
+def find_device(name: str) -> str:
+    """The device of this name: cpu, cuda, cuda:N or mps; ``auto`` is a CUDA device if there is one, else the
+    CPU. Raises UserError for what is not there.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, number = name.partition(":")
+    if kind not in DEVICES or (number and (kind != "cuda" or not number.isdigit())):
+        raise UserError(f"device={name} is not a choice; choose one of auto, {', '.join(DEVICES)}")
+    if kind == "cuda" and not int(number or 0) < torch.cuda.device_count():
+        raise UserError(f"device={name}: no {'such ' if number else ''}GPU is visible; use device=cpu")
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise UserError("device=mps: this machine has no Apple GPU that PyTorch can use; use device=cpu")
+    return name
 
 
 def model_of(
@@ -78,15 +108,56 @@ def model_of(
         config = {**config, "data": {**config["data"], "cache": str(cache or NO_CACHE)}}
     if isinstance(search, Mapping) and (chosen := chosen_search(search, config)) is not None:
         config = {**config, "search": chosen}
-    kind = model_class(config["task"]["_target_"])
-    model = kind.from_config(config, parts["description"])
+    with described_by(checkpoint):
+        kind = model_class(config["task"]["_target_"])
+        model = kind.from_config(config, parts["description"])
     if isinstance(search, Constraints):
         model.search = search
     weights = checkpoint["state_dict"]
     rename_weights(weights, kind.earlier_names)
     begin = "model."
-    model.load_state_dict({name[len(begin) :]: weights[name] for name in weights if name.startswith(begin)})
+    fill(
+        model,
+        {name[len(begin) :]: weights[name] for name in weights if name.startswith(begin)},
+        checkpoint.get("folder", "the checkpoint"),
+    )
     return model.eval()
+
+
+def fill(net: nn.Module, weights: Mapping[str, Tensor], where: object) -> None:
+    """Loads the weights. Raises UserError, naming ``where`` they come from and the first difference, unless
+    they are those of the net.
+    """
+    own, wrong = net.state_dict(), ""
+    if missing := [name for name in own if name not in weights]:
+        wrong = f"{missing[0]} is missing"
+    elif extra := [name for name in weights if name not in own]:
+        wrong = f"{extra[0]} belongs to no part of the model"
+    elif other := [name for name, value in weights.items() if value.shape != own[name].shape]:
+        shapes = (tuple(one[other[0]].shape) for one in (weights, own))
+        wrong = "{} has the shape {} instead of {}".format(other[0], *shapes)
+    if wrong:
+        raise UserError(f"{where}: the weights are not those of the model that its config describes: {wrong}")
+    net.load_state_dict(weights)
+
+
+@contextmanager
+def described_by(checkpoint: Mapping[str, Any]) -> Iterator[None]:
+    """Around building what a model folder describes: errors become UserErrors, as anything may be written in
+    its JSON. Checkpoints are written by this project alone; their errors are bugs.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if "folder" not in checkpoint:
+            raise
+        told = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise UserError(
+            f"{checkpoint['folder'] / MODEL} describes no model that can be built ({told}); get the folder "
+            "anew"
+        ) from error
 
 
 def model_class(task: str) -> type[Model]:

@@ -1,7 +1,8 @@
 """The base of all models: how they are built, the search they decode with, and how their methods run."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import fields, replace
 from functools import wraps
 from typing import Any, ClassVar, Concatenate, ParamSpec, Self, TypeVar
 
@@ -16,6 +17,7 @@ from seq2scene.search.stepwise import Sample
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 
 
 class Model(nn.Module):
@@ -23,9 +25,10 @@ class Model(nn.Module):
 
     search: how it decodes; may be replaced; None for a model that does not generate. config, description: the
     composed config and the data description it was built from, as plain containers; both empty for a model
-    assembled by hand.
+    assembled by hand. kind: what such a model is called, by which commands choose what to do with it.
     """
 
+    kind: ClassVar[str]
     earlier_names: ClassVar[dict[str, str]] = {"net.": ""}  # weight prefixes: in old checkpoints, and current
 
     def __init__(self, search: Constraints | None = None) -> None:
@@ -61,6 +64,11 @@ class Model(nn.Module):
                 return self.search.n_best or self.search.num_samples
         return 1
 
+    def sampling(self, count: int, temperature: float, top_k: int, top_p: float) -> Sample:
+        """A search that draws ``count`` outputs at random, within the limits of the model's own search."""
+        own = {field.name: getattr(self.search, field.name) for field in fields(Constraints)}
+        return Sample(**own, temperature=temperature, top_k=top_k, top_p=top_p, num_samples=count)
+
     def require_attention(self, what: str) -> None:
         """Raises UserError, its message starting with ``what``, unless the decoder has attention."""
         if self.decoder.attention is None:
@@ -85,6 +93,22 @@ def verb(method: Callable[Concatenate[Model, P], R]) -> Callable[Concatenate[Mod
             self.train(training)
 
     return run
+
+
+def in_chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """The items in order, ``size`` at a time."""
+    return (items[first : first + size] for first in range(0, len(items), size))
+
+
+@contextmanager
+def seeded(seed: int | None) -> Iterator[None]:
+    """Draws from PyTorch's generators, seeded and afterwards as they were; None: simply go on drawing."""
+    if seed is None:
+        yield
+        return
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
 
 
 def with_n_best(search: Constraints, n_best: int) -> Constraints:

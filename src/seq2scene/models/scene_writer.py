@@ -1,25 +1,25 @@
 """The scene model that users work with: text in, objects out (Text2Scene, Tan, Feng and Ordonez 2019)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 
 from seq2scene.building import build, find
 from seq2scene.errors import UserError
-from seq2scene.json_text import to_json
 from seq2scene.models.given_scenes import interleaved, require_room
-from seq2scene.models.model import Model, verb, with_n_best
+from seq2scene.models.model import Model, seeded, verb, with_n_best
+from seq2scene.models.scene import Scene, Written
 from seq2scene.models.scene_records import read_records, scene_records
 from seq2scene.nets.scene.scene_decoder import Taught
 from seq2scene.scenes.canonical_order import in_canonical_order
 from seq2scene.scenes.objects import EOS, FIRST_CLASS, PAD, SOS, Objects
 from seq2scene.scenes.photos import Photos
-from seq2scene.scenes.scene_edits import moved, without
-from seq2scene.scenes.scene_json import PlainObject, to_plain
+from seq2scene.scenes.scene_json import PlainObject
 from seq2scene.scenes.scene_texts import SceneTexts, split_sentences
 from seq2scene.scenes.schema import Schema
 from seq2scene.search.constraints import Constraints
@@ -34,72 +34,6 @@ CHUNK = 128  # texts at a time
 HEIGHT = 400  # of a picture in pixels at scale 1
 
 
-@dataclass(frozen=True)
-class Written:
-    """Scenes generated for B texts, N for each, best first.
-
-    objects: those of all B * N scenes, the N of a text adjacent. object_attention, attribute_attention: (B *
-    N, T, W), the attention over words when each object was chosen and when it was placed; None without
-    attention. log_probs: (B, N), of the objects' classes, including given ones and END, and with
-    ``search.whole_objects`` also of their attributes and places.
-    """
-
-    objects: Objects
-    object_attention: Tensor | None
-    attribute_attention: Tensor | None
-    log_probs: Tensor
-
-    def alone(self, number: int) -> Self:
-        """One of the B * N scenes, as a batch of its own."""
-        only = slice(number, number + 1)
-        both = self.object_attention, self.attribute_attention
-        attentions = (None if weights is None else weights[only] for weights in both)
-        return Written(self.objects[only], *attentions, self.log_probs.view(-1, 1)[only])
-
-
-@dataclass(frozen=True)
-class Scene:
-    """One generated scene.
-
-    sentences: the text as the model read it. objects: as in ``models.scene_records``, in the order they were
-    placed. log_prob: of the objects' classes, including given ones and END, and with ``search.whole_objects``
-    also of their attributes and places. written: the scene as tensors, with attention over the words. titles:
-    readable names of the classes.
-    """
-
-    sentences: tuple[str, ...]
-    objects: tuple[PlainObject, ...]
-    log_prob: float
-    written: Written = field(repr=False, compare=False)
-    titles: Mapping[str, str] = field(repr=False, compare=False)
-
-    def exact_places(self, schema: Schema) -> Tensor | None:
-        """(T, 2) the places of the objects before rounding; None if ``objects`` were changed."""
-        objects = self.written.objects
-        (plain,) = to_plain(objects, schema)
-        same = [(one["x"], one["y"]) for one in plain] == [(one["x"], one["y"]) for one in self.objects]
-        return objects.places[objects.present] if same else None
-
-    def without(self, *which: int | str) -> list[PlainObject]:
-        """The objects except those given by index, class or title; as ``scenes.scene_edits.without``."""
-        return without(self.objects, *which, titles=self.titles)
-
-    def moved(self, which: int | str, x: float, y: float) -> list[PlainObject]:
-        """The objects with one of them moved; as ``scenes.scene_edits.moved``."""
-        return moved(self.objects, which, x, y, titles=self.titles)
-
-    def plain(self) -> dict[str, Any]:
-        """Plain containers, for JSON."""
-        return {
-            "sentences": list(self.sentences),
-            "objects": list(self.objects),
-            "log_prob": round(self.log_prob, 4),
-        }
-
-    def to_json(self, indent: int | None = None) -> str:
-        return to_json(self.plain(), ensure_ascii=False, indent=indent)
-
-
 Given = Scene | Sequence[PlainObject]  # the objects that a scene begins with
 
 
@@ -109,6 +43,7 @@ class SceneWriter(Model):
     texts: how sentences are read. patch_encoder: embeds patches of photos, for composites.
     """
 
+    kind: ClassVar[str] = "scene writer"
     earlier_names: ClassVar[dict[str, str]] = {"net.": "", "patch_encoder.": "patch_encoder."}
 
     def __init__(
@@ -214,6 +149,12 @@ class SceneWriter(Model):
                     f"but there are {count}: remove some"
                 )
 
+    @cached_property
+    def titles(self) -> Mapping[str, str]:
+        """Readable names of the object classes."""
+        schema = self.schema
+        return {schema.name(number): schema.title(number) for number in range(FIRST_CLASS, schema.classes)}
+
     def unknown(self, text: str) -> list[str]:
         """The words of a text that are out of vocabulary, which the model leaves out."""
         return [word for sentence in self.sentences(text) for word in self.texts.unknown(sentence)]
@@ -261,6 +202,30 @@ class SceneWriter(Model):
         found = self.scenes(texts, with_n_best(search or self.search, n_best), given=given)
         chosen = [row[0] for row in found] if n_best == 1 else found
         return chosen[0] if single else chosen
+
+    def sample(
+        self,
+        text: str | Sequence[str],
+        count: int = 1,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+        place_temperature: float = 1.0,
+        given: Given | Sequence[Given | None] | None = None,
+    ) -> list[Scene] | list[list[Scene]]:
+        """``count`` scenes of a text, or of each text of a list, drawn at random; see
+        ``search.stepwise.Sample``. given: as in ``write``. The same seed gives the same ones.
+        """
+        single = isinstance(text, str)
+        search = self.sampling(count, temperature, top_k, top_p)
+        with seeded(seed):
+            found = self.scenes(
+                [text] if single else list(text),
+                replace(search, place_temperature=place_temperature),
+                given=[given] if single and given is not None else given,
+            )
+        return found[0] if single else found
 
     @verb
     def scenes(
@@ -332,15 +297,14 @@ class SceneWriter(Model):
     def read_written(self, texts: Sequence[str], written: Written) -> list[list[Scene]]:
         """The scenes that ``decode`` found for each of B texts as plain values, best first."""
         plain = scene_records(written.objects.to("cpu"), self.schema, self.store)
-        copies, schema = written.log_probs.shape[1], self.schema
-        titles = {schema.name(number): schema.title(number) for number in range(FIRST_CLASS, schema.classes)}
+        copies = written.log_probs.shape[1]
         scenes = [
             Scene(
                 tuple(self.sentences(texts[number // copies])),
                 tuple(objects),
                 log_prob,
                 written.alone(number),
-                titles,
+                self,
             )
             for number, (objects, log_prob) in enumerate(
                 zip(plain, written.log_probs.flatten().tolist(), strict=True)
@@ -350,22 +314,22 @@ class SceneWriter(Model):
 
     # Pictures
 
-    def steps(self, scene: Scene, scale: float = 1.0, edges: "Edges" = "hard") -> list[Image.Image]:
+    def pictures(self, scene: Scene, scale: float = 1.0, edges: "Edges" = "hard") -> list[Image.Image]:
         """A scene object by object: the empty canvas, then a picture after each object, 400 pixels high at
         scale 1. edges: hard or soft, of the patches in composites.
         """
-        from seq2scene.models.scene_pictures import scene_steps  # imports matplotlib, for its fonts
+        from seq2scene.models.scene_pictures import scene_steps
 
         objects = scene.written.objects.to("cpu")
         return [Image.fromarray(one) for one in scene_steps(self, objects, scale, self.compositor(edges))]
 
     def picture(self, scene: Scene, scale: float = 1.0, edges: "Edges" = "hard") -> Image.Image:
         """A picture of a scene, 400 pixels high at scale 1."""
-        return self.steps(scene, scale, edges)[-1]
+        return self.pictures(scene, scale, edges)[-1]
 
     def strip(self, scene: Scene, edges: "Edges" = "hard") -> Image.Image:
         """A scene step by step, with the model's attention over the words."""
-        from seq2scene.models.scene_pictures import strip_of  # imports matplotlib, for its fonts
+        from seq2scene.models.scene_strips import strip_of  # imports matplotlib, for its fonts
 
         heading, words = " ".join(scene.sentences), self.words(scene.sentences)
         compositor = self.compositor(edges)

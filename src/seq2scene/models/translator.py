@@ -2,19 +2,27 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from seq2scene.building import build
 from seq2scene.errors import UserError
-from seq2scene.models.model import Model, verb, with_n_best
-from seq2scene.models.words import Hypothesis, forced_prefix, gold_log_probs, read_hypotheses, special_ids
+from seq2scene.models.model import Model, in_chunks, seeded, verb, with_n_best
+from seq2scene.models.words import (
+    Alignment,
+    Hypothesis,
+    forced_prefix,
+    gold_log_probs,
+    read_hypotheses,
+    special_ids,
+)
 from seq2scene.nets.text.initialisation import initialise_uniform
 from seq2scene.search.constraints import Constraints
 from seq2scene.search.hypotheses import Hypotheses
-from seq2scene.sequences.alignments import Link, hard_alignment, links, require_shift, soft_alignment
+from seq2scene.sequences.alignments import hard_alignment, links, require_shift, soft_alignment
 from seq2scene.sequences.batch import ParallelBatch, Sentences
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.memory import Memory
@@ -30,6 +38,8 @@ class Translator(Model):
 
     source, target: the languages it reads and writes. source_eos: whether its input ends in EOS.
     """
+
+    kind: ClassVar[str] = "translator"
 
     def __init__(
         self,
@@ -143,6 +153,23 @@ class Translator(Model):
         chosen = [row[0] for row in found] if n_best == 1 else found
         return chosen[0] if isinstance(text, str) else chosen
 
+    def sample(
+        self,
+        text: str | Sequence[str],
+        count: int = 1,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        seed: int | None = None,
+    ) -> list[Hypothesis] | list[list[Hypothesis]]:
+        """``count`` translations of a text, or of each text of a list, drawn at random; see
+        ``search.stepwise.Sample``. The same seed gives the same ones.
+        """
+        texts = [text] if isinstance(text, str) else list(text)
+        with seeded(seed):
+            found = self.hypotheses(texts, search=self.sampling(count, temperature, top_k, top_p))
+        return found[0] if isinstance(text, str) else found
+
     @verb
     def hypotheses(
         self,
@@ -167,8 +194,7 @@ class Translator(Model):
             if wanted:
                 self.require_attention(name)
         rows: list[list[Hypothesis]] = []
-        for first in range(0, len(texts), batch_size):
-            some = texts[first : first + batch_size]
+        for some in in_chunks(texts, batch_size):
             source = self.read(some)
             forced = forced_prefix(self.target, prefix, len(some), self.device)
             kept = keep_attention or replace_unk is not None
@@ -205,35 +231,71 @@ class Translator(Model):
         return written
 
     @verb
-    def score(self, sources: str | Sequence[str], targets: str | Sequence[str]) -> float | list[float]:
+    def score(self, source: str | Sequence[str], target: str | Sequence[str]) -> float | list[float]:
         """The log-probability of a target text, EOS included, given its source; for two lists, that of each
         pair. Raises UserError if the lists differ in length.
         """
-        single = isinstance(sources, str)
-        pairs = ([sources], [targets]) if single else (list(sources), list(targets))
-        if len(pairs[0]) != len(pairs[1]):
-            raise UserError(f"{len(pairs[0])} sources and {len(pairs[1])} targets: give one target for each")
         scores: list[float] = []
-        for first in range(0, len(pairs[0]), CHUNK):
-            batch = self._pairs(*(side[first : first + CHUNK] for side in pairs))
+        for batch in map(self._batch, in_chunks(as_pairs(source, target), CHUNK)):
             scores += self.log_probs(batch).sum(1).tolist()
-        return scores[0] if single else scores
+        return scores[0] if isinstance(source, str) else scores
 
     @verb
-    def align(self, source: str, target: str, shift: int = 0) -> list[Link]:
-        """The word alignment of a text and its translation as links (source word, target word), counted from
-        0, in target order: each target word is linked to the source word it attends to most when the target
-        is force-decoded.
+    def perplexity(self, source: str | Sequence[str], target: str | Sequence[str]) -> float | list[float]:
+        """exp(-log p / n) of the n tokens of a target text, EOS included, given its source; for two lists,
+        that of each pair. Raises UserError if the lists differ in length.
+        """
+        found: list[float] = []
+        for batch in map(self._batch, in_chunks(as_pairs(source, target), CHUNK)):
+            found += (-self.log_probs(batch).sum(1) / batch.target.lengths).exp().tolist()
+        return found[0] if isinstance(source, str) else found
 
-        shift: see ``sequences.alignments.soft_alignment``. Raises UserError if the model has no attention.
+    @verb
+    def align(
+        self, source: str | Sequence[str], target: str | Sequence[str], shift: int = 0
+    ) -> Alignment | list[Alignment]:
+        """Which word of a text each word of its translation was written from, read from the attention when
+        the translation is force-decoded; for two lists, of each pair.
+
+        shift: see ``sequences.alignments.soft_alignment``. Raises UserError if the model has no attention or
+        the lists differ in length.
         """
         require_shift(shift)
         self.require_attention("align")
-        batch = self._pairs([source], [target])
-        weights = self.forced_weights(batch)
-        soft = self.soft_alignment(batch.source, batch.target.ids, weights, shift)
-        return sorted(links(hard_alignment(soft)[0].tolist()), key=lambda link: link[1])
+        found: list[Alignment] = []
+        for some in in_chunks(as_pairs(source, target), CHUNK):
+            batch = self._batch(some)
+            weights = self.forced_weights(batch).float()
+            soft = self.soft_alignment(batch.source, batch.target.ids, weights, shift).cpu()
+            for (ours, theirs), matrix, best in zip(some, soft, hard_alignment(soft).tolist(), strict=True):
+                read = tuple(self.source.tokenizer.split(ours))
+                written = tuple(self.target.tokenizer.split(theirs))
+                linked = tuple(sorted(links(best), key=lambda link: link[1]))
+                found.append(Alignment(read, written, matrix[: len(written), : len(read)].numpy(), linked))
+        return found[0] if isinstance(source, str) else found
 
-    def _pairs(self, sources: Sequence[str], targets: Sequence[str]) -> ParallelBatch:
+    @verb
+    def sentence_vectors(self, text: str | Sequence[str]) -> np.ndarray:
+        """The encoder's last state after a text, (F,) float32: h and, of an LSTM, c of all layers and
+        directions side by side (4 * 1000 * 2 numbers in Sutskever et al. 2014); for a list of N texts (N, F).
+        """
+        texts = [text] if isinstance(text, str) else list(text)
+        parts = []
+        for some in in_chunks(texts or [""], CHUNK):
+            final = self.encode(self.read(some)).final
+            parts.append(torch.cat([state.flatten(1) for state in final], dim=1).float().cpu().numpy())
+        vectors = np.concatenate(parts)[: len(texts)]
+        return vectors[0] if isinstance(text, str) else vectors
+
+    def _batch(self, pairs: Sequence[tuple[str, str]]) -> ParallelBatch:
+        sources, targets = zip(*pairs, strict=True)
         gold = self.target.batch(targets, eos=True).to(self.device)
-        return ParallelBatch(self.read(sources), gold, torch.arange(len(sources)))
+        return ParallelBatch(self.read(sources), gold, torch.arange(len(pairs)))
+
+
+def as_pairs(source: str | Sequence[str], target: str | Sequence[str]) -> list[tuple[str, str]]:
+    """Two texts, or two lists of them, as pairs. Raises UserError if the lists differ in length."""
+    sides = [[side] if isinstance(side, str) else list(side) for side in (source, target)]
+    if len(sides[0]) != len(sides[1]):
+        raise UserError(f"{len(sides[0])} sources and {len(sides[1])} targets: give one target for each")
+    return list(zip(*sides, strict=True))

@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
+from seq2scene.search.constraints import FREE
 from seq2scene.search.hypotheses import Hypotheses
+from seq2scene.sequences.alignments import Link
 from seq2scene.sequences.batch import Sentences
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.vocabulary import Vocabulary
@@ -19,16 +23,31 @@ class Hypothesis:
     """One generated text; ``str`` gives the text itself.
 
     words: its tokens, without EOS. log_prob: of the words and EOS. attention: (words + 1, source positions)
-    float32 on the CPU, EOS last; None without attention, or where it was not requested.
+    float32, EOS last; None without attention, or where it was not requested.
     """
 
     text: str
     words: tuple[str, ...]
     log_prob: float
-    attention: Tensor | None = field(default=None, repr=False, compare=False)
+    attention: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
         return self.text
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """The words of a text and of its translation, and which belong together.
+
+    matrix: (target words, source words) float32, the attention that each target word paid to each source word
+    when the translation was force-decoded. links: (source word, target word), counted from 0, in target
+    order: each target word and the source word with the largest weight.
+    """
+
+    source: tuple[str, ...]
+    target: tuple[str, ...]
+    matrix: np.ndarray = field(repr=False, compare=False)
+    links: tuple[Link, ...]
 
 
 def read_hypotheses(found: Hypotheses, language: Language, sources: Sequence[int]) -> list[list[Hypothesis]]:
@@ -48,15 +67,22 @@ def _read(found: Hypotheses, language: Language, row: int, n: int, length: int) 
     words = language.tokens(found.tokens[row, n])
     attention = None
     if found.weights is not None:
-        attention = found.weights[row, n, : found.lengths[row, n], :length].float()
+        attention = found.weights[row, n, : found.lengths[row, n], :length].float().numpy()
     return Hypothesis(language.tokenizer.join(words), tuple(words), float(found.log_probs[row, n]), attention)
 
 
-def forced_prefix(language: Language, prefix: str | None, count: int, device: torch.device) -> Tensor | None:
-    """The prefix as ids (count, P), one row for each of ``count`` texts; None for no prefix."""
+def forced_prefix(
+    language: Language, prefix: str | Sequence[str] | None, count: int, device: torch.device
+) -> Tensor | None:
+    """The prefixes of ``count`` texts, one for all or a list, as ids (count, P), FREE after the shorter ones;
+    None for no prefix.
+    """
     if prefix is None:
         return None
-    return torch.tensor(language.encode(prefix), dtype=torch.int64, device=device).expand(count, -1)
+    if isinstance(prefix, str):
+        return torch.tensor(language.encode(prefix), dtype=torch.int64, device=device).expand(count, -1)
+    rows = [torch.tensor(language.encode(one), dtype=torch.int64) for one in prefix]
+    return pad_sequence(rows, batch_first=True, padding_value=FREE).to(device)
 
 
 def special_ids(vocabulary: Vocabulary) -> dict[str, int]:

@@ -6,13 +6,11 @@ Drawn with PIL, not matplotlib, which takes a second per strip: a gallery has hu
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 from matplotlib import font_manager
 from PIL import Image, ImageDraw, ImageFont
 
-from seq2scene.caching import draft
 from seq2scene.plotting.figures import INK, white_to_blue
 
 PANEL, GAP, PAD = 420, 18, 3  # pixels: width of a picture, between panels, around a word
@@ -65,14 +63,6 @@ def draw_strip(
         if weights is not None:
             _shade(pen, lines, x, y + above + tall + PAD, weights)
     return np.asarray(sheet)
-
-
-def save_animation(path: Path, pictures: Sequence[np.ndarray], milliseconds: int = 600) -> None:
-    """Writes a GIF of the steps, the last one shown three times as long."""
-    first, *others = [Image.fromarray(picture) for picture in pictures]
-    durations = [milliseconds] * len(others) + [3 * milliseconds]
-    with draft(path) as part:
-        first.save(part, save_all=True, append_images=others, duration=durations, loop=0)
 
 
 def wrap(words: Sequence[str], size: int, width: int) -> list[list[str]]:

@@ -38,6 +38,7 @@ COMMANDS = {  # each with its options in conf/NAME.yaml, and a script src/NAME.p
     "report": Command("write the page of a run", "seq2scene.running.commands.reporting.report"),
     "score": Command("score given translations", "seq2scene.running.commands.scoring.score"),
     "prepare": Command("fetch or generate a data set", "seq2scene.running.commands.preparing.prepare_chosen"),
+    "export": Command("write a model folder", "seq2scene.running.commands.exporting.export"),
     "average": Command("average the weights of models", "seq2scene.running.commands.averaging.average"),
 }
 

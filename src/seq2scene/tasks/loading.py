@@ -6,9 +6,10 @@ from typing import Any
 
 from seq2scene.building import build
 from seq2scene.errors import UserError
-from seq2scene.models.checkpoints import load_checkpoint
+from seq2scene.models.checkpoints import load_checkpoint, rename_weights
 from seq2scene.models.ensemble import Ensemble
-from seq2scene.models.loading import require_together, without_pretrained
+from seq2scene.models.folders import placed
+from seq2scene.models.loading import described_by, fill, require_together, without_pretrained
 from seq2scene.search.ensemble import require_average
 from seq2scene.tasks.nmt import NMT
 from seq2scene.tasks.task import Task
@@ -30,27 +31,31 @@ def task_of(checkpoint: dict[str, Any], places: Mapping[str, str] | None = None,
     config = without_pretrained(parts["config"])
     if "data" in config:
         config = {**config, "data": at_home(config["data"], places or NOWHERE)}
-    task = build_task({**config, **changes}, parts["description"])
-    task.load_state_dict(checkpoint["state_dict"])
+    with described_by(checkpoint):
+        task = build_task({**config, **changes}, parts["description"])
+    rename_weights(checkpoint["state_dict"], task.model.earlier_names)
+    fill(task, checkpoint["state_dict"], checkpoint.get("folder", "the checkpoint"))
     return task.eval()
 
 
 def at_home(data: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, Any]:
     """A checkpoint's data settings, changed so that nothing is written to the checkpoint's own paths: caches
     go to ``places["cache"]``, and the park is generated under ``places["data"]`` unless it already exists at
-    the checkpoint's root.
+    the checkpoint's root. The data of a model folder, which knows no paths, are looked for in
+    ``places["data"]``.
     """
     settings = {
-        key: at_home(value, places) if isinstance(value, Mapping) else value for key, value in data.items()
+        key: at_home(value, places) if isinstance(value, Mapping) else placed(value, places["data"])
+        for key, value in data.items()
     }
     if "cache" in settings:
         settings["cache"] = places["cache"]
-    if _is_generated(settings) and not any(Path(str(settings["root"])).expanduser().glob("*/park.json")):
+    if is_generated(settings) and not any(Path(str(settings["root"])).expanduser().glob("*/park.json")):
         settings["root"] = str(Path(places["data"]) / "park")
     return settings
 
 
-def _is_generated(settings: Mapping[str, Any]) -> bool:
+def is_generated(settings: Mapping[str, Any]) -> bool:
     """Whether these settings belong to a data module that generates its files under its root on first use."""
     made = str(settings.get("_target_")).rpartition(".")[2].startswith("Park")
     return made and settings.get("root") is not None

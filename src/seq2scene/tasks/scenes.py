@@ -12,7 +12,8 @@ from seq2scene.compositing.pasting import Edges
 from seq2scene.errors import UserError
 from seq2scene.metrics.faithfulness import Faithfulness
 from seq2scene.metrics.scene_scores import HEADINGS, SceneScores
-from seq2scene.models.scene_writer import SceneWriter, Written
+from seq2scene.models.scene import Written
+from seq2scene.models.scene_writer import SceneWriter
 from seq2scene.nets.losses.scene_losses import doubly_stochastic, fields, pair_losses
 from seq2scene.nets.scene.scene_decoder import Taught
 from seq2scene.scenes.batch import SceneBatch

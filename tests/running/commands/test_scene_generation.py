@@ -190,9 +190,9 @@ def test_writing_json_imports_nothing_of_training_or_drawing(saved: Path) -> Non
 def test_a_scene_is_drawn_step_by_step(saved: Path) -> None:
     model = load(saved)
     scene = model.write(TEXTS[0])
-    steps = model.steps(scene)
+    steps = scene.pictures()
     assert len(steps) == len(scene.objects) + 1 and steps[0].size == (500, 400)
-    assert model.picture(scene, scale=2.0).size == (1000, 800)
+    assert scene.picture(scale=2.0).size == (1000, 800)
     assert model.strip(scene).width > 500
 
 

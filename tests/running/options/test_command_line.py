@@ -146,7 +146,7 @@ def test_every_key_named_is_one_of_the_configs() -> None:
 
 
 def test_every_key_of_a_command_that_takes_a_path_is_named() -> None:
-    for name in ("generate", "evaluate", "score", "average", "report"):
+    for name in ("generate", "evaluate", "score", "average", "report", "export"):
         for line in (CONF / f"{name}.yaml").read_text(encoding="utf-8").splitlines():
             key = re.match(
                 r"(\w+): (?:null|\?\?\?)  # .*(file|FILE|folder|checkpoint|where to write|plain or gzip)",

@@ -8,7 +8,7 @@ from entry_points import command
 from seq2scene.running.options.option_list import commented
 
 CONF = Path(__file__).resolve().parents[3] / "conf"
-COMMANDS = ["generate", "evaluate", "score", "average", "prepare", "report"]
+COMMANDS = ["generate", "evaluate", "score", "average", "export", "prepare", "report"]
 
 
 @pytest.mark.parametrize("name", [*COMMANDS, "train"])

@@ -11,8 +11,9 @@ import torch
 from seq2scene.compositing.compositor import as_pixels, empty_canvas
 from seq2scene.compositing.inpainting import photos_of
 from seq2scene.models.inpainter import Inpainter
-from seq2scene.models.scene_pictures import scene_steps, strip_of
+from seq2scene.models.scene_pictures import scene_steps
 from seq2scene.models.scene_records import read_records
+from seq2scene.models.scene_strips import strip_of
 from seq2scene.models.scene_writer import HEIGHT
 from seq2scene.plotting.figures import save_picture
 from seq2scene.plotting.gallery import Item, write_gallery

@@ -3,7 +3,6 @@
 """
 
 import csv
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +17,6 @@ from seq2scene.plotting.sentence_map import draw_sentence_map
 from seq2scene.reports.report import Evaluation, Report
 from seq2scene.sequences.lines import read_lines
 from seq2scene.tasks.nmt import NMT
-
-BATCH = 128  # sentences
 
 
 class SentenceVectors(Report):
@@ -68,19 +65,6 @@ def read_sentences(path: str, task: NMT) -> list[NamedSentence]:
     return [NamedSentence(text, label.strip()) for text, _, label in rows]
 
 
-@torch.inference_mode()
-def sentence_vectors(task: NMT, sentences: Iterable[str]) -> Tensor:
-    """(N, F) float32: the encoder's last state of each sentence, h and, of an LSTM, c of all layers and
-    directions side by side (4 * 1000 * 2 numbers in Sutskever et al.).
-    """
-    sentences, parts = list(sentences), []
-    for start in range(0, len(sentences), BATCH):
-        source = task.source.batch(sentences[start : start + BATCH], bool(task.description["source_eos"]))
-        memory = task.model.encode(source.to(task.device))
-        parts.append(torch.cat([state.flatten(1) for state in memory.final], dim=1).float().cpu())
-    return torch.cat(parts)
-
-
 def principal_plane(vectors: Tensor) -> tuple[Tensor, Tensor]:
     """Principal component analysis: vectors (N, F), N and F at least 2, -> points (N, 2) in the plane of the
     greatest variance, and the shares (2,) of the total variance along its axes.
@@ -100,11 +84,11 @@ def write_sentence_vectors(task: NMT, sentences: list[NamedSentence], folder: Pa
     sentence_vectors.csv, their places in the principal plane and how many of their words the model does not
     know; and sentence_vectors.png, a picture of the plane.
     """
-    vectors = sentence_vectors(task, [one.text for one in sentences])
     texts, labels = [one.text for one in sentences], [one.label for one in sentences]
-    points, shares = principal_plane(vectors)
+    vectors = task.model.sentence_vectors(texts)
+    points, shares = principal_plane(torch.from_numpy(vectors))
     folder.mkdir(parents=True, exist_ok=True)
-    np.savez(folder / "sentence_vectors.npz", vectors=vectors.numpy(), sentences=texts, labels=labels)
+    np.savez(folder / "sentence_vectors.npz", vectors=vectors, sentences=texts, labels=labels)
     with (folder / "sentence_vectors.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["line", "sentence", "label", "unknown", "x", "y"])

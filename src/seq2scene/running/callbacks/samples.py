@@ -13,7 +13,7 @@ import torch
 from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
-from seq2scene.models.scene_pictures import strip_of
+from seq2scene.models.scene_strips import strip_of
 from seq2scene.plotting.attention_map import draw_attention
 from seq2scene.plotting.figures import save_picture
 from seq2scene.reports.captioning.caption_drawing import draw_caption, split_batch

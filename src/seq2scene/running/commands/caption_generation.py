@@ -116,6 +116,6 @@ def _draw(path: Path, model: Captioner, photo: Path, best: Hypothesis) -> None:
     from seq2scene.plotting.figures import save_picture  # matplotlib takes half a second to import
     from seq2scene.plotting.image_attention import draw_image_attention
 
-    weights = best.attention[: len(best.words)].unflatten(1, model.encoder.map_size)
+    weights = best.attention[: len(best.words)].reshape(-1, *model.encoder.map_size)
     picture = model.square(photo).permute(1, 2, 0).numpy()
     save_picture(path, draw_image_attention(picture, weights, list(best.words)))

@@ -13,7 +13,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from seq2scene.errors import UserError
-from seq2scene.models.loading import load
+from seq2scene.models.loading import find_device, load
 from seq2scene.models.model import Model, with_n_best
 from seq2scene.models.words import Hypothesis
 from seq2scene.running.options.bounds import check_values
@@ -45,34 +45,34 @@ def generate(cfg: DictConfig) -> None:
     require_output(cfg.out)
     require_folder(cfg.pictures, "pictures")
     model = load(cfg.ckpt, find_device(cfg.device), _search(cfg), cfg.ensemble, cfg.paths.cache)
-    if hasattr(model, "inpaint"):
+    if model.kind == "inpainter":
         raise UserError("ckpt: an inpainter writes nothing itself; give a checkpoint of a model that does")
     _relocate(cfg, model)
     if cfg.n_best > 1:
         model.search = with_n_best(model.search, cfg.n_best)
     if cfg.bfloat16:
         model.to(torch.bfloat16)
-    if cfg.scene is not None and not hasattr(model, "write"):
+    if cfg.scene is not None and model.kind != "scene writer":
         raise UserError("scene: only models of scenes go on from one; leave it out, or give one of these")
     torch.manual_seed(cfg.seed)
-    if hasattr(model, "caption"):
-        from seq2scene.running.commands.caption_generation import generate_captions
-
-        return generate_captions(cfg, model)
-    if cfg.image is not None:
+    if cfg.image is not None and model.kind != "captioner":
         raise UserError("image: this model reads text; give text=... or file=..., or a model that captions")
-    if hasattr(model, "write"):
-        from seq2scene.running.commands.scene_generation import generate_scenes
+    match model.kind:
+        case "captioner":
+            from seq2scene.running.commands.caption_generation import generate_captions
 
-        model.require_sentences(list(_lines(cfg)) if _can_be_read_twice(cfg) else [])
-        generate_scenes(cfg, model, _chunks(_lines(cfg), cfg.batch_size))
-    elif hasattr(model, "continue_text"):
-        _continue(cfg, model)
-    elif hasattr(model, "translate"):
-        _translate(cfg, model, dictionary)
-    else:
-        task = model.config["task"]["name"]
-        raise UserError(f"generation needs models that translate; task={task} does not")
+            generate_captions(cfg, model)
+        case "scene writer":
+            from seq2scene.running.commands.scene_generation import generate_scenes
+
+            model.require_sentences(list(_lines(cfg)) if _can_be_read_twice(cfg) else [])
+            generate_scenes(cfg, model, _chunks(_lines(cfg), cfg.batch_size))
+        case "language model":
+            _continue(cfg, model)
+        case "translator":
+            _translate(cfg, model, dictionary)
+        case other:
+            raise UserError(f"nothing is generated with a {other}")
 
 
 def _relocate(cfg: DictConfig, model: Model) -> None:
@@ -106,15 +106,6 @@ def _search(cfg: DictConfig) -> dict[str, Any]:
         if cfg.n_best > 1 and given[key] not in (None, 1, cfg.n_best):
             raise UserError(f"n_best={cfg.n_best} and search.{key}={given[key]}: give one of them")
     return given
-
-
-def find_device(name: str) -> str:
-    """cpu or cuda; ``auto`` is a GPU if there is one. Raises UserError for what is not there."""
-    if name not in ("auto", "cpu", "cuda"):
-        raise UserError(f"device={name} is not a choice; choose one of auto, cpu, cuda")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("device=cuda: no GPU is visible; use device=cpu")
-    return ("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name
 
 
 def _lines(cfg: DictConfig) -> Iterator[str]:
@@ -177,7 +168,7 @@ def _continue(cfg: DictConfig, model: "LanguageModel") -> None:
     with open_output(cfg.out) as out:
         for number, line in enumerate([""] if from_nothing else _lines(cfg), start=1):
             tell_unknown(f"line {number}", model.unknown(line))
-            found = model.hypotheses(line)
+            found = model.hypotheses([line])[0]
             require_scores([found[0].log_prob], number - 1)
             _write(out, number, found, scores)
 
@@ -195,4 +186,4 @@ def _draw(path: Path, model: "Translator", line: str, best: Hypothesis) -> None:
     rows = [*best.words, *model.target.vocabulary.tokens([model.target.vocabulary.eos])]
     if columns:
         weights = best.attention[: len(rows), : len(columns)]
-        save_picture(path, draw_attention(weights.numpy(), columns, rows))
+        save_picture(path, draw_attention(weights, columns, rows))

@@ -4,21 +4,20 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 from omegaconf import DictConfig
 
 from seq2scene.caching import draft
 from seq2scene.errors import UserError
 from seq2scene.models.inpainter import Inpainter
 from seq2scene.models.loading import load_inpainter
-from seq2scene.models.scene_writer import Scene, SceneWriter
+from seq2scene.models.scene import SCALE, Scene
+from seq2scene.models.scene_writer import SceneWriter
 from seq2scene.scenes.scene_json import read_scene
 from seq2scene.sequences.lines import typed_lines
 from seq2scene.sequences.output import goes_through, open_output, require_scores
 
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm")
 LINES = ("", ".json", ".jsonl", ".txt")
-SCALE = 2.0  # pixels of a picture for each unit of the canvas
 
 
 def generate_scenes(cfg: DictConfig, model: SceneWriter, chunks: Iterator[list[str]]) -> None:
@@ -78,18 +77,11 @@ def generate_scenes(cfg: DictConfig, model: SceneWriter, chunks: Iterator[list[s
 
 def _draw(path: Path, model: SceneWriter, scene: Scene, edges: str, inpainter: Inpainter | None) -> None:
     """The picture of a scene, and beside it its strip, its JSON, and what the inpainter makes of it."""
-    from seq2scene.plotting.scene_strip import save_animation  # with matplotlib, for its fonts
-
-    steps = model.steps(scene, SCALE, edges)
-    if path.suffix.lower() == ".gif":
-        save_animation(path, [np.asarray(step) for step in steps])
-    else:
-        _save(path, steps[-1].save)
+    scene.save(path, SCALE, edges)
     _save(path.with_suffix(".strip.png"), model.strip(scene, edges).save)
     if inpainter is not None:
         _save(path.with_suffix(".inpainted.png"), model.inpainted(scene, inpainter, SCALE).save)
-    text = scene.to_json(indent=1) + "\n"
-    _save(path.with_suffix(".json"), lambda part: part.write_text(text, encoding="utf-8"))
+    scene.save(path.with_suffix(".json"))
 
 
 def _save(path: Path, write: Callable[[Path], object]) -> None:

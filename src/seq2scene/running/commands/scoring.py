@@ -9,9 +9,8 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from seq2scene.errors import UserError
-from seq2scene.models.loading import load
+from seq2scene.models.loading import find_device, load
 from seq2scene.models.translator import Translator
-from seq2scene.running.commands.generation import find_device
 from seq2scene.running.options.bounds import check_values
 from seq2scene.sequences import corpus
 from seq2scene.sequences.batching import EvaluationBatches, collate_pairs

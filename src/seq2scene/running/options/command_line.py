@@ -17,7 +17,7 @@ from seq2scene.running.entry import user_errors
 
 TEXTS = ("text", "prefix")
 PATHS = (  # and names of runs, which become folder names
-    *("file", "image", "out", "pictures", "source", "target", "resume", "mirror", "name", "run"),
+    *("file", "image", "out", "pictures", "source", "target", "resume", "mirror", "name", "run", "to"),
     *("replace_unk", "learn_dictionary", "gold", "gold_text", "sentence_vectors"),
     *("patches", "photos", "inpainter", "captioner", "realism", "scene"),
     *("paths.root", "paths.data", "paths.outputs", "paths.cache", "hydra.run.dir", "hydra.sweep.dir"),
