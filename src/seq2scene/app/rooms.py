@@ -1,0 +1,6 @@
+"""The rooms of the page, in the order in which it shows them."""
+
+from seq2scene.app.room import Room
+from seq2scene.app.scene_room import SCENE_ROOM
+
+ROOMS: tuple[Room, ...] = (SCENE_ROOM,)

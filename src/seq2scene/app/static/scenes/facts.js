@@ -1,0 +1,29 @@
+// What the text states, and whether it holds in the scene.
+
+import { el } from "../dom.js";
+
+export function factsPanel() {
+  const list = el("div", { class: "facts-list" });
+  const total = el("span", { class: "total" });
+  const root = el("div", { class: "facts card", hidden: true }, el("div", { class: "row" }, el("h2", {}, "What the text states"), total), list);
+
+  const mark = (holds) =>
+    el("span", { class: holds ? "tick" : "cross", role: "img", "aria-label": holds ? "holds" : "does not hold" }, holds ? "✓" : "✗");
+
+  function sentence({ text, facts }) {
+    const known = facts.map(({ words, holds }) => el("li", { data: { holds } }, mark(holds), " ", words));
+    const items = known.length ? known : [el("li", { class: "unchecked" }, el("span", { "aria-hidden": "true" }, "–"), " not checked")];
+    return el("div", { class: "sentence" }, el("p", {}, text), el("ul", {}, items));
+  }
+
+  return {
+    root,
+    /** sentences: [{text, facts: [{words, holds}]}]. checkable: whether facts of this model can be checked. */
+    show(sentences, checkable) {
+      root.hidden = !checkable || sentences.length === 0;
+      const all = sentences.flatMap((one) => one.facts);
+      total.textContent = all.length ? `${all.filter((fact) => fact.holds).length} of ${all.length} hold` : "";
+      list.replaceChildren(...sentences.map(sentence));
+    },
+  };
+}
