@@ -52,7 +52,7 @@ export async function openDesk(section, room, look, texts, extras = () => []) {
   });
   const drawButton = button("Draw", () => draw(), { class: "primary" });
   const onButton = button("Go on from here", () => goOn(), { title: "The model adds what the text says to what stands" });
-  const unknown = el("p", { class: "hint" });
+  const unknown = el("p", { class: "hint", hidden: true });
 
   // Stage and steps
 
@@ -101,11 +101,17 @@ export async function openDesk(section, room, look, texts, extras = () => []) {
       "div",
       { class: "compose" },
       text,
-      el("div", { class: "row" }, drawButton, onButton, sampleButton, el("span", { class: "push" }),
-        modelPicker(room.models, (name) => { model = name; start(); })),
+      el(
+        "div",
+        { class: "row" },
+        drawButton,
+        onButton,
+        sampleButton,
+        status.line,
+        modelPicker(room.models, (name) => { model = name; start(); }),
+      ),
       examples(texts, (example) => { text.value = example; draw(); }),
       unknown,
-      status.line,
     ),
     samples.root,
     el(
@@ -168,6 +174,7 @@ export async function openDesk(section, room, look, texts, extras = () => []) {
 
   async function receive(found, given) {
     if (!found) return;
+    unknown.hidden = found.unknown.length === 0;
     unknown.textContent = found.unknown.length ? `Unknown to the model and left out: ${found.unknown.join(", ")}` : "";
     const scenes = found.scenes.map((one) => ({
       items: one.objects.map((object, number) => ({

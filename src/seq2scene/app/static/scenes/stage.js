@@ -145,6 +145,7 @@ export function stage(look, events) {
     const background = keep(`${model} background`, () => look.background(info, model, room));
     layer.replaceChildren(background, ...elements);
     kept = reused;
+    const isSelected = selected !== null && selected < count;
     outline.toggleAttribute("hidden", !isSelected);
     if (isSelected) place(items[selected].box);
     if (focused !== undefined && root.isConnected) {
