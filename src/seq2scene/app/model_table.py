@@ -44,7 +44,10 @@ class ModelTable:
 
 
 def read_offers(paths: str | Sequence[str]) -> list[Offer]:
-    """The models in checkpoints and run folders, one or several. Raises UserError if there is none, or one cannot be read."""
+    """The models in checkpoints and run folders, one or several.
+
+    Raises UserError if there is none, or one cannot be read.
+    """
     if not paths:
         raise UserError(
             "models: the page needs trained models: models=[outputs/abstract/2026-...,...]; "
@@ -60,7 +63,7 @@ def read_offers(paths: str | Sequence[str]) -> list[Offer]:
 
 
 def _free_name(path: Path, taken: set[str]) -> str:
-    """A short name for a checkpoint, from its folder: of outputs/abstract/2026-11-28_10-00-00 ``abstract``."""
+    """A short name for a checkpoint, from its folder: ``abstract`` for outputs/abstract/2026-11-28."""
     folder = path.resolve().parent
     folder = folder.parent if STAMP.fullmatch(folder.name) else folder
     name = re.sub(r"[^\w-]+", "-", folder.name, flags=re.ASCII).strip("-") or "model"

@@ -113,7 +113,7 @@ def text(most: int = MOST_TEXT) -> Check:
             raise Refused(400, f"{name}: a text is needed")
         if len(value) > most:
             raise Refused(400, f"{name}: {len(value)} characters; at most {most} are read")
-        if any(ord(sign) < 32 and sign not in "\n\r\t" or 0xD800 <= ord(sign) < 0xE000 for sign in value):
+        if any((ord(sign) < 32 and sign not in "\n\r\t") or 0xD800 <= ord(sign) < 0xE000 for sign in value):
             raise Refused(400, f"{name}: it has characters that are not text, such as null bytes")
         return " ".join(value.split())
 
@@ -158,7 +158,7 @@ def choice(*options: str) -> Check:
 
 def flag(name: str, value: Any) -> bool:
     """True or false; false if absent."""
-    if value not in (None, False, True) or isinstance(value, int | float) and type(value) is not bool:
+    if value not in (None, False, True) or (isinstance(value, int | float) and type(value) is not bool):
         raise Refused(400, f"{name}: true or false is needed")
     return bool(value)
 

@@ -10,6 +10,7 @@ from PIL import Image
 from seq2scene.app import requests
 from seq2scene.app.model_table import Offer
 from seq2scene.app.room import Action, File
+from seq2scene.app.text_facts import checked_sentences, is_checkable
 from seq2scene.models.scene_records import read_records
 from seq2scene.models.scene_writer import Scene, SceneWriter
 from seq2scene.scenes.canonical_order import ranks
@@ -101,14 +102,19 @@ def _plain(model: SceneWriter, scene: Scene) -> dict[str, Any]:
 
 
 def check(model: SceneWriter, text: str, objects: list[PlainObject]) -> dict[str, Any]:
-    """``order``: the numbers of edited objects in the order in which the model would have placed them. Raises
-    UserError unless all are of the model.
+    """``order``: the numbers of edited objects in the order in which the model would have placed them.
+    ``sentences``: what the text states and whether it holds, see ``text_facts``; ``checkable``: whether this
+    can be said of the model's scenes. Raises UserError unless all objects are of the model.
     """
     model.read_given([objects], name="scene")
-    read = read_records([objects], ["scene"], model.schema, model.store)
-    (rank,) = ranks(read, model.schema)
-    order = sorted(range(len(objects)), key=rank.__getitem__)
-    return {"order": order, "checkable": False, "sentences": []}
+    schema = model.schema
+    placed = read_records([objects], ["scene"], schema, model.store)
+    (rank,), checkable = ranks(placed, schema), is_checkable(schema)
+    return {
+        "order": sorted(range(len(objects)), key=rank.__getitem__),
+        "checkable": checkable,
+        "sentences": checked_sentences(text, placed, schema) if checkable else [],
+    }
 
 
 def draw(model: SceneWriter, objects: list[PlainObject], form: str) -> File:
@@ -122,9 +128,7 @@ def draw(model: SceneWriter, objects: list[PlainObject], form: str) -> File:
         frames[-1].save(buffer, "PNG")
     else:
         durations = [FRAME] * (len(frames) - 1) + [LAST_FRAME]
-        frames[0].save(
-            buffer, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0
-        )
+        frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)
     return File(buffer.getvalue(), f"image/{form}", f"scene.{form}")
 
 

@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -88,7 +88,13 @@ def create_app(
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
         middleware=[Middleware(Guard, hosts=hosts)],
-        exception_handlers={Refused: _refused, UserError: _refused, Busy: _busy, Left: _left, Exception: _failed},
+        exception_handlers={
+            Refused: _refused,
+            UserError: _refused,
+            Busy: _busy,
+            Left: _left,
+            Exception: _failed,
+        },
         lifespan=lifespan,
     )
 
@@ -152,7 +158,9 @@ async def _gone(request: Request) -> None:
 
 def _json(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return Response(
-        to_json(content, ensure_ascii=False), status, {"Cache-Control": "no-store", **(headers or {})},
+        to_json(content, ensure_ascii=False),
+        status,
+        {"Cache-Control": "no-store", **(headers or {})},
         "application/json",
     )
 

@@ -35,7 +35,9 @@ class Worker:
         self._mean = 0.1  # seconds of work, a moving average
 
     def submit(self, work: Callable[[], R]) -> "Future[R]":
-        """Queues ``work``; cancelling the future before its turn skips it. Raises Busy if the queue is full."""
+        """Queues ``work``; cancelling the future before its turn skips it. Raises Busy if the queue is
+        full.
+        """
         if not self._places.acquire(blocking=False):
             seconds = min(max(ceil(self._mean * self.waiting / 2), 1), 30)
             raise Busy(f"{self.waiting} others are waiting: try again in {seconds} s", seconds)
