@@ -1,6 +1,8 @@
 """The rooms of the page, in the order in which it shows them."""
 
+from seq2scene.app.composite_room import COMPOSITE_ROOM
+from seq2scene.app.layout_room import LAYOUT_ROOM
 from seq2scene.app.room import Room
 from seq2scene.app.scene_room import SCENE_ROOM
 
-ROOMS: tuple[Room, ...] = (SCENE_ROOM,)
+ROOMS: tuple[Room, ...] = (SCENE_ROOM, LAYOUT_ROOM, COMPOSITE_ROOM)

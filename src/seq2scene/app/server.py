@@ -56,7 +56,8 @@ def create_app(
 
     async def list_rooms(_: Request) -> Response:
         listed = [
-            {"name": room.name, "title": room.title, "models": names} for room, names in open_rooms.values()
+            {"name": room.name, "title": room.title, "models": names, "others": _others(room, models)}
+            for room, names in open_rooms.values()
         ]
         return _json({"rooms": listed})
 
@@ -135,6 +136,16 @@ def serve(
 
 def _fitting(room: Room, models: ModelTable) -> list[str]:
     return [offer.name for offer in models.offers.values() if room.accepts(offer)]
+
+
+def _others(room: Room, models: ModelTable) -> dict[str, list[str]]:
+    """The models that a room's actions take besides its own, by field."""
+    taken = {name: check for action in room.actions.values() for name, check in action.fields.items()}
+    return {
+        name: [offer.name for offer in models.offers.values() if check.accepts(offer)]
+        for name, check in taken.items()
+        if isinstance(check, OfModel) and name != "model"
+    }
 
 
 def _find(among: Any, name: str) -> Any:

@@ -137,7 +137,7 @@ export async function openDesk(section, room, look, texts, extras = () => []) {
         ),
         added.map((extra) => extra.element),
       ),
-      el("div", { class: "side" }, panel.root, facts.root, pieces.root),
+      el("div", { class: "side" }, facts.root, panel.root, pieces.root),
     ),
   );
 
@@ -303,7 +303,7 @@ export async function openDesk(section, room, look, texts, extras = () => []) {
       : [scene.words.length && litWords("the text", scene.words, null)];
     if (item && !item.chosen && !item.placed) rows.splice(0, 2, el("p", { class: "words" }, el("span", { class: "label" }, "placed by you")));
     attended.replaceChildren(...rows.filter(Boolean));
-    panel.show(selected === null ? null : { number: selected, item: scene.items[selected], words: scene.words }, info, model, room.name);
+    panel.show(selected === null ? null : { number: selected, item: scene.items[selected] }, info, model, room.name);
     pieces.show(objects, info, model, room.name);
     onButton.disabled = objects.length === 0;
     for (const extra of added) extra.show?.(objects);

@@ -11,7 +11,7 @@ export function factsPanel() {
     el("span", { class: holds ? "tick" : "cross", role: "img", "aria-label": holds ? "holds" : "does not hold" }, holds ? "✓" : "✗");
 
   function sentence({ text, facts }) {
-    const known = facts.map(({ words, holds }) => el("li", { data: { holds } }, mark(holds), " ", words));
+    const known = facts.map(({ words, kind, holds }) => el("li", { data: { kind } }, mark(holds), " ", words));
     const items = known.length ? known : [el("li", { class: "unchecked" }, el("span", { "aria-hidden": "true" }, "–"), " not checked")];
     return el("div", { class: "sentence" }, el("p", {}, text), el("ul", {}, items));
   }

@@ -1,8 +1,7 @@
-// One object: its class, its attributes to change, the words that it attended to.
+// One object: its class, its attributes to change, where it comes from.
 
 import { button, el } from "../dom.js";
 import { segments } from "../widgets.js";
-import { litWords } from "./timeline.js";
 
 const TITLES = { size: "Depth", flip: "Facing", pose: "Pose", expression: "Mood", aspect: "Aspect" };
 const FEW = 8; // values that are shown as buttons
@@ -43,14 +42,14 @@ export function inspector(events, look) {
       } else return false;
       return true;
     },
-    /** chosen: {number, item, words}, or null where no object is. */
+    /** chosen: {number, item}, or null where no object is. */
     show(chosen, info, model, room) {
       root.shown = chosen && { item: chosen.item, info };
       if (!chosen) {
         root.replaceChildren(el("p", { class: "hint" }, "Click an object to change it, drag it where it should be."));
         return;
       }
-      const { number, item, words } = chosen;
+      const { number, item } = chosen;
       const kind = info.kinds.get(item.one.class);
       const heads = kind.heads.filter((head) => head in item.one);
       const details = look.details?.(item.one) ?? [];
@@ -65,8 +64,6 @@ export function inspector(events, look) {
           ),
           ...heads.map((head) => control(head, item, number, info)),
           ...details,
-          item.chosen && words.length ? litWords("chosen by", words, item.chosen) : null,
-          item.placed && words.length ? litWords("placed by", words, item.placed) : null,
         ].filter(Boolean),
       );
     },

@@ -65,7 +65,7 @@ export function litWords(label, words, weights) {
   const lit = words.map((word, number) => {
     const share = weights ? weights[number] / most : 0;
     const element = el("span", { title: weights ? `${Math.round(100 * weights[number])} %` : null }, word);
-    element.style.setProperty("--share", share.toFixed(3));
+    element.style.setProperty("--share", (share ** 1.6).toFixed(3));
     return [element, " "];
   });
   return el("p", { class: "words" }, el("span", { class: "label" }, label), " ", lit);
