@@ -20,6 +20,12 @@ export function box(one, kind, info) {
 
 const clamp = (value, most) => Math.min(Math.max(value, 0), most);
 
+/** Black or white, whichever is more legible on a colour "#rrggbb". */
+function inkOn(colour) {
+  const [red, green, blue] = [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+  return 0.299 * red + 0.587 * green + 0.114 * blue > 150 ? "#000" : "#fff";
+}
+
 /** A box with its label. */
 export function outlined(one, kind, info) {
   const place = box(one, kind, info);
@@ -31,7 +37,7 @@ export function outlined(one, kind, info) {
     { class: "box" },
     svg("rect", { ...place, fill: kind.colour, "fill-opacity": 0.08, stroke: kind.colour, "stroke-width": 2.5 }),
     svg("rect", { x, y, width, height: TAG, fill: kind.colour }),
-    svg("text", { x: x + 4, y: y + 11.5, "font-size": 11.5, fill: "#fff" }, kind.title),
+    svg("text", { x: x + 4, y: y + 11.5, "font-size": 11.5, fill: inkOn(kind.colour) }, kind.title),
   );
 }
 

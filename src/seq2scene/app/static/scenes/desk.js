@@ -301,7 +301,7 @@ export async function openDesk(section, room, look, texts, extras = () => []) {
     const rows = item && scene.words.length
       ? [item.chosen && litWords("chosen by", scene.words, item.chosen), item.placed && litWords("placed by", scene.words, item.placed)]
       : [scene.words.length && litWords("the text", scene.words, null)];
-    if (item && !item.chosen && !item.placed) rows.splice(0, 2, el("p", { class: "words" }, el("span", { class: "label" }, "placed by you")));
+    if (item && !item.chosen && !item.placed) rows.splice(0, 2, el("p", { class: "words hint" }, "Placed by you."));
     attended.replaceChildren(...rows.filter(Boolean));
     panel.show(selected === null ? null : { number: selected, item: scene.items[selected] }, info, model, room.name);
     pieces.show(objects, info, model, room.name);

@@ -11,7 +11,8 @@ export function factsPanel() {
     el("span", { class: holds ? "tick" : "cross", role: "img", "aria-label": holds ? "holds" : "does not hold" }, holds ? "✓" : "✗");
 
   function sentence({ text, facts }) {
-    const known = facts.map(({ words, kind, holds }) => el("li", { data: { kind } }, mark(holds), " ", words));
+    const ordered = [...facts].sort((one, other) => (other.kind === "thing") - (one.kind === "thing"));
+    const known = ordered.map(({ words, kind, holds }) => el("li", { data: { kind } }, mark(holds), " ", words));
     const items = known.length ? known : [el("li", { class: "unchecked" }, el("span", { "aria-hidden": "true" }, "–"), " not checked")];
     return el("div", { class: "sentence" }, el("p", {}, text), el("ul", {}, items));
   }

@@ -46,7 +46,17 @@ export function stage(look, events) {
     }
   };
 
-  function drag(down, number, element) {
+  /** The object below `number` where the pointer is, as a second click chooses it; the topmost below the last. */
+  function next(event, number) {
+    const under = document
+      .elementsFromPoint(event.clientX, event.clientY)
+      .map((element) => element.closest("[data-number]")?.dataset.number)
+      .filter((found, at, all) => found !== undefined && all.indexOf(found) === at)
+      .map(Number);
+    return under[(under.indexOf(number) + 1) % under.length] ?? number;
+  }
+
+  function drag(down, number, element, wasSelected) {
     const { one, box } = shown.items[number];
     const scale = 1 / root.getScreenCTM().a;
     const [width, height] = look.view(shown.info);
@@ -67,6 +77,7 @@ export function stage(look, events) {
       root.removeEventListener("pointercancel", end);
       if (delta && event.type === "pointerup") events.move(number, shifted(one, ...delta));
       else if (delta) element.removeAttribute("transform");
+      else if (wasSelected && event.type === "pointerup") events.select(next(event, number));
     };
     root.setPointerCapture(down.pointerId);
     root.addEventListener("pointermove", move);
@@ -111,10 +122,11 @@ export function stage(look, events) {
           pointerdown: (event) => {
             if (event.button !== 0) return;
             event.preventDefault();
+            const wasSelected = event.currentTarget.getAttribute("aria-pressed") === "true";
             events.select(number);
             const now = layer.querySelector(`[data-number="${number}"]`);
             now?.focus({ preventScroll: true });
-            if (now) drag(event, number, now);
+            if (now) drag(event, number, now, wasSelected);
           },
         },
       },

@@ -64,9 +64,9 @@ export function litWords(label, words, weights) {
   const most = weights ? Math.max(...weights, 1e-9) : 1;
   const lit = words.map((word, number) => {
     const share = weights ? weights[number] / most : 0;
-    const element = el("span", { title: weights ? `${Math.round(100 * weights[number])} %` : null }, word);
+    const element = el("span", { class: word === "(end)" ? "end" : null, title: weights ? `${Math.round(100 * weights[number])} %` : null }, word);
     element.style.setProperty("--share", (share ** 1.6).toFixed(3));
     return [element, " "];
   });
-  return el("p", { class: "words" }, el("span", { class: "label" }, label), " ", lit);
+  return el("p", { class: "words" }, el("span", { class: "label" }, label), el("span", { class: "text" }, lit));
 }
