@@ -16,6 +16,7 @@ from seq2scene.app.room import Action, File, Room
 from seq2scene.app.scene_actions import actions
 from seq2scene.compositing.compositor import as_pixels, empty_canvas
 from seq2scene.compositing.inpainting import photos_of
+from seq2scene.errors import UserError
 from seq2scene.models.composite_writer import CompositeWriter
 from seq2scene.models.inpainter import Inpainter
 from seq2scene.models.loading import require_same_classes
@@ -78,16 +79,31 @@ def inpaint(model: CompositeWriter, inpainter: Inpainter, objects: list[PlainObj
     return File(buffer.getvalue(), "image/png", "photo.png")
 
 
+def without_folder(action: Action) -> Action:
+    """The action with error messages that do not say where on this machine the model's patches are."""
+
+    def run(model: CompositeWriter, **fields: Any) -> dict[str, Any] | File:
+        try:
+            return action.run(model=model, **fields)
+        except UserError as error:
+            if model.decoder.retrieval is None:
+                raise
+            raise UserError(str(error).replace(str(model.store.folder), "this model's patches")) from None
+
+    return Action(run, action.fields)
+
+
+ACTIONS = {
+    **actions(accepts),
+    "describe": Action(describe_patches, {"model": OfModel(accepts)}),
+    "layers": Action(layers, {"model": OfModel(accepts), "objects": objects}),
+    "inpaint": Action(
+        inpaint, {"model": OfModel(accepts), "inpainter": OfModel(is_inpainter), "objects": objects}
+    ),
+}
 COMPOSITE_ROOM = Room(
     name="composite",
     title="Composites",
     accepts=accepts,
-    actions={
-        **actions(accepts),
-        "describe": Action(describe_patches, {"model": OfModel(accepts)}),
-        "layers": Action(layers, {"model": OfModel(accepts), "objects": objects}),
-        "inpaint": Action(
-            inpaint, {"model": OfModel(accepts), "inpainter": OfModel(is_inpainter), "objects": objects}
-        ),
-    },
+    actions={name: without_folder(action) for name, action in ACTIONS.items()},
 )
