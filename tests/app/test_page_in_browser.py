@@ -70,10 +70,9 @@ def load(page, *objects: dict) -> None:
 
 def hold(page, *marks: bool) -> None:
     """Waits for the facts of the text to be marked like this."""
-    wanted = ["✓" if mark else "✗" for mark in marks]
     page.wait_for_function(
-        "wanted => [...document.querySelectorAll('.facts li span')].map(e => e.textContent).join() === wanted",
-        arg=",".join(wanted),
+        "wanted => [...document.querySelectorAll('.facts li span')].map(e => e.innerText).join('') == wanted",
+        arg="".join("✓" if mark else "✗" for mark in marks),
     )
 
 
@@ -99,8 +98,10 @@ def drag(page, number: int, right: float) -> None:
 def test_a_typed_text_is_drawn_step_by_step(page) -> None:
     page.get_by_label("Sentences").fill("Jenny is sad.")
     page.get_by_label("Sentences").press("Enter")
-    page.wait_for_function("document.querySelector('.words .text')?.textContent.startsWith('jenny is sad')")
-    page.wait_for_function("document.querySelectorAll('.object').length >= 4")  # played to the end
+    page.wait_for_function(
+        "() => document.querySelector('.words .text')?.textContent.startsWith('jenny is sad')"
+    )
+    page.wait_for_function("() => document.querySelectorAll('.object').length >= 4")  # played to the end
     page.get_by_label("Step", exact=True).press("Home")
     assert objects(page).count() == 0
     page.get_by_label("Step", exact=True).press("ArrowRight")
@@ -144,7 +145,7 @@ def test_the_model_goes_on_and_things_are_added(page) -> None:
     hold(page, True, True, True)
     page.get_by_text("Add an object").click()
     page.get_by_label("Add dog", exact=True).click()
-    page.wait_for_function("document.querySelectorAll('.object').length === 4")
+    page.wait_for_function("() => document.querySelectorAll('.object').length === 4")
     page.get_by_label("Sentences").fill("Jenny is sad. Jenny is next to the tree.")
     page.get_by_text("Go on from here").click()
     page.wait_for_selector(".object.fresh", state="attached")
@@ -170,7 +171,7 @@ def test_downloads_show_what_the_page_shows(page) -> None:
 
 def test_four_variants_are_there_to_choose_from(page) -> None:
     page.get_by_text("Four variants").click()
-    page.wait_for_function("document.querySelectorAll('.samples button').length === 4")
+    page.wait_for_function("() => document.querySelectorAll('.samples button').length === 4")
     page.locator(".samples button").nth(2).click()
     assert page.locator(".samples [aria-pressed=true]").count() == 1
 
@@ -188,13 +189,12 @@ def test_foreign_scenes_are_refused_by_name_and_markup_is_text(page) -> None:
 
 def test_a_page_told_to_wait_says_so_and_asks_again(page) -> None:
     def busy(route) -> None:
-        page.unroute("**/api/scene/write")
         route.fulfill(status=503, headers={"Retry-After": "1"}, json={"error": "others are waiting"})
 
-    page.route("**/api/scene/write", busy)
+    page.route("**/api/scene/write", busy, times=1)
     page.get_by_text("Draw", exact=True).click()
     page.wait_for_selector(".status >> text=asks again in 1 s")
-    page.wait_for_function("document.querySelector('.status').textContent === ''")
+    page.wait_for_function("() => document.querySelector('.status').textContent === ''")
     page.faults[:] = [one for one in page.faults if "503" not in one]
 
 

@@ -52,7 +52,7 @@ def create_app(
         worker.close()
 
     async def index(_: Request) -> Response:
-        return FileResponse(STATIC / "index.html", headers={"Cache-Control": "no-cache"})
+        return FileResponse(STATIC / "index.html")
 
     async def list_rooms(_: Request) -> Response:
         listed = [
