@@ -210,9 +210,9 @@ export async function openDesk(section, room, look, texts, extras = () => []) {
 
   // Editing
 
-  async function edit(items, select) {
+  async function edit(items, select, values = {}) {
     steps.pause();
-    past.push({ ...scene, items, fresh: new Set() });
+    past.push({ ...scene, ...values, items, fresh: new Set() });
     selected = select;
     arriving = null;
     count = items.length;
@@ -241,7 +241,7 @@ export async function openDesk(section, room, look, texts, extras = () => []) {
 
   /** Which facts hold, and the order in which objects cover each other. */
   async function checkFacts() {
-    const found = await check("check", { model, text: text.value, objects: plain() });
+    const found = await check("check", { model, text: scene.text, objects: plain() });
     if (!found) return;
     facts.show(found.sentences, found.checkable);
     if (found.order.some((number, at) => number !== at)) {
@@ -255,14 +255,18 @@ export async function openDesk(section, room, look, texts, extras = () => []) {
 
   /** What a look must fetch before it can draw. */
   async function prepare() {
-    await look.prepare?.(plain(), (action, fields) => ask(room.name, action, { model, ...fields }));
+    try {
+      await look.prepare?.(plain(), (action, fields) => ask(room.name, action, { model, ...fields }));
+    } catch (error) {
+      status.fail(error);
+    }
   }
 
   // Files
 
   async function download(form) {
     if (form === "json") {
-      const content = { sentences: text.value ? [text.value] : [], objects: plain() };
+      const content = { sentences: scene.text ? [scene.text] : [], objects: plain() };
       save(new Blob([JSON.stringify(content, null, 1)], { type: "application/json" }), "scene.json");
       return;
     }
@@ -283,10 +287,11 @@ export async function openDesk(section, room, look, texts, extras = () => []) {
     }
     const known = await write("check", { model, text: "", objects: found.objects });
     if (!known) return;
-    if (Array.isArray(found.sentences)) text.value = found.sentences.join(" ");
+    const said = Array.isArray(found.sentences) ? found.sentences.join(" ").slice(0, 2000) : "";
+    text.value = said || text.value;
     const items = known.order.map((number) => ({ one: found.objects[number], chosen: null, placed: null }));
     samples.show([], info, model, room.name);
-    await edit(items, null);
+    await edit(items, null, { text: said, words: [] });
   }
 
   // Showing
