@@ -136,7 +136,7 @@ def test_the_page_asks_no_other_server_and_inserts_no_markup():
     assert files
     forbidden = re.compile(
         r"""innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function"""
-        r"""|on\w+=["']|style=["']|(?:src|href|from|import|url)\W{1,3}(?:https?:)?//"""
+        r"""|\bon\w+=["']|style=["']|(?:src|href|from|import|url)\W{1,3}(?:https?:)?//"""
     )
     none_of(
         f"{name(path)}:{number}: {line.strip()}"

@@ -44,6 +44,7 @@ export function inspector(events, look) {
     },
     /** chosen: {number, item}, or null where no object is. */
     show(chosen, info, model, room) {
+      root.classList.toggle("chosen", chosen !== null);
       root.shown = chosen && { item: chosen.item, info };
       if (!chosen) {
         root.replaceChildren(el("p", { class: "hint" }, "Click an object to change it, drag it where it should be."));

@@ -4,21 +4,37 @@ A sentence is understood as a whole or not at all. Its words are those of ``engl
 a sentence with any other word, or of another form, nothing is claimed.
 """
 
-import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
 
-from seq2scene.data.park.language import english, rich_english
 from seq2scene.data.park.language.lexicon import NOUNS
 from seq2scene.data.park.language.meaning import Clause, Mention, Place
 from seq2scene.data.park.language.stating import of_clause
+from seq2scene.data.park.language.typed_words import (
+    AFTER_BE,
+    ARTICLES,
+    BASE,
+    BE,
+    BOTH_PHRASES,
+    COLOURS,
+    COUNTS,
+    EMPTY_PHRASES,
+    FINITE,
+    NEARBY,
+    NOUN_TABLE,
+    PERSONS,
+    PREPOSITIONS,
+    SIZES,
+    TRANSITIVE,
+    WEATHER_PHRASES,
+    Words,
+    words_of,
+)
 from seq2scene.data.park.world import CHILDREN
 from seq2scene.scenes.facts import Fact, Things, holds
 from seq2scene.scenes.scene_texts import split_sentences
-
-MOST_WORDS = 36  # of a sentence
 
 
 @dataclass(frozen=True)
@@ -50,123 +66,11 @@ def read_sentences(text: str) -> list[Sentence]:
     """The sentences of a typed text, each with what it states."""
     read, it = [], None
     for sentence in split_sentences(text):
-        found = _reading(_words(sentence), it)
+        found = _reading(words_of(sentence), it)
         if found is not None:
             it = found[1]
         read.append(Sentence(sentence, None if found is None else tuple(dict.fromkeys(found[0]))))
     return read
-
-
-# Words
-
-CONTRACTED = (
-    ("[\u2019`]", "'"),
-    (r"\b(is|are|does|do)n't\b", r"\1 not"),
-    (r"\b(mike|jenny|he|she|it|there)'s\b", r"\1 is"),
-    (r"\b(they|there)'re\b", r"\1 are"),
-    (r"\bno one\b|\bnobody\b", "?"),
-)
-SIZES = {"big": "big", "large": "big", "huge": "big", "small": "small", "little": "small", "tiny": "small"}
-COLOURS = {noun.colour for noun in NOUNS.values()} - {None} | {"black", "brown"}
-COUNTS = {"two": 2, "three": 3, "four": 4, "five": 5}
-ARTICLES = {"the": "definite", "a": "indefinite", "an": "indefinite", "some": "indefinite", "no": "no"}
-BOTH = (
-    *("mike and jenny", "jenny and mike", "they", "them", "the children", "the kids", "both children"),
-    *("the boy and the girl", "the girl and the boy", "both of them", "the two kids", "the friends"),
-)
-PERSONS = {"mike": "hb0", "he": "hb0", "him": "hb0", "jenny": "hb1", "she": "hb1", "her": "hb1"}
-NEARBY = ("near", "nearby", "close", "there")  # "because the bear is near": near the one spoken of
-EMPTY = (
-    "now",
-    "today",
-    "this morning",
-    "at the moment",
-    "in the park",
-    "in the picture",
-    "outside",
-    "together",
-)
-WEATHER = {"it is raining": "s_5", "it is rainy": "s_5", "it is sunny": "s_3", "it is a sunny day": "s_3"}
-
-
-def _words(sentence: str) -> tuple[str, ...]:
-    """Lower-case words and commas; () for a sentence with anything else."""
-    text = sentence.lower().strip().rstrip(".!").rstrip()
-    for pattern, way in CONTRACTED:
-        text = re.sub(pattern, way, text)
-    words = tuple(re.findall(r"[a-z][a-z'-]*|,|\S", text))
-    return words if len(words) <= MOST_WORDS else ()
-
-
-def _phrases(table: dict[str, object]) -> dict[tuple[str, ...], object]:
-    return {tuple(phrase.split()): value for phrase, value in table.items()}
-
-
-def _plural(noun: str) -> str:
-    return re.sub("(ch|x|sh)$", r"\1e", re.sub("(?<![aeiou])y$", "ie", noun)) + "s"
-
-
-def _noun_table() -> dict[str, tuple[tuple[str, ...], bool]]:
-    """Of each noun the classes that it may mean, and whether it is a plural that counts them."""
-    found: dict[str, list[str]] = {}
-    for name, noun in NOUNS.items():
-        plain = noun.english.replace(" 's", "'s")
-        for said in (plain, *rich_english.SYNONYMS.get(plain, ())):
-            found.setdefault(said, []).append(name)
-    one = {noun: (tuple(names), False) for noun, names in found.items()}
-    many = {_plural(noun): (tuple(names), True) for noun, names in found.items() if not noun.endswith("s")}
-    return {**many, **one}
-
-
-def _verb_tables() -> tuple[dict[str, tuple[str, str | None]], ...]:
-    """What follows a form of ``be``, and finite verbs, singular and plural: each as the verb of a clause and
-    an adjective.
-    """
-    after_be: dict[str, tuple[str, str | None]] = {}
-    finite: dict[str, tuple[str, str | None]] = {}
-    base: dict[str, tuple[str, str | None]] = {}
-    meanings: dict[str, tuple[str, str | None]] = {"surprised and is looking at": ("look", "surprised")}
-    for key, verb in english.VERBS.items():
-        if verb.form:
-            said = " ".join(filter(None, (verb.form, verb.particle, verb.preposition)))
-            meanings[said] = (key, None)
-    meanings |= {mood: ("be", mood) for mood in ("angry", "happy", "sad", "surprised")}
-    meanings |= {colour: ("be", colour) for colour in COLOURS}
-    for said, meaning in meanings.items():
-        if " is " not in said:
-            after_be[said] = meaning
-        for way in rich_english.VERBS.get(said, ()):
-            one, many = way.split("|")
-            if one.startswith("is not "):
-                continue  # read as the denial that it is
-            if one.startswith("is "):
-                after_be[one.removeprefix("is ")] = meaning
-                continue
-            finite[one] = meaning
-            if many:
-                finite[many] = base[many] = meaning
-    after_be |= {"waving": ("wave", None), "playing": ("be", None)}
-    finite |= {"waves": ("wave", None), "wave": ("wave", None), "plays": ("be", None), "play": ("be", None)}
-    return after_be, finite, base
-
-
-def _preposition_table() -> dict[str, str]:
-    found = {}
-    for relation, said in english.PREPOSITIONS.items():
-        key = "on the" if relation == "on" else said
-        for way in (said, *rich_english.PHRASES.get(key, ())):
-            found.setdefault(way.removesuffix(" the"), relation)
-    return {**found, "inside": "in", "close to": "near", "by": "near", "far away from": "far_from"}
-
-
-NOUN_TABLE = _phrases(_noun_table())
-AFTER_BE, FINITE, BASE = map(_phrases, _verb_tables())
-PREPOSITIONS = _phrases(_preposition_table())
-BE = {("is",), ("are",)}
-TRANSITIVE = {
-    *("hold", "raise", "wear", "eat", "read", "kick", "wave", "look", "follow", "run_to", "flee"),
-    *("fear", "play", "give"),
-}
 
 
 # Phrases: each of these yields what can start at a position, and the position after it
@@ -189,20 +93,12 @@ class Noun:
         return Mention(name, form, self.size, self.colour)
 
 
-Words = tuple[str, ...]
-
-
 def _match(words: Words, at: int, phrases: Collection[Words]) -> Iterator[tuple[Words, int]]:
     """The phrases that start at a position, the longest first."""
     for length in range(min(6, len(words) - at), 0, -1):
         phrase = words[at : at + length]
         if phrase in phrases:
             yield phrase, at + length
-
-
-BOTH_PHRASES = {tuple(phrase.split()) for phrase in BOTH}
-EMPTY_PHRASES = {tuple(phrase.split()) for phrase in EMPTY}
-WEATHER_PHRASES = _phrases(WEATHER)
 
 
 def _noun(words: Words, at: int, it: Noun | None) -> Iterator[tuple[Noun, int]]:
