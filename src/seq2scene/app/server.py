@@ -129,6 +129,7 @@ def serve(
         listening = config.bind_socket()
     except SystemExit:
         raise UserError(f"port={port}: it cannot be used on {host}; give another, or port=0") from None
+    listening.listen(config.backlog)  # before the address is printed
     where = f"[{host}]" if ":" in host else host
     print(f"http://{where}:{listening.getsockname()[1]}/ (Ctrl-C ends it)", flush=True)
     uvicorn.Server(config).run(sockets=[listening])
