@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from entry_points import command
 from seq2scene.app.model_table import ModelTable, read_offers
 from seq2scene.app.requests import MOST_BYTES
 from seq2scene.app.server import create_app
@@ -242,3 +243,5 @@ def test_without_models_there_is_no_page(tmp_path: Path) -> None:
         read_offers([])
     with pytest.raises(UserError, match="no checkpoint at"):
         read_offers([str(tmp_path / "none")])
+    done = command("demo.py", work=tmp_path)
+    assert done.returncode == 2 and done.stderr.startswith("error: models: the page needs trained models")
