@@ -74,17 +74,20 @@ export async function openDesk(section, room, look, texts, extras = () => []) {
     show();
   });
   const attended = el("div", { class: "attended" });
-  const panel = inspector({
-    change: (number, values) => change(number, values),
-    remove: (number) => remove(number),
-    close: () => view.root.focus(),
-  }, look);
+  const panel = inspector(
+    { change: (number, values) => change(number, values), remove: (number) => remove(number) },
+    look,
+  );
   const facts = factsPanel();
   const samples = samplesPanel(look, (found) => settle(found));
   const pieces = tray(look, (kind) => add(kind));
 
   const undo = button("↶", () => restore("undo"), { "aria-label": "Undo", title: "Undo (Ctrl+Z)", disabled: true });
-  const redo = button("↷", () => restore("redo"), { "aria-label": "Redo", title: "Redo (Ctrl+Shift+Z)", disabled: true });
+  const redo = button("↷", () => restore("redo"), {
+    "aria-label": "Redo",
+    title: "Redo (Ctrl+Shift+Z)",
+    disabled: true,
+  });
   const sampleButton = button("Four variants", () => draw(4), { title: "Four samples to choose from" });
   const file = el("input", {
     type: "file",
@@ -175,7 +178,7 @@ export async function openDesk(section, room, look, texts, extras = () => []) {
   async function receive(found, given) {
     if (!found) return;
     unknown.hidden = found.unknown.length === 0;
-    unknown.textContent = found.unknown.length ? `Unknown to the model and left out: ${found.unknown.join(", ")}` : "";
+    unknown.textContent = `Unknown to the model and left out: ${found.unknown.join(", ")}`;
     const scenes = found.scenes.map((one) => ({
       items: one.objects.map((object, number) => ({
         one: object,
@@ -221,8 +224,11 @@ export async function openDesk(section, room, look, texts, extras = () => []) {
     await checkFacts();
   }
 
-  const change = (number, values) =>
-    edit(scene.items.map((item, at) => (at === number ? { ...item, one: look.changed?.(item.one, values, info) ?? { ...item.one, ...values } } : item)), number);
+  function change(number, values) {
+    const item = scene.items[number];
+    const one = look.changed?.(item.one, values) ?? { ...item.one, ...values };
+    return edit(scene.items.with(number, { ...item, one }), number);
+  }
 
   const remove = (number) => edit(scene.items.filter((_, at) => at !== number), null);
 
@@ -241,12 +247,15 @@ export async function openDesk(section, room, look, texts, extras = () => []) {
 
   /** Which facts hold, and the order in which objects cover each other. */
   async function checkFacts() {
+    const asked = scene;
     const found = await check("check", { model, text: scene.text, objects: plain() });
-    if (!found) return;
+    if (!found || scene !== asked) return;
     facts.show(found.sentences, found.checkable);
     if (found.order.some((number, at) => number !== at)) {
       const chosen = selected === null ? null : found.order.indexOf(selected);
-      past.amend({ ...scene, items: found.order.map((number) => scene.items[number]), fresh: new Set() });
+      const items = found.order.map((number) => scene.items[number]);
+      const fresh = new Set([...items.keys()].filter((at) => scene.fresh.has(found.order[at])));
+      past.amend({ ...scene, items, fresh });
       selected = chosen;
       await prepare();
       show();
@@ -301,14 +310,18 @@ export async function openDesk(section, room, look, texts, extras = () => []) {
     view.show({ info, model, room: room.name, objects, count, selected, arriving, fresh: scene.fresh });
     const last = selected ?? count - 1;
     const item = scene.items[last];
-    const where = item ? `${last + 1} of ${objects.length} · ${info.kinds.get(item.one.class).title}` : `${objects.length} objects`;
-    steps.show(objects.length, count, where);
-    const rows = item && scene.words.length
-      ? [item.chosen && litWords("chosen by", scene.words, item.chosen), item.placed && litWords("placed by", scene.words, item.placed)]
-      : [scene.words.length && litWords("the text", scene.words, null)];
-    if (item && !item.chosen && !item.placed) rows.splice(0, 2, el("p", { class: "words hint" }, "Placed by you."));
+    const title = item && info.kinds.get(item.one.class).title;
+    steps.show(objects.length, count, item ? `${last + 1} of ${objects.length} · ${title}` : `${objects.length} objects`);
+    const rows = item
+      ? [
+          item.chosen && litWords("chosen by", scene.words, item.chosen),
+          item.placed && litWords("placed by", scene.words, item.placed),
+          !item.chosen && !item.placed && el("p", { class: "words hint" }, "Placed by you."),
+        ]
+      : [scene.words.length > 0 && litWords("the text", scene.words, null)];
     attended.replaceChildren(...rows.filter(Boolean));
-    panel.show(selected === null ? null : { number: selected, item: scene.items[selected] }, info, model, room.name);
+    const chosen = selected === null ? null : { number: selected, item: scene.items[selected] };
+    panel.show(chosen, info, model, room.name);
     pieces.show(objects, info, model, room.name);
     onButton.disabled = objects.length === 0;
     for (const extra of added) extra.show?.(objects);

@@ -5,15 +5,18 @@ import { el } from "../dom.js";
 export function factsPanel() {
   const list = el("div", { class: "facts-list" });
   const total = el("span", { class: "total" });
-  const root = el("div", { class: "facts card", hidden: true }, el("div", { class: "row" }, el("h2", {}, "What the text states"), total), list);
+  const head = el("div", { class: "row" }, el("h2", {}, "What the text states"), total);
+  const root = el("div", { class: "facts card", hidden: true }, head, list);
 
-  const mark = (holds) =>
-    el("span", { class: holds ? "tick" : "cross", role: "img", "aria-label": holds ? "holds" : "does not hold" }, holds ? "✓" : "✗");
+  const mark = (holds) => {
+    const [kind, label, sign] = holds ? ["tick", "holds", "✓"] : ["cross", "does not hold", "✗"];
+    return el("span", { class: kind, role: "img", "aria-label": label }, sign);
+  };
 
   function sentence({ text, facts }) {
     const ordered = [...facts].sort((one, other) => (other.kind === "thing") - (one.kind === "thing"));
     const known = ordered.map(({ words, kind, holds }) => el("li", { data: { kind } }, mark(holds), " ", words));
-    const items = known.length ? known : [el("li", { class: "unchecked" }, el("span", { "aria-hidden": "true" }, "–"), " not checked")];
+    const items = known.length ? known : [el("li", { class: "unchecked" }, "– not checked")];
     return el("div", { class: "sentence" }, el("p", {}, text), el("ul", {}, items));
   }
 

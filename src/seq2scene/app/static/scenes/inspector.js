@@ -6,7 +6,7 @@ import { segments } from "../widgets.js";
 const TITLES = { size: "Depth", flip: "Facing", pose: "Pose", expression: "Mood", aspect: "Aspect" };
 const FEW = 8; // values that are shown as buttons
 
-/** events: change(number, values), remove(number), close(). */
+/** events: change(number, values), remove(number). */
 export function inspector(events, look) {
   const root = el("div", { class: "inspector card" });
 
@@ -15,7 +15,9 @@ export function inspector(events, look) {
     const now = item.one[head];
     const choose = (value) => events.change(number, { [head]: value });
     const title = look.titles?.[head] ?? TITLES[head] ?? head;
-    if (names.length <= FEW) return el("div", { class: "control" }, el("h2", {}, title), segments(title, names, now, choose));
+    if (names.length <= FEW) {
+      return el("div", { class: "control" }, el("h2", {}, title), segments(title, names, now, choose));
+    }
     const slider = el("input", {
       type: "range",
       min: 0,
@@ -54,6 +56,7 @@ export function inspector(events, look) {
       const kind = info.kinds.get(item.one.class);
       const heads = kind.heads.filter((head) => head in item.one);
       const details = look.details?.(item.one) ?? [];
+      const focused = [...root.querySelectorAll("button, input")].indexOf(document.activeElement);
       root.replaceChildren(
         ...[
           el(
@@ -67,6 +70,7 @@ export function inspector(events, look) {
           ...details,
         ].filter(Boolean),
       );
+      root.querySelectorAll("button, input")[focused]?.focus(); // the new one in the place of the old
     },
   };
 }

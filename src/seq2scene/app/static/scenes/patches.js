@@ -56,16 +56,18 @@ export const patches = {
   /** Where a patch comes from. */
   details({ patch }) {
     if (!patch) return [el("p", { class: "hint" }, "No patch yet: going on from here lets the model choose one.")];
-    const license = patch.license;
-    const isLink = license?.url?.startsWith("https://") || license?.url?.startsWith("http://");
-    const named = license ? (isLink ? el("a", { href: license.url, rel: "noopener noreferrer", target: "_blank" }, license.name) : license.name) : "unknown";
+    const { name, url } = patch.license ?? { name: "unknown", url: "" };
+    const isLink = /^https?:\/\//.test(url); // it comes from the model's data
+    const link = { href: url, rel: "noopener noreferrer", target: "_blank" };
+    const named = isLink ? el("a", link, name) : name;
     return [
       el(
         "dl",
         { class: "credit" },
-        el("dt", {}, "Photo"), el("dd", {}, patch.photo),
-        el("dt", {}, "Segment"), el("dd", {}, patch.id),
-        el("dt", {}, "Licence"), el("dd", {}, named),
+        [["Photo", patch.photo], ["Segment", patch.id], ["Licence", named]].map(([term, said]) => [
+          el("dt", {}, term),
+          el("dd", {}, said),
+        ]),
       ),
     ];
   },

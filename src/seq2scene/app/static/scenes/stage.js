@@ -162,7 +162,8 @@ export function stage(look, events) {
     if (isSelected) place(items[selected].box);
     if (focused !== undefined && root.isConnected) {
       const number = isSelected ? selected : focused;
-      layer.querySelector(`[data-number="${number}"]`)?.focus({ preventScroll: true });
+      const there = layer.querySelector(`[data-number="${number}"]`) ?? layer.querySelector("[data-number]");
+      there?.focus({ preventScroll: true });
     }
   }
 

@@ -64,7 +64,8 @@ export function litWords(label, words, weights) {
   const most = weights ? Math.max(...weights, 1e-9) : 1;
   const lit = words.map((word, number) => {
     const share = weights ? weights[number] / most : 0;
-    const element = el("span", { class: word === "(end)" ? "end" : null, title: weights ? `${Math.round(100 * weights[number])} %` : null }, word);
+    const title = weights ? `${Math.round(100 * weights[number])} %` : null;
+    const element = el("span", { class: word === "(end)" ? "end" : null, title }, word);
     element.style.setProperty("--share", (share ** 1.6).toFixed(3));
     return [element, " "];
   });

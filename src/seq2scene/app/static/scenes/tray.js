@@ -21,7 +21,8 @@ export function tray(look, add) {
             const face = look.icon
               ? el("img", { src: look.icon(kind, model, room), alt: "", loading: "lazy", draggable: "false" })
               : kind.title;
-            return button(face, () => add(kind), { title: kind.title, "aria-label": `Add ${kind.title}`, class: "piece", data: { kind: kind.name } });
+            const named = { title: kind.title, "aria-label": `Add ${kind.title}` };
+            return button(face, () => add(kind), { ...named, class: "piece", data: { kind: kind.name } });
           }),
         );
       }
