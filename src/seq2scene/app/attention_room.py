@@ -24,7 +24,7 @@ from seq2scene.nets.text.changed_attention import Change
 
 def attends(offer: Offer) -> bool:
     """Whether a model translates texts with attention."""
-    return accepts(offer) and not offer.attention.endswith("no_attention")
+    return accepts(offer) and "no_attention" not in offer.config["attention"]["_target_"]
 
 
 def change(

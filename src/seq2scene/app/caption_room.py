@@ -56,17 +56,18 @@ def photo(name: str, value: Any) -> Image.Image:
 
 
 def _opened(name: str, content: bytes) -> Image.Image:
-    wanted = "give a JPEG, PNG or WebP file"
+    wanted, most = "give a JPEG, PNG or WebP file", f"at most {MOST_PIXELS // 10**6} million are read"
     try:
         with Image.open(BytesIO(content), formats=FORMATS) as picture:
             width, height = picture.size
             if width * height > MOST_PIXELS:  # before any pixel is decoded
-                most = f"{MOST_PIXELS // 10**6} million"
-                raise Refused(400, f"{name}: {width} x {height} pixels; at most {most} are read")
+                raise Refused(400, f"{name}: {width} x {height} pixels; {most}")
             picture.load()
             return as_photo(picture)
     except Refused:
         raise
+    except Image.DecompressionBombError:
+        raise Refused(400, f"{name}: far too many pixels; {most}") from None
     except Image.UnidentifiedImageError:
         raise Refused(400, f"{name}: this is not a photo that can be read; {wanted}") from None
     except Exception:  # Pillow raises errors of all kinds on damaged files

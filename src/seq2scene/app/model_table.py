@@ -18,13 +18,14 @@ STAMP = re.compile(r"\d{4}-\d\d-\d\d.*")  # names of run folders, which say litt
 class Offer:
     """What is known of a model before it is loaded.
 
-    name: in addresses and requests. path: of its checkpoint. kind: its class. description: of its data, as in
-    the checkpoint; without tensors of any size that matter.
+    name: in addresses and requests. path: of its checkpoint. kind: its class. config, description: as in the
+    checkpoint; without tensors of any size that matter.
     """
 
     name: str
     path: Path
     kind: type[Model]
+    config: Mapping[str, Any]
     description: Mapping[str, Any]
 
 
@@ -58,7 +59,7 @@ def read_offers(paths: str | Sequence[str]) -> list[Offer]:
         parts = load_checkpoint(found)["hyper_parameters"]
         kind = model_class(parts["config"]["task"]["_target_"])
         name = _free_name(found, {offer.name for offer in offers})
-        offers.append(Offer(name, found, kind, parts["description"]))
+        offers.append(Offer(name, found, kind, parts["config"], parts["description"]))
     return offers
 
 

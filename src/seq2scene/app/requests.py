@@ -144,6 +144,33 @@ def number(least: float, most: float, default: float) -> Check:
     return check
 
 
+def wholes(most: int, count: int) -> Check:
+    """A list of at most ``count`` whole numbers from 0 to ``most``; empty if absent."""
+
+    def check(name: str, value: Any) -> list[int]:
+        value = [] if value is None else value
+        good = isinstance(value, list) and all(type(one) is int and 0 <= one <= most for one in value)
+        if not good or len(value) > count:
+            raise Refused(400, f"{name}: a list of at most {count} whole numbers from 0 to {most} is needed")
+        return value
+
+    return check
+
+
+def numbers(least: float, most: float, count: int) -> Check:
+    """A list of at most ``count`` numbers; None if absent."""
+    each = number(least, most, least)
+
+    def check(name: str, value: Any) -> list[float] | None:
+        if value is None:
+            return None
+        if not isinstance(value, list) or len(value) > count or None in value:
+            raise Refused(400, f"{name}: a list of at most {count} numbers is needed")
+        return [each(name, one) for one in value]
+
+    return check
+
+
 def choice(*options: str) -> Check:
     """One of ``options``; the first if absent."""
 

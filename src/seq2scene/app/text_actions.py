@@ -1,4 +1,4 @@
-"""What both rooms of translators do: describe a model, and translate a text with all that led to the translation."""
+"""What both rooms of translators do: describe a model, and translate a text with all that explains it."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -70,7 +70,7 @@ def require_short(model: Translator, text: str) -> None:
 
 
 def require_words(model: Translator, ids: Sequence[int]) -> None:
-    """Raises UserError unless all ``ids`` are words of the target language, before the end of the sentence."""
+    """Raises UserError unless all ``ids`` are words that the model can write; the last may be the end."""
     vocabulary = model.target.vocabulary
     special = {vocabulary.pad, vocabulary.bos, vocabulary.eos}
     if not all(0 <= one < len(vocabulary) and one not in special for one in ids[:-1]):

@@ -1,4 +1,4 @@
-"""The translation lab: a sentence in, its translations out, with the search and the alignment that led to them."""
+"""The translation lab: a sentence in, its translations out, with the search and the alignment behind them."""
 
 from seq2scene.app.room import Room
 from seq2scene.app.text_actions import accepts, actions

@@ -22,7 +22,7 @@ export function alignment(source, steps, end, { press, forced = 0, pressed = nul
       {
         type: "button",
         dir: "auto",
-        class: ["word", step.id === end && "end", t < forced && "forced", step.text === null && step.id !== end && "unknown"]
+        class: ["token", step.id === end && "end", t < forced && "forced", step.text === null && step.id !== end && "unknown"]
           .filter(Boolean)
           .join(" "),
         title: title(step, end, t < forced),
@@ -55,8 +55,8 @@ export function alignment(source, steps, end, { press, forced = 0, pressed = nul
   const words = el(
     "div",
     { class: "alignment" },
-    el("p", { class: "words", "aria-label": "Source" }, above),
-    el("p", { class: "words target", "aria-label": "Translation" }, below),
+    el("p", { class: "tokens", "aria-label": "Source" }, above),
+    el("p", { class: "tokens target", "aria-label": "Translation" }, below),
   );
   return { words, matrix: grid?.element ?? null };
 }

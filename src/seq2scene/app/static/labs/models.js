@@ -3,14 +3,18 @@
 import { ask } from "../api.js";
 import { attentionName } from "./words.js";
 
-/** The descriptions of a room's models, in its order. */
-export const describeAll = (room) =>
-  Promise.all(
-    room.models.map(async (name) => {
-      const told = await ask(room.name, "describe", { model: name });
-      return { name, ...told, title: attentionName(told) };
-    }),
+/** The descriptions of a room's models, in its order, each with a title: how it attends, and its name where
+ * several attend alike. */
+export async function describeAll(room) {
+  const models = await Promise.all(
+    room.models.map(async (name) => ({ name, ...(await ask(room.name, "describe", { model: name })) })),
   );
+  const titles = models.map(attentionName);
+  return models.map((model, at) => {
+    const alone = titles.indexOf(titles[at]) === titles.lastIndexOf(titles[at]);
+    return { ...model, title: alone ? titles[at] : `${titles[at]}, ${model.name}` };
+  });
+}
 
 /** Examples in the language that the models read. */
 export const EXAMPLES = {

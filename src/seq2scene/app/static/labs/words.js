@@ -20,11 +20,11 @@ export const percent = (share) => {
 
 /** A source word. Unknown ones are marked. */
 export function sourceWord(word, properties = {}) {
-  if (word.text === null) return el("span", { ...properties, class: "word end", title: END }, "⏎");
+  if (word.text === null) return el("span", { ...properties, class: "token end", title: END }, "⏎");
   const title = word.known ? null : "The model does not know this word; it reads all such words as one symbol.";
   return el(
     "span",
-    { ...properties, class: word.known ? "word" : "word unknown", title, dir: "auto" },
+    { ...properties, class: word.known ? "token" : "token unknown", title, dir: "auto" },
     word.text,
     word.known ? null : el("span", { class: "visually-hidden" }, " (unknown to the model)"),
   );

@@ -10,8 +10,7 @@ const PAUSE = 120; // milliseconds between a bar's movement and the request
 const SHOWN = 6; // words of a comparison
 
 export async function open(section, room) {
-  await sheet("labs");
-  const models = await describeAll(room);
+  const [models] = await Promise.all([describeAll(room), sheet("labs")]);
   let model = models[0];
   let base = null; // the translation with the model's own attention
   let step = 0;
@@ -19,6 +18,8 @@ export async function open(section, room) {
   let masked = new Set();
   let weights = [];
   let timer = 0;
+  let bars = []; // of the source words
+  let results = null;
 
   const status = statusLine();
   const request = asker(room.name, status);
@@ -90,9 +91,6 @@ export async function open(section, room) {
 
   // The page: the sentence, the bars, the comparison
 
-  let bars = [];
-  let results = null;
-
   function draw() {
     const steps = base.translations[0].steps;
     results = el("div", { class: "stack results" });
@@ -101,19 +99,19 @@ export async function open(section, room) {
       el("h2", {}, "The translation. Pick the word whose attention you want to change"),
       el(
         "p",
-        { class: "words target", role: "group", "aria-label": "Words of the translation" },
+        { class: "tokens target", role: "group", "aria-label": "Words of the translation" },
         steps.map((one, number) =>
           el(
             "button",
             {
               type: "button",
               dir: "auto",
-              class: one.id === base.end ? "word end" : "word",
+              class: one.id === base.end ? "token end" : "token",
               "aria-pressed": String(number === step),
               on: {
                 click: () => {
                   pick(number);
-                  stage.querySelectorAll(".target .word")[number].focus();
+                  stage.querySelectorAll(".target .token")[number].focus();
                 },
               },
             },
@@ -128,7 +126,7 @@ export async function open(section, room) {
         el(
           "div",
           { class: "card stack" },
-          el("div", { class: "row" }, el("h2", {}, `Where the model looks as it writes word ${step + 1}`), el("span", { class: "push row" },
+          el("div", { class: "row" }, el("h2", {}, `Where the model looks as it writes ${quoted(steps[step], base.end)}`), el("span", { class: "push row" },
             button("Flatten", flatten, { title: "Look at all words equally" }),
             button("Restore", restore, { title: "The model's own attention" }))),
           el("div", { class: "bars" }, bars.map((one) => one.element)),
@@ -158,7 +156,7 @@ export async function open(section, room) {
       sourceWord(word),
       slider,
       figure,
-      button("all", () => all(at), { class: "small", "aria-label": `Move all attention to ${name}` }),
+      button("only", () => all(at), { class: "small", "aria-label": `Move all attention to ${name}` }),
       hide,
     );
     return { element, slider, figure, hide };
@@ -235,10 +233,10 @@ export async function open(section, room) {
     const [before, after] = [base.translations[0], found.translations[0]];
     results.replaceChildren(
       el("h2", {}, "What is written at this step"),
-      distribution(before.steps[step], after.steps[step], base.end),
+      distribution(before.steps[step], own ? null : after.steps[step], base.end),
       el("h2", {}, "How the sentence goes on"),
       line("the model's own attention", before, null),
-      own ? el("p", { class: "hint" }, "Move a bar, or press “all” or “mask” beside a word.") : line("with yours", after, before),
+      own ? el("p", { class: "hint" }, "Move a bar, or press “only” or “mask” beside a word.") : line("with yours", after, before),
     );
   }
 
@@ -262,11 +260,11 @@ export async function open(section, room) {
   }
 }
 
-/** The likeliest words of a step, before and after the change. */
+/** The likeliest words of a step, before and after the change; after: null without one. */
 function distribution(before, after, end) {
   const words = new Map();
   for (const [side, step] of [["before", before], ["after", after]]) {
-    for (const one of step.alternatives) words.set(one.id, { ...words.get(one.id), ...one, [side]: one.probability });
+    for (const one of step?.alternatives ?? []) words.set(one.id, { ...words.get(one.id), ...one, [side]: one.probability });
   }
   const ranked = [...words.values()].sort((a, b) => Math.max(b.after ?? 0, b.before ?? 0) - Math.max(a.after ?? 0, a.before ?? 0));
   const bar = (side, share) => {
@@ -274,11 +272,13 @@ function distribution(before, after, end) {
     light(element, share ?? 0);
     return element;
   };
-  const figure = (share) => el("td", { class: "figure" }, share === undefined ? "–" : percent(share));
+  const below = (step) => `<${percent(step.alternatives.at(-1)?.probability ?? 0).replace("<", "")}`;
+  const figure = (share, step) =>
+    el("td", { class: "figure" }, step && (share === undefined ? below(step) : percent(share)));
   return el(
     "table",
     { class: "distribution" },
-    el("thead", {}, el("tr", {}, ["word", "", "own", "yours"].map((text) => el("th", { scope: "col" }, text)))),
+    el("thead", {}, el("tr", {}, ["word", "", "own", after && "yours"].map((text) => el("th", { scope: "col" }, text)))),
     el(
       "tbody",
       {},
@@ -287,9 +287,9 @@ function distribution(before, after, end) {
           "tr",
           {},
           el("th", { scope: "row", dir: "auto", title: quoted(one, end) }, one.id === end ? "⏎ end" : wordOf(one, end)),
-          el("td", { class: "pair" }, bar("before", one.before), bar("after", one.after)),
-          figure(one.before),
-          figure(one.after),
+          el("td", { class: "pair" }, bar("before", one.before), after && bar("after", one.after)),
+          figure(one.before, before),
+          figure(one.after, after),
         ),
       ),
     ),

@@ -12,15 +12,19 @@ const PACE = 900; // milliseconds for a word
 const SAMPLES = ["park-1", "park-2", "park-3", "park-4"];
 
 export async function open(section, room) {
-  await sheet("labs");
   let model = room.models[0];
-  let told = await ask(room.name, "describe", { model });
+  const [first] = await Promise.all([ask(room.name, "describe", { model }), sheet("labs")]);
+  let told = first;
   let photo = null;
   let found = null;
   let shown = 0; // of the captions
   let at = null; // of its words; null: the whole photo
   let one = told.hard; // show the strongest place alone
   let timer = 0;
+  let view = null;
+  let words = [];
+  let scrub = null;
+  let playing = null;
 
   const status = statusLine();
   const request = asker(room.name, status);
@@ -59,7 +63,7 @@ export async function open(section, room) {
   );
   const samples = el(
     "div",
-    { class: "samples", role: "group", "aria-label": "Photos of the park" },
+    { class: "stills", role: "group", "aria-label": "Photos of the park" },
     SAMPLES.map((name, number) =>
       button(
         el("img", { src: `/static/labs/${name}.jpg`, alt: "", width: 72, height: 72 }),
@@ -113,11 +117,6 @@ export async function open(section, room) {
     draw();
   }
 
-  let view = null;
-  let words = [];
-  let scrub = null;
-  let playing = null;
-
   function draw() {
     stop();
     at = null;
@@ -129,7 +128,7 @@ export async function open(section, room) {
         "button",
         {
           type: "button",
-          class: "word",
+          class: "token",
           dir: "auto",
           "aria-pressed": "false",
           on: {
@@ -166,7 +165,7 @@ export async function open(section, room) {
           "div",
           { class: "stack" },
           el("h2", {}, "The caption"),
-          el("p", { class: "words caption" }, it.words.length ? words : el("span", { class: "hint" }, "(nothing)")),
+          el("p", { class: "tokens spelled" }, it.words.length ? words : el("span", { class: "hint" }, "(nothing)")),
           steps.length && it.words.length
             ? [
                 el("div", { class: "row player" }, playing, scrub),

@@ -17,8 +17,7 @@ const RANKINGS = [
 const FIRST = 2; // models that are open at the beginning
 
 export async function open(section, room) {
-  await sheet("labs");
-  const models = await describeAll(room);
+  const [models] = await Promise.all([describeAll(room), sheet("labs")]);
   const chosen = new Set(models.slice(0, FIRST).map((model) => model.name));
   const controls = { size: 4, normalisation: RANKINGS[0][0] };
   const cards = new Map();
@@ -42,7 +41,7 @@ export async function open(section, room) {
   const width = el("output", {}, String(controls.size));
   const beam = el(
     "label",
-    { class: "control" },
+    { class: "setting" },
     "Beam size ",
     el("input", {
       type: "range",
@@ -56,7 +55,7 @@ export async function open(section, room) {
     }),
     width,
   );
-  const ranking = el("div", { class: "control" }, "Scores ", rankings());
+  const ranking = el("div", { class: "setting" }, "Ranked by score ", rankings());
   const toggles = el("div", { class: "examples", role: "group", "aria-label": "Models" }, models.length > 1 ? models.map(toggle) : null);
   const board = el("div", { class: "board" });
   section.append(
@@ -158,7 +157,7 @@ function card(room, model, controls) {
       press: (step) => {
         state.opened = opened === step ? null : step;
         draw();
-        body.querySelectorAll(".target .word")[step]?.focus();
+        body.querySelectorAll(".target .token")[step]?.focus();
       },
     });
     body.replaceChildren(
