@@ -15,21 +15,17 @@ from seq2scene.nets.vision.image_encoder import ImageEncoder
 from seq2scene.search.stepwise import Greedy
 from small_translators import ATTENTIONS, LANGUAGE, translator
 
-TARGETS = {"none": "no_attention", "general": "GlobalAttention", "local_p": "PredictiveAttention"}
+KINDS = {"none": "no_attention", "general": "GlobalAttention", "local_p": "PredictiveAttention"}
 
 
 def small_table() -> ModelTable:
-    """Translators called general, local_p and none, after their attention, of the words a to f; and a
+    """Translators called none, general and local_p, after their attention, of the words a to f; and a
     captioner called captions.
     """
-    models: dict[str, Model] = {name: _lively(translator(LuongDecoder, name)) for name in TARGETS}
+    models: dict[str, Model] = {name: _translator(name, kind) for name, kind in KINDS.items()}
     models["captions"] = small_captioner()
-    configs = {
-        name: {"attention": {"_target_": f"seq2scene.attention.{kind}"}} for name, kind in TARGETS.items()
-    }
-    table = ModelTable(
-        [Offer(name, Path(name), type(one), configs.get(name, {}), {}) for name, one in models.items()]
-    )
+    offers = [Offer(name, Path(name), type(one), one.config, {}) for name, one in models.items()]
+    table = ModelTable(offers)
     table.loaded.update(models)
     return table
 
@@ -44,8 +40,13 @@ def small_captioner() -> Captioner:
     return Captioner(encoder, annotations, decoder, LANGUAGE, search=_four_words()).eval()
 
 
-def _lively(net: Translator) -> Translator:
+def _translator(attention: str, kind: str) -> Translator:
     """With a search that writes four words."""
+    net = translator(LuongDecoder, attention)
+    net.config = {
+        "attention": {"_target_": f"seq2scene.attention.{kind}", "score": "general", "half_width": 1},
+        "data": {"source": "en", "target": "de"},
+    }
     net.search = _four_words()
     return net
 

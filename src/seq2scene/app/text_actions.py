@@ -21,7 +21,6 @@ KINDS = {  # of attention, by class; those by content also have a score
     "LocationAttention": "location",
     "MonotonicAttention": "local-m",
     "PredictiveAttention": "local-p",
-    "no_attention": "none",
 }
 
 
@@ -40,7 +39,7 @@ def describe(model: Translator) -> dict[str, Any]:
         "target": str(data.get("target", "")),
         "parameters": sum(one.numel() for one in model.parameters()),
         "attends": model.decoder.attention is not None,
-        "attention": KINDS.get(kind, kind),
+        "attention": KINDS.get(kind, ""),
         "score": attention.get("score"),
         "half_width": attention.get("half_width"),
         "feeds": bool(decoder.get("input_feeding", False)),

@@ -33,11 +33,10 @@ export function sourceWord(word, properties = {}) {
 /** How strongly something is lit, from 0 to 1. */
 export const light = (element, share) => element.style.setProperty("--lit", share.toFixed(3));
 
-/** The names of attentions, for people. */
-export function attentionName({ attention, score, half_width: half }) {
-  if (attention === "none") return "no attention";
+/** The name of a model's attention, for people. */
+export function attentionName({ attends, attention, score, half_width: half }) {
+  if (!attends) return "no attention";
   if (attention === "location") return "location attention";
-  if (attention === "global") return `${score} attention`;
-  if (attention?.startsWith("local")) return `${attention} attention (${score}, ±${half} words)`;
-  return attention || "ensemble";
+  if (attention.startsWith("local")) return `${attention} attention (${score}, ±${half} words)`;
+  return score ? `${score} attention` : "attention";
 }

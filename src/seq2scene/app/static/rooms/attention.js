@@ -46,7 +46,7 @@ export async function open(section, room) {
   for (const option of picker?.querySelectorAll("option") ?? []) {
     option.textContent = models.find((one) => one.name === option.value).title;
   }
-  const stage = el("div", { class: "stack" });
+  const stage = el("div", { class: "pile" });
   section.append(
     el(
       "p",
@@ -93,7 +93,7 @@ export async function open(section, room) {
 
   function draw() {
     const steps = base.translations[0].steps;
-    results = el("div", { class: "stack results" });
+    results = el("div", { class: "pile results" });
     bars = base.source.map((word, at) => bar(word, at));
     stage.replaceChildren(
       el("h2", {}, "The translation. Pick the word whose attention you want to change"),
@@ -125,7 +125,7 @@ export async function open(section, room) {
         { class: "bench" },
         el(
           "div",
-          { class: "card stack" },
+          { class: "card pile" },
           el("div", { class: "row" }, el("h2", {}, `Where the model looks as it writes ${quoted(steps[step], base.end)}`), el("span", { class: "push row" },
             button("Flatten", flatten, { title: "Look at all words equally" }),
             button("Restore", restore, { title: "The model's own attention" }))),

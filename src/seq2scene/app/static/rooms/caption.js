@@ -72,7 +72,7 @@ export async function open(section, room) {
       ),
     ),
   );
-  const stage = el("div", { class: "stack" });
+  const stage = el("div", { class: "pile" });
   section.append(
     el(
       "p",
@@ -160,10 +160,10 @@ export async function open(section, room) {
       el(
         "div",
         { class: "bench photo" },
-        el("div", { class: "stack" }, view.element),
+        el("div", { class: "pile" }, view.element),
         el(
           "div",
-          { class: "stack" },
+          { class: "pile" },
           el("h2", {}, "The caption"),
           el("p", { class: "tokens spelled" }, it.words.length ? words : el("span", { class: "hint" }, "(nothing)")),
           steps.length && it.words.length

@@ -56,7 +56,7 @@ export async function open(section, room) {
     width,
   );
   const ranking = el("div", { class: "setting" }, "Ranked by score ", rankings());
-  const toggles = el("div", { class: "examples", role: "group", "aria-label": "Models" }, models.length > 1 ? models.map(toggle) : null);
+  const toggles = el("div", { class: "models", role: "group", "aria-label": "Models" }, models.length > 1 ? models.map(toggle) : null);
   const board = el("div", { class: "board" });
   section.append(
     el(
@@ -122,7 +122,7 @@ export async function open(section, room) {
 function card(room, model, controls) {
   const status = statusLine();
   const request = asker(room.name, status);
-  const body = el("div", { class: "stack" });
+  const body = el("div", { class: "pile" });
   const element = el(
     "article",
     { class: "card lab", "aria-label": model.title },
