@@ -12,16 +12,18 @@ import uvicorn
 from seq2scene.app.model_table import ModelTable
 from seq2scene.app.server import create_app
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
+PATIENCE = 60_000  # milliseconds
 PHONE = {"width": 390, "height": 844}
 
 
 @contextmanager
 def served(table: ModelTable) -> Iterator[str]:
     """The address of a page of these models."""
-    config = uvicorn.Config(create_app(table), "127.0.0.1", 0, log_level="error")
-    server, listening = uvicorn.Server(config), config.bind_socket()
-    thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+    server = uvicorn.Server(uvicorn.Config(create_app(table), port=0, log_level="error"))
+    listening = server.config.bind_socket()
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:
         while not server.started:
@@ -35,12 +37,12 @@ def served(table: ModelTable) -> Iterator[str]:
 @contextmanager
 def chromium() -> Iterator["Browser"]:  # noqa: F821
     """A browser. Skips the test where none is installed."""
-    api = pytest.importorskip("playwright.sync_api")
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
-        pytest.skip("no Chromium is installed")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        pytest.skip("needs chromium")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=path, args=list(FLAGS))
         try:
             yield browser
         finally:
@@ -48,14 +50,20 @@ def chromium() -> Iterator["Browser"]:  # noqa: F821
 
 
 class Visit:
-    """A tab that notes what the browser calls errors: faulty code, forbidden content, failed requests."""
+    """A tab. faults: errors in code, forbidden content, failed requests, dialogs, and requests to anybody but
+    the page.
+    """
 
     def __init__(self, browser: "Browser", address: str, **options) -> None:  # noqa: F821
         self.page = browser.new_page(**options)
-        self.page.set_default_timeout(20_000)
+        self.page.set_default_timeout(PATIENCE)
         self.faults: list[str] = []
-        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on("console", lambda said: self.faults.append(said.text) if said.type == "error" else None)
+        own = (address.partition("#")[0], "blob:", "data:")
+        note = self.faults.append
+        self.page.on("pageerror", lambda error: note(str(error)))
+        self.page.on("console", lambda said: said.type == "error" and note(said.text))
+        self.page.on("dialog", lambda dialog: note(dialog.message))
+        self.page.on("request", lambda request: request.url.startswith(own) or note(request.url))
         self.page.goto(address)
 
     def fits(self) -> bool:

@@ -9,6 +9,8 @@ from PIL import Image
 from browser_page import PHONE, Visit, chromium, served
 from small_labs import small_table
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = "a <img src=x onerror=document.title='broken'> c"
 
 

@@ -58,7 +58,7 @@ export function alignment(source, steps, end, { press, forced = 0, pressed = nul
     el("p", { class: "tokens", "aria-label": "Source" }, above),
     el("p", { class: "tokens target", "aria-label": "Translation" }, below),
   );
-  return { words, matrix: grid?.element ?? null };
+  return { words, matrix: grid && el("div", { class: "sideways" }, grid.element) };
 }
 
 function title(step, end, forced) {

@@ -37,6 +37,6 @@ export const light = (element, share) => element.style.setProperty("--lit", shar
 export function attentionName({ attends, attention, score, half_width: half }) {
   if (!attends) return "no attention";
   if (attention === "location") return "location attention";
-  if (attention.startsWith("local")) return `${attention} attention (${score}, ±${half} words)`;
+  if (attention?.startsWith("local")) return `${attention} attention (${score}, ±${half} words)`;
   return score ? `${score} attention` : "attention";
 }

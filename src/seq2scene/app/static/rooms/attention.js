@@ -2,15 +2,16 @@
 
 import { button, el } from "../dom.js";
 import { asker, examples, modelPicker, statusLine } from "../widgets.js";
-import { describeAll, EXAMPLES, languageName } from "../labs/models.js";
-import { sheet } from "../labs/sheet.js";
+import { EXAMPLES, languageName, opened } from "../labs/models.js";
 import { light, percent, quoted, sourceWord, wordOf } from "../labs/words.js";
 
+const LEAD =
+  "Attention is a set of weights: how much of each source word the model mixes into what it reads before it writes a word. Pick a word of the translation, move the weights yourself, and see what the model writes when it looks elsewhere.";
 const PAUSE = 120; // milliseconds between a bar's movement and the request
 const SHOWN = 6; // words of a comparison
 
 export async function open(section, room) {
-  const [models] = await Promise.all([describeAll(room), sheet("labs")]);
+  const models = await opened(section, room, LEAD);
   let model = models[0];
   let base = null; // the translation with the model's own attention
   let step = 0;
@@ -48,11 +49,6 @@ export async function open(section, room) {
   }
   const stage = el("div", { class: "pile" });
   section.append(
-    el(
-      "p",
-      { class: "lead" },
-      "Attention is a set of weights: how much of each source word the model mixes into what it reads before it writes a word. Pick a word of the translation, move the weights yourself, and see what the model writes when it looks elsewhere.",
-    ),
     field,
     examples(texts, (text) => {
       field.value = text;

@@ -1,25 +1,25 @@
 // The caption lab: a photo in, a caption out, and where each of its words looked.
 
-import { ask } from "../api.js";
 import { button, el } from "../dom.js";
 import { asker, modelPicker, segments, statusLine } from "../widgets.js";
 import { gaze } from "../labs/gaze.js";
+import { opened } from "../labs/models.js";
 import { read } from "../labs/photos.js";
-import { sheet } from "../labs/sheet.js";
 import { percent } from "../labs/words.js";
 
+const LEAD =
+  "The model sees the photo as a grid of places. For each word of the caption it looks at some of them: what stays bright is what it looked at as it wrote the word.";
 const PACE = 900; // milliseconds for a word
 const SAMPLES = ["park-1", "park-2", "park-3", "park-4"];
 
 export async function open(section, room) {
-  let model = room.models[0];
-  const [first] = await Promise.all([ask(room.name, "describe", { model }), sheet("labs")]);
-  let told = first;
+  const models = await opened(section, room, LEAD);
+  let model = models[0];
   let photo = null;
   let found = null;
   let shown = 0; // of the captions
   let at = null; // of its words; null: the whole photo
-  let one = told.hard; // show the strongest place alone
+  let one = model.hard; // show the strongest place alone
   let timer = 0;
   let view = null;
   let words = [];
@@ -74,19 +74,13 @@ export async function open(section, room) {
   );
   const stage = el("div", { class: "pile" });
   section.append(
-    el(
-      "p",
-      { class: "lead" },
-      "The model sees the photo as a grid of places. For each word of the caption it looks at some of them: what stays bright is what it looked at as it wrote the word.",
-    ),
     el("div", { class: "intake" }, drop, samples),
     el(
       "div",
       { class: "row" },
-      modelPicker(room.models, async (name) => {
-        model = name;
-        told = await ask(room.name, "describe", { model });
-        one = told.hard;
+      modelPicker(room.models, (name) => {
+        model = models.find((other) => other.name === name);
+        one = model.hard;
         if (photo) caption();
       }),
     ),
@@ -111,7 +105,7 @@ export async function open(section, room) {
   }
 
   async function caption() {
-    const got = await request("caption", { model, photo }, "Looking …");
+    const got = await request("caption", { model: model.name, photo }, "Looking …");
     if (got === null) return;
     [found, shown] = [got, 0];
     draw();
@@ -121,7 +115,7 @@ export async function open(section, room) {
     stop();
     at = null;
     const it = found.captions[shown];
-    view = gaze(found.photo, told.grid);
+    view = gaze(found.photo, model.grid);
     const steps = it.attention ?? [];
     words = it.words.map((word, number) =>
       el(
@@ -173,7 +167,7 @@ export async function open(section, room) {
                   one = Boolean(number);
                   draw();
                 })),
-                el("p", { class: "hint" }, told.hard
+                el("p", { class: "hint" }, model.hard
                   ? "This model was trained to look at one place at a time (hard attention)."
                   : "This model mixes all places, by weight (soft attention)."),
               ]

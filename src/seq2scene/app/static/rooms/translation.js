@@ -4,8 +4,7 @@ import { button, el } from "../dom.js";
 import { asker, examples, segments, statusLine } from "../widgets.js";
 import { alignment } from "../labs/alignment.js";
 import { alternatives } from "../labs/alternatives.js";
-import { describeAll, EXAMPLES, languageName } from "../labs/models.js";
-import { sheet } from "../labs/sheet.js";
+import { EXAMPLES, languageName, opened } from "../labs/models.js";
 import { tree } from "../labs/tree.js";
 import { percent } from "../labs/words.js";
 
@@ -14,10 +13,12 @@ const RANKINGS = [
   ["none", "in total"],
   ["gnmt", "GNMT"],
 ];
+const LEAD =
+  "The model reads the sentence, then writes its translation word by word. Before each word it looks back at the source: point at a word, or move to it with Tab, to see how strongly. Press a word of the translation to choose another one and see the rest change.";
 const FIRST = 2; // models that are open at the beginning
 
 export async function open(section, room) {
-  const [models] = await Promise.all([describeAll(room), sheet("labs")]);
+  const models = await opened(section, room, LEAD);
   const chosen = new Set(models.slice(0, FIRST).map((model) => model.name));
   const controls = { size: 4, normalisation: RANKINGS[0][0] };
   const cards = new Map();
@@ -59,11 +60,6 @@ export async function open(section, room) {
   const toggles = el("div", { class: "models", role: "group", "aria-label": "Models" }, models.length > 1 ? models.map(toggle) : null);
   const board = el("div", { class: "board" });
   section.append(
-    el(
-      "p",
-      { class: "lead" },
-      "The model reads the sentence, then writes its translation word by word. Before each word it looks back at the source: point at a word, or move to it with Tab, to see how strongly. Press a word of the translation to choose another one and see the rest change.",
-    ),
     field,
     examples(texts, (text) => {
       field.value = text;
@@ -135,12 +131,12 @@ function card(room, model, controls) {
     status.line,
     body,
   );
-  let state = { text: "", prefix: [], found: null, shown: 0, opened: null };
+  let state = { text: "", prefix: [], found: null, shown: 0, opened: null, unfolded: false };
 
   async function load(text, prefix) {
     const found = await request("translate", { model: model.name, text, prefix, ...controls }, "Translating …");
     if (found === null) return;
-    state = { text, prefix, found, shown: 0, opened: null };
+    state = { ...state, text, prefix, found, shown: 0, opened: null };
     draw();
   }
 
@@ -171,7 +167,8 @@ function card(room, model, controls) {
         : "",
       ...notes(found, one, model),
       el("div", { class: "beside" }, matrix ?? el("p", { class: "hint" }, "This model does not look back at the source. All that it knows of the sentence is one vector: the encoder's last state. The longer the sentence, the more is lost."), list()),
-      el("details", { class: "fold" }, el("summary", {}, `The search: ${found.beam.length} candidates`), tree(found.beam, found.end, one.steps.map((step) => step.id))),
+      el("details", { class: "fold", open: state.unfolded, on: { toggle: (event) => (state.unfolded = event.target.open) } },
+        el("summary", {}, `The search: ${found.beam.length} candidates`), tree(found.beam, found.end, one.steps.map((step) => step.id))),
     );
   }
 
