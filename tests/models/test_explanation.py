@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from seq2scene.models.changed_attention import Change
 from seq2scene.models.explanation import beam_like, explain, source_words
 from seq2scene.models.translator import Translator
-from seq2scene.nets.text.changed_attention import Change
 from seq2scene.nets.text.decoders import LuongDecoder
 from seq2scene.search.beam import Beam
 from seq2scene.search.stepwise import Greedy

@@ -17,9 +17,9 @@ from seq2scene.app.text_actions import (
     search_of,
 )
 from seq2scene.errors import UserError
+from seq2scene.models.changed_attention import Change
 from seq2scene.models.explanation import explain
 from seq2scene.models.translator import Translator
-from seq2scene.nets.text.changed_attention import Change
 
 
 def attends(offer: Offer) -> bool:

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from seq2scene.building import build
 from seq2scene.errors import UserError
+from seq2scene.models.changed_attention import Change, ChangedAttention
 from seq2scene.models.model import Model, verb, with_n_best, with_parts
 from seq2scene.models.words import Hypothesis, forced_prefix, gold_log_probs, read_hypotheses, special_ids
-from seq2scene.nets.text.changed_attention import Change, ChangedAttention
 from seq2scene.nets.text.initialisation import initialise_uniform
 from seq2scene.nets.text.recurrent_decoder import RecurrentDecoder
 from seq2scene.search.constraints import Constraints
@@ -110,7 +110,7 @@ class Translator(Model):
 
     def with_attention(self, changes: Mapping[int, Change]) -> Self:
         """A translator that looks elsewhere: it shares the weights of this one, and its attention is changed
-        at some decoder steps, counted from 0 (``nets.text.changed_attention``). Everything that this one can
+        at some decoder steps, counted from 0 (``models.changed_attention``). Everything that this one can
         do, it can do with its attention changed: translate, score, align.
 
             model.with_attention({2: Change(masked=[3])}).translate(text)

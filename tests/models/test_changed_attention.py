@@ -7,7 +7,7 @@ import torch
 
 from seq2scene.attention import PredictiveAttention
 from seq2scene.errors import UserError
-from seq2scene.nets.text.changed_attention import Change, ChangedAttention
+from seq2scene.models.changed_attention import Change, ChangedAttention
 from seq2scene.nets.text.decoders import LuongDecoder
 from seq2scene.nets.text.gnmt_decoder import GNMTDecoder
 from seq2scene.search.beam import Beam
