@@ -126,7 +126,7 @@ def _written(
 ) -> list[Written]:
     """The steps of a translation, tokens (1, T) ending in EOS, by force-decoding it."""
     vocabulary = translator.target.vocabulary
-    if len(source.ids[0]) == 0 or not source.mask.any():
+    if not source.mask.any():
         return [Written(Candidate(vocabulary.eos, None, 1.0), (), None, None)]
     features, weights = translator(source, shift_right(tokens, vocabulary.bos))
     probabilities = translator.decoder.output(features[0]).float().softmax(1)  # (T, V)

@@ -35,7 +35,7 @@ function sheet() {
 /** Examples in the language that the models read. */
 export const EXAMPLES = {
   en: [
-    "Mike is happy because he is holding the ball.",
+    "Mike is happy because he is holding the red ball.",
     "Jenny is sitting next to the tent and the dog is near the tree.",
     "The snake is under the tree and Jenny is afraid of the snake.",
     "Mike kicks the ball.",
