@@ -1,6 +1,6 @@
 # `make train` and `make test` set up all they need in .venv first: a machine with Python 3.11 (and its pip and venv) is enough.
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-fast clean
+.PHONY: help install train demo test test-fast clean
 .DELETE_ON_ERROR:
 
 # The first of these that runs and is new enough; `make PYTHON=/path/to/python train` takes another.
@@ -18,6 +18,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 help:
 	@echo "make train                            set up, train the default on the embedded data, evaluate it"
 	@echo "make train ARGS='task=nmt seed=1'     the same with other choices (python src/train.py --help lists them)"
+	@echo "make demo ARGS='models=[RUN,...]'     set up, then a page in the browser for trained models"
 	@echo "make test                             set up, then ruff and the tests"
 	@echo "make test TESTS='tests/search -x'     the same with other arguments for pytest"
 	@echo "make test-fast                        the tests that start no commands and do not train for seconds"
@@ -40,6 +41,9 @@ $(INSTALLED): requirements.txt setup.cfg setup.py pyproject.toml
 
 train: $(INSTALLED)
 	$(BIN)/python src/train.py $(ARGS)
+
+demo: $(INSTALLED)
+	$(BIN)/python src/demo.py $(ARGS)
 
 test: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -36,7 +36,7 @@ FLOORS = (
     {"models"},
     {"data"},
     {"tasks"},
-    {"reports"},
+    {"reports", "app"},
     {"running"},
     {"entry points", "__main__"},
 )
@@ -118,6 +118,32 @@ def test_the_loop_over_test_sets_knows_no_kind_of_task():
         one.removeprefix(f"{PACKAGE}.tasks.") for one in evaluation if one.startswith(f"{PACKAGE}.tasks")
     }
     assert {one for one in tasks if not one.startswith("loading.")} == {"task.Task"}
+
+
+def test_the_page_asks_models_only():
+    """It trains nothing and knows no command; of the data it reads the park's language, to check texts."""
+    modules = list((SOURCE / PACKAGE / "app").rglob("*.py"))
+    assert modules
+    allowed = ("app", "models", "scenes", "search.", "compositing", "errors", "json_text", "plotting")
+    starts = tuple(f"{PACKAGE}.{part}" for part in (*allowed, "data.park.language.", "data.park.world"))
+    found = [f"{name(m)}: {other}" for m in modules for other in imports(m) if other.startswith(PACKAGE)]
+    none_of(one for one in found if not one.split(": ")[1].startswith(starts))
+
+
+def test_the_page_asks_no_other_server_and_inserts_no_markup():
+    static = SOURCE / PACKAGE / "app" / "static"
+    files = [path for path in static.rglob("*.*") if path.suffix in (".js", ".css", ".html", ".svg")]
+    assert files
+    forbidden = re.compile(
+        r"""innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function"""
+        r"""|\bon\w+=["']|style=["']|(?:src|href|from|import|url)\W{1,3}(?:https?:)?//"""
+    )
+    none_of(
+        f"{name(path)}:{number}: {line.strip()}"
+        for path in files
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if forbidden.search(line)
+    )
 
 
 def test_nobody_calls_instantiate():

@@ -212,7 +212,7 @@ class LocalAttention(nn.Module):
     def _masked(self, query: Tensor, memory: Memory, place: Tensor) -> tuple[Tensor, Tensor]:
         positions = torch.arange(memory.mask.shape[1], device=place.device)  # (S,)
         scores = self.score(query, memory.keys)
-        weights = self._window_weights(scores, positions, memory, place)
+        weights = self._window_weights(scores, positions, memory.mask.unsqueeze(1), place)
         return weights.to(memory.states.dtype) @ memory.states, weights
 
     def _gathered(self, query: Tensor, memory: Memory, place: Tensor) -> tuple[Tensor, Tensor]:
@@ -226,16 +226,18 @@ class LocalAttention(nn.Module):
             for table in (memory.keys, memory.states)
         )
         scores = self.score(query.flatten(0, 1).unsqueeze(1), keys.flatten(0, 1))  # a memory for each query
-        window = self._window_weights(scores.view(positions.shape), positions, memory, place)
+        real = memory.mask.gather(1, slots.flatten(1)).view(slots.shape) & (slots == positions)
+        window = self._window_weights(scores.view(positions.shape), positions, real, place)
         context = (window.to(states.dtype).unsqueeze(2) @ states).squeeze(2)
         weights = window.new_zeros(*place.shape, memory.mask.shape[1]).scatter_add(2, slots, window)
         return context, weights
 
-    def _window_weights(self, scores: Tensor, positions: Tensor, memory: Memory, place: Tensor) -> Tensor:
-        """Weights (B, T, W) of the candidates at ``positions`` (W,) or (B, T, W)."""
+    def _window_weights(self, scores: Tensor, positions: Tensor, real: Tensor, place: Tensor) -> Tensor:
+        """Weights (B, T, W) of the candidates at ``positions`` (W,) or (B, T, W). real, (B, 1, W) or (B, T,
+        W): whether each is a word of the sentence.
+        """
         place = place.unsqueeze(2)
-        inside = (positions - place.floor()).abs() <= self.half_width
-        inside = inside & (positions >= 0) & (positions < memory.lengths.view(-1, 1, 1))
+        inside = ((positions - place.floor()).abs() <= self.half_width) & real
         return self.weigh(scores, inside, positions - place)
 
 

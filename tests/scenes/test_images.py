@@ -12,7 +12,7 @@ from PIL import Image
 
 from seq2scene.errors import UserError
 from seq2scene.nets.vision.image_encoder import Resize
-from seq2scene.scenes.images import is_photo, open_photo, read_photo, square
+from seq2scene.scenes.images import as_photo, is_photo, open_photo, read_photo, square
 
 RED = (250, 0, 0)
 RESIZE = get_args(Resize)
@@ -104,6 +104,7 @@ def test_a_photo_is_turned_once_whatever_file_it_is_in(tmp_path: Path, suffix: s
     picture.save(tmp_path / f"photo.{suffix}", exif=exif)
     photo = np.asarray(open_photo(tmp_path / f"photo.{suffix}"))
     assert photo.shape == (40, 20, 3) and photo[:16, :, 0].min() > 200
+    assert np.array_equal(photo, np.asarray(as_photo(open_photo(tmp_path / f"photo.{suffix}"))))
 
 
 def test_odd_exif_data_do_not_keep_a_photo_from_being_turned(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ the store's thumbnails; and the photos that composites are compared with.
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -75,20 +75,29 @@ class Compositor:
         pixels.
         """
         objects = objects[:1].to("cpu")
-        boxes = normalised(self.schema.boxes(objects)[0], self.schema.canvas)
-        numbers, stuff = objects.patches[0].numpy(), objects.classes[0] >= self.store.first_stuff
-        lengths = self._lengths(numbers, boxes, side)
+        stuff = objects.classes[0] >= self.store.first_stuff
         empty = picture = empty_canvas(side)
         filled = torch.zeros(1, side, side)
         pictures = [as_pixels(picture)]
-        for step in range(int(objects.present.sum())):
-            patch = self._patch(numbers[step], lengths[step])
-            (colours,), (mask,) = paste(patch, boxes[step : step + 1], (side, side), self.aspect, self.edges)
+        for step, (colours, mask) in enumerate(self.layers(objects, side)):
             share, behind = (mask * (1 - filled), empty) if stuff[step] else (mask, picture)
             picture = picture + share * (colours - behind)
             filled = filled + mask * (1 - filled)
             pictures.append(as_pixels(picture))
         return pictures
+
+    def layers(self, objects: Objects, side: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Each object of the first composite of ``objects`` alone on the canvas: its colours (3, side, side)
+        from 0 to 255, and its mask (1, side, side) from 0 to 1.
+        """
+        objects = objects[:1].to("cpu")
+        boxes = normalised(self.schema.boxes(objects)[0], self.schema.canvas)
+        numbers = objects.patches[0].numpy()
+        lengths = self._lengths(numbers, boxes, side)
+        for step in range(int(objects.present.sum())):
+            patch = self._patch(numbers[step], lengths[step])
+            (colours,), (mask,) = paste(patch, boxes[step : step + 1], (side, side), self.aspect, self.edges)
+            yield colours, mask
 
     def render(self, objects: Objects, side: int, device: torch.device | str = "cpu") -> Rendering:
         """B composites as networks see them, black where nothing is, side x side pixels; pasted all at once

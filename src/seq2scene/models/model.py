@@ -1,5 +1,6 @@
 """The base of all models: how they are built, the search they decode with, and how their methods run."""
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
@@ -18,6 +19,7 @@ from seq2scene.search.stepwise import Sample
 P = ParamSpec("P")
 R = TypeVar("R")
 T = TypeVar("T")
+M = TypeVar("M", bound=nn.Module)
 
 
 class Model(nn.Module):
@@ -123,3 +125,12 @@ def with_n_best(search: Constraints, n_best: int) -> Constraints:
     if n_best == 1:
         return search
     raise UserError(f"n_best={n_best}: greedy search finds one translation; use search=beam or search=sample")
+
+
+def with_parts(module: M, **parts: nn.Module) -> M:
+    """A module like ``module`` with some of its submodules replaced; it shares all the others, and their
+    parameters.
+    """
+    other = copy.copy(module)
+    other._modules = {**module._modules, **parts}
+    return other

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from seq2scene.building import build
 from seq2scene.errors import UserError
-from seq2scene.models.model import Model, in_chunks, seeded, verb, with_n_best
+from seq2scene.models.changed_attention import Change, ChangedAttention
+from seq2scene.models.model import Model, in_chunks, seeded, verb, with_n_best, with_parts
 from seq2scene.models.words import (
     Alignment,
     Hypothesis,
@@ -20,6 +21,7 @@ from seq2scene.models.words import (
     special_ids,
 )
 from seq2scene.nets.text.initialisation import initialise_uniform
+from seq2scene.nets.text.recurrent_decoder import RecurrentDecoder
 from seq2scene.search.constraints import Constraints
 from seq2scene.search.hypotheses import Hypotheses
 from seq2scene.sequences.alignments import hard_alignment, links, require_shift, soft_alignment
@@ -115,6 +117,22 @@ class Translator(Model):
         vocabulary = self.target.vocabulary
         is_word = (ids != vocabulary.eos) & (ids != vocabulary.pad)
         return soft_alignment(weights, (source.mask & ~from_eos).sum(1), is_word.sum(1), shift)
+
+    def with_attention(self, changes: Mapping[int, Change]) -> Self:
+        """A translator that looks elsewhere: it shares the weights of this one, and its attention is changed
+        at some decoder steps, counted from 0 (``models.changed_attention``). Everything that this one can
+        do, it can do with its attention changed: translate, score, align.
+
+            model.with_attention({2: Change(masked=[3])}).translate(text)
+
+        The changes are of one source text. Raises UserError for a model without attention, and for an
+        ensemble; and, when used, for changes that do not fit the text.
+        """
+        if not isinstance(self.decoder, RecurrentDecoder):
+            raise UserError("with_attention: change the attention of one model, not of an ensemble")
+        self.require_attention("with_attention")
+        changed = ChangedAttention(self.decoder.attention, changes)
+        return with_parts(self, decoder=with_parts(self.decoder, attention=changed))
 
     # Texts
 

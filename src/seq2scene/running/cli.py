@@ -35,6 +35,7 @@ COMMANDS = {  # each with its options in conf/NAME.yaml, and a script src/NAME.p
     "train": Command("train a model and score it", "seq2scene.running.commands.training.train"),
     "evaluate": Command("score a model on test sets", "seq2scene.running.commands.evaluation.evaluate"),
     "generate": Command("write words or draw scenes", "seq2scene.running.commands.generation.generate"),
+    "demo": Command("show models on a page", "seq2scene.running.commands.showing.demo"),
     "report": Command("write the page of a run", "seq2scene.running.commands.reporting.report"),
     "score": Command("score given translations", "seq2scene.running.commands.scoring.score"),
     "prepare": Command("fetch or generate a data set", "seq2scene.running.commands.preparing.prepare_chosen"),

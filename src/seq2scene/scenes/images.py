@@ -26,6 +26,7 @@ TURNS = {  # by EXIF orientation
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+ORIENTED = ("exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp")  # where Pillow finds orientations
 
 
 def open_photo(path: Path | str) -> Image.Image:
@@ -104,11 +105,16 @@ def _pad(photo: Image.Image, size: int) -> Image.Image:
 
 
 def _upright(picture: Image.Image) -> Image.Image:
-    """Rotated according to its EXIF data. Pillow's function also rewrites them, which fails for malformed
-    ones.
+    """Rotated according to its EXIF data, which are dropped then, so that nothing rotates it again. Pillow's
+    function rewrites them instead, which fails for malformed ones.
     """
     turn = TURNS.get(picture.getexif().get(ExifTags.Base.Orientation))
-    return picture if turn is None else picture.transpose(turn)
+    if turn is None:
+        return picture
+    picture = picture.transpose(turn)
+    for name in ORIENTED:
+        picture.info.pop(name, None)
+    return picture
 
 
 def _opaque(picture: Image.Image) -> Image.Image:

@@ -125,15 +125,17 @@ class Beam(Constraints):
         prefix: Tensor | None = None,
         most: Tensor | None = None,
         keep_weights: bool = False,
+        record: list[Step] | None = None,
     ) -> Hypotheses:
         """Searches for the B sentences of ``memory``. ``prefix``: (B, P) forced beginnings, right-padded.
-        ``most``: (V,) how often each id may be written, None for any number.
+        ``most``: (V,) how often each id may be written, None for any number. ``record``: an empty list, to
+        which every step of the search is appended (``search.beam_tree``).
         """
         self.require_objects(decoder)
         rules = self.rules(memory, bos, eos, pad, unk, prefix, most)
         active = ActiveSentences(decoder, memory)
         live = Live.start(rules[active.sentences], bos, self.n_best)
-        backpointers: list[Step] = []
+        backpointers: list[Step] = [] if record is None else record
         while len(active):
             step, live = self._step(active, live, len(backpointers))
             backpointers.append(step if keep_weights else replace(step, weights=None))

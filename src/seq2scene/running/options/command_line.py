@@ -24,7 +24,7 @@ PATHS = (  # and names of runs, which become folder names
     *("data.root", "data.cache", "data.photos", "data.glove", "data.val_images", "data.composites.root"),
     *("canvas.weights", "image_encoder.weights", "logger.wandb.project", "logger.wandb.group"),
 )
-LISTS = ("ckpt", "data.train", "data.val", "data.tests.*")  # one path, or [several]; * matches any name
+LISTS = ("ckpt", "models", "data.train", "data.val", "data.tests.*")  # one path, or [several]; *: any name
 OR_NUMBERS = ("pictures", "data.val_images")  # a path, or how many
 
 ARGUMENT = re.compile(r"\+{0,2}([\w.]+)=(.*)", re.DOTALL)

@@ -18,10 +18,11 @@ POSE_SAID = {  # by verb: the pose that it implies
 
 def stated(message: Message) -> tuple[Fact, ...]:
     """The facts of a message, each once, in the order of its clauses."""
-    return tuple(dict.fromkeys(fact for clause in message.clauses for fact in _of_clause(clause)))
+    return tuple(dict.fromkeys(fact for clause in message.clauses for fact in of_clause(clause)))
 
 
-def _of_clause(clause: Clause) -> Iterator[Fact]:
+def of_clause(clause: Clause) -> Iterator[Fact]:
+    """The facts of a clause, repeated where it mentions a thing repeatedly."""
     places = [place for place in (clause.place, clause.front) if isinstance(place, Place)]
     subjects = CHILDREN if clause.subject.name == "both" else (clause.subject.name,)
     yield from _of_mention(clause.subject)
@@ -60,7 +61,7 @@ def _of_mention(mention: Mention) -> Iterator[Fact]:
     if mention.size:
         yield Fact("size", mention.name, value=ADJECTIVES[mention.size].english)
     if mention.relative:
-        yield from _of_clause(mention.relative)
+        yield from of_clause(mention.relative)
 
 
 def seen_in_boxes(facts: Iterable[Fact], categories: Mapping[str, str]) -> tuple[Fact, ...]:

@@ -1,0 +1,72 @@
+"""The models that the page offers, by name; each is loaded when it is first used."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seq2scene.errors import UserError
+from seq2scene.models.checkpoints import find_checkpoints, load_checkpoint
+from seq2scene.models.loading import load, model_class
+from seq2scene.models.model import Model
+
+STAMP = re.compile(r"\d{4}-\d\d-\d\d.*")  # names of run folders, which say little
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What is known of a model before it is loaded.
+
+    name: in addresses and requests. path: of its checkpoint. kind: its class. config, description: as in the
+    checkpoint; without tensors of any size that matter.
+    """
+
+    name: str
+    path: Path
+    kind: type[Model]
+    config: Mapping[str, Any]
+    description: Mapping[str, Any]
+
+
+class ModelTable:
+    """Names and models. Loading and using models is for one thread, the worker's."""
+
+    def __init__(self, offers: Sequence[Offer], cache: Path | None = None) -> None:
+        self.offers = {offer.name: offer for offer in offers}
+        self.loaded: dict[str, Model] = {}
+        self.cache = cache
+
+    def load(self, name: str) -> Model:
+        """The model called ``name``; KeyError if there is none."""
+        if name not in self.loaded:
+            self.loaded[name] = load(self.offers[name].path, cache=self.cache)
+        return self.loaded[name]
+
+
+def read_offers(paths: str | Sequence[str]) -> list[Offer]:
+    """The models in checkpoints and run folders, one or several.
+
+    Raises UserError if there is none, or one cannot be read.
+    """
+    if not paths:
+        raise UserError(
+            "models: the page needs trained models: models=[outputs/abstract/2026-...,...]; "
+            "`make train` trains one in minutes"
+        )
+    offers: list[Offer] = []
+    for found in find_checkpoints(paths, "best.ckpt"):
+        parts = load_checkpoint(found)["hyper_parameters"]
+        kind = model_class(parts["config"]["task"]["_target_"])
+        name = _free_name(found, {offer.name for offer in offers})
+        offers.append(Offer(name, found, kind, parts["config"], parts["description"]))
+    return offers
+
+
+def _free_name(path: Path, taken: set[str]) -> str:
+    """A short name for a checkpoint, from its folder: ``abstract`` for outputs/abstract/2026-11-28."""
+    folder = path.resolve().parent
+    folder = folder.parent if STAMP.fullmatch(folder.name) else folder
+    name = re.sub(r"[^\w-]+", "-", folder.name, flags=re.ASCII).strip("-") or "model"
+    names = [name, *(f"{name}-{number}" for number in range(2, len(taken) + 2))]
+    return next(one for one in names if one not in taken)

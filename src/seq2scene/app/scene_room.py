@@ -1,0 +1,56 @@
+"""The scene desk: texts to scenes of clip art."""
+
+from typing import Any
+
+from seq2scene.app.model_table import Offer
+from seq2scene.app.requests import OfModel
+from seq2scene.app.room import Action, File, Room
+from seq2scene.app.scene_actions import actions, describe
+from seq2scene.errors import UserError
+from seq2scene.models.scene_writer import SceneWriter
+from seq2scene.scenes.objects import FIRST_CLASS
+from seq2scene.scenes.sprites import BACKGROUND, open_picture, picture_name
+
+
+def accepts(offer: Offer) -> bool:
+    """Whether a model writes scenes of clip art."""
+    return offer.kind is SceneWriter and offer.description["schema"]["sizes"] is not None
+
+
+def describe_clip_art(model: SceneWriter) -> dict[str, Any]:
+    """As ``describe``, with the name and the size in pixels of each class's pictures, by variant: pose *
+    number of expressions + expression.
+    """
+    schema, pictures = model.schema, model.description["pictures"]
+    _, poses, expressions, _ = schema.sizes.shape
+    found = describe(model)
+    for one, number in zip(found["classes"], range(FIRST_CLASS, schema.classes), strict=True):
+        name, varies = schema.name(number), bool({"pose", "expression"} & {*one["heads"]})
+        variants = range(poses * expressions if varies else 1)
+        one["pictures"] = [picture_name(pictures, name, variant) for variant in variants]
+        one["sizes"] = [list(open_picture(pictures, picture).size) for picture in one["pictures"]]
+    return {**found, "background": BACKGROUND, "expressions": expressions}
+
+
+def sprite(model: SceneWriter, name: str) -> File | None:
+    """A picture of the model's clip art. Names are looked up among the model's own, never on the disk."""
+    pictures = model.description["pictures"]
+    if name not in pictures:
+        return None
+    try:
+        open_picture(pictures, name)
+    except UserError:
+        return None  # a checkpoint may hold anything
+    return File(pictures[name].numpy().tobytes(), "image/png")
+
+
+SCENE_ROOM = Room(
+    name="scene",
+    title="Scenes",
+    accepts=accepts,
+    actions={
+        **actions(accepts),
+        "describe": Action(describe_clip_art, {"model": OfModel(accepts)}),
+    },
+    picture=sprite,
+)

@@ -1,0 +1,53 @@
+// How scenes of clip art look: sprites where the project's own painter puts them, to the pixel.
+
+import { picture } from "../api.js";
+import { svg } from "../dom.js";
+
+/** As Python rounds: halves to the even neighbour. */
+export function round(value) {
+  const below = Math.floor(value);
+  if (value - below !== 0.5) return Math.round(value);
+  return below % 2 === 0 ? below : below + 1;
+}
+
+const variant = (one, kind, info) =>
+  kind.pictures.length > 1 ? (one.pose ?? 0) * info.expressions + (one.expression ?? 0) : 0;
+
+/** The rectangle that an object's sprite fills, in canvas units. */
+export function box(one, kind, info) {
+  const scale = info.scales[one.size ?? 0];
+  const [width, height] = kind.sizes[variant(one, kind, info)].map((side) => Math.max(1, round(side * scale)));
+  return { x: round(one.x - width / 2), y: round(one.y - height / 2), width, height };
+}
+
+export const clipArt = {
+  view: (info) => info.canvas,
+  unit: 1,
+  box,
+
+  background(info, model, room) {
+    const [width, height] = info.canvas;
+    return svg("image", { href: picture(room, model, info.background), width, height, preserveAspectRatio: "none" });
+  },
+
+  element(one, kind, info, model, room) {
+    const place = box(one, kind, info);
+    const mirrored = `matrix(-1 0 0 1 ${2 * place.x + place.width} 0)`;
+    const href = picture(room, model, kind.pictures[variant(one, kind, info)]);
+    return svg("image", { href, ...place, preserveAspectRatio: "none", transform: one.flip ? mirrored : null });
+  },
+
+  /** A new object of a class in the middle of the canvas. */
+  fresh(kind, info) {
+    const [width, height] = info.canvas;
+    const sky = kind.name.startsWith("s_");
+    const given = { class: kind.name, x: width / 2, y: sky ? height * 0.2 : height * 0.7 };
+    const usual = { size: 1, flip: 0, pose: 0, expression: 2 };
+    return { ...given, ...Object.fromEntries(kind.heads.map((head) => [head, usual[head] ?? 0])) };
+  },
+
+  /** Its picture in the tray. */
+  icon(kind, model, room) {
+    return picture(room, model, kind.pictures[Math.min(2, kind.pictures.length - 1)]);
+  },
+};

@@ -1,0 +1,74 @@
+// How composites look: patches of photos as the server pastes them; things cover stuff.
+
+import { el, svg } from "../dom.js";
+import { boxes, outlined } from "./boxes.js";
+
+const SQUARES = 32;
+const layers = new Map(); // by what was placed where
+
+const key = (one) => JSON.stringify(one);
+
+function checkerboard(side) {
+  const square = side / SQUARES;
+  const path = [];
+  for (let row = 0; row < SQUARES; row += 1) {
+    for (let column = row % 2 ? 0 : 1; column < SQUARES; column += 2) {
+      path.push(`M${column * square} ${row * square}h${square}v${square}h${-square}z`);
+    }
+  }
+  return path.join("");
+}
+
+export const patches = {
+  ...boxes,
+
+  /** Fetches the patches that have not been drawn where they are now. */
+  async prepare(objects, ask) {
+    if (objects.every((one) => layers.has(key(one)))) return;
+    const found = await ask("layers", { objects });
+    if (layers.size > 400) layers.clear();
+    found.layers.forEach((layer, number) => layers.set(key(objects[number]), layer));
+  },
+
+  /** Stuff lies behind things, and what was placed later behind what was placed before. */
+  inDepth(numbered, info) {
+    const isStuff = ({ one }) => info.kinds.get(one.class).stuff;
+    return [...numbered.filter(isStuff).reverse(), ...numbered.filter((entry) => !isStuff(entry))];
+  },
+
+  background() {
+    const [width, height] = boxes.view();
+    return svg(
+      "g",
+      {},
+      svg("rect", { width, height, fill: "rgb(214 214 214)" }),
+      svg("path", { d: checkerboard(width), fill: "rgb(232 232 232)" }),
+    );
+  },
+
+  element(one, kind, info) {
+    const layer = layers.get(key(one));
+    if (!layer) return outlined(one, kind, info); // its patch is left to the model
+    const { src, ...place } = layer;
+    return svg("image", { href: src, ...place, preserveAspectRatio: "none" });
+  },
+
+  /** Where a patch comes from. */
+  details({ patch }) {
+    if (!patch) return [el("p", { class: "hint" }, "No patch yet: going on from here lets the model choose one.")];
+    const { name, url } = patch.license ?? { name: "unknown", url: "" };
+    const isLink = /^https?:\/\//.test(url); // it comes from the model's data
+    const link = { href: url, rel: "noopener noreferrer", target: "_blank" };
+    const named = isLink ? el("a", link, name) : name;
+    return [
+      el(
+        "dl",
+        { class: "credit" },
+        [["Photo", patch.photo], ["Segment", patch.id], ["Licence", named]].map(([term, said]) => [
+          el("dt", {}, term),
+          el("dd", {}, said),
+        ]),
+      ),
+    ];
+  },
+};

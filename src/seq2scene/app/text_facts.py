@@ -1,0 +1,58 @@
+"""What a typed text states about a scene of the park, and whether it holds."""
+
+from dataclasses import replace
+from typing import Any
+
+from seq2scene.data.park.language.lexicon import NOUNS
+from seq2scene.data.park.language.reading import Statement, read_sentences
+from seq2scene.scenes.clip_art import THINGS
+from seq2scene.scenes.facts import BOX_KINDS, in_words, things_of
+from seq2scene.scenes.objects import Objects
+from seq2scene.scenes.schema import Schema
+
+CATEGORIES = {name: noun.english.replace(" '", "'") for name, noun in NOUNS.items()}  # of the park's photos
+ALIKE = 2.0  # pixels by which pictures of the park may differ from the sizes that facts are computed with
+
+
+def is_checkable(schema: Schema) -> bool:
+    """Whether the facts of the park can be checked on scenes of this schema: on its clip art, or on boxes of
+    its classes. Other clip art has the park's class names, but not its hands and heads.
+    """
+    if schema.sizes is None:
+        return {*CATEGORIES.values()} & {*schema.names} == {*CATEGORIES.values()}
+    if not {*schema.names} <= THINGS.keys():
+        return False
+    wanted = [(THINGS[name].width, THINGS[name].height) for name in schema.names]
+    sizes = schema.sizes[:, 0, 0].tolist()
+    pairs = [pair for size, want in zip(sizes, wanted, strict=True) for pair in zip(size, want, strict=True)]
+    return all(one <= other + ALIKE for one, other in pairs)
+
+
+def checked_sentences(text: str, objects: Objects, schema: Schema) -> list[dict[str, Any]]:
+    """For each sentence its text and its facts: in words, and whether they hold in the one scene of
+    ``objects``. A sentence without facts was not understood, or has none that boxes could show.
+    """
+    (things,) = things_of(objects, schema)
+    return [
+        {
+            "text": sentence.text,
+            "facts": [
+                {"words": in_words(one.said, schema), "kind": one.said.group, "holds": one.holds(things)}
+                for one in _on(schema, sentence.statements or ())
+            ],
+        }
+        for sentence in read_sentences(text)
+    ]
+
+
+def _on(schema: Schema, statements: tuple[Statement, ...]) -> list[Statement]:
+    """The statements that can be checked, with the class names of the schema."""
+    if schema.sizes is not None:
+        return list(statements)
+    seen = [one for one in statements if one.said.kind in BOX_KINDS and not one.said.denied]
+    return [Statement(_renamed(one.said), tuple(dict.fromkeys(map(_renamed, one.facts)))) for one in seen]
+
+
+def _renamed(fact: Any) -> Any:
+    names = {key: CATEGORIES.get(getattr(fact, key), getattr(fact, key)) for key in ("subject", "object")}
+    return replace(fact, **names)
