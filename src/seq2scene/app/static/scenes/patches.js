@@ -57,7 +57,7 @@ export const patches = {
   details({ patch }) {
     if (!patch) return [el("p", { class: "hint" }, "No patch yet: going on from here lets the model choose one.")];
     const { name, url } = patch.license ?? { name: "unknown", url: "" };
-    const isLink = /^https?:\/\//.test(url); // it comes from the model's data
+    const isLink = /^https?:/.test(url);
     const link = { href: url, rel: "noopener noreferrer", target: "_blank" };
     const named = isLink ? el("a", link, name) : name;
     return [
