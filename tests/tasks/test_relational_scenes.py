@@ -1,5 +1,6 @@
 """model=relational in every task of scenes: it trains, writes exact places, and nothing twice."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,19 @@ def test_a_strip_shows_where_the_text_was_read(made) -> None:
     sentences = data.texts("val")[0]
     written = model.eval().write(data.reader.batch([sentences]))
     assert strip_of(model.model, written, 0, model.model.words(sentences)).shape[2] == 3
+
+
+def test_only_a_model_that_relates_objects_learns_of_pairs(made) -> None:
+    options = ["model=text2scene_mini", "canvas=semantic", "debug=tiny_scenes"]
+    with pytest.raises(UserError, match=r"loss.statements=4.0: only model=relational"):
+        made("abstract", *options, "loss.statements=4.0")
+
+
+def test_without_attention_to_pairs_places_are_still_learnt_of_each_anchor(made) -> None:
+    model, data = made("abstract", "attribute_attention=none")
+    batch = next(iter(data.train_dataloader()))
+    assert batch.stated is not None
+    assert model.loss(batch).total > model.loss(replace(batch, stated=batch.stated[:0])).total
 
 
 @pytest.mark.parametrize(

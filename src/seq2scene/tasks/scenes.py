@@ -15,11 +15,14 @@ from seq2scene.metrics.scene_scores import HEADINGS, SceneScores
 from seq2scene.models.scene import Written
 from seq2scene.models.scene_writer import SceneWriter
 from seq2scene.nets.losses.scene_losses import doubly_stochastic, fields, pair_losses
+from seq2scene.nets.scene.relational.decoder import RelationalDecoder
 from seq2scene.nets.scene.scene_decoder import Taught
 from seq2scene.scenes.batch import SceneBatch
 from seq2scene.scenes.objects import PAD, Objects
 from seq2scene.sequences.batch import Sentences
 from seq2scene.tasks.task import STAGES, Column, Loss, Task
+
+PAIR_LOSSES = ("statements", "related_place", "unrelated_place")
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,12 @@ class SceneTask(Task):
             number = isinstance(weight, int | float) and not isinstance(weight, bool)
             if name != "per" and not (number and 0 <= weight < float("inf")):
                 raise UserError(f"loss.{name}={weight} must be a number of 0 or more")
+        relates = isinstance(self.model.decoder, RelationalDecoder)
+        for name in PAIR_LOSSES:
+            if loss.get(name) and not relates:  # older configs do not have them
+                raise UserError(
+                    f"loss.{name}={loss[name]}: only model=relational learns pairs of objects; set it to 0"
+                )
         heads = {name: head.weight for name, head in self.schema.heads.items()}
         return {"object": loss["object"], "place": loss["place"], **heads}
 

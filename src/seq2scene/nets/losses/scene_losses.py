@@ -58,14 +58,15 @@ def pair_losses(pairs: PairPredictions, stated: Tensor | None, objects: Objects)
     rows, steps, anchors = pairs.pairs.rows, pairs.pairs.steps, pairs.pairs.anchors
     nll = -pairs.places.log_prob(objects.places[rows, steps])
     if stated is None:
-        return {"statements": 0.0 * pairs.stated.sum(), "unrelated_place": nll.sum()}
+        none = nll.new_zeros(()) if pairs.stated is None else 0.0 * pairs.stated.sum()
+        return {"statements": none, "unrelated_place": nll.sum()}
     labels = of_pairs(stated, objects)[rows, steps, anchors]
     related = labels.flatten(1).amax(1)
-    return {
-        "statements": F.binary_cross_entropy_with_logits(pairs.stated.float(), labels, reduction="sum"),
-        "related_place": (nll * related).sum(),
-        "unrelated_place": (nll * (1 - related)).sum(),
-    }
+    found = {"related_place": (nll * related).sum(), "unrelated_place": (nll * (1 - related)).sum()}
+    if pairs.stated is not None:
+        logits = pairs.stated.float()
+        found["statements"] = F.binary_cross_entropy_with_logits(logits, labels, reduction="sum")
+    return found
 
 
 def _field(logits: Tensor, gold: Tensor) -> Field:

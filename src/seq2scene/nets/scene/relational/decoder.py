@@ -213,7 +213,7 @@ class RelationalDecoder(nn.Module):
             appearances=self._appearances(features[present]),
             object_attention=self._expected(logits, memory.weights),
             attribute_attention=_looked(places, looked),
-            pairs=None if stated is None else PairPredictions(pairs, stated, alone),
+            pairs=PairPredictions(pairs, stated, alone),
         )
 
     # The decoder contract

@@ -59,10 +59,10 @@ class PairPredictions:
     """What the model predicts of P pairs.
 
     stated: (P, 2, statements) logits of each statement about them, with the object as its subject and,
-    second, as its object (``scenes.statements``). places: (P,) densities of the object's place given each
-    anchor alone.
+    second, as its object (``scenes.statements``); None without attention to the text. places: (P,) densities
+    of the object's place given each anchor alone.
     """
 
     pairs: Pairs
-    stated: Tensor
+    stated: Tensor | None
     places: LaplaceMixture
