@@ -83,6 +83,7 @@ KINDS = {  # by group; a config of any other group describes a part of a model
         "logger",
         listed=(
             "seq2scene.running.wandb_runs.wandb_logger",
+            "seq2scene.running.metrics_file.MetricsFile",
             *_of(
                 "pytorch_lightning.loggers",
                 "CSVLogger CometLogger MLFlowLogger TensorBoardLogger WandbLogger",

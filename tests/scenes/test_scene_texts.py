@@ -129,6 +129,14 @@ def test_faults_of_word_vectors_are_refused(tmp_path) -> None:
     (tmp_path / "v.txt").write_text("zebra 1 2\n")
     with pytest.raises(UserError, match="none of the 9 words of this data has a vector there"):
         read_word_vectors(tmp_path / "v.txt", KNOWN)
+    for value in ("nan", "inf", "1e39"):  # which float32 cannot hold
+        (tmp_path / "v.txt").write_text(f"zebra {value} 2\nmike {value} 2\n")
+        with pytest.raises(UserError, match=r"v\.txt, line 2: the vector of 'mike' is not finite"):
+            read_word_vectors(tmp_path / "v.txt", KNOWN)
+        vectors = np.array([[1.0, float(value)], [1.0, float(value)]])
+        np.savez(tmp_path / "v.npz", words=np.array(["zebra", "mike"]), vectors=vectors)
+        with pytest.raises(UserError, match=r"v\.npz: the vector of 'mike' \(row 1\) is not finite"):
+            read_word_vectors(tmp_path / "v.npz", KNOWN)
     np.savez(tmp_path / "v.npz", names=np.array(["a"]))
     with pytest.raises(UserError, match=r"an npz must hold words and vectors, not \['names'\]"):
         read_word_vectors(tmp_path / "v.npz", KNOWN)

@@ -99,6 +99,7 @@ def _unpickled(path: Path) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Detected pickle protocol")  # the file is refused anyway
+            _require_checksums(path)
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise UserError(
@@ -115,6 +116,19 @@ def _unpickled(path: Path) -> Any:
         zipfile.BadZipFile,
     ) as error:
         raise UserError(f"{path} is damaged or not a checkpoint: {_first_line(error)}") from error
+
+
+def _require_checksums(path: Path) -> None:
+    """Raises BadZipFile if a byte of a checkpoint has changed since ``torch.save`` wrote it with its CRC-32s,
+    which ``torch.load`` does not read.
+    """
+    if not zipfile.is_zipfile(path):
+        return
+    with zipfile.ZipFile(path) as archive:
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+            raise zipfile.BadZipFile("it is compressed, which checkpoints are not")
+        if (changed := archive.testzip()) is not None:
+            raise zipfile.BadZipFile(f"the checksum of {changed} in it is wrong")
 
 
 def renamed(config: Any) -> Any:

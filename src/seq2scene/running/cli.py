@@ -16,6 +16,7 @@ from seq2scene.errors import UserError
 from seq2scene.running.entry import user_errors
 from seq2scene.running.installation import CONF, as_called
 from seq2scene.running.options.command_line import quote_arguments
+from seq2scene.running.processes.launchers import requeued
 
 # Options of Hydra that show something and run nothing.
 SHOWING = ("--help", "-h", "--hydra-help", "--info", "-i", "--cfg", "-c", "--shell-completion", "-sc")
@@ -77,6 +78,11 @@ def run(name: str) -> None:
             return getattr(import_module(module), attribute)(cfg)
 
     job.__module__ = f"seq2scene.{name}"  # Hydra names the job after it
+    if training and ("resume=auto" in sys.argv or requeued()):
+        from seq2scene.running.starts import with_start
+
+        with user_errors():
+            sys.argv[1:] = with_start(sys.argv[1:], CONF)
     quote_arguments()
     if training and any(argument.startswith("resume=") for argument in sys.argv):
         from seq2scene.running.resuming import with_choices

@@ -17,7 +17,7 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 from seq2scene.errors import UserError
 from seq2scene.running.installation import as_called, set_places
 from seq2scene.running.options.option_list import group_options, option_list
-from seq2scene.running.processes.launchers import launched, run_stamp
+from seq2scene.running.processes.launchers import launched, requeue, run_stamp
 from seq2scene.running.processes.stopping import Stopped, stoppable
 from seq2scene.running.processes.sweeps import in_sweep, record_failure
 from seq2scene.running.run_folders import free_folder
@@ -46,9 +46,9 @@ def user_errors(training: bool = False) -> Iterator[None]:
     """Prints a UserError as ``error: ...`` and exits with status 2; other exceptions keep their traceback.
 
     An exception in a job of a sweep does not exit: it is printed and recorded, so that the next job can run;
-    only the ranks of a launcher, which must stay in step, exit together. Ctrl-C exits with status 130 and
-    SIGTERM with 143, printing one line; ``training`` adds the checkpoint to resume from. On a closed output
-    pipe it exits quietly with 141.
+    only the ranks of a launcher, which must stay in step, exit together. A stop signal (``stopping``) exits
+    with 128 + its number, printing one line; ``training`` adds the checkpoint to resume from, and after
+    SIGUSR1 has Slurm requeue the job. On a closed output pipe it exits quietly with 141.
     """
     try:
         with stoppable():
@@ -59,6 +59,8 @@ def user_errors(training: bool = False) -> Iterator[None]:
         sys.exit(128 + signal.SIGPIPE)
     except Stopped as stopped:
         print(f"{stopped}{_left() if training else ''}", file=sys.stderr)
+        if training and stopped.number == signal.SIGUSR1:
+            requeue()
         sys.exit(stopped.status)
     except Exception as error:
         message = _user_message(error)

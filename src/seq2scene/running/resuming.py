@@ -22,9 +22,9 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from seq2scene.errors import UserError
-from seq2scene.models.checkpoints import find_checkpoint, load_checkpoint
 from seq2scene.running.entry import run_name
 from seq2scene.running.messages import say
+from seq2scene.running.starts import find_start
 from seq2scene.tasks.loading import at_home
 
 
@@ -45,7 +45,7 @@ VALUES = _words(
 TRAINER_WORDS = _words(
     "accelerator devices float32_matmul gradient_clip_algorithm max_time precision strategy"
 )
-CALLBACK_WORDS = _words("monitor mode")
+CALLBACK_WORDS = _words("monitor mode action")
 NAME = re.compile(r"\w[\w.-]*")
 VALIDATION = ("search", "val_search")
 OPTION = re.compile(r"\w[\w-]*(/\w[\w-]*)*")  # the name of a config file, not a path to any other
@@ -118,8 +118,8 @@ def resume(cfg: DictConfig) -> Resumed:
         UserError: the checkpoint cannot be resumed from, or an override changes something that must not
         change.
     """
-    start = find_checkpoint(cfg.resume, "last.ckpt").absolute()
-    saved = load_checkpoint(start)
+    start, saved = find_start(cfg.resume)
+    start = start.absolute()
     if not saved.keys() >= {"optimizer_states", "lr_schedulers", "loops"}:
         raise UserError(f"resume={start} has weights but not the state of training: give a run's last.ckpt")
     before, given, stored = saved["hyper_parameters"]["config"], given_overrides(), saved.get("overrides", [])
@@ -156,7 +156,7 @@ def with_choices(arguments: Sequence[str]) -> list[str]:
     found = [one for one in arguments if one.startswith("resume=")]
     try:
         path = _parse(*found).value()
-        stored = load_checkpoint(find_checkpoint(path, "last.ckpt")).get("overrides", [])
+        stored = find_start(path, quiet=True)[1].get("overrides", [])
         choices = [one for one in stored if _is_choice(_parse(one))]
     except (HydraException, UserError, TypeError, AttributeError):
         return list(arguments)

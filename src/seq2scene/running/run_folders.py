@@ -1,12 +1,16 @@
 """Run folders: each run has its own, and an existing one is overwritten only with ``overwrite=true``."""
 
-import os
+import sys
 from collections.abc import Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
 
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
 from seq2scene.errors import UserError
+from seq2scene.running.processes.launchers import requeued
 
 RESULTS = (
     "*.ckpt",
@@ -16,9 +20,7 @@ RESULTS = (
 
 
 def holds_run(folder: Path) -> bool:
-    """Whether ``folder`` holds results of a run; a job requeued by Slurm may continue in its own."""
-    if os.environ.get("SLURM_RESTART_COUNT", "0") != "0" and any(folder.glob("hpc_ckpt_*.ckpt")):
-        return False
+    """Whether ``folder`` holds results of a run."""
     return any(any(folder.glob(pattern)) for pattern in RESULTS)
 
 
@@ -35,12 +37,32 @@ def free_folder(path: str) -> str:
 
 
 def claim(folder: Path, config: Mapping[str, Any], start: Path | None = None) -> None:
-    """Raises UserError if ``folder`` holds results and ``overwrite`` is false.
+    """Raises UserError if ``folder`` holds results and ``overwrite`` is false, or if a requeued job would
+    overwrite its own checkpoint. Removes what a killed run has left half written.
 
     start: the checkpoint to resume from; a run may continue in its own folder.
     """
+    for half_written in folder.glob(".????????.*.ckpt"):  # see ``caching.draft``
+        half_written.unlink(missing_ok=True)
     own = start is not None and start.resolve().parent == folder.resolve()
+    if own and start.name == "previous.ckpt":
+        (folder / "last.ckpt").unlink(missing_ok=True)  # damaged; it must not become previous.ckpt
+    if requeued() and not own and (folder / "last.ckpt").is_file():
+        raise UserError(
+            f"{folder} holds a checkpoint of this requeued job, which would be overwritten: use resume=auto"
+        )
     if holds_run(folder) and not own and not config["overwrite"]:
         raise UserError(
             f"{folder} already holds a run: choose another folder, or overwrite it: overwrite=true"
         )
+
+
+class OutputFolder(Callback):
+    """Makes a job's output folder before Hydra does, or ends the command with one line and status 2."""
+
+    def on_run_start(self, config: DictConfig, **_: Any) -> None:
+        try:
+            Path(config.hydra.run.dir).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            print(f"error: {config.hydra.run.dir} cannot be written: {error.strerror}", file=sys.stderr)
+            sys.exit(2)

@@ -2,7 +2,7 @@
 devices, and the scores of validation and tests.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -19,6 +19,10 @@ from seq2scene.models.model import Model
 from seq2scene.search.constraints import Constraints
 
 STAGES = ("val", "test")
+
+# The optimizer, the loss and the norm of the whole gradient, both () and of all ranks, and the norms of its
+# tensors (parameters,)
+Guard = Callable[[torch.optim.Optimizer, Tensor, Tensor, Tensor], None]
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,9 @@ class Task(pl.LightningModule):
     normalisers), however many devices there are and however unequal their batches. Lightning and DDP divide
     by the number of micro-batches and of ranks; ``configure_gradient_clipping``, which sees every gradient
     once before the step, corrects for that.
+
+    guard: sees the loss and the gradient of each step before it is taken.
+    signal: a number that the ranks add up at each step. signals: that sum at the last one; None for one rank.
     """
 
     logs_perplexity = True  # whether exp(loss) is a perplexity
@@ -69,6 +76,9 @@ class Task(pl.LightningModule):
         self.save_hyperparameters(logger=False)
         self.config = config
         self._normaliser: Tensor | None = None
+        self._total: Tensor | None = None
+        self.guard: Guard | None = None
+        self.signal, self.signals = 0.0, None
         self.test_name = "test"  # name of the set being scored, a prefix of its scores
         self.model = self.model_class.from_config(config, description)
         self.register_load_state_dict_pre_hook(_rename_weights)
@@ -102,12 +112,32 @@ class Task(pl.LightningModule):
 
     def training_step(self, batch: Any, index: int) -> Tensor:
         loss = self.loss(batch)
+        total = loss.total.detach()
         self._normaliser = loss.normaliser if self._normaliser is None else self._normaliser + loss.normaliser
+        self._total = total if self._total is None else self._total + total
         per_position = loss.nll / loss.count
         self.log("train/loss", per_position, prog_bar=True, batch_size=len(batch))
         if self.logs_perplexity:
             self.log("train/perplexity", per_position.exp(), prog_bar=True, batch_size=len(batch))
         return loss.total
+
+    def accumulated(self) -> dict[str, Any] | None:
+        """The gradients of this rank's micro-batches since the last step, by parameter, and the sums of their
+        normalisers and losses, on the CPU; None right after a step.
+        """
+        if self._normaliser is None:
+            return None
+        gradients = {name: p.grad.cpu() for name, p in self.named_parameters() if p.grad is not None}
+        sums = {"normaliser": self._normaliser.cpu(), "total": self._total.cpu()}
+        return {"gradients": gradients, **sums}
+
+    def accumulate(self, accumulated: Mapping[str, Any]) -> None:
+        """Restores what ``accumulated`` returned."""
+        self._normaliser = accumulated["normaliser"].to(self.device)
+        self._total = accumulated["total"].to(self.device)
+        for name, parameter in self.named_parameters():
+            if name in accumulated["gradients"]:
+                parameter.grad = accumulated["gradients"][name].to(parameter)
 
     def configure_gradient_clipping(
         self,
@@ -118,14 +148,21 @@ class Task(pl.LightningModule):
         """Divides gradients by the true normaliser and clips their norm to ``trainer.gradient_clip_val``."""
         if gradient_clip_algorithm == "value":
             raise UserError("trainer.gradient_clip_algorithm=value: gradients can only be clipped by norm")
-        normaliser, self._normaliser = self._normaliser.clone(), None
+        sums = torch.stack([self._normaliser, self._total.to(self._normaliser)])
+        self._normaliser = self._total = None
         if self.trainer.world_size > 1:
-            torch.distributed.all_reduce(normaliser)
+            sums = torch.cat([sums, sums.new_tensor([self.signal])])
+            torch.distributed.all_reduce(sums)
+            self.signals = sums[2]
+        normaliser, total = sums[:2]
         divided_by = self.trainer.accumulate_grad_batches * self.trainer.world_size
         scale = divided_by / normaliser
         parameters = (p for group in optimizer.param_groups for p in group["params"])
         gradients = [p.grad for p in parameters if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients) * scale
+        norms = torch.stack(torch._foreach_norm(gradients))
+        norm = torch.linalg.vector_norm(norms) * scale
+        if self.guard is not None:
+            self.guard(optimizer, total, norm, norms)
         if gradient_clip_val:
             scale = scale * (gradient_clip_val / norm).clamp(max=1.0)
         torch._foreach_mul_(gradients, scale)

@@ -71,6 +71,12 @@ def run(files: list[str], tmp_path_factory) -> Run:
     return train
 
 
+@pytest.fixture
+def latest(tmp_path_factory) -> Callable[[], Path]:
+    """The folder of the run that began last."""
+    return lambda: max(tmp_path_factory.getbasetemp().glob("run*"), key=lambda path: path.stat().st_ctime)
+
+
 def kept(run: Path, name: str) -> dict[str, Any]:
     return load_checkpoint(run / f"{name}.ckpt")
 
@@ -148,9 +154,9 @@ def test_the_best_stays_the_best_when_nothing_later_is_better(run: Run) -> None:
 def test_a_best_that_is_missing_or_not_of_the_run_s_past_is_told_and_not_taken(
     run: Run, tmp_path: Path, capsys
 ) -> None:
-    shutil.copy(run(STILL, "trainer.max_epochs=1") / "last.ckpt", tmp_path)
+    shutil.copy(run(STILL, "trainer.max_epochs=2") / "last.ckpt", tmp_path)
     later = load_checkpoint(run(STILL) / "best.ckpt")
-    later["global_step"] += 1
+    later["global_step"] = 2 * EPOCH + 1
     torch.save(later, tmp_path / "later.ckpt")
     others = (tmp_path / "later.ckpt", run("trainer.max_epochs=1") / "best.ckpt")
     contents = (None, b"junk", *(path.read_bytes() for path in others))
@@ -160,12 +166,12 @@ def test_a_best_that_is_missing_or_not_of_the_run_s_past_is_told_and_not_taken(
         "is from a later step",
         "not chosen by val/perp",
     )
-    for epochs, (content, reason) in enumerate(zip(contents, reasons, strict=True), start=2):
+    for epochs, (content, reason) in enumerate(zip(contents, reasons, strict=True), start=3):
         if content is not None:
             (tmp_path / "best.ckpt").write_bytes(content)
         resumed = run(STILL, f"trainer.max_epochs={epochs}", start=tmp_path)
         (told,) = [line for line in capsys.readouterr().out.splitlines() if "from now on" in line]
-        assert reason in told and kept(resumed, "best")["global_step"] == 2 * EPOCH
+        assert reason in told and kept(resumed, "best")["global_step"] == 3 * EPOCH
 
 
 def test_early_stopping_counts_on_with_the_patience_given_now(run: Run, capsys) -> None:
@@ -211,9 +217,10 @@ def test_a_limit_of_time_is_an_ending_that_is_told(run: Run, capsys) -> None:
 DIVERGING = ["schedule=halving", "schedule.start=1", "schedule.factor=1e38", "trainer.log_every_n_steps=1"]
 
 
-def test_training_that_diverges_ends_so_and_its_best_state_is_tested(run: Run, capsys) -> None:
-    folder = run(*DIVERGING, "test=true")
-    said = capsys.readouterr().out
+def test_training_that_diverges_ends_so_and_its_best_state_is_tested(run: Run, capsys, latest) -> None:
+    with pytest.raises(UserError, match=r"training diverged"):
+        run(*DIVERGING, "test=true")
+    folder, said = latest(), capsys.readouterr().out
     assert "training diverged by step" in said and "optimizer.lr" in said and "gradient_clip_val" in said
     assert "testing best.ckpt, epoch" in said and (folder / "metrics.json").exists()
     for name in ("best", "last"):

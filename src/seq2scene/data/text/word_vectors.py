@@ -17,7 +17,7 @@ def read_word_vectors(path: Path, vocabulary: Vocabulary) -> tuple[Tensor, int]:
     ``vectors``.
 
     Raises:
-        UserError: the file is missing or has neither format.
+        UserError: the file is missing, has neither format, or has a value that is not a finite number.
     """
     path = path.expanduser()
     if not path.is_file():
@@ -41,7 +41,11 @@ def _from_npz(path: Path, known: dict[str, int]) -> dict[int, np.ndarray]:
         if not {"words", "vectors"} <= set(arrays.files):
             raise UserError(f"data.glove={path}: an npz must hold words and vectors, not {arrays.files}")
         words, vectors = arrays["words"].tolist(), arrays["vectors"]
-    return {known[word]: vectors[row] for row, word in enumerate(words) if word in known}
+    found = {row: known[word] for row, word in enumerate(words) if word in known}
+    for row in found:
+        if not _is_finite(vectors[row]):
+            raise UserError(f"data.glove={path}: the vector of {words[row]!r} (row {row}) is not finite")
+    return {number: vectors[row] for row, number in found.items()}
 
 
 def _from_text(path: Path, known: dict[str, int]) -> dict[int, list[float]]:
@@ -53,7 +57,16 @@ def _from_text(path: Path, known: dict[str, int]) -> dict[int, list[float]]:
         # glove.840B.300d has "words" with a space in them: "at name@domain.com"
         if word in known and numbers.count(" ") == size:
             try:
-                found[known[word]] = [float(value) for value in numbers.split(" ")]
+                vector = [float(value) for value in numbers.split(" ")]
             except ValueError as error:
                 raise UserError(f"data.glove={path}, line {number}: no word and its numbers") from error
+            if not _is_finite(vector):
+                raise UserError(f"data.glove={path}, line {number}: the vector of {word!r} is not finite")
+            found[known[word]] = vector
     return found
+
+
+def _is_finite(vector: np.ndarray | list[float]) -> bool:
+    """Whether all values are finite as float32."""
+    with np.errstate(over="ignore"):
+        return bool(np.isfinite(np.asarray(vector, dtype=np.float32)).all())

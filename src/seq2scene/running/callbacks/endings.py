@@ -14,9 +14,13 @@ from seq2scene.errors import UserError
 from seq2scene.running.messages import say
 from seq2scene.running.resuming import Restoring
 
+REMEDY = "try a lower optimizer.lr, a lower trainer.gradient_clip_val or schedule=warm_up"
+
 
 class Diverged(Exception):
-    """Training cannot continue: some weights are not finite. The message is meant for the user."""
+    """Training cannot continue: a loss, a gradient or some weights are not finite. The message is meant for
+    the user.
+    """
 
 
 class EarlyStopping(early_stopping.EarlyStopping):
@@ -117,8 +121,7 @@ def require_finite(trainer: pl.Trainer) -> None:
         others = f" and {len(names) - 1} other tensors" if len(names) > 1 else ""
         raise Diverged(
             f"training diverged by step {trainer.global_step}, epoch {trainer.current_epoch}: "
-            f"non-finite values in {names[0] if names else 'weights of another process'}{others}; try a "
-            "lower optimizer.lr, a lower trainer.gradient_clip_val or schedule=warm_up"
+            f"non-finite values in {names[0] if names else 'weights of another process'}{others}; {REMEDY}"
         )
 
 

@@ -25,9 +25,11 @@ from seq2scene.running.callbacks.provenance import Provenance
 from seq2scene.running.commands.evaluation import evaluate_task, finish_reports
 from seq2scene.running.installation import program
 from seq2scene.running.messages import say
+from seq2scene.running.metrics_file import MetricsFile
 from seq2scene.running.options.bounds import check_dropped, check_values
 from seq2scene.running.options.report_choices import build_reports
 from seq2scene.running.options.task_compatibility import check_choices
+from seq2scene.running.processes.sweeps import in_sweep
 from seq2scene.running.processes.trainers import filter_warnings, make_trainer, processes
 from seq2scene.running.resuming import given_overrides, resume
 from seq2scene.running.run_folders import claim
@@ -69,8 +71,9 @@ def _train(
     pl.seed_everything(config["seed"], workers=True, verbose=False)
     filter_warnings()
     data = build(config["data"], "data")
+    saved = {} if start is None else load_checkpoint(start)
     if start is not None:
-        data.use(load_checkpoint(start)["hyper_parameters"]["description"])
+        data.use(saved["hyper_parameters"]["description"])
     data.prepare_data()
     data.setup()
     task = build_task(config, data.description())
@@ -80,6 +83,10 @@ def _train(
         [build(part, f"{group}.{name}") for name, part in (config.get(group) or {}).items()]
         for group in ("logger", "callbacks")
     )
+    for logger in loggers:
+        if isinstance(logger, MetricsFile) and "metrics_rows" in saved:
+            logger.go_on(start, saved["metrics_rows"])
+    del saved  # as large as the model and its optimizer
     watch = Watch(_monitored(callbacks, config["schedule"]))
     callbacks += [Provenance(overrides, git_revision()), watch, *more]
     callbacks += [callback for report in reports for callback in report.callbacks()]
@@ -90,7 +97,7 @@ def _train(
     for logger in loggers:
         logger.log_hyperparams({**config, "git": git_revision()})
     try:
-        _fit(trainer, task, data, start)
+        diverged = _fit(trainer, task, data, start)
         if trainer.is_global_zero and (folder / "metrics.csv").is_file():
             with attempt(f"{folder / 'curves.png'}"):
                 save_picture(folder / "curves.png", draw_curves(folder / "metrics.csv", task.curves))
@@ -112,6 +119,8 @@ def _train(
                 show_page(folder)
     finally:
         finish(loggers)
+    if diverged is not None and not in_sweep():  # a sweep goes on with the best score
+        raise UserError(str(diverged))
     best = _callback(trainer, Best)
     return float("nan") if best is None or best.best_model_score is None else float(best.best_model_score)
 
@@ -122,9 +131,12 @@ def _monitored(callbacks: list[pl.Callback], schedule: dict[str, Any]) -> list[s
     return list(dict.fromkeys([*names, *([schedule["monitor"]] if "monitor" in schedule else [])]))
 
 
-def _fit(trainer: pl.Trainer, task: Task, data: pl.LightningDataModule, start: Path | None) -> None:
+def _fit(
+    trainer: pl.Trainer, task: Task, data: pl.LightningDataModule, start: Path | None
+) -> Diverged | None:
     """Trains, prints why training ended unless by ``trainer.max_epochs``, and validates the last state if the
-    trainer has not, as it may be the best.
+    trainer has not, as it may be the best. Returns how training diverged, if it did after something was
+    saved.
 
     Raises:
         UserError: training diverged before anything was saved, or the validation interval does not fit the
@@ -136,7 +148,8 @@ def _fit(trainer: pl.Trainer, task: Task, data: pl.LightningDataModule, start: P
     except Diverged as error:
         if not _saved(trainer):
             raise UserError(f"{error}; no earlier checkpoint was saved, so nothing is tested") from None
-        return say(f"training ended: {error}")
+        say(f"training ended: {error}")
+        return error
     except ValueError as error:
         if "`val_check_interval`" not in str(error):
             raise
@@ -153,6 +166,7 @@ def _fit(trainer: pl.Trainer, task: Task, data: pl.LightningDataModule, start: P
         scores = trainer.validate(task, datamodule=data, verbose=False)
         if scores and best is not None and best.monitor in scores[0]:
             best.consider(trainer, scores[0][best.monitor], last and Path(last.best_model_path))
+    return None
 
 
 def _callback(trainer: pl.Trainer, kind: type[pl.Callback]) -> Any:

@@ -4,6 +4,8 @@ PyTorch is imported only under a launcher, so that ``--help`` stays fast.
 """
 
 import os
+import subprocess
+import sys
 from datetime import datetime, timedelta
 
 PATIENCE = timedelta(seconds=60)  # to wait for torchrun's store
@@ -27,9 +29,34 @@ def run_stamp() -> str:
     now = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
     if "TORCHELASTIC_RUN_ID" in os.environ:
         return _agreed(now)
+    return slurm_step() or now
+
+
+def slurm_step() -> str | None:
+    """The Slurm job and step of a process that srun started as one of several, JOB-STEP; else None."""
     if launched() and int(os.environ.get("SLURM_NTASKS", 1)) > 1 and "SLURM_STEP_ID" in os.environ:
         return f"{os.environ['SLURM_JOB_ID']}-{os.environ['SLURM_STEP_ID']}"
-    return now
+    return None
+
+
+def requeued() -> bool:
+    """Whether Slurm has started this job before, and requeued it."""
+    return os.environ.get("SLURM_RESTART_COUNT", "0") != "0"
+
+
+def requeue() -> None:
+    """Has Slurm start this job again; it goes on in its folder. Does nothing outside Slurm, and in one
+    process only.
+    """
+    if "SLURM_JOB_ID" not in os.environ or os.environ.get("SLURM_PROCID", "0") != "0":
+        return
+    job = os.environ["SLURM_JOB_ID"]
+    if "SLURM_ARRAY_JOB_ID" in os.environ:
+        job = f"{os.environ['SLURM_ARRAY_JOB_ID']}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    try:
+        subprocess.run(["scontrol", "requeue", job], check=True, stdout=subprocess.DEVNULL)
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"job {job} could not be requeued: {error}", file=sys.stderr, flush=True)
 
 
 def _agreed(proposal: str) -> str:

@@ -27,10 +27,11 @@ from torch import distributed
 
 from seq2scene.errors import UserError
 from seq2scene.running.processes.launchers import launched
-from seq2scene.running.processes.stopping import SIGNALS, Stopped
+from seq2scene.running.processes.stopping import SIGNALS, Stopped, deferral
 
 CHILD = "SEQ2SCENE_CHILD_RANK"  # set in child processes, which exit when their standard input closes
 PATIENCE = 5.0  # seconds that the main thread may stay in a native call after its job has failed
+GRACE = 25.0  # seconds for a stopped training to reach the end of a step; Slurm and torchrun kill after 30
 FAREWELL = 60.0  # seconds for loggers to finish after that, and for children to exit after success
 
 # A forked data worker must not report its own signals as ours.
@@ -221,7 +222,8 @@ class _Children:
 
     def _check(self) -> str:
         if not self.failure and not self.killed:
-            failed = (rank for rank, process in enumerate(self.processes) if process.poll() not in (None, 0))
+            fine = {None, 0} | ({128 + deferral.received} if deferral.received is not None else set())
+            failed = (rank for rank, process in enumerate(self.processes) if process.poll() not in fine)
             for rank in failed:
                 self.failure = _describe(rank + 1, self.processes[rank].returncode, self.logs[rank])
                 break
@@ -289,7 +291,7 @@ def _start(command: list[str], rank: int, folder: str, log: Path) -> subprocess.
 @contextmanager
 def _watch(children: _Children) -> Iterator[None]:
     """Interrupts the body once a child has failed, and ends the children once this process gets a stop
-    signal.
+    signal; in training once all ranks had ``GRACE`` seconds to save their state, or at a second signal.
 
     A thread does this, since Python's signal handlers do not run while the main thread is in a collective. If
     the main thread does not return from it, the whole process exits rather than hang until the timeout.
@@ -305,9 +307,14 @@ def _watch(children: _Children) -> Iterator[None]:
             raise UserError(children.failure)
 
     def watch() -> None:
+        patience = None  # until when all ranks may go on to where they can be stopped
         while not over.is_set():
             arrived = os.read(reader, 64) if select.select([reader], [], [], 0.1)[0] else b""
             stopped = next((number for number in SIGNALS if number in arrived), None)
+            if stopped and patience is None and deferral.active:
+                patience, noted, stopped = time.monotonic() + GRACE, stopped, None
+            if patience is not None and time.monotonic() > patience:
+                stopped = noted
             if children.check() or stopped:
                 children.kill()
                 signal.pthread_kill(main, signal.SIGUSR2)
