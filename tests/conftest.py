@@ -1,5 +1,6 @@
 """Fixtures that many tests share."""
 
+import gc
 import os
 import random
 from dataclasses import dataclass
@@ -7,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig
@@ -16,7 +16,6 @@ import seq2scene.running.entry  # noqa: F401  (the configs' variables)
 from entry_points import run
 
 ROOT = Path(__file__).resolve().parents[1]
-yaml.SafeLoader = yaml.CSafeLoader  # OmegaConf's is one: hundreds of tests compose configs of thirty files
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -25,6 +24,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if hasattr(config, "workerinput"):
         slow = {item.path for item in items if item.get_closest_marker("slow")}
         items.sort(key=lambda item: item.path not in slow)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: collections of garbage need not go through it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

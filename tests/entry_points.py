@@ -1,5 +1,6 @@
-"""Entry points as users run them, each in its own process, forked from one that has already imported PyTorch
-and Lightning, as imports take longer than most commands of the tests; ``fresh`` ones start a new interpreter.
+"""Entry points as users run them, each in its own process, forked from one that has already imported what
+``warm_imports`` lists, as imports take longer than most commands of the tests; ``fresh`` ones start a new
+interpreter.
 """
 
 import atexit
@@ -9,11 +10,17 @@ import os
 import runpy
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import yaml
+
 import seq2scene
 
+yaml.SafeLoader = yaml.CSafeLoader  # OmegaConf's is one: hundreds of tests compose configs of thirty files
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("OUTPUTS", "CACHE", "DATA")
 TIMEOUT = 300.0  # seconds
@@ -23,11 +30,12 @@ HEAVY = {  # what models can do without, once they are trained
     *("torchvision", "matplotlib", "scipy", "sympy", "sacrebleu", "nltk", "faiss"),
 }
 
-# PYTHONPATH makes the server import this tree, whichever is installed.
+# PYTHONPATH makes the server import this tree, whichever is installed, and warm_imports.
 SOURCE = ROOT / "src"
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")]))
+FOUND = [str(SOURCE), str(Path(__file__).parent), os.environ.get("PYTHONPATH")]
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, FOUND))
 forks = multiprocessing.get_context("forkserver")
-forks.set_forkserver_preload(["seq2scene.running.commands.training", "seq2scene.running.commands.generation"])
+forks.set_forkserver_preload(["warm_imports"])
 
 
 def command(
@@ -41,22 +49,27 @@ def command(
     environment = {**os.environ, **places, **settings, **variables}
     line = [str(SOURCE / script), *arguments]
     if fresh:
-        started = [sys.executable, *line]
-        return subprocess.run(
-            started, cwd=work, env=environment, input=stdin, capture_output=True, text=True, timeout=TIMEOUT
-        )
+        options = {"input": stdin, "capture_output": True, "text": True, "timeout": TIMEOUT}
+        return subprocess.run([sys.executable, *line], cwd=work, env=environment, **options)
     with TemporaryDirectory() as folder:
-        streams = [Path(folder) / name for name in ("stdin", "stdout", "stderr")]
-        streams[0].write_text(stdin)
-        process = forks.Process(target=_be, args=(line, work, environment, streams))
-        process.start()
+        process, streams = _forked(line, work, environment, Path(folder), stdin)
         process.join(TIMEOUT)
         if process.exitcode is None:
             process.kill()
-            raise subprocess.TimeoutExpired(line, TIMEOUT, *(path.read_bytes() for path in streams[1:]))
-        return subprocess.CompletedProcess(
-            line, process.exitcode, *(path.read_text() for path in streams[1:])
-        )
+            raise subprocess.TimeoutExpired(line, TIMEOUT, *(path.read_bytes() for path in streams))
+        return subprocess.CompletedProcess(line, process.exitcode, *(path.read_text() for path in streams))
+
+
+@contextmanager
+def started(script: Path, *arguments: str, work: Path) -> Iterator[tuple[BaseProcess, Path, Path]]:
+    """A script that runs in the folder ``work``, and the files of its stdout and stderr."""
+    with TemporaryDirectory() as folder:
+        process, (out, err) = _forked([str(script), *arguments], work, dict(os.environ), Path(folder))
+        try:
+            yield process, out, err
+        finally:
+            process.kill()
+            process.join()
 
 
 def run(script: str, *arguments: str, work: Path, **options) -> str:
@@ -71,6 +84,17 @@ def imported_by(script: str) -> set[str]:
     script += "\nimport json, sys\nprint(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def _forked(
+    line: list[str], work: Path, environment: dict[str, str], folder: Path, stdin: str = ""
+) -> tuple[BaseProcess, list[Path]]:
+    """The process, and the files in ``folder`` of its stdout and stderr."""
+    streams = [folder / name for name in ("stdin", "stdout", "stderr")]
+    streams[0].write_text(stdin)
+    process = forks.Process(target=_be, args=(line, work, environment, streams))
+    process.start()
+    return process, streams[1:]
 
 
 def _be(line: list[str], work: Path, environment: dict[str, str], streams: list[Path]) -> None:

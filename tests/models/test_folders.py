@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 from safetensors.torch import load_file, save_file
 
 import seq2scene
@@ -18,7 +19,9 @@ from seq2scene.models import folders
 from seq2scene.models.checkpoints import load_checkpoint
 from seq2scene.models.folders import CARD, MODEL, WEIGHTS, placed, read_folder, without_places, write_folder
 from seq2scene.models.loading import shipped_models
+from seq2scene.running.commands.exporting import export
 from seq2scene.tasks.loading import load_task
+from test_configs import compose_plain
 
 pytestmark = pytest.mark.slow
 
@@ -64,21 +67,21 @@ def test_a_folder_holds_the_model_of_the_checkpoint(exported: Path, models) -> N
 
 
 def test_every_command_takes_a_folder(exported: Path, models, tmp_path: Path) -> None:
-    files = [f"{models.folder}/test.{side}" for side in "xy"]
-    calls = {
-        "generate.py": ["text=a b c"],
-        "score.py": [f"source={files[0]}", f"target={files[1]}"],
-    }
-    for script, arguments in calls.items():
-        said = [run(script, f"ckpt={ckpt}", *arguments, work=tmp_path) for ckpt in (exported, models.a)]
-        assert said[0] == said[1]
+    """And does what the model of the checkpoint does."""
+    model, files = seq2scene.load(models.a), [models.folder / f"test.{side}" for side in "xy"]
+    sources, targets = (path.read_text().splitlines() for path in files)
+    found = [str(one) for one in model.translate(sources)]
+    said = run("generate.py", f"ckpt={exported}", f"file={files[0]}", work=tmp_path)
+    assert said.splitlines() == found
+    said = run("score.py", f"ckpt={exported}", f"source={files[0]}", f"target={files[1]}", work=tmp_path)
+    assert [float(line.split("\t")[0]) for line in said.splitlines()] == pytest.approx(
+        model.score(sources, targets), abs=2e-4
+    )
     given = f"[{files[0]},{files[1]}]"
     tests = [f"+data.{key}={given}" for key in ("train", "val", "tests.test")]
-    tests += ["trainer=cpu", "trainer.enable_progress_bar=false"]
-    for name, ckpt in (("folder", exported), ("checkpoint", models.a)):
-        run("evaluate.py", f"ckpt={ckpt}", *tests, f"hydra.run.dir={tmp_path}/{name}", work=tmp_path)
-    scores = [(tmp_path / name / "metrics.json").read_text() for name in ("folder", "checkpoint")]
-    assert scores[0] == scores[1]
+    tests += ["trainer=cpu", "trainer.enable_progress_bar=false", f"hydra.run.dir={tmp_path}/evaluated"]
+    run("evaluate.py", f"ckpt={exported}", *tests, work=tmp_path)
+    assert (tmp_path / "evaluated" / "test.hypotheses.txt").read_text().splitlines() == found
     done = command("train.py", "task=nmt", f"resume={exported}", work=tmp_path)
     assert done.returncode == 2 and "has weights but not the state of training" in done.stderr
 
@@ -134,8 +137,9 @@ def test_only_a_model_folder_is_replaced_and_only_if_told(models, exported: Path
         ([f"to={exported}"], "say overwrite=true"),
         ([f"to={tmp_path}/new", "copy_patches=true"], "pastes no patches"),
     ):
-        done = command("export.py", f"ckpt={models.a}", *arguments, work=tmp_path)
-        assert done.returncode == 2 and why in done.stderr
+        given = compose_plain(tmp_path, f"ckpt={models.a}", *arguments, job="export")
+        with pytest.raises(UserError, match=why):
+            export(OmegaConf.create(given))
     assert (tmp_path / "mine" / "thesis.txt").exists() and not (tmp_path / "new").exists()
 
 

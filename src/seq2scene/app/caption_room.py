@@ -90,7 +90,7 @@ def _seen(model: Captioner, photo: Image.Image) -> str:
 
 def _plain(one: Hypothesis) -> dict[str, Any]:
     """attention: of each word, and of the end; rows of the map, one after another."""
-    looked = None if one.attention is None else one.attention.double().round(decimals=4).tolist()
+    looked = None if one.attention is None else one.attention.astype(float).round(4).tolist()
     return {
         "text": one.text,
         "words": list(one.words),

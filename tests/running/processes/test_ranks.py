@@ -2,38 +2,31 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from entry_points import command, started
 from seq2scene.errors import UserError
 from seq2scene.running.processes import ranks
 from seq2scene.running.processes.trainers import processes
 
 JOB = Path(__file__).parent / "ranks_job" / "job.py"
-SOURCE = Path(__file__).resolve().parents[3] / "src"
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1"}
-
-
-def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, str(JOB), *arguments],
-        cwd=folder,
-        env=ENVIRONMENT | environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 def run(folder: Path, *arguments: str, **environment: str) -> tuple[int, str, str]:
-    process = start(folder, *arguments, **environment)
-    out, err = process.communicate(timeout=60)
-    return process.returncode, out, err
+    done = command(str(JOB), *arguments, work=folder, **environment)
+    return done.returncode, done.stdout, done.stderr
+
+
+def wait_for(condition: Callable[[], bool], seconds: float) -> bool:
+    """Whether it came true in time."""
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return condition()
 
 
 def files(folder: Path, name: str) -> list[Path]:
@@ -67,13 +60,13 @@ def test_each_job_of_a_sweep_has_two_ranks_of_its_own_that_share_a_folder_and_a_
 @pytest.mark.slow
 @pytest.mark.parametrize("when", ["inside", "before"])
 def test_a_rank_that_dies_ends_the_job_soon_and_says_where_to_look(tmp_path, when):
-    started = time.monotonic()
+    begun = time.monotonic()
     status, _, err = run(tmp_path, f"die={when}")
     assert status != 0
     assert "rank 1 ended with exit status 1" in err
     assert "ValueError: no such luck" in err
     assert str(files(tmp_path, "rank1.log")[0]) in err
-    assert time.monotonic() - started < 45
+    assert time.monotonic() - begun < 45
 
 
 @pytest.mark.slow
@@ -107,17 +100,14 @@ def test_a_sweep_runs_the_jobs_beside_those_that_fail_and_lists_these(tmp_path):
     ids=lambda value: getattr(value, "name", ""),
 )
 def test_no_rank_outlives_the_first_however_it_is_stopped(tmp_path, number, ending, told):
-    process = start(tmp_path, "die=never")
-    assert process.stdout.readline() == "all here\n"
-    child = int(files(tmp_path, "pid1")[0].read_text())
-    assert not ended(child)
-    process.send_signal(number)
-    _, err = process.communicate(timeout=20)
-    assert (process.returncode, err) == (ending, told)
-    deadline = time.monotonic() + 10
-    while not ended(child) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert ended(child)
+    with started(JOB, "die=never", work=tmp_path) as (process, out, err):
+        assert wait_for(lambda: out.exists() and out.read_text() == "all here\n", 60), err.read_text()
+        child = int(files(tmp_path, "pid1")[0].read_text())
+        assert not ended(child)
+        os.kill(process.pid, number)
+        process.join(20)
+        assert (process.exitcode, err.read_text()) == (ending, told)
+        assert wait_for(lambda: ended(child), 10)
 
 
 @pytest.mark.slow
