@@ -14,6 +14,8 @@ from omegaconf import DictConfig
 
 import seq2scene.running.entry  # noqa: F401  (the configs' variables)
 from entry_points import run
+from seq2scene.data.park.photos_writing import ensure_photos
+from seq2scene.data.park.scenes_writing import ensure_scenes
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -77,6 +79,21 @@ def models(tmp_path_factory) -> Models:
     run("train.py", *arguments, work=folder)
     (sweep,) = (folder / "outputs" / "pair").iterdir()
     return Models(folder, *(sweep / number / "best.ckpt" for number in ("0", "1")))
+
+
+# Small worlds, for tests that only read them
+
+
+@pytest.fixture(scope="session")
+def park_scenes(tmp_path_factory) -> Path:
+    """A few scenes of the park in the format of Abstract Scenes."""
+    return ensure_scenes(tmp_path_factory.mktemp("scenes"), train=24, val=4, test=4)
+
+
+@pytest.fixture(scope="session")
+def park_photos(tmp_path_factory) -> Path:
+    """A few photos of the park in the format of COCO."""
+    return ensure_photos(tmp_path_factory.mktemp("photos"), train=24, val=6)
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,6 @@ from pathlib import Path
 import torch
 
 from seq2scene.building import build
-from seq2scene.data.park.photos_writing import ensure_photos
-from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.tasks.loading import build_task
 from test_configs import compose_plain
 
@@ -21,15 +19,12 @@ KINDS = {
 }
 
 
-def write_checkpoints(folder: Path, *kinds: str) -> list[str]:
-    """Checkpoints of models far enough from zero for texts and objects to matter."""
+def write_checkpoints(folder: Path, roots: dict[str, Path]) -> list[str]:
+    """Checkpoints of models far enough from zero for texts and objects to matter. roots: of their data, by
+    kind.
+    """
     found = []
-    for kind in kinds:
-        root = (
-            ensure_scenes(folder / "scenes", train=24, val=4, test=4)
-            if kind == "scene"
-            else ensure_photos(folder / "photos", train=24, val=6)
-        )
+    for kind, root in roots.items():
         data_at = [f"data.root={root}", f"data.cache={folder}/cache"]
         config = compose_plain(folder, *KINDS[kind], *TINY, *data_at)
         data = build(config["data"], "data")

@@ -19,8 +19,6 @@ import torch
 from omegaconf import OmegaConf
 
 from seq2scene.building import build
-from seq2scene.data.park.photos_writing import ensure_photos
-from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.running.commands.evaluation import evaluate_task
 from seq2scene.running.options.report_choices import build_reports
 from seq2scene.running.processes.trainers import filter_warnings, make_trainer
@@ -249,19 +247,13 @@ def test_every_family_of_texts_trains_validates_and_tests_on_a_few_lines(name: s
     assert 1 < perplexity < 100  # of some ten words
 
 
-@pytest.fixture(scope="module")
-def scenes(tmp_path_factory) -> Path:
-    """A few scenes in the format of Abstract Scenes."""
-    return ensure_scenes(tmp_path_factory.mktemp("scenes"), train=20, val=4, test=4)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ABSTRACT_FAMILIES)
 def test_every_family_of_abstract_scenes_trains_and_writes_scenes(
-    name: str, scenes: Path, tmp_path: Path
+    name: str, park_scenes: Path, tmp_path: Path
 ) -> None:
     small = ["debug=tiny_scenes", "trainer=cpu", "trainer.enable_progress_bar=false", "data.glove=null"]
-    small += [f"data.root={scenes}", f"paths.cache={tmp_path}/cache"]
+    small += [f"data.root={park_scenes}", f"paths.cache={tmp_path}/cache"]
     if paper(name)["canvas"]["_target_"].endswith("PictureCanvas"):
         small += [
             "canvas.weights=none",
@@ -290,19 +282,13 @@ def test_every_family_of_abstract_scenes_trains_and_writes_scenes(
     assert (tmp_path / "scored" / "test.gallery" / "index.html").is_file()
 
 
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory) -> Path:
-    """A few photos of the park in the format of COCO."""
-    return ensure_photos(tmp_path_factory.mktemp("photos"), train=20, val=4)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", COMPOSITE_FAMILIES)
 def test_every_family_of_composites_trains_and_writes_composites(
-    name: str, photos: Path, tmp_path: Path
+    name: str, park_photos: Path, tmp_path: Path
 ) -> None:
     small = ["debug=tiny_scenes", "trainer=cpu", "trainer.enable_progress_bar=false", "data.glove=null"]
-    small += [f"data.root={photos}", "data.photos=.", "data.min_thing=0.001", "data.min_count=1"]
+    small += [f"data.root={park_photos}", "data.photos=.", "data.min_thing=0.001", "data.min_count=1"]
     small += ["data.side=32", "data.batch_size=4", "canvas.side=32", "canvas.widths=[4,4,8]"]
     small += ["patch_encoder.hidden=8", f"paths.cache={tmp_path}/cache"]
     if paper(name)["data"]["val_images"]:

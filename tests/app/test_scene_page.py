@@ -25,8 +25,9 @@ TEXT = "Mike is happy. Jenny is next to the tree."
 
 
 @pytest.fixture(scope="module")
-def paths(tmp_path_factory) -> list[str]:
-    return write_checkpoints(tmp_path_factory.mktemp("page"), "scene", "layout", "composite")
+def paths(park_scenes: Path, park_photos: Path, tmp_path_factory) -> list[str]:
+    roots = {"scene": park_scenes, "layout": park_photos, "composite": park_photos}
+    return write_checkpoints(tmp_path_factory.mktemp("page"), roots)
 
 
 @pytest.fixture(scope="module")

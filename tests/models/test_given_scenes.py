@@ -11,8 +11,6 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from seq2scene.building import build
-from seq2scene.data.park.photos_writing import ensure_photos
-from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.errors import UserError
 from seq2scene.models.folders import write_folder
 from seq2scene.models.given_scenes import interleaved
@@ -46,15 +44,13 @@ GREEDY = {"max_ratio": 0.0, "max_extra": 5, "min_length": 4}
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(park_scenes: Path, park_photos: Path, tmp_path_factory):
     """Untrained models, far enough from zero for texts and objects to matter, and their data."""
     folder = tmp_path_factory.mktemp("given")
-    scenes = ensure_scenes(folder / "scenes", train=24, val=4, test=4)
-    photos = ensure_photos(folder / "photos", train=24, val=6)
 
     @cache
     def make(kind: str):
-        root = scenes if kind.startswith("abstract") else photos
+        root = park_scenes if kind.startswith("abstract") else park_photos
         overrides = [f"data.root={root}", f"data.cache={folder}/cache", "trainer=cpu"]
         config = compose_plain(folder, *MODELS[kind], *overrides)
         data = build(config["data"], "data")

@@ -12,7 +12,6 @@ import torch
 from PIL import Image
 
 from seq2scene.building import build
-from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.models.checkpoints import load_checkpoint
 from seq2scene.models.folders import write_folder
 from seq2scene.sequences.language import Language
@@ -34,7 +33,7 @@ def keep(task: Task, folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def folder(models, tmp_path_factory) -> Path:
+def folder(models, park_scenes: Path, tmp_path_factory) -> Path:
     """A folder with a small model of each kind that the page names, and a photo."""
     folder = tmp_path_factory.mktemp("page")
     write_folder(folder / "my_translator", load_checkpoint(models.a), {})
@@ -42,10 +41,9 @@ def folder(models, tmp_path_factory) -> Path:
     language = Language(Whitespace(), Vocabulary.count([["Mike", "is", "happy."]]))
     config = compose_plain(folder, "task=lm", "debug=tiny", "search.max_length=9")
     keep(build_task(config, {"language": language.state()}), folder / "my_language_model")
-    root = ensure_scenes(folder / "data", train=24, val=4, test=4)
     config = compose_plain(
         folder, "task=abstract", "model=relational", "debug=tiny_relational", "data=abstract_scenes",
-        f"data.root={root}", f"data.cache={folder}/cache",
+        f"data.root={park_scenes}", f"data.cache={folder}/cache",
     )  # fmt: skip
     data = build(config["data"], "data")
     data.prepare_data()

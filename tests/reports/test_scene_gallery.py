@@ -10,7 +10,6 @@ import torch
 from PIL import Image
 
 from seq2scene.building import build
-from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.reports.scene.gallery import Gallery
 from seq2scene.reports.scene.scene_drawing import scene_steps
 from seq2scene.reports.scene.scenes import Scenes
@@ -23,9 +22,9 @@ from test_configs import compose_plain
 pytestmark = pytest.mark.slow
 
 
-def test_what_was_sampled_and_scored_is_what_is_shown(tmp_path: Path) -> None:
-    root = ensure_scenes(tmp_path, train=24, val=4, test=4)
-    options = ["experiment=text2scene/park", "debug=tiny_scenes", "data=abstract_scenes", f"data.root={root}"]
+def test_what_was_sampled_and_scored_is_what_is_shown(park_scenes: Path, tmp_path: Path) -> None:
+    options = ["experiment=text2scene/park", "debug=tiny_scenes", "data=abstract_scenes"]
+    options += [f"data.root={park_scenes}"]
     options += ["search=sample", "search.max_ratio=0", "search.max_extra=9", "search.temperature=3"]
     options += ["data.eval_batch_size=3", "trainer.limit_test_batches=2"]  # six of eight samples
     config = compose_plain(tmp_path, *options, "trainer=cpu")

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from seq2scene.building import build
 from seq2scene.compositing.patch_store import PatchStore
-from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.data.scenes.coco_composite import CocoComposite
 from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import load_checkpoint
@@ -32,24 +31,18 @@ TINY_CANVAS = ["canvas.side=32", "canvas.stride=2", "canvas.widths=[4,4,8]"]
 
 
 @pytest.fixture(scope="module")
-def park(tmp_path_factory) -> Path:
-    """A few of the park's photos, in COCO's format."""
-    return ensure_photos(tmp_path_factory.mktemp("park"), train=24, val=6)
-
-
-@pytest.fixture(scope="module")
-def read(park: Path):
+def read(park_photos: Path):
     """What ``compose`` makes of a choice: the config and the data it describes, each made once."""
 
     @cache
     def make(*overrides: str) -> tuple[dict[str, Any], CocoComposite]:
-        small = ["task=composite", "debug=tiny_scenes", "data=coco_composite", f"data.root={park}"]
+        small = ["task=composite", "debug=tiny_scenes", "data=coco_composite", f"data.root={park_photos}"]
         small += ["data.photos=.", "data.min_thing=0.001", "data.side=32", "data.min_count=1"]
-        small += ["data.batch_size=4", f"data.cache={park / 'cache'}", "patch_encoder.hidden=8"]
+        small += ["data.batch_size=4", f"data.cache={park_photos / 'cache'}", "patch_encoder.hidden=8"]
         small += ["trainer=cpu", "trainer.enable_progress_bar=false"]
         small += ["model.encoder.dropout=0", "model.decoder.dropout=0"]
         small += [] if any(one.startswith("canvas=") for one in overrides) else TINY_CANVAS
-        config = compose_plain(park, *small, *overrides)
+        config = compose_plain(park_photos, *small, *overrides)
         data = build(config["data"], "data")
         data.prepare_data()
         data.setup()

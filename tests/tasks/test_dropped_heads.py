@@ -11,8 +11,6 @@ import torch
 from torch import Tensor
 
 from seq2scene.building import build
-from seq2scene.data.park.photos_writing import ensure_photos
-from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.data.scenes.scene_module import SceneModule
 from seq2scene.scenes.objects import FIRST_CLASS, Objects
 from seq2scene.scenes.scene_json import from_plain, to_plain
@@ -47,10 +45,8 @@ CASES = {
 
 
 @pytest.fixture(scope="module")
-def roots(tmp_path_factory) -> dict[str, Path]:
-    root = tmp_path_factory.mktemp("park")
-    photos = ensure_photos(root, train=16, val=4)
-    return {"abstract": ensure_scenes(root, train=16, val=4, test=4), "layout": photos, "composite": photos}
+def roots(park_scenes: Path, park_photos: Path) -> dict[str, Path]:
+    return {"abstract": park_scenes, "layout": park_photos, "composite": park_photos}
 
 
 def composed(roots: dict[str, Path], *overrides: str) -> dict[str, Any]:

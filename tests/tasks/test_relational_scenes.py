@@ -7,8 +7,6 @@ import pytest
 import torch
 
 from seq2scene.building import build
-from seq2scene.data.park.photos_writing import ensure_photos
-from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import load_checkpoint
 from seq2scene.models.scene_strips import strip_of
@@ -21,14 +19,8 @@ PHOTOS = ["data.min_count=1"]
 
 
 @pytest.fixture(scope="module")
-def roots(tmp_path_factory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("relational")
-    photos = ensure_photos(folder / "photos", train=24, val=6)
-    return {
-        "abstract": ensure_scenes(folder / "scenes", train=24, val=4, test=4),
-        "layout": photos,
-        "composite": photos,
-    }
+def roots(park_scenes: Path, park_photos: Path) -> dict[str, Path]:
+    return {"abstract": park_scenes, "layout": park_photos, "composite": park_photos}
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ import torch
 from omegaconf import OmegaConf
 
 from seq2scene.building import build
-from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.data.scenes.abstract_scenes import AbstractScenes
 from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import load_checkpoint
@@ -30,13 +29,7 @@ BLIND = ("score.3.bias", "look.2.bias")  # a softmax does not see what is added 
 
 
 @pytest.fixture(scope="module")
-def scenes(tmp_path_factory) -> Path:
-    """A few scenes in the format of Abstract Scenes."""
-    return ensure_scenes(tmp_path_factory.mktemp("scenes"), train=24, val=4, test=4)
-
-
-@pytest.fixture(scope="module")
-def read(scenes: Path):
+def read(park_scenes: Path):
     """What ``compose`` makes of a choice: the config and the data it describes, each made once."""
 
     @cache
@@ -45,11 +38,11 @@ def read(scenes: Path):
             "experiment=text2scene/park",
             "debug=tiny_scenes",
             "data=abstract_scenes",
-            f"data.root={scenes}",
+            f"data.root={park_scenes}",
         ]
         small += ["data.batch_size=6", "trainer=cpu", "trainer.enable_progress_bar=false"]
         small += ["model.encoder.dropout=0", "model.decoder.dropout=0"]
-        config = compose_plain(scenes, *small, *overrides)
+        config = compose_plain(park_scenes, *small, *overrides)
         data = build(config["data"], "data")
         data.prepare_data()
         data.setup()

@@ -11,7 +11,6 @@ from PIL import Image
 
 from entry_points import HEAVY, imported_by
 from seq2scene.building import build
-from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.errors import UserError
 from seq2scene.models.loading import load
 from seq2scene.running.commands.generation import generate
@@ -27,13 +26,11 @@ Generate = Callable[..., None]
 
 
 @pytest.fixture(scope="module")
-def saved(tmp_path_factory) -> Path:
+def saved(park_scenes: Path, tmp_path_factory) -> Path:
     """A checkpoint of an untrained model, its weights far enough from zero for texts to matter."""
     folder = tmp_path_factory.mktemp("model")
-    root = ensure_scenes(folder, train=24, val=4, test=4)
-    config = compose_plain(
-        folder, "experiment=text2scene/park", "debug=tiny_scenes", "data=abstract_scenes", f"data.root={root}"
-    )
+    options = ["experiment=text2scene/park", "debug=tiny_scenes", "data=abstract_scenes"]
+    config = compose_plain(folder, *options, f"data.root={park_scenes}")
     data = build(config["data"], "data")
     data.prepare_data()
     data.setup()

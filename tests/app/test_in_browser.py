@@ -1,0 +1,314 @@
+"""The page in a browser, as visitors use it: the scene desk by pointer and by keyboard; the labs driven by the
+keyboard, on phones, given hostile text and broken photos.
+"""
+
+import json
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from browser_page import PHONE, Visit, chromium, served
+from seq2scene.app.model_table import ModelTable, read_offers
+from small_labs import small_table
+from small_page_models import write_checkpoints
+
+pytestmark = pytest.mark.slow
+
+SUN = {"class": "s_3", "x": 90, "y": 60, "size": 1, "flip": 0}
+MIKE = {"class": "hb0", "x": 203, "y": 285, "size": 0, "flip": 0, "pose": 0, "expression": 2}
+HOTDOG = {"class": "e_2", "x": 253, "y": 267, "size": 0, "flip": 1}
+TEXT = "Mike holds a hotdog."
+HOSTILE = "a <img src=x onerror=document.title='broken'> c"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    with chromium() as found:
+        yield found
+
+
+# The scene desk
+
+
+@pytest.fixture(scope="module")
+def desk(browser, park_scenes: Path, tmp_path_factory) -> Iterator[Visit]:
+    paths = write_checkpoints(tmp_path_factory.mktemp("browser"), {"scene": park_scenes})
+    with served(ModelTable(read_offers(paths))) as address:
+        visit = Visit(browser, address, color_scheme="light")
+        visit.page.wait_for_selector(".object")
+        yield visit
+
+
+@pytest.fixture
+def page(desk: Visit):
+    return desk.page
+
+
+def load(page, *objects: dict) -> None:
+    content = json.dumps({"sentences": [TEXT], "objects": objects}).encode()
+    page.set_input_files("input[type=file]", {"name": "s.json", "mimeType": "", "buffer": content})
+
+
+def hold(page, *marks: bool) -> None:
+    """Waits for the facts of the text to be marked like this."""
+    page.wait_for_function(
+        "wanted => [...document.querySelectorAll('.facts li span')].map(e => e.innerText).join('') == wanted",
+        arg="".join("✓" if mark else "✗" for mark in marks),
+    )
+
+
+def objects(page):
+    return page.locator(".object")
+
+
+def saved(page, name: str) -> bytes:
+    with page.expect_download() as download:
+        page.get_by_label(f"Download {name}").click()
+    return Path(download.value.path()).read_bytes()
+
+
+def drag(page, number: int, right: float) -> None:
+    box = page.locator(f"[data-number='{number}']").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + right, y, steps=3)
+    page.mouse.up()
+
+
+def test_a_typed_text_is_drawn_step_by_step(page) -> None:
+    page.get_by_label("Sentences").fill("Jenny is sad.")
+    page.get_by_label("Sentences").press("Enter")
+    page.wait_for_function(
+        "() => document.querySelector('.words .text')?.textContent.startsWith('jenny is sad')"
+    )
+    page.wait_for_function("() => document.querySelectorAll('.object').length >= 4")  # played to the end
+    page.get_by_label("Step", exact=True).press("Home")
+    assert objects(page).count() == 0
+    page.get_by_label("Step", exact=True).press("ArrowRight")
+    assert objects(page).count() == 1
+    shares = page.locator(".words .text span").evaluate_all(
+        "all => all.map(e => e.style.getPropertyValue('--share'))"
+    )
+    assert "1.000" in shares
+
+
+def test_what_is_dragged_away_is_no_longer_held_until_it_is_undone(page) -> None:
+    load(page, SUN, MIKE, HOTDOG)
+    hold(page, True, True, True)
+    drag(page, 2, 150)
+    hold(page, True, True, False)
+    page.get_by_role("button", name="Undo").click()
+    hold(page, True, True, True)
+    page.get_by_role("button", name="Redo").click()
+    hold(page, True, True, False)
+    page.get_by_role("button", name="Undo").click()
+
+
+def test_objects_are_changed_by_keyboard(page) -> None:
+    load(page, SUN, MIKE, HOTDOG)
+    hold(page, True, True, True)
+    page.locator("[data-number='2']").focus()
+    for _ in range(4):
+        page.keyboard.press("Shift+ArrowRight")
+    hold(page, True, True, False)
+    page.keyboard.press("Delete")
+    hold(page, True, False, False)
+    assert objects(page).count() == 2
+    page.locator("[data-number='1']").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="sad", exact=True).click()
+    page.wait_for_selector("[aria-label='Mike, near, facing right, arms out, sad']")
+
+
+def test_the_model_goes_on_and_things_are_added(page) -> None:
+    load(page, SUN, MIKE, HOTDOG)
+    hold(page, True, True, True)
+    page.get_by_text("Add an object").click()
+    page.get_by_label("Add dog", exact=True).click()
+    page.wait_for_function("() => document.querySelectorAll('.object').length === 4")
+    page.get_by_label("Sentences").fill("Jenny is sad. Jenny is next to the tree.")
+    page.get_by_text("Go on from here").click()
+    page.wait_for_selector(".object.fresh", state="attached")
+    assert {one["class"] for one in json.loads(saved(page, "JSON"))["objects"]} >= {
+        "s_3",
+        "hb0",
+        "e_2",
+        "a_2",
+    }
+
+
+def test_downloads_show_what_the_page_shows(page) -> None:
+    load(page, SUN, MIKE, HOTDOG)
+    hold(page, True, True, True)
+    page.keyboard.press("Escape")
+    assert json.loads(saved(page, "JSON"))["objects"] == [SUN, MIKE, HOTDOG]
+    assert Image.open(BytesIO(saved(page, "GIF"))).n_frames == 4
+    png = Image.open(BytesIO(saved(page, "PNG")))
+    shot = Image.open(BytesIO(page.locator(".stage").screenshot(animations="disabled"))).convert("RGB")
+    there = np.asarray(png.resize(shot.size, Image.Resampling.BOX), dtype=float)[8:-8, 8:-8]
+    assert np.abs(there - np.asarray(shot, dtype=float)[8:-8, 8:-8]).mean() < 4
+
+
+def test_four_variants_are_there_to_choose_from(page) -> None:
+    page.get_by_text("Four variants").click()
+    page.wait_for_function("() => document.querySelectorAll('.samples button').length === 4")
+    page.locator(".samples button").nth(2).click()
+    assert page.locator(".samples [aria-pressed=true]").count() == 1
+
+
+def test_foreign_scenes_are_refused_by_name_and_markup_is_text(desk, page) -> None:
+    load(page, {"class": "<img src=x onerror=alert(1)>", "x": 1, "y": 1})
+    page.wait_for_selector(".status[data-kind=error]")
+    assert "class=<img src=x onerror=alert(1)>: this model has no such class" in page.inner_text(".status")
+    desk.faults[:] = [one for one in desk.faults if "400" not in one]
+    page.get_by_label("Sentences").fill("<script>alert(1)</script> Jenny is sad.")
+    page.get_by_label("Sentences").press("Enter")
+    page.wait_for_selector(".hint >> text=Unknown to the model")
+    assert page.locator("main script, main img[src=x]").count() == 0
+
+
+def test_a_page_told_to_wait_says_so_and_asks_again(desk, page) -> None:
+    def busy(route) -> None:
+        route.fulfill(status=503, headers={"Retry-After": "1"}, json={"error": "others are waiting"})
+
+    page.route("**/api/scene/write", busy, times=1)
+    page.get_by_text("Draw", exact=True).click()
+    page.wait_for_selector(".status >> text=asks again in 1 s")
+    page.wait_for_function("() => document.querySelector('.status').textContent === ''")
+    desk.faults[:] = [one for one in desk.faults if "503" not in one]
+
+
+def test_light_and_dark_are_remembered_and_phones_need_no_sideways_scrolling(page) -> None:
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(ground)
+    page.get_by_label("Light or dark").click()
+    assert page.evaluate(ground) != light
+    page.set_viewport_size({"width": 360, "height": 720})
+    page.reload()
+    page.wait_for_selector(".object")
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+
+
+def test_nothing_failed_and_nothing_was_asked_elsewhere(desk) -> None:
+    assert desk.faults == []
+
+
+# The labs
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with served(small_table()) as found:
+        yield found
+
+
+def lit(word) -> float:
+    return float(word.evaluate("word => word.style.getPropertyValue('--lit') || 0"))
+
+
+def test_the_translation_lab(browser, address):
+    visit = Visit(browser, f"{address}#translation", viewport=PHONE)
+    page = visit.page
+    page.get_by_role("button", name="no attention").click()
+    assert page.locator("article.lab").count() == 1
+    card = page.locator("article.lab").first
+    field = page.get_by_role("textbox")
+    field.fill(HOSTILE)
+    field.press("Enter")
+    source = card.get_by_label("Source").locator(".token")
+    source.nth(6).wait_for()
+    assert source.all_inner_texts()[1].startswith("<img") and page.locator("main img").count() == 0
+    assert card.locator(".unknown").first.is_visible() and card.get_by_text("not among").is_visible()
+
+    words = card.get_by_label("Translation").locator(".token")
+    words.nth(1).focus()
+    shares = [lit(source.nth(at)) for at in range(source.count())]
+    assert sum(shares) == pytest.approx(1, abs=0.01) and lit(words.nth(1)) == 1
+    source.nth(0).focus()
+    assert lit(source.nth(0)) == 1 and lit(words.nth(1)) == pytest.approx(shares[0])
+    assert card.locator(".matrix .cell").count() == source.count() * words.count()
+
+    words.nth(0).press("Enter")
+    other = card.locator(".choice[aria-pressed=false]", has_not_text="end of sentence").first
+    name = other.locator(".name").inner_text()
+    other.press("Enter")
+    card.get_by_text("The first word is given.").wait_for()
+    assert words.nth(0).inner_text() == name
+    card.get_by_role("button", name="Let the model choose again").click()
+    card.get_by_text("The first word is given.").wait_for(state="detached")
+
+    card.locator("summary").press("Enter")
+    card.locator(".node[tabindex='0']").focus()
+    page.keyboard.press("ArrowRight")
+    assert "probability" in card.locator(".tell").inner_text()
+    assert card.locator(".node:focus").count() == 1 and card.locator(".node.traced").count() == 2
+    assert visit.fits() and visit.faults == []
+    assert page.title().startswith("Translation")
+
+
+def test_the_attention_lab(browser, address):
+    visit = Visit(browser, f"{address}#attention", color_scheme="dark")
+    page = visit.page
+    page.get_by_role("textbox").fill("a b c")
+    page.get_by_role("button", name="Translate").click()
+    sliders = page.get_by_role("slider")
+    page.wait_for_function("document.querySelectorAll('.weigh').length === 3")
+    page.locator(".target .token").first.press("Enter")
+    values = lambda: [int(sliders.nth(at).input_value()) for at in range(3)]  # noqa: E731
+    own = values()
+    assert sum(own) == pytest.approx(100, abs=2)
+
+    page.get_by_role("button", name="Move all attention to b").press("Enter")
+    assert values() == [0, 100, 0]
+    page.get_by_text("with yours").wait_for()
+    sliders.nth(2).press("PageUp")
+    assert values()[2] > 0 and sum(values()) == pytest.approx(100, abs=2)
+    page.get_by_role("button", name="Mask a").press("Enter")
+    page.wait_for_function("document.querySelector('.weigh input').value === '0'")
+    assert page.get_by_role("button", name="Mask a").get_attribute("aria-pressed") == "true"
+    page.get_by_role("button", name="Flatten").press("Enter")
+    assert values() == [33, 33, 33]
+    page.get_by_role("button", name="Restore").press("Enter")
+    assert values() == own and page.get_by_text("with yours").count() == 0
+    page.set_viewport_size(PHONE)
+    assert visit.fits() and visit.faults == []
+
+
+def test_the_caption_lab(browser, address):
+    visit = Visit(browser, f"{address}#caption", viewport=PHONE)
+    page = visit.page
+    words = page.locator(".spelled .token")
+    words.first.wait_for()
+    buffer = BytesIO()
+    Image.new("RGB", (900, 300), "teal").save(buffer, "PNG")
+    before = page.locator(".gaze img").get_attribute("src")
+    page.locator("input[type=file]").set_input_files(
+        {"name": "teal.png", "mimeType": "image/png", "buffer": buffer.getvalue()}
+    )
+    page.wait_for_function("old => document.querySelector('.gaze img').src !== old", arg=before)
+
+    shade = "Math.max(...veil.getContext('2d').getImageData(0, 0, veil.width, veil.height).data)"
+    dimmed = lambda: page.locator(".gaze canvas").evaluate(f"veil => {shade}")  # noqa: E731
+    assert dimmed() == 0
+    words.nth(1).press("Enter")
+    assert words.nth(1).get_attribute("aria-pressed") == "true" and dimmed() > 0
+    page.get_by_role("slider", name="Word by word").press("Home")
+    page.get_by_role("slider", name="Word by word").press("ArrowRight")
+    assert words.nth(0).get_attribute("aria-pressed") == "true"
+    page.get_by_role("button", name="Play").press("Enter")
+    assert words.nth(1).get_attribute("aria-pressed") == "true"
+    page.get_by_role("button", name="Pause").press("Enter")
+    page.locator(".ranked button").nth(1).press("Enter")
+    assert page.locator(".ranked button").nth(1).get_attribute("aria-pressed") == "true"
+
+    page.locator("input[type=file]").set_input_files(
+        {"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": b"\xff\xd8\xff\xe0 no photo"}
+    )
+    page.get_by_text("not a photo that your browser can read").wait_for()
+    assert visit.fits() and visit.faults == []
