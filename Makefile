@@ -13,6 +13,8 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 # Files stay whole, for what their tests share; tests/conftest.py puts them in order.
 PARALLEL := --numprocesses auto --dist loadfile --no-loadscope-reorder
+# One thread a worker; and compiled modules are kept, as tests start many interpreters.
+TEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest $(PARALLEL)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 help:
@@ -48,10 +50,10 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) $(TESTS)
+	$(TEST) $(TESTS)
 
 test-fast: $(INSTALLED)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest $(PARALLEL) -m "not slow" $(TESTS)
+	$(TEST) -m "not slow" $(TESTS)
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache build src/*.egg-info

@@ -79,6 +79,7 @@ class Pretend:
     precision, accumulate_grad_batches, world_size = "32-true", 1, 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("attention", "feed"), [*((name, "true") for name in options("attention")), ("general", "false")]
 )
@@ -92,6 +93,7 @@ def test_every_attention_trains_and_translates(composed, attention: str, feed: s
     assert task.eval().translate(batch().source).tokens.shape[0] == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", NMT_TAKES["model"])
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_every_model_and_cell_trains(composed, model: str, cell: str) -> None:

@@ -98,6 +98,7 @@ def families(names: list[str]) -> list[str]:
 # Every file
 
 
+@pytest.mark.slow
 def test_all_that_an_experiment_builds_exists() -> None:
     built = {value for name in EXPERIMENTS for key, value in flat(paper(name)) if key.endswith("._target_")}
     assert len(built) > 30

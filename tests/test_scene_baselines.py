@@ -101,6 +101,7 @@ def test_every_text_of_a_scene_is_one_sample_of_it() -> None:
 # Tables
 
 
+@pytest.mark.slow
 def test_layouts_are_below_the_true_one_and_the_others_far_below(tmp_path, capsys) -> None:
     photos = ensure_photos(tmp_path, train=40, val=10)
     small = ["data.min_area=0.002", "data.min_count=1"]
@@ -121,6 +122,7 @@ def test_layouts_are_below_the_true_one_and_the_others_far_below(tmp_path, capsy
     assert [line.split(" | ")[0].removeprefix("| ") for line in lines] == list(rows)
 
 
+@pytest.mark.slow
 def test_scenes_have_a_row_of_their_sets(tmp_path) -> None:
     scenes = shutil.move(ensure_scenes(tmp_path, train=20, val=10, test=10), tmp_path / "scenes")
     report = run(tmp_path, "data=abstract_scenes", f"data.root={scenes}")

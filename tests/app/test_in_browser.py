@@ -1,5 +1,5 @@
-"""The page in a browser, as visitors use it: the scene desk by pointer and by keyboard; the labs driven by the
-keyboard, on phones, given hostile text and broken photos.
+"""The page in a browser, as visitors use it: the scene desk by pointer and by keyboard; the labs by keyboard,
+on phones, given hostile text and broken photos.
 """
 
 import json

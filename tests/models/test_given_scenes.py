@@ -25,6 +25,8 @@ from seq2scene.search.stepwise import Greedy
 from seq2scene.tasks.loading import build_task
 from test_configs import compose_plain
 
+pytestmark = pytest.mark.slow
+
 SCENES = ["data=abstract_scenes"]
 LAYOUTS = ["data=coco_layout", "data.min_count=1"]
 PHOTOS = ["data=coco_composite", "data.photos=.", "data.min_thing=0.001", "data.side=32", "data.min_count=1"]

@@ -29,6 +29,8 @@ from seq2scene.running.processes.trainers import make_trainer
 from seq2scene.tasks.captioning import FREE_RUNNING, Caption
 from small_captioner import SMALL, small_captioner
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def ready(composed, tmp_path: Path):

@@ -25,6 +25,8 @@ from seq2scene.tasks.composites import CompositeTask
 from seq2scene.tasks.loading import build_task, task_of
 from test_configs import compose_plain
 
+pytestmark = pytest.mark.slow
+
 BLIND = ("score.3.bias", "look.2.bias")  # a softmax does not see what is added to all of its scores
 LONG = {"_target_": "seq2scene.search.stepwise.Greedy", "max_ratio": 0.0, "max_extra": 11, "min_length": 11}
 TINY_CANVAS = ["canvas.side=32", "canvas.stride=2", "canvas.widths=[4,4,8]"]
@@ -76,7 +78,6 @@ CHOICES = {  # test_dropped_heads.py drops each head, and has each canvas and an
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("choice", CHOICES)
 def test_every_choice_trains_and_writes_scenes_of_patches(read, tmp_path, choice: str) -> None:
     config, data = read(*CHOICES[choice])

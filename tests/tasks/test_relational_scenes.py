@@ -14,6 +14,8 @@ from seq2scene.scenes.objects import FIRST_CLASS
 from seq2scene.tasks.loading import build_task, task_of
 from test_configs import compose_plain
 
+pytestmark = pytest.mark.slow
+
 SMALL = ["model=relational", "debug=tiny_relational", "trainer=cpu", "data.batch_size=4"]
 PHOTOS = ["data.min_count=1"]
 

@@ -317,6 +317,7 @@ PICTURE_CANVAS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("canvas", ["semantic", "picture"])
 def test_a_checkpoint_alone_writes_the_same_scene(made, tmp_path: Path, canvas: str) -> None:
     """Tensors and plain containers, the clip art among them; no file of the data is opened."""

@@ -32,6 +32,7 @@ def test_maps_have_the_size_that_is_promised(
     assert encoder.cells == expected[1] * expected[2]
 
 
+@pytest.mark.slow
 def test_the_paper_reads_vgg_after_its_last_convolution_and_before_the_pooling() -> None:
     features = load_trunk("vgg19", "features.35", "none").features
     kinds = [type(layer) for layer in features.children()]
@@ -39,6 +40,7 @@ def test_the_paper_reads_vgg_after_its_last_convolution_and_before_the_pooling()
     assert kinds[-2:] == [nn.Conv2d, nn.ReLU]
 
 
+@pytest.mark.slow
 def test_the_weights_come_with_the_project_and_are_trained() -> None:
     """A trained classifier, reassembled, is confident; a random one is not."""
     photo = torch.zeros(1, 3, 224, 224, dtype=torch.uint8)

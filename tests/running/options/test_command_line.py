@@ -85,6 +85,7 @@ def test_a_text_in_single_quotes_is_what_hydra_makes_of_it() -> None:
     assert quoted(quoted(["text=${a}'"])) == quoted(["text=${a}'"])
 
 
+@pytest.mark.slow
 def test_a_composed_config_holds_the_texts_and_paths(composed) -> None:
     for text, path in zip(SENTENCES[::4], FILES, strict=False):
         cfg = composed("generate", *quoted(["ckpt=A B", f"text={text}", f"prefix={text}", f"out={path}"]))

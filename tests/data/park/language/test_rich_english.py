@@ -124,6 +124,7 @@ def test_what_a_child_does_besides_fleeing_is_not_said_of_the_bear() -> None:
     assert all("she" in sentence.lower() for sentence in both if "chas" in sentence)
 
 
+@pytest.mark.slow
 def test_the_second_texts_of_training_scenes_alone_are_rich(tmp_path) -> None:
     sizes = {"seed": 5, "train": 12, "val": 3, "test": 4}
     plain, rich = (ensure_scenes(tmp_path, **sizes, english=english) for english in ("plain", "rich"))
@@ -135,6 +136,7 @@ def test_the_second_texts_of_training_scenes_alone_are_rich(tmp_path) -> None:
     assert len(changed) > 8 and {*map(int, changed)} <= set(range(12))
 
 
+@pytest.mark.slow
 def test_a_change_of_rich_english_raises_its_version(tmp_path) -> None:
     """Old folders are known by their version: raise RICH_VERSION and put the new fingerprint here."""
     folder = ensure_scenes(tmp_path, 5, 60, 1, 1, english="rich")
@@ -142,6 +144,7 @@ def test_a_change_of_rich_english_raises_its_version(tmp_path) -> None:
     assert (scenes_writing.RICH_VERSION, hashlib.sha256(told).hexdigest()[:16]) == (2, "a5c1c0a139ca43b4")
 
 
+@pytest.mark.slow
 def test_the_facts_of_a_rich_text_are_those_of_the_plain_one(tmp_path) -> None:
     folders = (ensure_scenes(tmp_path, 5, 60, 1, 1, english=english) for english in ("plain", "rich"))
     plain, rich = (read_facts(folder / "facts/train.jsonl") for folder in folders)

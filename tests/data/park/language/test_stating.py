@@ -21,6 +21,8 @@ from seq2scene.errors import UserError
 from seq2scene.scenes.facts import ATTRIBUTES, STRICT, Fact, holds, read_facts
 from seq2scene.scenes.relations import RELATIONS
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"seed": 5, "train": 12, "val": 3, "test": 4}
 MIKE, BALL = Mention("hb0", "name"), Mention("t_0", "definite", colour="red")
 
@@ -120,7 +122,6 @@ def test_what_is_held_out_is_told_in_tests_alone_and_marked(tmp_path) -> None:
     assert (plain / "Scenes_10020.txt").read_bytes() == (folder / "Scenes_10020.txt").read_bytes()
 
 
-@pytest.mark.slow
 def test_a_park_written_without_facts_gets_them_and_keeps_its_other_files(tmp_path, monkeypatch) -> None:
     folder = ensure_scenes(tmp_path, **SMALL)
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.*") if path.parent.name != "facts"}
