@@ -80,6 +80,7 @@ def scores_of_rank(rank: int) -> dict[str, dict[str, float]]:
     return compare(Tiny(), pictures(21, 0, 0)[rank::2], {"a": pictures(43, 9, 1)[rank::2]})
 
 
+@pytest.mark.slow
 def test_two_ranks_with_unequal_shares_compute_what_one_does() -> None:
     alone = compare(Tiny(), pictures(21, 0, 0), {"a": pictures(43, 9, 1)})["a"]
     for one in in_ranks(scores_of_rank):  # the score's parts are dealt in another order

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import pytorch_lightning as pl
 import torch
-from test_training import EPOCH, SMALL, STEPS, Run, files, kept, run, stand  # noqa: F401
+from test_training import EPOCH, SMALL, STEPS, Run, files, kept, run, stand, undrawn  # noqa: F401
 
 from entry_points import run as command
 from seq2scene.errors import UserError

@@ -4,16 +4,18 @@ import csv
 import json
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import load_checkpoint
+from seq2scene.running.commands import training
 from seq2scene.running.commands.training import _train
 from test_configs import compose_plain
 
@@ -43,6 +45,14 @@ SMALL = [
 STILL = "monitor.mode=max"  # the first is the best
 EPOCH = 6  # steps
 Run = Callable[..., Path]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def undrawn() -> Iterator[None]:
+    """Curves are drawn in test_commands.py."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "draw_curves", lambda *_: np.zeros((1, 1, 3), np.uint8))
+        yield
 
 
 @pytest.fixture(scope="module")
