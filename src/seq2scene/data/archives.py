@@ -32,8 +32,8 @@ def unpack(archive: Path, root: Path) -> tuple[int, int]:
     complete. Returns how many files were unpacked and how many were already there.
 
     Raises:
-        UserError: the archive is missing or damaged, an entry is a link or would be outside ``root``, it would
-        grow as no data do (``require_sizes``), or the disk cannot be written to.
+        UserError: the archive is missing or damaged, an entry is a link or would be outside ``root``, the
+        archive is a bomb (``require_sizes``), or the disk cannot be written to.
     """
     try:
         with ZipFile(archive) as zipped:
@@ -77,7 +77,9 @@ def _places(archive: Path, zipped: ZipFile, root: Path) -> dict[Path, ZipInfo]:
 
 
 def require_sizes(archive: Path, entries: Iterable[ZipInfo]) -> None:
-    """Raises UserError if ``entries`` together exceed ``HARMLESS`` bytes and RATIO times the archive: a bomb."""
+    """Raises UserError if ``entries`` together have more than ``HARMLESS`` bytes and ``RATIO`` times
+    the bytes of the archive, which is a bomb then.
+    """
     unpacked, packed = sum(entry.file_size for entry in entries), archive.stat().st_size
     if unpacked > max(HARMLESS, RATIO * packed):
         raise UserError(

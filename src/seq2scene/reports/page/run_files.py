@@ -73,7 +73,7 @@ class Run:
 
 
 def read_run(folder: Path) -> Run:
-    """Raises UserError if ``folder`` holds no scores, which every evaluated run has, or if a file is damaged."""
+    """Raises UserError if ``folder`` holds no scores, which every evaluated run has, or a damaged file."""
     if not (folder / "metrics.json").is_file():
         raise UserError(
             f"{folder}: no metrics.json, so nothing was evaluated; run=FOLDER is the folder of a run of "
