@@ -485,8 +485,9 @@ def _cached_text(path: Path) -> object:
 
 
 def _listed(path: Path) -> object:
-    photos = find_photos(str(path))
-    require_pictures(photos)
+    with contextlib.chdir(path.parent):
+        photos = find_photos(str(path))
+        require_pictures(photos)
     return photos
 
 
@@ -514,7 +515,7 @@ READERS = {
     "image ids": Reader(
         {"ids.txt": lines("3", "5")}, "text", lambda path: read_ids(path, np.array([3, 5, 9]))
     ),
-    "list of photos": Reader({"photos.txt": lines("a.jpg", "b c.png")}, "text", _listed),
+    "list of photos": Reader({"photos.txt": lines("a.jpg"), "a.jpg": JPEG}, "text", _listed),
     "coco captions": Reader({"captions.json": CAPTIONS}, "json", lambda path: read_coco(path, path.parent)),
     "coco instances": Reader(
         {"instances.json": INSTANCES}, "json", partial(read_instances, segmentations=True)
@@ -614,7 +615,9 @@ def fuzz(reader: Reader, mutations: int, seed: str) -> Tally:
         for name, content in reader.files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(content)
-        reader.read(folder / first)  # the valid file
+        result, told = _result(reader, folder / first)
+        if result != "read":
+            raise SystemExit(f"the valid {first} is not read: {told or result}")
         for _ in range(mutations):
             data = damaged(reader.files[first], reader.kind, draw)
             (folder / first).write_bytes(data)
@@ -637,7 +640,7 @@ def _result(reader: Reader, path: Path) -> tuple[str, str]:
         return "read", ""
     except UserError as error:
         named = path.name in str(error) or path.parent.name in str(error)
-        return ("UserError", "") if named else (f"no file named: {str(error)[:60]}", str(error))
+        return ("UserError", str(error)) if named else (f"no file named: {str(error)[:60]}", str(error))
     except Exception as error:
         frame = traceback.extract_tb(error.__traceback__)[-1]
         ours = [f for f in traceback.extract_tb(error.__traceback__) if "seq2scene" in f.filename]
