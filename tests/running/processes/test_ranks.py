@@ -121,6 +121,23 @@ def test_no_rank_outlives_the_first_however_it_is_stopped(tmp_path, number, endi
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [(signal.SIGTERM, "rank 1 ended with exit status 143"), (signal.SIGSTOP, "rank 1 was suspended for 5 s")],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_another_rank_that_is_stopped_ends_the_job_within_ten_seconds(tmp_path, number, told):
+    process = start(tmp_path, "die=inside_native_code")
+    assert process.stdout.readline() == "all here\n"
+    child = int(files(tmp_path, "pid1")[0].read_text())
+    started = time.monotonic()
+    os.kill(child, number)
+    _, err = process.communicate(timeout=60)
+    assert time.monotonic() - started < 10
+    assert process.returncode == 2 and told in err and ended(child)
+
+
+@pytest.mark.slow
 def test_a_process_that_is_launched_already_starts_no_others(tmp_path):
     place = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
     status, out, err = run(tmp_path, "count=2", LOCAL_RANK="0", **place)
