@@ -1,12 +1,16 @@
 """Cache entries appear complete, are computed by one process, and are never mistaken for others."""
 
+import logging
 import multiprocessing
 import os
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from seq2scene.caching import draft, kept, key
+from seq2scene.arrays import Damaged, read_array
+from seq2scene.caching import draft, kept, key, renewed
 from seq2scene.errors import UserError
 
 
@@ -85,3 +89,27 @@ def test_a_drafted_folder_replaces_none_that_holds_something(tmp_path: Path) -> 
     with pytest.raises(OSError, match="not empty"), draft(tmp_path / "mine") as part:
         write(part, "newer")
     assert (tmp_path / "mine/words").read_text() == "new" and os.listdir(tmp_path) == ["mine"]
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x93NUMPY\x01\x00", b"PK\x03\x04", b"\x80\x04K\x01.", b"x" * 200])
+def test_a_damaged_entry_is_made_again_which_one_line_says(tmp_path: Path, damage: bytes, caplog) -> None:
+    place = tmp_path / "cache/three"
+
+    def write_three(path: Path, three: np.ndarray) -> None:
+        with path.open("wb") as file:
+            np.save(file, three)
+
+    make = partial(kept, place, lambda: np.arange(3), write_three)
+    with caplog.at_level(logging.WARNING):
+        assert renewed(place, make, read_array).tolist() == [0, 1, 2] and not caplog.text
+        place.write_bytes(damage)
+        assert renewed(place, make, read_array).tolist() == [0, 1, 2]
+    (record,) = caplog.records
+    assert f"{place} is damaged" in record.getMessage() and "made again" in record.getMessage()
+
+
+def test_what_is_made_damaged_is_refused(tmp_path: Path) -> None:
+    place = tmp_path / "cache/bad"
+    make = partial(kept, place, lambda: b"no array", Path.write_bytes)
+    with pytest.raises(Damaged, match=f"{place} is damaged"):
+        renewed(place, make, read_array)

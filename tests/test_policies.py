@@ -26,7 +26,8 @@ CONFIGS = sorted((ROOT / "conf").rglob("*.yaml"))
 # A module imports from its own part and from the floors below it.
 FLOORS = (
     {"errors", "json_text", "progress"},
-    {"building", "caching"},
+    {"building", "arrays"},
+    {"caching"},
     {"sequences"},
     {"scenes"},
     {"compositing"},

@@ -4,6 +4,7 @@ either complete or not at all.
 
 import fcntl
 import hashlib
+import logging
 import os
 import secrets
 import shutil
@@ -14,7 +15,10 @@ from pathlib import Path
 from stat import S_ISLNK
 from typing import TypeVar
 
+from seq2scene.arrays import Damaged
 from seq2scene.errors import UserError
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -39,14 +43,8 @@ def kept(
     if path.exists():
         return path
     folder, part = path.parent, path.with_suffix(".draft")
-    with _writing(folder, advice):
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / "lock").open("w")
-        with suppress(PermissionError):  # owned by another user of a shared cache
-            os.fchmod(lock.fileno(), 0o666)
-    with lock:
+    with _locked(folder, advice):
         with _writing(folder, advice):
-            fcntl.flock(lock, fcntl.LOCK_EX)
             if path.exists():  # another process made it while this one waited
                 return path
             for left in () if resume else folder.glob("*.draft"):
@@ -60,6 +58,31 @@ def kept(
             if not resume:
                 _remove(part)
     return path
+
+
+def renewed(
+    path: Path, make: Callable[[], object], read: Callable[[Path], T], advice: str = "set data.cache"
+) -> T:
+    """What ``read`` finds at ``path`` after ``make`` has created it if it did not exist. An entry that is
+    ``Damaged`` is deleted and created again, which a warning says.
+
+    Raises:
+        Damaged: it is damaged again.
+        UserError: the folder cannot be written; the message ends in ``advice``.
+    """
+    make()
+    try:
+        return read(path)
+    except Damaged as error:
+        log.warning("%s: it is deleted from the cache and made again", error)
+    with _locked(path.parent, advice):
+        try:
+            return read(path)  # another process has made it again while this one waited
+        except Damaged:
+            with _writing(path.parent, advice):
+                _remove(path)
+    make()
+    return read(path)
 
 
 def key(facts: str, more: Iterable[bytes | memoryview] = ()) -> str:
@@ -104,6 +127,20 @@ def draft(path: Path) -> Iterator[Path]:
         os.replace(part, path)
     finally:
         _remove(part)
+
+
+@contextmanager
+def _locked(folder: Path, advice: str) -> Iterator[None]:
+    """Waits until no other process works in the folder, which is created if necessary."""
+    with _writing(folder, advice):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("w")
+        with suppress(PermissionError):  # owned by another user of a shared cache
+            os.fchmod(lock.fileno(), 0o666)
+    with lock:
+        with _writing(folder, advice):
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from zipfile import ZIP_DEFLATED, ZipFile
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import pytest
 
@@ -92,3 +92,15 @@ def test_a_damaged_archive_is_refused_and_leaves_nothing(tmp_path, damage: str):
 def test_an_archive_that_is_not_there_is_named(tmp_path):
     with pytest.raises(UserError, match=r"set\.zip: there is no such file"):
         unpack(tmp_path / "set.zip", tmp_path / "root")
+
+
+def test_links_folders_as_files_and_bombs_are_refused_before_anything_is_written(tmp_path):
+    link = ZipInfo("set/link")
+    link.external_attr = 0o120777 << 16
+    bad = {"a link": (link, "/etc/passwd"), "outside": (".", "a"), "more than 100 times": ("a", "0" * 2**29)}
+    for said, (entry, content) in bad.items():
+        with ZipFile(tmp_path / "set.zip", "w", ZIP_DEFLATED) as archive:
+            archive.writestr(entry, content)
+        with pytest.raises(UserError, match=f"set.zip: .*{said}.*nothing was unpacked"):
+            unpack(tmp_path / "set.zip", tmp_path / "root")
+        assert not (tmp_path / "root").exists()

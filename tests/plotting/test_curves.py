@@ -63,3 +63,17 @@ def test_the_running_mean_keeps_a_straight_line_straight_at_its_start():
     assert running_mean(np.ones(3), 10) == pytest.approx(np.ones(3))
     noise = np.random.default_rng(0).normal(size=500)
     assert running_mean(noise, 10).std() < 0.3 * noise.std()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("step,val/loss\n1,2\n2,x3\n", r"metrics\.csv, line 3: val/loss: 'x3' is no number"),
+        ("step,val/loss\none,2\n", r"line 2: val/loss: 'one' is no number"),
+        ("epoch,val/loss\n1,2\n", r"metrics\.csv: its header has no column step"),
+    ],
+)
+def test_a_damaged_file_is_refused_by_line_and_column(tmp_path, content, said):
+    (tmp_path / "metrics.csv").write_text(content)
+    with pytest.raises(UserError, match=said):
+        read_curves(tmp_path / "metrics.csv")

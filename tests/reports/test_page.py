@@ -203,6 +203,25 @@ def test_what_is_missing_or_broken_is_named_and_the_rest_is_shown(copied: Path, 
     assert float(rows["u_recall"]) == pytest.approx(scores(copied)["u_recall"], abs=6e-4)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("metrics.json", "{", "line 1, column 2: not JSON"),
+        ("metrics.json", '{"test": 3}', "test: dict wanted, not int"),
+        ("metrics.json", '{"../x": {}}', "'../x' is no name of a test set"),
+        ("run.json", '{"config": []}', "config: dict wanted, not list"),
+        ("run.json", '{"config": {"task": {"name": 3}}}', "config: task: name: str wanted, not int"),
+        ("run.json", "{}", "it has no config"),
+    ],
+)
+def test_a_damaged_record_is_refused_by_file_and_key(
+    copied: Path, name: str, content: str, said: str
+) -> None:
+    (copied / name).write_text(content)
+    with pytest.raises(UserError, match=re.escape(f"{copied / name}") + f".*{re.escape(said)}"):
+        write_report(copied)
+
+
 def test_a_score_that_the_samples_do_not_give_has_no_interval(copied: Path) -> None:
     known = json.loads((copied / "metrics.json").read_text())
     known["test"]["u_recall"] += 0.01

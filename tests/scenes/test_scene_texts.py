@@ -146,3 +146,20 @@ def test_glove_knows_the_words_of_captions(shared_data) -> None:
     found, count = read_word_vectors(shared_data / "glove/glove6b50d_caption_vocab.npz", KNOWN)
     assert found.shape == (len(KNOWN), 50) and found[KNOWN.ids(["ball"])].abs().sum() > 0
     assert count == 7  # neither jenny nor nt
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        ({"words": np.array([1, 2]), "vectors": np.ones((2, 3))}, r"words must be texts \(V,\), not int64"),
+        ({"words": np.array(["ball"]), "vectors": np.ones((2, 3))}, r"vectors must be numbers \(1, E\)"),
+        ({"words": np.array(["ball"]), "vectors": np.array([["a"]])}, r"vectors must be numbers \(1, E\)"),
+        ({"words": np.array(["ball"]), "vectors": np.array([None])}, "is damaged .*allow_pickle"),
+        (None, "is damaged"),
+    ],
+)
+def test_damaged_arrays_of_word_vectors_are_refused(tmp_path, arrays, said) -> None:
+    path = tmp_path / "v.npz"
+    path.write_bytes(b"PK\x03\x04") if arrays is None else np.savez(path, **arrays)
+    with pytest.raises(UserError, match=rf"v\.npz.*{said}"):
+        read_word_vectors(path, KNOWN)

@@ -85,13 +85,17 @@ def test_gold_counts_from_1_and_its_sure_links_are_possible_too(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("word", ["1:2", "1-", "p3", "0-1", "2p0", "1-2-3", "-1-2", "a-b", "1?2", "²-1"])
+@pytest.mark.parametrize(
+    "word", ["1:2", "1-", "p3", "0-1", "2p0", "1-2-3", "-1-2", "a-b", "1?2", "²-1", "1-" + "9" * 5000]
+)
 def test_a_malformed_gold_link_is_refused_with_file_and_line(tmp_path, word):
     path = tmp_path / "gold"
     path.write_text(f"1-1\n2-2 {word}\n", encoding="utf-8")
     with pytest.raises(UserError) as refusal:
         read_gold(path)
-    assert str(path) in str(refusal.value) and "line 2" in str(refusal.value) and word in str(refusal.value)
+    assert (
+        str(path) in str(refusal.value) and "line 2" in str(refusal.value) and word[:40] in str(refusal.value)
+    )
 
 
 def test_pharaoh_text_has_no_possible_links(tmp_path):

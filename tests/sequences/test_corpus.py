@@ -178,3 +178,17 @@ def test_multi30k_keeps_its_token_of_one_non_breaking_space(shared_data, tmp_pat
         assert len(text) == len(tokens.offsets) - 1 == 29000
         kept = len(Vocabulary.count(tokens.counts(), min_count=2))
         assert kept == {"en": 5921, "de": 7859}[language]
+
+
+@pytest.mark.parametrize("name", ["data.npy", "starts.npy", "ends.npy", "checksums.json"])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "gone"])
+def test_a_damaged_entry_of_the_cache_is_made_again(tmp_path, name, damage, caplog):
+    path, cache = write(tmp_path / "text", b"a dog\na cat\n"), tmp_path / "cache"
+    lines = corpus.read_text(path, cache).lines()
+    (file,) = cache.glob(f"*/{name}")
+    content = file.read_bytes()
+    file.unlink()
+    if damage != "gone":
+        file.write_bytes(content[:-3] if damage == "cut" else content[:-3] + b"7" + content[-2:])
+    assert corpus.read_text(path, cache).lines() == lines == ["a dog", "a cat"]
+    assert "made again" in caplog.text and file.read_bytes() == content

@@ -16,7 +16,7 @@ from seq2scene.reports.text.gold_error import read_gold_pairs
 from seq2scene.running.commands.caption_generation import find_photos
 from seq2scene.sequences import corpus
 from seq2scene.sequences.alignments import read_pharaoh
-from seq2scene.sequences.lines import each_line, lines_of, read_json, read_lines, typed_lines
+from seq2scene.sequences.lines import each_line, lines_of, read_json, read_lines, read_table, typed_lines
 from seq2scene.sequences.unknown_words import load_dictionary
 from seq2scene.sequences.vocabulary import Vocabulary
 
@@ -152,3 +152,26 @@ def test_what_is_no_json_is_refused_by_name_and_place(tmp_path, content, said) -
 def test_objects_are_shortened_while_they_are_read(tmp_path) -> None:
     (tmp_path / "a.json").write_bytes(MARK + b'[{"a": {"b": 1}}, 2]')
     assert read_json(tmp_path / "a.json", shorten=lambda found: list(found)) == [["a"], 2]
+
+
+def test_a_table_is_read_by_column_and_a_row_that_is_still_written_has_empty_fields(tmp_path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('step,loss\n1,2.5\n2,"a\nb"\n3')
+    told = [(2, {"step": "1", "loss": "2.5"}), (4, {"step": "2", "loss": "a\nb"})]
+    assert list(read_table(path)) == [*told, (5, {"step": "3", "loss": ""})]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"a,b\n1,2\n1,2,3\n", "line 3: a row of 3 fields under a header of 2"),
+        (b"a,b\n1,\xff\n", "line 2, byte 3: not UTF-8"),
+        (b"a,b\n1," + b"x" * 200_000, "line 2: not CSV (field larger"),
+    ],
+)
+def test_what_is_no_table_is_refused_by_name_and_line(tmp_path, content, said) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(content)
+    with pytest.raises(UserError) as refusal:
+        list(read_table(path))
+    assert str(path) in str(refusal.value) and said in str(refusal.value)

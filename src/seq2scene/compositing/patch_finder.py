@@ -7,6 +7,7 @@ So extra neighbours are requested, and excluded ones are masked.
 import importlib
 import logging
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, Literal, Self, get_args
@@ -14,7 +15,8 @@ from typing import Any, Literal, Self, get_args
 import torch
 from torch import Tensor
 
-from seq2scene.caching import kept, key
+from seq2scene.arrays import Damaged
+from seq2scene.caching import kept, key, renewed
 from seq2scene.errors import UserError
 
 Kind = Literal["exact", "approximate"]
@@ -165,8 +167,8 @@ class PatchFinder:
                 finder.indexes[number] = ClassIndex(
                     *patches, library().read_index(str(folder / f"{number}.faiss"))
                 )
-        except (RuntimeError, EOFError, UnpicklingError) as error:
-            raise UserError(f"{folder}: a file of this patch finder is damaged; delete the folder") from error
+        except (RuntimeError, EOFError, UnpicklingError, ValueError, TypeError, AttributeError) as error:
+            raise Damaged(f"{folder}: a file of this patch finder is damaged; delete the folder") from error
         return finder
 
 
@@ -181,18 +183,16 @@ def stored_finder(
     """A ``PatchFinder`` of these patches; an approximate one is cached under a hash of all that it is built
     from. One process builds it while others wait for it.
 
-    Raises UserError for an unknown kind, a damaged file or a cache that cannot be written.
+    Raises UserError for an unknown kind or a cache that cannot be written.
     """
     if _require_kind(kind) == "exact":  # built as fast as read
         return PatchFinder(classes, vectors, photos, kind, repeat)
     built_from = (values.cpu().contiguous().numpy() for values in (classes, vectors.detach().float(), photos))
     name = key(f"{VERSION} {tuple(vectors.shape)}", built_from)
-    place = kept(
-        Path(cache) / "patch_finders" / name,
-        lambda: PatchFinder(classes, vectors, photos, kind),
-        lambda draft, finder: finder.save(draft),
-    )
-    return PatchFinder.load(place, repeat)
+    place = Path(cache) / "patch_finders" / name
+    build = partial(PatchFinder, classes, vectors, photos, kind)
+    make = partial(kept, place, build, lambda draft, finder: finder.save(draft))
+    return renewed(place, make, partial(PatchFinder.load, repeat=repeat))
 
 
 def _require_kind(kind: str) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seq2scene.errors import UserError
+from seq2scene.arrays import read_array, undamaged
 from seq2scene.scenes.objects import FIRST_CLASS
 from seq2scene.scenes.photos import LabelledPatches, Patches, Photos
 
@@ -40,13 +40,15 @@ class PatchStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        facts = read_facts(folder)
-        self.names: tuple[str, ...] = tuple(facts["names"])
-        self.things: int = facts["things"]
-        self.side: int = facts["side"]
-        self.photo_side: int = facts["photo_side"]
-        self.lacking: dict[str, str] = facts["lacking"]
-        self.terms = {int(number): tuple(named) for number, named in facts["terms"].items()}
+        with undamaged(folder / FACTS):
+            facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+            self.names: tuple[str, ...] = tuple(facts["names"])
+            self.things: int = facts["things"]
+            self.side: int = facts["side"]
+            self.photo_side: int = facts["photo_side"]
+            self.lacking: dict[str, str] = facts["lacking"]
+            self.terms = {int(number): tuple(named) for number, named in facts["terms"].items()}
+            has_features = bool(facts["features"])
         # small enough to be held in memory
         self.classes, self.boxes, self.ratios, self.photo = map(
             self._whole, ("classes", "boxes", "ratios", "photo")
@@ -57,11 +59,11 @@ class PatchStore:
         self._pictures, self._masks, self._labels = map(self._mapped, ("pictures", "masks", "labels"))
         self._photo_pictures, self._photo_masks = map(self._mapped, ("photo_pictures", "photo_masks"))
         self._runs = self._mapped("runs")
-        self._features = self._mapped("features") if facts["features"] else None
+        self._features = self._mapped("features") if has_features else None
 
     @classmethod
     def open(cls, folder: Path | str) -> "PatchStore":
-        """Raises UserError if the folder is not a finished store."""
+        """Raises Damaged if the folder is not a finished store, or a file of it is damaged."""
         return cls(Path(folder))
 
     def __reduce__(self) -> tuple:  # other processes open the folder instead of receiving gigabytes
@@ -129,24 +131,15 @@ class PatchStore:
         raise KeyError(credit["id"])
 
     def _whole(self, name: str) -> np.ndarray:
-        return np.load(self.folder / f"{name}.npy")
+        return read_array(self.folder / f"{name}.npy")
 
     def _mapped(self, name: str) -> np.ndarray:
-        return np.load(self.folder / f"{name}.npy", mmap_mode="r")
+        return read_array(self.folder / f"{name}.npy", "r")
 
 
 def packed(masks: np.ndarray) -> np.ndarray:
     """Masks (N, side, side) bool -> (N, bytes), eight pixels per byte, as they are stored."""
     return np.packbits(masks.reshape(len(masks), masks.shape[1] * masks.shape[2]), axis=1)
-
-
-def read_facts(folder: Path) -> dict[str, Any]:
-    try:
-        return json.loads((folder / FACTS).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{folder} is no store of patches, or not a finished one ({error}): make it anew"
-        ) from error
 
 
 def _read(array: np.ndarray, numbers: np.ndarray) -> Tensor:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,7 +21,7 @@ import torch
 from pycocotools import mask as run_lengths
 from torch import nn
 
-from seq2scene.caching import facts_of, kept, key
+from seq2scene.caching import facts_of, kept, key, renewed
 from seq2scene.compositing.patch_cutting import (
     centred,
     coco_masks,
@@ -103,8 +103,9 @@ def store_patches(
     job = _Job(segments, [Path(path) for path in photo_paths], encoder, side, photo_side)
     _check(job, hint)
     store = Path(folder) / "patches" / job.key()
-    kept(store, lambda: job, lambda *each: _fill(*each, what), "choose another folder", resume=True)
-    return PatchStore.open(store)
+    advice = "choose another folder"
+    fill = partial(kept, store, lambda: job, lambda *each: _fill(*each, what), advice, resume=True)
+    return renewed(store, fill, PatchStore.open, advice)
 
 
 @dataclass(frozen=True)

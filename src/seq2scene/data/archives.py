@@ -3,8 +3,11 @@
 import logging
 import os
 import shutil
+import stat
+import struct
 import tempfile
 import zlib
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
@@ -14,7 +17,9 @@ from seq2scene.errors import UserError
 log = logging.getLogger(__name__)
 
 NOT_DATA = "__MACOSX"  # a folder that macOS adds to archives
-DAMAGE = (BadZipFile, EOFError, zlib.error, NotImplementedError, RuntimeError)  # or an unsupported format
+# Or of an unsupported format. ValueError: names and sizes in damaged headers.
+DAMAGE = (BadZipFile, EOFError, zlib.error, struct.error, NotImplementedError, RuntimeError, ValueError)
+RATIO, HARMLESS = 100, 2**28  # text shrinks to a fifth; bytes that no disk minds
 
 
 def unpack(archive: Path, root: Path) -> tuple[int, int]:
@@ -27,8 +32,8 @@ def unpack(archive: Path, root: Path) -> tuple[int, int]:
     complete. Returns how many files were unpacked and how many were already there.
 
     Raises:
-        UserError: the archive is missing or damaged, an entry would be outside ``root``, or the disk cannot
-        be written to.
+        UserError: the archive is missing or damaged, an entry is a link or would be outside ``root``, the
+        archive is a bomb (``require_sizes``), or the disk cannot be written to.
     """
     try:
         with ZipFile(archive) as zipped:
@@ -52,14 +57,35 @@ def unpack(archive: Path, root: Path) -> tuple[int, int]:
 
 def _places(archive: Path, zipped: ZipFile, root: Path) -> dict[Path, ZipInfo]:
     """The path of each file of the archive."""
+    require_sizes(archive, zipped.infolist())
     names = {PurePosixPath(entry.filename): entry for entry in zipped.infolist() if not entry.is_dir()}
     names = {name: entry for name, entry in names.items() if name.parts[:1] != (NOT_DATA,)}
-    for name in names:
-        if name.is_absolute() or ".." in name.parts or "\\" in str(name) or ":" in name.parts[0]:
+    for name, entry in names.items():
+        if stat.S_ISLNK(entry.external_attr >> 16):
+            raise UserError(f"{archive}: its entry {name} is a link; nothing was unpacked")
+        if (
+            not name.parts
+            or name.is_absolute()
+            or ".." in name.parts
+            or "\\" in str(name)
+            or ":" in name.parts[0]
+        ):
             raise UserError(f"{archive}: its entry {name} would lie outside {root}; nothing was unpacked")
     tops = {name.parts[0] for name in names}
     inside = len(tops) == 1 and all(len(name.parts) > 1 for name in names)
     return {root.joinpath(*name.parts[inside:]): entry for name, entry in names.items()}
+
+
+def require_sizes(archive: Path, entries: Iterable[ZipInfo]) -> None:
+    """Raises UserError if ``entries`` together have more than ``HARMLESS`` bytes and ``RATIO`` times
+    the bytes of the archive, which is a bomb then.
+    """
+    unpacked, packed = sum(entry.file_size for entry in entries), archive.stat().st_size
+    if unpacked > max(HARMLESS, RATIO * packed):
+        raise UserError(
+            f"{archive}: {packed / 1e6:.1f} MB that would become {unpacked / 1e6:.0f} MB, more than {RATIO} "
+            "times as much, are no data; nothing was unpacked"
+        )
 
 
 def _is_there(place: Path, entry: ZipInfo) -> bool:

@@ -283,11 +283,14 @@ def _read_manifest(root: Path) -> dict[str, dict]:
     if not path.exists():
         return {}
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
         raise UserError(
             f"{path} is not JSON ({error}): mend it, or remove it to record the files anew"
         ) from error
+    if not isinstance(found, dict) or not all(isinstance(known, dict) for known in found.values()):
+        raise UserError(f"{path} is no list of files with their sizes: remove it to record the files anew")
+    return found
 
 
 # The progress bar

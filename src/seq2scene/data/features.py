@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from seq2scene.caching import facts_of, kept, key
-from seq2scene.errors import UserError
+from seq2scene.arrays import Damaged, read_array
+from seq2scene.caching import facts_of, kept, key, renewed
 from seq2scene.json_text import to_json
 from seq2scene.nets.vision.image_encoder import ImageEncoder
 from seq2scene.progress import progress_bar
@@ -50,8 +50,8 @@ def stored_features(
 ) -> Features:
     """The maps of ``photos`` in their order, made where the cache has none yet, with a progress bar.
 
-    One process makes them while others that want them wait. Raises UserError for photos that cannot be read,
-    a cache that cannot be written, and a damaged file in it.
+    One process makes them while others that want them wait; a damaged file of the cache is made again. Raises
+    UserError for photos that cannot be read and a cache that cannot be written.
     """
     folder = Path(cache) / "features"
     encoder_key = encoder.fingerprint()
@@ -61,7 +61,13 @@ def stored_features(
     missing = [(file, part) for file, part in blocks if not file.is_file()]
     if missing:
         _make_all(encoder, missing, what)
-    return Features([_load(file) for file, _ in blocks], block)
+
+    def load(file: Path, part: Sequence[Path]) -> np.ndarray:
+        shape = len(part), encoder.output_size, *encoder.map_size
+        make = partial(_make_all, encoder, [(file, part)], what)
+        return renewed(file, lambda: None if file.is_file() else make(), partial(_load, shape=shape))
+
+    return Features([load(*each) for each in blocks], block)
 
 
 def _make_all(encoder: ImageEncoder, wanted: list[tuple[Path, Sequence[Path]]], what: str) -> None:
@@ -99,8 +105,8 @@ def _encode(encoder: ImageEncoder, photos: Sequence[Path]) -> Iterator[np.ndarra
         encoder.to(home, memory_format=torch.contiguous_format)
 
 
-def _load(file: Path) -> np.ndarray:
-    try:
-        return np.load(file, mmap_mode="r")
-    except (ValueError, EOFError, OSError) as error:
-        raise UserError(f"{file}: a damaged file of the cache ({error}); delete it") from error
+def _load(file: Path, shape: tuple[int, ...]) -> np.ndarray:
+    maps = read_array(file, "r")
+    if maps.shape != shape or maps.dtype != np.float16:
+        raise Damaged(f"{file} is damaged (it holds {maps.shape} {maps.dtype}, not {shape} float16)")
+    return maps

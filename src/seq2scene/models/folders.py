@@ -189,11 +189,13 @@ def read_folder(folder: Path) -> dict[str, Any]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     """The contents of ``model.json``, whose format, version, file list and config have been checked."""
-    size = path.stat().st_size
-    if size > MOST:
-        raise UserError(f"{path} has {size / 1e6:.0f} MB; a model's has less than {MOST / 1e6:.0f}")
     try:
+        size = path.stat().st_size
+        if size > MOST:
+            raise UserError(f"{path} has {size / 1e6:.0f} MB; a model's has less than {MOST / 1e6:.0f}")
         stated = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is damaged: {error}; get the folder anew") from error
     if not isinstance(stated, dict) or stated.get("format") != FORMAT:

@@ -1,6 +1,5 @@
 """Learning curves from the CSV file that a run's logger writes."""
 
-import csv
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from seq2scene.errors import UserError
 from seq2scene.plotting.figures import COLOURS, INK, new_figure, tidy, to_pixels
+from seq2scene.sequences.lines import read_table
 
 # quantity -> stage -> (points, 2): step and value
 Curves = dict[str, dict[str, np.ndarray]]
@@ -48,17 +48,27 @@ def draw_curves(metrics: Path, quantities: Sequence[str] = tuple(TITLES)) -> np.
 
 def read_curves(metrics: Path) -> Curves:
     """Every curve of a ``metrics.csv``, without empty and non-finite values; curves with no others are
-    dropped.
+    dropped. Raises UserError with file, line and column for a value that is no number.
     """
     if not metrics.is_file():
         raise UserError(f"no metrics at {metrics}: the csv logger writes them (logger=csv)")
     points: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    with metrics.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            for name in row.keys() - {"step", "epoch"}:
-                if row[name] and row["step"]:
-                    points[name].append((float(row["step"]), float(row[name])))
+    for line, row in read_table(metrics):
+        if "step" not in row:
+            raise UserError(f"{metrics}: its header has no column step, as the csv logger writes it")
+        step = row.pop("step")
+        for name, value in row.items():
+            if name != "epoch" and value and step:
+                points[name].append(tuple(_number(text, name, metrics, line) for text in (step, value)))
     return arrange(points)
+
+
+def _number(text: str, name: str, metrics: Path, line: int) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        where = f"{metrics}, line {line}: {name}"
+        raise UserError(f"{where}: {text[:40]!r} is no number; mend or remove the line") from None
 
 
 def arrange(points: dict[str, list[tuple[float, float]]]) -> Curves:

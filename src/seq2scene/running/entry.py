@@ -1,4 +1,6 @@
-"""What every entry point needs around its work. Importing it sets the configs' variables and resolvers."""
+"""What every entry point needs around its work. Importing it sets the configs' variables and resolvers, and
+bounds the caches of PyTorch on CPUs.
+"""
 
 import errno
 import gc
@@ -15,7 +17,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
 from seq2scene.errors import UserError
-from seq2scene.running.installation import as_called, set_places
+from seq2scene.running.installation import as_called, bound_caches, set_places
 from seq2scene.running.options.option_list import group_options, option_list
 from seq2scene.running.processes.launchers import launched, requeue, run_stamp
 from seq2scene.running.processes.stopping import Stopped, stoppable
@@ -34,6 +36,7 @@ def run_name(task: str, resume: str | None) -> str:
 
 
 set_places()
+bound_caches()
 OmegaConf.register_new_resolver("option_list", option_list, replace=True)
 OmegaConf.register_new_resolver("group_options", group_options, replace=True)
 OmegaConf.register_new_resolver("run_name", run_name, replace=True)

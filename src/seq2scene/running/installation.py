@@ -10,6 +10,7 @@ from platformdirs import user_cache_path
 PACKAGE = Path(__file__).resolve().parents[1]
 CHECKOUT = None if (PACKAGE / "conf").is_dir() else PACKAGE.parents[1]  # None: installed, with its configs
 CONF = (CHECKOUT or PACKAGE) / "conf"
+MOST_SHAPES = 128  # more than the operations of a training step
 
 
 def set_places() -> None:
@@ -19,6 +20,15 @@ def set_places() -> None:
     os.environ.setdefault("SEQ2SCENE_ROOT", str(CHECKOUT or Path.cwd()))
     if CHECKOUT is None:
         os.environ.setdefault("SEQ2SCENE_CACHE", str(user_cache_path("seq2scene", appauthor=False)))
+
+
+def bound_caches() -> None:
+    """Bounds the memory that grows with every new shape of a batch on a CPU, unless the variables are set:
+    PyTorch and oneDNN each keep a compiled operation for the last 1,024 shapes, about 1 MB each. It has no
+    effect on what PyTorch has computed already.
+    """
+    for variable in ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY"):
+        os.environ.setdefault(variable, str(MOST_SHAPES))
 
 
 def program(name: str) -> list[str]:

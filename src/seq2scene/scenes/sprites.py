@@ -13,11 +13,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor, nn
 from torch.nn.functional import grid_sample, interpolate
 
 from seq2scene.errors import UserError
+from seq2scene.scenes.images import readable
 from seq2scene.scenes.objects import FIRST_CLASS, Objects
 from seq2scene.scenes.schema import Schema
 
@@ -191,11 +192,9 @@ def open_picture(pictures: Mapping[str, Tensor], name: str) -> Image.Image:
     """A picture as RGBA. Raises UserError if it is missing or not an image."""
     if name not in pictures:
         raise UserError(f"the clip art lacks {name}.png")
-    try:
-        picture = BytesIO(pictures[name].numpy().tobytes())
+    picture = BytesIO(pictures[name].numpy().tobytes())
+    with readable(f"the clip art {name}.png"):
         return Image.open(picture, formats=["PNG"]).convert("RGBA")  # they may come from checkpoints
-    except (UnidentifiedImageError, OSError) as error:
-        raise UserError(f"the clip art {name}.png is not a readable image: {error}") from None
 
 
 def premultiplied(picture: Image.Image) -> Tensor:

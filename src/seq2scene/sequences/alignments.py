@@ -122,11 +122,11 @@ def _links(line: str, path: Path, number: int, marks: str, first: int) -> list[t
     """The links of a line with their marks, counted from 0; the file counts from ``first``."""
     found = []
     for word in line.split():
-        parts = re.fullmatch(rf"([0-9]+)([{marks}])([0-9]+)", word)
+        parts = re.fullmatch(rf"([0-9]{{1,9}})([{marks}])([0-9]{{1,9}})", word)
         if parts is None or min(int(parts[1]), int(parts[3])) < first:
             forms = " or ".join(f"`i{mark}j`" for mark in marks)
             raise UserError(
-                f"{path}, line {number}: {word!r} is not a link; links are {forms}, "
+                f"{path}, line {number}: {word[:40]!r} is not a link; links are {forms}, "
                 f"with words counted from {first}"
             )
         found.append((parts[2], (int(parts[1]) - first, int(parts[3]) - first)))

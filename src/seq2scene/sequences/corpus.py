@@ -7,6 +7,7 @@ under a hash of the file's bytes and the settings, so a changed file or setting 
 
 import hashlib
 import json
+import zlib
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -15,9 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from seq2scene.caching import kept, key
+from seq2scene.arrays import Damaged, read_array, undamaged
+from seq2scene.caching import kept, key, renewed
 from seq2scene.errors import UserError
-from seq2scene.json_text import to_json
+from seq2scene.json_text import to_json, write_json
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.lines import plain_text, read_bytes
 from seq2scene.sequences.tokenizers import Tokenizer, restore
@@ -25,7 +27,8 @@ from seq2scene.sequences.vocabulary import Vocabulary
 
 Arrays = dict[str, np.ndarray]
 
-CACHE_VERSION = 2  # raise it when tokenizing or the layout of the cache changes
+CACHE_VERSION = 3  # raise it when tokenizing or the layout of the cache changes
+SUMS = "checksums.json"  # of an entry's other files, by name
 
 
 @dataclass(frozen=True)
@@ -224,16 +227,36 @@ def _json_array(value: object) -> np.ndarray:
 
 
 def _cached(cache: Path | str, content: list, make: Callable[[], Arrays]) -> Arrays:
-    """The arrays cached for ``content`` (plain containers), computed if missing; memory-mapped."""
+    """The arrays cached for ``content`` (plain containers), computed if missing or damaged; memory-mapped."""
     entry = Path(cache) / key(to_json([CACHE_VERSION, *content], sort_keys=True))
-    if not entry.is_dir():
-        arrays = make()  # outside the lock, as it may read other cached arrays
-        kept(entry, lambda: arrays, _write_entry)
-    # copy on write: torch needs writable arrays, and the file must not change
-    return {file.stem: np.load(file, mmap_mode="c") for file in entry.glob("*.npy")}
+
+    def make_entry() -> None:
+        if not entry.exists():
+            arrays = make()  # outside the lock, as it may read other cached arrays
+            kept(entry, lambda: arrays, _write_entry)
+
+    return renewed(entry, make_entry, _read_entry)
 
 
 def _write_entry(entry: Path, arrays: Arrays) -> None:
     entry.mkdir()
     for name, values in arrays.items():
         np.save(entry / f"{name}.npy", values)
+    write_json(entry / SUMS, {name: _checksum(entry / f"{name}.npy") for name in arrays})
+
+
+def _read_entry(entry: Path) -> Arrays:
+    with undamaged(entry / SUMS):
+        sums = dict(json.loads((entry / SUMS).read_text("utf-8")))
+    for name, known in sums.items():
+        file = entry / f"{name}.npy"
+        with undamaged(file):
+            found = _checksum(file)
+        if found != known:
+            raise Damaged(f"{file} is damaged (its checksum differs)")
+    # copy on write: torch needs writable arrays, and the file must not change
+    return {name: read_array(entry / f"{name}.npy", "c") for name in sums}
+
+
+def _checksum(file: Path) -> int:
+    return zlib.crc32(np.memmap(file, np.uint8, "r"))

@@ -5,12 +5,13 @@ not part of the text. A line ends with a line feed, or a carriage return and a l
 that parallel files stay aligned. Only in a text without any line feeds do carriage returns end lines.
 """
 
+import csv
 import gzip
 import json
 import sys
 import zlib
 from collections.abc import Callable, Iterator
-from io import BufferedReader
+from io import BufferedReader, StringIO
 from pathlib import Path
 from typing import IO, Any
 
@@ -116,6 +117,28 @@ def typed_lines(text: str) -> list[str]:
 def standard_input() -> Iterator[str]:
     """The lines of standard input, each as soon as it arrives."""
     return lines_of(sys.stdin.buffer, "standard input")
+
+
+# Tables
+
+
+def read_table(path: Path | str, hint: str = "") -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows of a CSV file below its header line, each with the line that it ends in, by column. Fields
+    that a row lacks, as in a table that is still being written, are empty.
+
+    Raises UserError with file and line if it is not CSV or a row has more fields than the header.
+    """
+    rows = csv.DictReader(StringIO(read_text(path, hint).decode(), newline=""), restval="")
+    try:
+        for row in rows:
+            if None in row:
+                raise UserError(
+                    f"{path}, line {rows.line_num}: a row of {len(row) - 1 + len(row[None])} fields under a "
+                    f"header of {len(row) - 1}; mend or remove it"
+                )
+            yield rows.line_num, row
+    except csv.Error as error:
+        raise UserError(f"{path}, line {rows.line_num}: not CSV ({error}); mend or remove it") from None
 
 
 # JSON

@@ -132,12 +132,16 @@ def test_photos_of_which_nothing_is_left_are_refused_with_what_left_them_out(roo
     assert not stored(tmp_path)
 
 
-def test_a_damaged_file_and_a_cache_that_cannot_be_written_are_named(root, tmp_path) -> None:
-    stored_segments(root, "tiny", tmp_path)
+def test_a_damaged_file_is_made_again_and_a_cache_that_cannot_be_written_is_named(
+    root, tmp_path, caplog
+) -> None:
+    made = stored_segments(root, "tiny", tmp_path)
     (file,) = (tmp_path / "pieces").glob("*.npz")
-    file.write_bytes(file.read_bytes()[:-100])
-    with pytest.raises(UserError, match=rf"{file.name}: a damaged file of the cache .* delete it"):
-        stored_segments(root, "tiny", tmp_path)
+    for damaged in (file.read_bytes()[:-100], b"", b"PK"):
+        file.write_bytes(damaged)
+        assert stored_segments(root, "tiny", tmp_path).ids == made.ids
+        assert f"{file} is damaged" in caplog.text and "made again" in caplog.text
+        caplog.clear()
     (tmp_path / "full").write_text("no folder")
     with pytest.raises(UserError, match=r"full/pieces cannot be written .*data\.cache"):
         stored_segments(root, "tiny", tmp_path / "full")

@@ -163,9 +163,10 @@ def test_objects_without_a_box_inside_their_image_crowds_and_empty_captions_are_
 
 def test_ids_that_are_not_there_and_impossible_draws_are_refused(root, tmp_path) -> None:
     chosen = tmp_path / "ids.txt"
-    chosen.write_text("5\nseven\n")
-    with pytest.raises(UserError, match=r"ids\.txt, line 2: there is no image seven"):
-        ready(root, val_images=str(chosen))
+    for bad in ("seven", "9" * 5000, "-5"):
+        chosen.write_text(f"5\n{bad}\n")
+        with pytest.raises(UserError, match=rf"ids\.txt, line 2: there is no image {bad[:40]}"):
+            ready(root, val_images=str(chosen))
     with pytest.raises(UserError, match=r"val_images=nowhere: there is no such file"):
         ready(root, val_images="nowhere")
     with pytest.raises(UserError, match=r"val_images=5: there are 5 to draw from"):

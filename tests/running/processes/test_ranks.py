@@ -111,6 +111,23 @@ def test_no_rank_outlives_the_first_however_it_is_stopped(tmp_path, number, endi
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [(signal.SIGTERM, "rank 1 ended with exit status 143"), (signal.SIGSTOP, "rank 1 was suspended for 5 s")],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_another_rank_that_is_stopped_ends_the_job_within_ten_seconds(tmp_path, number, told):
+    with started(JOB, "die=inside_native_code", work=tmp_path) as (process, out, err):
+        assert wait_for(lambda: out.exists() and out.read_text() == "all here\n", 60), err.read_text()
+        child = int(files(tmp_path, "pid1")[0].read_text())
+        begun = time.monotonic()
+        os.kill(child, number)
+        process.join(30)
+        assert time.monotonic() - begun < 10
+        assert process.exitcode == 2 and told in err.read_text() and ended(child)
+
+
+@pytest.mark.slow
 def test_a_process_that_is_launched_already_starts_no_others(tmp_path):
     place = {"RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
     status, out, err = run(tmp_path, "count=2", LOCAL_RANK="0", **place)

@@ -2,7 +2,6 @@
 captions, boxes and masks, as plain arrays that are small even for the whole data set.
 """
 
-import zlib
 from array import array
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -10,10 +9,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZipFile
 
 import numpy as np
 
+from seq2scene.data.archives import DAMAGE, require_sizes
 from seq2scene.data.coco.entries import Entries
 from seq2scene.errors import UserError
 from seq2scene.scenes.boxes import within
@@ -257,10 +257,12 @@ def _bytes(path: Path, hint: str) -> bytes:
         raise UserError(f"{path}: there is no such file{hint}")
     try:
         with ZipFile(archive) as packed:
-            return packed.read(path.relative_to(root).as_posix())
+            entry = packed.getinfo(path.relative_to(root).as_posix())
+            require_sizes(archive, [entry])
+            return packed.read(entry)
     except KeyError:
         raise UserError(f"{path}: there is no such file, nor is it in {archive}{hint}") from None
-    except (BadZipFile, OSError, RuntimeError, zlib.error) as error:  # RuntimeError: a password
+    except (*DAMAGE, OSError) as error:
         raise UserError(f"{archive}: a damaged archive ({error}); delete it and get it again") from error
 
 

@@ -5,17 +5,16 @@ appears complete or not at all.
 """
 
 import json
-import zlib
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
 
-from seq2scene.caching import facts_of, kept, key
+from seq2scene.arrays import read_arrays, undamaged
+from seq2scene.caching import facts_of, kept, key, renewed
 from seq2scene.data.coco.annotations import ARCHIVE, OUTSIDE, Images, License, Licenses
 from seq2scene.data.coco.segments import Segments, Tally, read_segments
 from seq2scene.errors import UserError
@@ -37,10 +36,10 @@ def stored_segments(
     hint: str = "",
 ) -> Segments:
     """``read_segments`` of all images, from the cache, or else with as many processes as torch has threads.
-    One rank reads them while others wait.
+    One rank reads them while others wait; a damaged file of the cache is made again.
 
     Raises:
-        UserError: as ``read_segments``; nothing is left; the cache cannot be written, or its file is damaged.
+        UserError: as ``read_segments``; nothing is left; the cache cannot be written.
     """
     filters = {
         "overlap": overlap,
@@ -66,7 +65,8 @@ def stored_segments(
             )
         return segments
 
-    return _load(kept(Path(cache) / "pieces" / f"{key(known)}.npz", read, _save))
+    file = Path(cache) / "pieces" / f"{key(known)}.npz"
+    return renewed(file, lambda: kept(file, read, _save), _load)
 
 
 def _facts(root: Path, name: str, stuff: str) -> list[tuple[str, int, int]]:
@@ -102,24 +102,21 @@ def _save(file: Path, segments: Segments) -> None:
 
 
 def _load(file: Path) -> Segments:
-    try:
-        with file.open("rb") as opened, np.load(opened) as stored:
-            arrays = dict(stored)
-    except (BadZipFile, ValueError, EOFError, zlib.error) as error:
-        raise UserError(f"{file}: a damaged file of the cache ({error}); delete it") from error
-    told = json.loads(arrays["told"].tobytes())
-    runs, ends = arrays["runs"].tobytes(), arrays["run_ends"].tolist()
-    terms = {int(number): License(*said) for number, said in told["terms"].items()}
-    return Segments(
-        images=Images(arrays["image_ids"], arrays["sizes"], told["files"]),
-        licenses=Licenses(told["licenses"], terms),
-        image=arrays["image"],
-        category=arrays["category"],
-        boxes=arrays["boxes"],
-        areas=arrays["areas"],
-        runs=[runs[first:end] for first, end in pairwise(ends)],
-        ids=told["ids"],
-        names=tuple(told["names"]),
-        things=told["things"],
-        tally=Tally(**told["tally"]),
-    )
+    arrays = read_arrays(file)
+    with undamaged(file):
+        told = json.loads(arrays["told"].tobytes())
+        runs, ends = arrays["runs"].tobytes(), arrays["run_ends"].tolist()
+        terms = {int(number): License(*said) for number, said in told["terms"].items()}
+        return Segments(
+            images=Images(arrays["image_ids"], arrays["sizes"], told["files"]),
+            licenses=Licenses(told["licenses"], terms),
+            image=arrays["image"],
+            category=arrays["category"],
+            boxes=arrays["boxes"],
+            areas=arrays["areas"],
+            runs=[runs[first:end] for first, end in pairwise(ends)],
+            ids=told["ids"],
+            names=tuple(told["names"]),
+            things=told["things"],
+            tally=Tally(**told["tally"]),
+        )

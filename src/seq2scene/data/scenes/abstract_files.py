@@ -15,7 +15,7 @@ from torch import Tensor
 
 from seq2scene.errors import UserError
 from seq2scene.scenes.images import readable
-from seq2scene.sequences.lines import each_line
+from seq2scene.sequences.lines import each_line, read_bytes
 
 SCENES = "Scenes_10020.txt"
 SENTENCES = ("SimpleSentences/SimpleSentences1_10020.txt", "SimpleSentences/SimpleSentences2_10020.txt")
@@ -183,7 +183,7 @@ def read_pictures(folder: Path, hint: str) -> dict[str, Tensor]:
         path = folder / f"{name}.png"
         if not path.is_file():
             raise UserError(f"{path}: this picture is missing: {hint}")
-        pictures[name] = torch.frombuffer(bytearray(path.read_bytes()), dtype=torch.uint8)
+        pictures[name] = torch.frombuffer(bytearray(read_bytes(path)), dtype=torch.uint8)
     return pictures
 
 
@@ -207,4 +207,5 @@ def _integers(fields: list[str], path: Path, number: int) -> list[int]:
     try:
         return [int(field) for field in fields]
     except ValueError as error:
-        raise UserError(f"{path}, line {number}: whole numbers are wanted, not {' '.join(fields)}") from error
+        told = " ".join(fields)[:60]
+        raise UserError(f"{path}, line {number}: whole numbers are wanted, not {told}") from error

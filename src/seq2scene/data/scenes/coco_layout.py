@@ -176,12 +176,13 @@ def read_ids(path: Path, known: np.ndarray) -> list[int]:
     """Image ids, one per line; raises UserError for an id that is not ``known``."""
     if not path.is_file():
         raise UserError(f"data.val_images={path}: there is no such file")
-    present, ids = set(known.tolist()), []
+    present, ids = {str(image): image for image in known.tolist()}, []
     for number, line in enumerate(read_lines(path), start=1):
-        if line.strip():
-            if not line.strip().isdecimal() or int(line) not in present:
-                raise UserError(f"{path}, line {number}: there is no image {line.strip()} to train on")
-            ids.append(int(line))
+        if told := line.strip():
+            image = told.lstrip("0") or "0"
+            if image not in present:
+                raise UserError(f"{path}, line {number}: there is no image {told[:40]} to train on")
+            ids.append(present[image])
     return ids
 
 

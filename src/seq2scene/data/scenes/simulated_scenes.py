@@ -12,7 +12,8 @@ import numpy as np
 import torch
 from scipy.spatial import KDTree
 
-from seq2scene.caching import kept, key
+from seq2scene.arrays import read_array
+from seq2scene.caching import kept, key, renewed
 from seq2scene.compositing.patch_finder import box_vectors
 from seq2scene.compositing.patch_store import PatchStore
 from seq2scene.compositing.simulated_composites import Stencils, colour_maps
@@ -183,7 +184,9 @@ def stored_fits(store: PatchStore, patches: PatchStore, candidates: int, cache: 
     """
     told = f"{VERSION} {store.folder.name} {patches.folder.name} {candidates}"
     path = Path(cache) / "fits" / f"{key(told)}.npy"
-    return np.load(kept(path, partial(best_fits, store, patches, candidates), _save))
+    return renewed(
+        path, lambda: kept(path, partial(best_fits, store, patches, candidates), _save), read_array
+    )
 
 
 def _save(path: Path, fits: np.ndarray) -> None:
@@ -219,7 +222,7 @@ def best_fits(store: PatchStore, patches: PatchStore, candidates: int) -> np.nda
 
 def _words(store: PatchStore) -> np.ndarray:
     """The masks of a store, 64 pixels per word: (A, words) uint64."""
-    packed = np.load(store.folder / "masks.npy")
+    packed = read_array(store.folder / "masks.npy")
     return np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8))).view(np.uint64)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from seq2scene.arrays import read_arrays
 from seq2scene.errors import UserError
 from seq2scene.sequences.lines import each_line
 from seq2scene.sequences.vocabulary import Vocabulary
@@ -17,7 +18,8 @@ def read_word_vectors(path: Path, vocabulary: Vocabulary) -> tuple[Tensor, int]:
     ``vectors``.
 
     Raises:
-        UserError: the file is missing, has neither format, or has a value that is not a finite number.
+        UserError: the file is missing, is damaged, has neither format, or has a value that is not a finite
+            number.
     """
     path = path.expanduser()
     if not path.is_file():
@@ -37,11 +39,18 @@ def read_word_vectors(path: Path, vocabulary: Vocabulary) -> tuple[Tensor, int]:
 
 
 def _from_npz(path: Path, known: dict[str, int]) -> dict[int, np.ndarray]:
-    with np.load(path, allow_pickle=False) as arrays:
-        if not {"words", "vectors"} <= set(arrays.files):
-            raise UserError(f"data.glove={path}: an npz must hold words and vectors, not {arrays.files}")
-        words, vectors = arrays["words"].tolist(), arrays["vectors"]
-    found = {row: known[word] for row, word in enumerate(words) if word in known}
+    arrays = read_arrays(path)
+    if not {"words", "vectors"} <= arrays.keys():
+        raise UserError(f"data.glove={path}: an npz must hold words and vectors, not {[*arrays]}")
+    words, vectors = arrays["words"], arrays["vectors"]
+    if words.ndim != 1 or words.dtype.kind != "U":
+        raise UserError(f"data.glove={path}: words must be texts (V,), not {words.dtype} {words.shape}")
+    if vectors.shape[:1] != words.shape or vectors.ndim != 2 or vectors.dtype.kind not in "fiu":
+        raise UserError(
+            f"data.glove={path}: vectors must be numbers ({len(words)}, E), not {vectors.dtype} "
+            f"{vectors.shape}"
+        )
+    found = {row: known[word] for row, word in enumerate(words.tolist()) if word in known}
     for row in found:
         if not _is_finite(vectors[row]):
             raise UserError(f"data.glove={path}: the vector of {words[row]!r} (row {row}) is not finite")

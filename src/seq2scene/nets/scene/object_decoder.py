@@ -4,12 +4,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from seq2scene.nets.scene.batch_norm import BatchNorm
 from seq2scene.sequences.memory import Memory
 
 
 def norm(kind: bool, features: int) -> nn.Module:
     """Batch normalisation of maps, or the identity."""
-    return nn.BatchNorm2d(features) if kind else nn.Identity()
+    return BatchNorm(features) if kind else nn.Identity()
 
 
 class SpatialPool(nn.Module):

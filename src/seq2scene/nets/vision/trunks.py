@@ -56,7 +56,7 @@ def find_weights(name: str, weights: str, where: str = "canvas") -> dict[str, Te
         raise UserError(f"{where}.weights={path}: there is no such file")
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, UnpicklingError) as error:
+    except (RuntimeError, EOFError, UnpicklingError, OSError, ValueError, LookupError, TypeError) as error:
         raise UserError(f"{where}.weights={path}: not a file of weights, or a damaged one") from error
 
 

@@ -14,9 +14,10 @@ from seq2scene.reports.page import test_sets
 from seq2scene.reports.page.bootstrap import DRAWS
 from seq2scene.reports.page.curve_panels import HEIGHT, LEFT, WIDTH, curve_panels
 from seq2scene.reports.page.pictures import Pictures
-from seq2scene.reports.page.run_files import Run, read_lines, read_run, read_table
+from seq2scene.reports.page.run_files import Run, read_lines, read_run
 from seq2scene.reports.report import attempt
 from seq2scene.scenes.facts import FAIR, STRICT
+from seq2scene.sequences.lines import read_table
 from seq2scene.tasks.task import Task
 
 NAME = "report.html"
@@ -40,7 +41,7 @@ def write_report(folder: Path) -> Path:
     notes, pictures = list(run.notes), Pictures(PICTURE_LIMIT)
     page = {
         "run": run,
-        "facts": run_facts(run),
+        "facts": {},
         "tests": [test_set(run, name, pictures, notes) for name in run.scores],
         "panels": learning_curves(run, notes),
         "samples": validation_samples(run, pictures, notes),
@@ -53,6 +54,8 @@ def write_report(folder: Path) -> Path:
         "tolerances": (f"{FAIR:g}", f"{STRICT:g}"),
         "box": (WIDTH, HEIGHT, LEFT),
     }
+    with part_of(notes, "facts of the run"):
+        page["facts"] = run_facts(run)
     if run.evaluates and run.model_config:
         page["model_config"] = yaml.safe_dump(dict(run.model_config), sort_keys=False, allow_unicode=True)
     with draft(folder / NAME) as part:
@@ -136,7 +139,9 @@ def test_set(run: Run, test: str, pictures: Pictures, notes: Notes) -> dict[str,
         found["facts"] = test_sets.fact_rows(run, test, rows, intervals, notes)
     found.setdefault("scores", [])
     found.setdefault("facts", [])
-    found["others"] = test_sets.other_scores(run, test, found["scores"])
+    found["others"] = {}
+    with part_of(notes, f"{test}: other scores"):
+        found["others"] = test_sets.other_scores(run, test, found["scores"])
     found["maps"], found["plots"] = [], []
     with part_of(notes, f"{test}: pictures"):
         patterns = (f"{test}.captions/*.png", f"{test}.alignments/*.png")
@@ -165,7 +170,7 @@ def validation_samples(run: Run, pictures: Pictures, notes: Notes) -> dict[str, 
         return None
     with part_of(notes, "validation samples"):
         last = tables[-1]
-        rows = read_table(last)
+        rows = [row for _, row in read_table(last)]
         paths = [f"samples/{last.stem}_line_{row[next(iter(row))]}.png" for row in rows]
         there = [path for path in paths if (run.folder / path).is_file()][:SAMPLE_PICTURES]
         step = int(last.stem.removeprefix("step_"))

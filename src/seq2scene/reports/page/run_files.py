@@ -1,7 +1,5 @@
 """What a run's folder says about the run."""
 
-import csv
-import json
 import shlex
 from collections import Counter
 from collections.abc import Mapping
@@ -14,9 +12,22 @@ import yaml
 from seq2scene.building import find
 from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import load_checkpoint
+from seq2scene.sequences.lines import each_line, parse_json, read_json, read_text
 from seq2scene.tasks.task import Task
 
 Rows = list[dict[str, Any]]
+# What the page reads of files that people may have edited, as far as they have it, by key and type.
+CONFIG = {
+    **{"name": str, "data": dict, "reports": dict, "published": list},
+    **{"task": {"name": str}, "monitor": {"metric": str}},
+}
+RECORD = {
+    **{"config": CONFIG, "model_config": CONFIG, "command": str, "tested": str, "git": str, "started": str},
+    **{"seconds": int | float, "processes": int, "reports": list, "versions": dict},
+    "parameters": {"total": int, "trainable": int, "parts": dict},
+    "hardware": {"gpus": list, "processor": str, "cores": int, "system": str},
+}
+LONGEST_NAME = 200  # characters of a test set's name, which names files
 
 
 @dataclass(frozen=True)
@@ -62,16 +73,19 @@ class Run:
 
 
 def read_run(folder: Path) -> Run:
-    """Raises UserError if ``folder`` holds no scores, which every evaluated run has."""
+    """Raises UserError if ``folder`` holds no scores, which every evaluated run has, or a damaged file."""
     if not (folder / "metrics.json").is_file():
         raise UserError(
             f"{folder}: no metrics.json, so nothing was evaluated; run=FOLDER is the folder of a run of "
             "train.py (test=true) or evaluate.py"
         )
-    scores = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    scores = _read_scores(folder / "metrics.json")
     path = folder / "run.json"
     if path.is_file():
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path)
+        require(record, RECORD, str(path))
+        if "config" not in record:
+            raise UserError(f"{path}: it has no config; remove the file, and the page shows what others say")
         config = record["config"]
         return Run(folder, record, config, record.get("model_config", config), scores)
     note = "run.json is missing: hardware, versions and the time taken are unknown"
@@ -82,14 +96,12 @@ def read_run(folder: Path) -> Run:
 def _from_other_files(folder: Path) -> tuple[dict[str, Any], Mapping[str, Any], Mapping[str, Any]]:
     """The record, config and model_config of a run without run.json."""
     record: dict[str, Any] = {}
-    config, overrides, logged = (
-        yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
-        for path in (folder / ".hydra/config.yaml", folder / ".hydra/overrides.yaml", folder / "hparams.yaml")
-    )
+    kinds = {".hydra/config.yaml": CONFIG, ".hydra/overrides.yaml": list, "hparams.yaml": CONFIG}
+    config, overrides, logged = (_read_yaml(folder / name, kind) for name, kind in kinds.items())
     evaluates = "ckpt" in (config or {})
     if overrides is not None:
         script = "src/evaluate.py" if evaluates else "src/train.py"
-        record["command"] = shlex.join(["python", script, *overrides])
+        record["command"] = shlex.join(["python", script, *map(str, overrides)])
     if evaluates:
         record["model_config"] = {}
         return record, config, {}
@@ -105,11 +117,50 @@ def _from_other_files(folder: Path) -> tuple[dict[str, Any], Mapping[str, Any], 
     return record, logged or config or {}, logged or {}
 
 
-def read_table(path: Path) -> Rows:
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+def _read_scores(path: Path) -> Mapping[str, Mapping[str, Any]]:
+    scores = read_json(path)
+    require(scores, {}, str(path))
+    for name, values in scores.items():
+        require(values, {}, f"{path}: {name}")
+        if not name.isprintable() or "/" in name or not 0 < len(name) <= LONGEST_NAME:
+            raise UserError(f"{path}: {name[:60]!r} is no name of a test set; mend it or remove its scores")
+    return scores
+
+
+def _read_yaml(path: Path, kind: Any) -> Any:
+    """The contents of a YAML file, None without one."""
+    if not path.is_file():
+        return None
+    try:
+        found = yaml.safe_load(read_text(path))
+    except (yaml.YAMLError, ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{path}: not YAML ({reason}); mend or remove it") from None
+    if found is not None:
+        require(found, kind, str(path))
+    return found
+
+
+def require(value: Any, kind: Any, where: str) -> None:
+    """Raises UserError, its message starting with ``where`` and the key, unless ``value`` is of the type
+    ``kind``; or, where ``kind`` is a dictionary, is one whose values, as far as it has them, are of these.
+    """
+    if not isinstance(kind, dict):
+        if not isinstance(value, kind):
+            wanted = getattr(kind, "__name__", kind)
+            raise UserError(f"{where}: {wanted} wanted, not {type(value).__name__}; mend or remove the file")
+        return
+    require(value, dict, where)
+    for key, one in kind.items():
+        if value.get(key) is not None:
+            require(value[key], one, f"{where}: {key}")
 
 
 def read_lines(path: Path) -> Rows:
     """The objects of a file of JSON lines."""
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+    rows = []
+    for number, line in enumerate(each_line(path), start=1):
+        if line:
+            rows.append(parse_json(line.encode(), where := f"{path}, line {number}"))
+            require(rows[-1], {}, where)
+    return rows

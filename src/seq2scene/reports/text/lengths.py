@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from sacrebleu.metrics import BLEU
 
+from seq2scene.errors import UserError
 from seq2scene.plotting.figures import save_picture
 from seq2scene.plotting.length_plot import draw_bleu_by_length
 from seq2scene.reports.report import Report, ScoredSet, attempt
+from seq2scene.sequences.lines import read_table
 from seq2scene.tasks.nmt import NMT
 
 
@@ -115,13 +117,17 @@ def write_csv(path: Path, systems: Mapping[str, Sequence[LengthRow]]) -> None:
 
 
 def read_csv(path: Path) -> dict[str, list[LengthRow]]:
-    """Reads what ``write_csv`` wrote, so that several runs can be drawn together."""
+    """Reads what ``write_csv`` wrote, so that several runs can be drawn together. Raises UserError with file
+    and line for anything else.
+    """
     systems: dict[str, list[LengthRow]] = {}
     kinds = {field.name: field.type for field in fields(LengthRow)}
-    with path.open(encoding="utf-8", newline="") as file:
-        for line in csv.DictReader(file):
-            row = LengthRow(**{name: kind(line[name]) for name, kind in kinds.items()})
-            systems.setdefault(line["system"], []).append(row)
+    for line, told in read_table(path):
+        try:
+            row = LengthRow(**{name: kind(told[name]) for name, kind in kinds.items()})
+            systems.setdefault(told["system"], []).append(row)
+        except (KeyError, ValueError) as error:
+            raise UserError(f"{path}, line {line}: no row of BLEU by length: {error}") from None
     return systems
 
 

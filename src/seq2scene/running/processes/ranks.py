@@ -32,6 +32,8 @@ from seq2scene.running.processes.stopping import SIGNALS, Stopped, deferral
 CHILD = "SEQ2SCENE_CHILD_RANK"  # set in child processes, which exit when their standard input closes
 PATIENCE = 5.0  # seconds that the main thread may stay in a native call after its job has failed
 GRACE = 25.0  # seconds for a stopped training to reach the end of a step; Slurm and torchrun kill after 30
+OBEDIENCE = 3.0  # seconds that a child may take to end after a stop signal when it is not training
+STILL = 5.0  # seconds for which a child may be suspended
 FAREWELL = 60.0  # seconds for loggers to finish after that, and for children to exit after success
 
 # A forked data worker must not report its own signals as ours.
@@ -118,13 +120,27 @@ def ranks(program: Sequence[str], count: int) -> Iterator[None]:
 
 @contextmanager
 def _tied_to_parent() -> Iterator[None]:
-    """The body of a child: exits as soon as rank 0 has ended, however it did, without hiding a failure."""
+    """The body of a child: exits as soon as rank 0 has ended, however it did, without hiding a failure, and
+    soon after a stop signal.
+    """
 
     def end_with_parent() -> None:
         os.read(0, 1)  # returns when rank 0's end of our standard input closes
         os._exit(1)
 
     threading.Thread(target=end_with_parent, daemon=True).start()
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+
+    def end_when_stopped() -> None:  # also inside a collective, where Python's signal handlers do not run
+        while not (heard := [number for number in os.read(reader, 64) if number in SIGNALS]):
+            pass
+        time.sleep(GRACE if deferral.active else OBEDIENCE)
+        print(Stopped(heard[0]), file=sys.stderr, flush=True)
+        os._exit(Stopped(heard[0]).status)
+
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    threading.Thread(target=end_when_stopped, daemon=True).start()
     try:
         yield
     except BaseException:
@@ -213,6 +229,8 @@ class _Children:
     logs: list[Path]
     failure: str = ""  # how the first child to fail by itself ended
     killed: bool = False
+    suspended: dict[int, float] = field(default_factory=dict)  # seconds, by process
+    checked: float = field(default_factory=time.monotonic)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def check(self) -> str:
@@ -227,7 +245,21 @@ class _Children:
             for rank in failed:
                 self.failure = _describe(rank + 1, self.processes[rank].returncode, self.logs[rank])
                 break
+            else:
+                self._check_suspended()
         return self.failure
+
+    def _check_suspended(self) -> None:
+        """A child that a SIGSTOP has suspended would be waited for by the others for ever. The time for which
+        this process was suspended too does not count.
+        """
+        passed, self.checked = time.monotonic() - self.checked, time.monotonic()
+        for rank, (process, log) in enumerate(zip(self.processes, self.logs, strict=True), start=1):
+            so_far = self.suspended.get(rank, 0.0) + min(passed, 0.2)
+            self.suspended[rank] = so_far if _is_suspended(process.pid) else 0.0
+            if self.suspended[rank] > STILL:
+                self.failure = f"rank {rank} was suspended for {STILL:g} s (SIGSTOP); its log is {log}"
+                break
 
     def wait(self, seconds: float) -> str:
         """Waits until all have ended or one has failed, at most ``seconds``; returns the failure."""
@@ -248,6 +280,14 @@ class _Children:
                     with suppress(ProcessLookupError):
                         os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+
+def _is_suspended(process: int) -> bool:
+    """Whether Linux says so; False on other systems."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text("utf-8", errors="replace").rpartition(")")[2][1] == "T"
+    except (OSError, IndexError):
+        return False
 
 
 def _describe(rank: int, status: int, log: Path) -> str:

@@ -45,6 +45,13 @@ def add_up(config: DictConfig) -> int:
             distributed.barrier()
             print("all here", flush=True)
             time.sleep(600)
+        if config.die == "inside_native_code":
+            Path(HydraConfig.get().runtime.output_dir, f"pid{rank}").write_text(str(os.getpid()))
+            distributed.barrier()
+            if rank == 1:
+                distributed.barrier()  # where Python's signal handlers do not run
+            print("all here", flush=True)
+            time.sleep(600)
         if config.count > 1:
             distributed.all_reduce(number)
         print(f"rank {rank} of seed {config.seed} has {number.item()}", flush=True)
