@@ -9,8 +9,9 @@ from seq2scene.tasks.loading import build_task
 from test_configs import compose_plain
 
 TINY = ["model=relational", "debug=tiny_relational", "search.min_length=4", "trainer=cpu"]
+SIZES = {"train": 300, "val": 4, "test": 4}  # enough for every class to be there
 KINDS = {
-    "scene": ["task=abstract", "data=park_scenes"],
+    "scene": ["task=abstract", "data=park_scenes", *(f"data.park.{key}={n}" for key, n in SIZES.items())],
     "layout": ["task=layout", "data=coco_layout", "data.min_count=1"],
     "composite": [
         *("task=composite", "data=coco_composite", "data.photos=.", "data.min_thing=0.001", "data.side=32"),
@@ -21,7 +22,7 @@ KINDS = {
 
 def write_checkpoints(folder: Path, roots: dict[str, Path]) -> list[str]:
     """Checkpoints of models far enough from zero for texts and objects to matter. roots: of their data, by
-    kind.
+    kind; the scenes are generated there.
     """
     found = []
     for kind, root in roots.items():

@@ -242,7 +242,7 @@ def test_bad_checkpoints_are_refused(trained: Path, work: Path) -> None:
 
 
 def test_help_names_every_group(work: Path) -> None:
-    said = run("train.py", "--help", work=work, fresh=True)
+    said = run("train.py", "--help", work=work)
     for group in (
         "task",
         "attention",

@@ -35,8 +35,9 @@ def browser() -> Iterator:
 
 
 @pytest.fixture(scope="module")
-def desk(browser, park_scenes: Path, tmp_path_factory) -> Iterator[Visit]:
-    paths = write_checkpoints(tmp_path_factory.mktemp("browser"), {"scene": park_scenes})
+def desk(browser, tmp_path_factory) -> Iterator[Visit]:
+    folder = tmp_path_factory.mktemp("browser")
+    paths = write_checkpoints(folder, {"scene": folder})
     with served(ModelTable(read_offers(paths))) as address:
         visit = Visit(browser, address, color_scheme="light")
         visit.page.wait_for_selector(".object")

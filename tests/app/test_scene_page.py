@@ -25,9 +25,9 @@ TEXT = "Mike is happy. Jenny is next to the tree."
 
 
 @pytest.fixture(scope="module")
-def paths(park_scenes: Path, park_photos: Path, tmp_path_factory) -> list[str]:
-    roots = {"scene": park_scenes, "layout": park_photos, "composite": park_photos}
-    return write_checkpoints(tmp_path_factory.mktemp("page"), roots)
+def paths(park_photos: Path, tmp_path_factory) -> list[str]:
+    folder = tmp_path_factory.mktemp("page")
+    return write_checkpoints(folder, {"scene": folder, "layout": park_photos, "composite": park_photos})
 
 
 @pytest.fixture(scope="module")

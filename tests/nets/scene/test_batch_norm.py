@@ -1,5 +1,6 @@
 """Batch normalisation of several ranks is that of one rank with all their maps."""
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -25,6 +26,7 @@ def in_a_rank(rank: int) -> dict[str, Tensor]:
     return trained(BatchNorm(3), MAPS[PARTS[rank]])
 
 
+@pytest.mark.slow
 def test_two_ranks_normalise_as_one() -> None:
     one, two = trained(nn.BatchNorm2d(3), MAPS), in_ranks(in_a_rank)
     for name in ("outputs", "maps"):

@@ -90,7 +90,7 @@ def test_a_loss_that_is_no_number_stops_training_before_the_weights_change(files
     file = tmp_path / "non_finite_step_9.pt"
     saved, weights = torch.load(file, weights_only=True), kept(whole, "last")["state_dict"]
     torch.testing.assert_close(saved["state_dict"], weights, rtol=0, atol=0)
-    (loss,) = replay(file, task_of(last, {"cache": str(tmp_path)}))
+    (loss,) = replay(file, task_of(last, {"cache": str(tmp_path), "data": str(tmp_path)}))
     words = saved["batches"][0]["fields"]["target"]["fields"]["mask"].sum()
     assert loss.total.isfinite() and loss.count == words
 
