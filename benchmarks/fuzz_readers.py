@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import io
 import json
+import logging
 import random
 import resource
 import struct
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 import zipfile
 import zlib
 from collections import Counter
@@ -279,28 +281,25 @@ CAPTIONS = as_json(
         ],
     }
 )
+THING = {"id": 7, "image_id": 3, "category_id": 1, "iscrowd": 0, "segmentation": SQUARE}
 INSTANCES = as_json(
     {
         "images": IMAGES,
         "licenses": [{"id": 1, "name": "CC", "url": "http://x"}],
-        "categories": CATEGORIES,
+        "categories": CATEGORIES[:1],
         "annotations": [
-            {
-                "id": 7,
-                "image_id": 3,
-                "category_id": 1,
-                "bbox": [2, 2, 8, 8],
-                "iscrowd": 0,
-                "segmentation": SQUARE,
-            },
-            {
-                "id": 8,
-                "image_id": 5,
-                "category_id": 92,
-                "bbox": [0, 0, 9, 9.5],
-                "iscrowd": 0,
-                "segmentation": COUNTS,
-            },
+            {**THING, "bbox": [2, 2, 8, 8]},
+            {**THING, "id": 8, "image_id": 5, "bbox": [0, 0, 9, 9.5], "segmentation": COUNTS},
+        ],
+    }
+)
+STUFF = as_json(
+    {
+        "images": IMAGES,
+        "categories": CATEGORIES[1:],
+        "annotations": [
+            {**THING, "category_id": 92, "bbox": [2, 2, 8, 8]},
+            {**THING, "id": 8, "category_id": 92, "bbox": [0, 0, 9, 9], "segmentation": COUNTS},
         ],
     }
 )
@@ -478,9 +477,8 @@ def _cached_text(path: Path) -> object:
         corpus.read_text(text, cache)
     entry = next(place for place in cache.iterdir() if place.is_dir())
     (entry / "starts.npy").write_bytes(path.read_bytes())
-    with contextlib.redirect_stderr(io.StringIO()):
-        found = corpus.read_text(text, cache).lines()
-    assert found == ["a dog", "a cat"] or np.load(path) is not None, "a damaged entry was used"
+    found = corpus.read_text(text, cache).lines()
+    assert found == ["a dog", "a cat"], "a damaged entry was used"
     return found
 
 
@@ -521,10 +519,10 @@ READERS = {
         {"instances.json": INSTANCES}, "json", partial(read_instances, segmentations=True)
     ),
     "coco boxes": Reader({"instances.json": INSTANCES}, "json", read_instances),
-    "coco stuff": Reader({"stuff.json": INSTANCES}, "json", read_regions),
+    "coco stuff": Reader({"stuff.json": STUFF}, "json", read_regions),
     "coco panoptic": Reader({"panoptic.json": PANOPTIC}, "json", read_panoptic),
     "coco segments": Reader(
-        {"annotations/instances_train2017.json": INSTANCES, "annotations/stuff_train2017.json": INSTANCES},
+        {"annotations/instances_train2017.json": INSTANCES, "annotations/stuff_train2017.json": STUFF},
         *("json", _segments),
     ),
     "coco panoptic maps": Reader(
@@ -635,7 +633,7 @@ def fuzz(reader: Reader, mutations: int, seed: str) -> Tally:
 
 def _result(reader: Reader, path: Path) -> tuple[str, str]:
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             reader.read(path)
         return "read", ""
     except UserError as error:
@@ -660,6 +658,8 @@ def main() -> int:
     parser.add_argument("--keep", type=Path, help="folder for the files of faults")
     options = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    logging.disable(logging.CRITICAL)
+    warnings.simplefilter("ignore")
     faults = 0
     print(f"{'reader':20} {'files':>6} {'read':>6} {'UserError':>9} {'faults':>6} {'slowest s':>9}")
     for name in options.readers or READERS:
