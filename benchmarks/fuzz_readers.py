@@ -61,6 +61,7 @@ from seq2scene.data.scenes.abstract_files import (  # noqa: E402
 from seq2scene.data.scenes.coco_layout import read_ids  # noqa: E402
 from seq2scene.data.text.word_vectors import read_word_vectors  # noqa: E402
 from seq2scene.errors import UserError  # noqa: E402
+from seq2scene.json_text import to_json  # noqa: E402
 from seq2scene.models.checkpoints import load_checkpoint  # noqa: E402
 from seq2scene.nets.vision.trunks import find_weights  # noqa: E402
 from seq2scene.plotting.curves import read_curves  # noqa: E402
@@ -174,7 +175,7 @@ def _json(data: bytes, draw: random.Random) -> bytes:
         del holder[key]
     else:
         holder[key] = "@ODD@"
-    made = json.dumps(whole).replace('"@ODD@"', draw.choice(ODD_JSON)).encode()
+    made = to_json(whole).replace('"@ODD@"', draw.choice(ODD_JSON)).encode()
     if number is None:
         return made
     lines[number] = made
@@ -259,7 +260,7 @@ def picture(mode: str = "RGBA", form: str = "PNG", **options: Any) -> bytes:
 
 
 def as_json(value: Any) -> bytes:
-    return json.dumps(value).encode()
+    return to_json(value).encode()
 
 
 def lines(*texts: str) -> bytes:
@@ -341,8 +342,8 @@ SCENES = lines(
     "1", "0\t2", "s_3s.png 3 1 10 20 0 1", "hb0_12s.png 18 1 250 200 1 0", "0\t1", "t_4s.png 4 1 9 9 2 0"
 )
 FACTS = lines(
-    json.dumps({"scene": 0, "texts": [[[{"kind": "hold", "subject": "hb0", "object": "t_13"}], []]]}),
-    json.dumps({"scene": 1, "texts": [[[{"kind": "mood", "subject": "hb0", "value": "happy", "count": 1}]]]}),
+    to_json({"scene": 0, "texts": [[[{"kind": "hold", "subject": "hb0", "object": "t_13"}], []]]}),
+    to_json({"scene": 1, "texts": [[[{"kind": "mood", "subject": "hb0", "value": "happy", "count": 1}]]]}),
 )
 NAMES = ("s_3", "hb0", "t_4")
 SCHEMA = Schema(
@@ -446,7 +447,7 @@ def _folder(path: Path) -> object:
     """The weights of a model folder, with the right checksum."""
     stated = json.loads(FOLDER)
     stated["files"] = {"weights.safetensors": sha256(path.read_bytes()).hexdigest()}
-    (path.parent / "model.json").write_text(json.dumps(stated))
+    (path.parent / "model.json").write_text(to_json(stated))
     return load_checkpoint(path.parent)
 
 
@@ -505,7 +506,7 @@ READERS = {
         lambda path: write_report(path.parent),
     ),
     "page: scenes.jsonl": Reader(
-        {"test.scenes.jsonl": lines(json.dumps(SAMPLE)), **RUN},
+        {"test.scenes.jsonl": lines(to_json(SAMPLE)), **RUN},
         "json",
         lambda path: write_report(path.parent),
     ),
