@@ -116,9 +116,11 @@ ODD_WORDS = (
 def damaged(data: bytes, kind: str, draw: random.Random) -> bytes:
     """``data`` with one to three damages. kind: json, text, zip, png, or bytes, which has no structure."""
     for _ in range(draw.choice((1, 1, 2, 3))):
-        structured = STRUCTURED.get(kind)
-        with contextlib.suppress(ValueError, RecursionError, zipfile.BadZipFile, zlib.error, OverflowError):
-            data = structured(data, draw) if structured and draw.random() < 0.7 else _bytes(data, draw)
+        damage = STRUCTURED.get(kind, _bytes) if draw.random() < 0.7 else _bytes
+        try:
+            data = damage(data, draw)
+        except Exception:  # it has no structure any more
+            data = _bytes(data, draw)
     return data
 
 
