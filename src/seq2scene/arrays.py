@@ -4,8 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
+from zipfile import ZipFile
 
 import numpy as np
+from numpy.lib import format as npy
 
 from seq2scene.errors import UserError
 
@@ -34,13 +36,17 @@ def undamaged(path: Path) -> Iterator[None]:
 def read_array(path: Path, mapped: Literal["r", "c"] | None = None) -> np.ndarray:
     """An array in a .npy file; ``mapped``: numpy's mode of mapping it from disk. Errors as ``undamaged``."""
     with undamaged(path):
-        found = np.load(path, mmap_mode=mapped, allow_pickle=False)
-        if not isinstance(found, np.ndarray):
-            raise ValueError("it holds several arrays")
-        return found
+        if mapped is not None:
+            return npy.open_memmap(path, mode=mapped)
+        with path.open("rb") as file:
+            return npy.read_array(file, allow_pickle=False)
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """The arrays in a .npz file by name. Errors as ``undamaged``."""
-    with undamaged(path), path.open("rb") as file, np.load(file, allow_pickle=False) as found:
-        return {name: np.asarray(found[name]) for name in found.files}
+    found = {}
+    with undamaged(path), ZipFile(path) as packed:
+        for name in packed.namelist():
+            with packed.open(name) as file:
+                found[name.removesuffix(".npy")] = npy.read_array(file, allow_pickle=False)
+    return found

@@ -41,7 +41,7 @@ def write_report(folder: Path) -> Path:
     notes, pictures = list(run.notes), Pictures(PICTURE_LIMIT)
     page = {
         "run": run,
-        "facts": {},
+        "facts": {"task": run.task, "name": run.name, "date": ""},
         "tests": [test_set(run, name, pictures, notes) for name in run.scores],
         "panels": learning_curves(run, notes),
         "samples": validation_samples(run, pictures, notes),
@@ -59,7 +59,8 @@ def write_report(folder: Path) -> Path:
     if run.evaluates and run.model_config:
         page["model_config"] = yaml.safe_dump(dict(run.model_config), sort_keys=False, allow_unicode=True)
     with draft(folder / NAME) as part:
-        part.write_text(_template().render(page), encoding="utf-8")
+        html = _template().render(page)
+        part.write_text(html, encoding="utf-8", errors="replace")  # JSON may hold half characters
     return folder / NAME
 
 
@@ -155,9 +156,8 @@ def learning_curves(run: Run, notes: Notes) -> list[Any]:
     if run.evaluates:
         return []
     kind = run.task_class() or Task
-    monitored = run.model_config.get("monitor", {}).get("metric", "").rpartition("/")[2]
     with part_of(notes, "learning curves"):
-        return curve_panels(run.folder / "metrics.csv", ["loss", *kind.curves, monitored])
+        return curve_panels(run.folder / "metrics.csv", ["loss", *kind.curves, run.monitored])
     return []
 
 

@@ -53,16 +53,21 @@ class Run:
 
     @property
     def task(self) -> str:
-        return self.model_config.get("task", {}).get("name", "unknown task")
+        return (self.model_config.get("task") or {}).get("name") or "unknown task"
 
     @property
     def name(self) -> str:
-        return self.model_config.get("name", self.folder.parent.name)
+        return self.model_config.get("name") or self.folder.parent.name
 
     @property
     def reports(self) -> list[str]:
         """The names of the reports that it was to write."""
-        return self.record.get("reports", list(self.model_config.get("reports") or {}))
+        return self.record.get("reports") or list(self.model_config.get("reports") or {})
+
+    @property
+    def monitored(self) -> str:
+        """The quantity that training chose its best checkpoint by, empty if unknown."""
+        return ((self.model_config.get("monitor") or {}).get("metric") or "").rpartition("/")[2]
 
     def task_class(self) -> type[Task] | None:
         """The task's class, None if it is not known here."""
@@ -84,10 +89,10 @@ def read_run(folder: Path) -> Run:
     if path.is_file():
         record = read_json(path)
         require(record, RECORD, str(path))
-        if "config" not in record:
+        if record.get("config") is None:
             raise UserError(f"{path}: it has no config; remove the file, and the page shows what others say")
         config = record["config"]
-        return Run(folder, record, config, record.get("model_config", config), scores)
+        return Run(folder, record, config, record.get("model_config", config) or {}, scores)
     note = "run.json is missing: hardware, versions and the time taken are unknown"
     record, config, model_config = _from_other_files(folder)
     return Run(folder, record, config, model_config, scores, [note])

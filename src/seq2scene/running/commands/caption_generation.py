@@ -1,5 +1,6 @@
 """Captions of a photo, of those in a folder, or of those that a file lists."""
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -96,9 +97,9 @@ def _listed(path: Path) -> Iterator[Path]:
         read_lines(path, "image= is a photo, a folder or a list of photos"), start=1
     ):
         if line.strip():
-            photo = Path(line.strip()).expanduser()
-            if not photo.is_file():
-                raise UserError(f"{path}, line {number}: there is no file {photo}")
+            photo = Path(os.path.expanduser(line.strip()))
+            if not os.path.isfile(photo):  # which is False for names that no system allows, too
+                raise UserError(f"{path}, line {number}: there is no file {str(photo)[:200]}")
             yield photo
 
 
