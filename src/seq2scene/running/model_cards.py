@@ -49,7 +49,7 @@ def model_card(model: Model, facts: Mapping[str, Any], path: Path, name: str) ->
     sections = {
         name: f"A model of seq2scene that {does}. "
         f"Task `{facts['task']}`, {size / 1e6:.2f} million parameters.",
-        "Use": f'```python\nimport seq2scene\nmodel = seq2scene.load("{name}")\n{python}\n```\n\n'
+        "Use": f'```python\nimport seq2scene\n\nmodel = seq2scene.load("{name}")\n{python}\n```\n\n'
         f"```sh\npython src/{command}\n```",
         "Data": _data(model.config["data"]),
         "Scores": _scores(path),
