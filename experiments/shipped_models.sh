@@ -9,7 +9,7 @@ export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 
 translator() {
     echo task=nmt model.{encoder,decoder}.{embedding_size=64,hidden_size=112} model.encoder.bidirectional=false \
-        model.encoder.dropout=0.1 optimizer.lr=0.003 schedule=cosine trainer.max_epochs=14 "$@"
+        model.encoder.dropout=0.1 optimizer.lr=0.003 trainer.max_epochs=12 "$@"
 }
 
 options() {
@@ -17,15 +17,20 @@ options() {
         park-scene) echo experiment=park_faithful ;;
         park-layout) echo task=layout model=relational_mini ;;
         park-de) translator attention=dot ;;
-        park-de-none) translator attention=none model.encoder.reverse_source=true ;;
-        park-de-location) translator attention=location ;;
-        park-de-general) translator attention=general ;;
-        park-de-concat) translator attention=concat ;;
-        park-de-local) translator attention=local_p attention.half_width=4 ;;
+        park-de-none) translator attention=none model.encoder.reverse_source=true model.encoder.dropout=0 ;;
+        park-de-location)
+            translator attention=location model.encoder.bidirectional=true model.{encoder,decoder}.hidden_size=96 \
+                trainer.max_epochs=10
+            ;;
+        park-de-general) translator attention=general model.encoder.dropout=0.2 trainer.max_epochs=10 ;;
+        park-de-concat) translator attention=concat trainer.max_epochs=9 ;;
+        park-de-local)
+            translator attention=local_m attention.half_width=4 schedule=cosine trainer.max_epochs=10
+            ;;
         park-fr) translator attention=dot data.target=fr ;;
         park-captioner)
-            echo task=captioning model.annotations.size=128 model.decoder.embedding_size=96 \
-                model.decoder.hidden_size=128 optimizer.lr=0.002 schedule=cosine trainer.max_epochs=8
+            echo task=captioning data.park.train=800 data.park.val=48 model.annotations.size=128 \
+                model.decoder.embedding_size=96 model.decoder.hidden_size=128 optimizer.lr=0.002 trainer.max_epochs=14
             ;;
         *) echo "$1 is no model that ships" >&2 && return 1 ;;
     esac

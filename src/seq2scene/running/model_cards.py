@@ -104,7 +104,8 @@ def _lines(path: Path) -> int | None:
 
 
 def _value(value: Any) -> str:
-    return "null" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+    shown = "null" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+    return shown.replace("|", "\\|")  # which would end the cell
 
 
 def _training(facts: Mapping[str, Any]) -> str:
