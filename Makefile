@@ -20,7 +20,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 help:
 	@echo "make train                            set up, train the default on the embedded data, evaluate it"
 	@echo "make train ARGS='task=nmt seed=1'     the same with other choices (python src/train.py --help lists them)"
-	@echo "make demo ARGS='models=[RUN,...]'     set up, then a page in the browser for trained models"
+	@echo "make demo                             set up, then a page in the browser for the models that ship"
+	@echo "make demo ARGS='models=[RUN,...]'     the same for others"
 	@echo "make test                             set up, then ruff and the tests"
 	@echo "make test TESTS='tests/search -x'     the same with other arguments for pytest"
 	@echo "make test-fast                        the tests that start no commands and do not train for seconds"

@@ -244,5 +244,5 @@ def test_without_models_there_is_no_page(tmp_path: Path) -> None:
         read_offers([])
     with pytest.raises(UserError, match="no checkpoint at"):
         read_offers([str(tmp_path / "none")])
-    done = command("demo.py", work=tmp_path)
+    done = command("demo.py", "models=[]", work=tmp_path)
     assert done.returncode == 2 and done.stderr.startswith("error: models: the page needs trained models")

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from seq2scene.errors import UserError
-from seq2scene.models.checkpoints import find_checkpoints, load_checkpoint
+from seq2scene.models.checkpoints import NONE_SHIPPED, find_checkpoints, load_checkpoint
+from seq2scene.models.folders import shipped_models
 from seq2scene.models.loading import load, model_class
 from seq2scene.models.model import Model
 
@@ -18,8 +19,8 @@ STAMP = re.compile(r"\d{4}-\d\d-\d\d.*")  # names of run folders, which say litt
 class Offer:
     """What is known of a model before it is loaded.
 
-    name: in addresses and requests. path: of its checkpoint. kind: its class. config, description: as in the
-    checkpoint; without tensors of any size that matter.
+    name: in addresses and requests. path: of its checkpoint or model folder. kind: its class. config,
+    description: as in the checkpoint; without tensors of any size that matter.
     """
 
     name: str
@@ -44,15 +45,16 @@ class ModelTable:
         return self.loaded[name]
 
 
-def read_offers(paths: str | Sequence[str]) -> list[Offer]:
-    """The models in checkpoints and run folders, one or several.
+def read_offers(paths: str | Sequence[str] | None = None) -> list[Offer]:
+    """The models at ``paths``, one or several of what ``load`` takes; None: those that ship with the package.
 
     Raises UserError if there is none, or one cannot be read.
     """
+    paths = shipped_models() if paths is None else paths
     if not paths:
         raise UserError(
-            "models: the page needs trained models: models=[outputs/abstract/2026-...,...]; "
-            "`make train` trains one in minutes"
+            f"models: the page needs trained models, and {NONE_SHIPPED}: "
+            "models=[outputs/abstract/2026-...,...]; `make train` trains one in minutes"
         )
     offers: list[Offer] = []
     for found in find_checkpoints(paths, "best.ckpt"):
@@ -64,8 +66,9 @@ def read_offers(paths: str | Sequence[str]) -> list[Offer]:
 
 
 def _free_name(path: Path, taken: set[str]) -> str:
-    """A short name for a checkpoint, from its folder: ``abstract`` for outputs/abstract/2026-11-28."""
-    folder = path.resolve().parent
+    """A short name for a model, from its folder: ``abstract`` for outputs/abstract/2026-11-28."""
+    path = path.resolve()
+    folder = path if path.is_dir() else path.parent
     folder = folder.parent if STAMP.fullmatch(folder.name) else folder
     name = re.sub(r"[^\w-]+", "-", folder.name, flags=re.ASCII).strip("-") or "model"
     names = [name, *(f"{name}-{number}" for number in range(2, len(taken) + 2))]

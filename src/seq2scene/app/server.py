@@ -101,7 +101,7 @@ def create_app(
 
 
 def serve(
-    models: str | Sequence[str],
+    models: str | Sequence[str] | None = None,
     host: str = "127.0.0.1",
     port: int = 8000,
     waiting: int = 32,
@@ -111,7 +111,7 @@ def serve(
 ) -> None:
     """Serves the page until it is interrupted.
 
-    models: checkpoints or run folders. waiting, seconds: see ``Worker``. threads: of PyTorch; None: its own
+    models: see ``read_offers``. waiting, seconds: see ``Worker``. threads: of PyTorch; None: its own
     choice. cache: where indices of patches are stored. Raises UserError if there is no model, one cannot be
     read, or the port is taken.
     """

@@ -29,6 +29,7 @@ DATA_ROOMS = {
     "captions": "coco_captions layout_captions",
     "scenes": "abstract_scenes coco_composite coco_layout simulated_scenes",
 }
+NONE_SHIPPED = "no models ship with this copy of seq2scene"
 RENAMED = {
     "seq2scene.nets.captioner": "seq2scene.nets.vision.annotations",
     "seq2scene.nets.text.captioner": "seq2scene.nets.vision.annotations",
@@ -59,10 +60,9 @@ def find_checkpoint(path: str | Path, name: str) -> Path:
     if not found.is_file():
         here = sorted(str(p) for p in path.glob("*.ckpt")) if path.is_dir() else []
         hint = f"it holds {', '.join(here)}" if here else "give the .ckpt file or the folder of a run"
-        if shipped and not here:
-            hint += (
-                f", a model folder, or the name of a model that ships with seq2scene: {', '.join(shipped)}"
-            )
+        if not here:
+            named = f"the name of a model that ships with seq2scene: {', '.join(shipped)}"
+            hint += f", a model folder, or {named}" if shipped else f" or a model folder; {NONE_SHIPPED}"
         raise UserError(f"no checkpoint at {found}: {hint}")
     return found
 

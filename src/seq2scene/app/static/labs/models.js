@@ -4,8 +4,8 @@ import { ask } from "../api.js";
 import { el } from "../dom.js";
 import { attentionName } from "./words.js";
 
-/** The descriptions of a room's models, in its order, each with a title: how it attends, and its name where
- * several attend alike. Until they are there, the room says what it is for. */
+/** The descriptions of a room's models, in its order, each with a title: how it attends, into which language if
+ * others translate into another one, and its name where that says too little. Until they are there, the room says what it is for. */
 export async function opened(section, room, lead) {
   const waiting = el("p", { class: "hint", role: "status" }, "The models are being loaded …");
   await sheet();
@@ -14,7 +14,8 @@ export async function opened(section, room, lead) {
     room.models.map(async (name) => ({ name, ...(await ask(room.name, "describe", { model: name })) })),
   );
   waiting.remove();
-  const titles = models.map(attentionName);
+  const several = new Set(models.map((model) => model.target)).size > 1;
+  const titles = models.map((model) => attentionName(model) + (several ? `, ${languageName(model.target)}` : ""));
   return models.map((model, at) => {
     const alone = titles.indexOf(titles[at]) === titles.lastIndexOf(titles[at]);
     return { ...model, title: alone ? titles[at] : `${titles[at]}, ${model.name}` };

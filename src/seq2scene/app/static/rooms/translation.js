@@ -15,11 +15,11 @@ const RANKINGS = [
 ];
 const LEAD =
   "The model reads the sentence, then writes its translation word by word. Before each word it looks back at the source: point at a word, or move to it with Tab, to see how strongly. Press a word of the translation to choose another one and see the rest change.";
-const FIRST = 2; // models that are open at the beginning
 
 export async function open(section, room) {
   const models = await opened(section, room, LEAD);
-  const chosen = new Set(models.slice(0, FIRST).map((model) => model.name));
+  const other = models.find((model) => !model.attends && model !== models[0]) ?? models[1];
+  const chosen = new Set([models[0], other].filter(Boolean).map((model) => model.name)); // open at the beginning
   const controls = { size: 4, normalisation: RANKINGS[0][0] };
   const cards = new Map();
 
