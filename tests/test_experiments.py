@@ -32,8 +32,8 @@ from seq2scene.tasks.loading import build_task
 from test_configs import CONF, NMT_TAKES, compose_plain, options, read_files
 
 EXPERIMENTS = options("experiment")
-TEXT = [name for name in EXPERIMENTS if not name.startswith(("text2scene/", "coco_", "park_"))]
-SCENES = [name for name in EXPERIMENTS if name.startswith(("text2scene/", "park_"))]
+TEXT = [name for name in EXPERIMENTS if not name.startswith(("text2scene/", "coco_", "park_", "abstract_"))]
+SCENES = [name for name in EXPERIMENTS if name.startswith(("text2scene/", "park_", "abstract_"))]
 # By name, as composing all experiments takes seconds, which every process that collects tests would spend.
 TEXT_FAMILIES = ["luong2015/recipe", "multi30k_en_lm", "multi30k_en_de", "iwslt15_en_vi", "iwslt14_de_en"]
 ABSTRACT_FAMILIES = ["text2scene/abstract", "text2scene/abstract_cpu"]
