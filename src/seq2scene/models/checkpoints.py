@@ -111,7 +111,12 @@ def _unpickled(path: Path) -> Any:
         EOFError,
         OSError,
         ValueError,
-        KeyError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        AssertionError,
+        OverflowError,
+        MemoryError,
         struct.error,
         zipfile.BadZipFile,
     ) as error:
