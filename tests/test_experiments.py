@@ -254,7 +254,7 @@ def test_every_family_of_abstract_scenes_trains_and_writes_scenes(
     name: str, park_scenes: Path, tmp_path: Path
 ) -> None:
     small = ["debug=tiny_scenes", "trainer=cpu", "trainer.enable_progress_bar=false", "data.glove=null"]
-    small += [f"data.root={park_scenes}", f"paths.cache={tmp_path}/cache"]
+    small += [f"data.root={park_scenes}", f"paths.cache={tmp_path}/cache", "data.batch_size=4"]
     if paper(name)["canvas"]["_target_"].endswith("PictureCanvas"):
         small += [
             "canvas.weights=none",
