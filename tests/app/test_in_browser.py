@@ -175,11 +175,11 @@ def test_foreign_scenes_are_refused_by_name_and_markup_is_text(desk, page) -> No
 
 def test_a_page_told_to_wait_says_so_and_asks_again(desk, page) -> None:
     def busy(route) -> None:
-        route.fulfill(status=503, headers={"Retry-After": "1"}, json={"error": "others are waiting"})
+        route.fulfill(status=503, headers={"Retry-After": "3"}, json={"error": "others are waiting"})
 
     page.route("**/api/scene/write", busy, times=1)
     page.get_by_text("Draw", exact=True).click()
-    page.wait_for_selector(".status >> text=asks again in 1 s")
+    page.wait_for_selector(".status >> text=asks again in 3 s")
     page.wait_for_function("() => document.querySelector('.status').textContent === ''")
     desk.faults[:] = [one for one in desk.faults if "503" not in one]
 

@@ -285,7 +285,7 @@ def test_a_checkpoint_alone_writes_the_same_scene(made, tmp_path: Path) -> None:
     moved.symlink_to(again.store.folder)
     again.build_retrieval_index(str(moved))
     assert torch.equal(again.write(batch.texts).objects.patches, ours.objects.patches)
-    with pytest.raises(UserError, match="is no store of patches"):
+    with pytest.raises(UserError, match="holds no patches to write composites from"):
         again.build_retrieval_index(str(tmp_path / "nowhere"))
 
 

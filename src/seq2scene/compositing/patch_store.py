@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from seq2scene.arrays import read_array, undamaged
+from seq2scene.errors import UserError
 from seq2scene.scenes.objects import FIRST_CLASS
 from seq2scene.scenes.photos import LabelledPatches, Patches, Photos
 
@@ -40,6 +41,8 @@ class PatchStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        if not (folder / FACTS).is_file():
+            raise UserError(f"{folder} is no store of patches")
         with undamaged(folder / FACTS):
             facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
             self.names: tuple[str, ...] = tuple(facts["names"])

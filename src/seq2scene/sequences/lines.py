@@ -138,7 +138,7 @@ def read_table(path: Path | str, hint: str = "") -> Iterator[tuple[int, dict[str
                 )
             yield rows.line_num, row
     except csv.Error as error:
-        raise UserError(f"{path}, line {rows.line_num}: not CSV ({error}); mend or remove it") from None
+        raise UserError(f"{path}, line {rows.line_num + 1}: not CSV ({error}); mend or remove it") from None
 
 
 # JSON

@@ -231,7 +231,7 @@ def test_training_that_diverges_ends_so_and_its_best_state_is_tested(run: Run, c
     with pytest.raises(UserError, match=r"training diverged"):
         run(*DIVERGING, "test=true")
     folder, said = latest(), capsys.readouterr().out
-    assert "training diverged by step" in said and "optimizer.lr" in said and "gradient_clip_val" in said
+    assert "training diverged at step" in said and "optimizer.lr" in said and "gradient_clip_val" in said
     assert "testing best.ckpt, epoch" in said and (folder / "metrics.json").exists()
     for name in ("best", "last"):
         assert all(torch.isfinite(weight).all() for weight in kept(folder, name)["state_dict"].values()), name

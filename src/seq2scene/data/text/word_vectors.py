@@ -53,7 +53,7 @@ def _from_npz(path: Path, known: dict[str, int]) -> dict[int, np.ndarray]:
     found = {row: known[word] for row, word in enumerate(words.tolist()) if word in known}
     for row in found:
         if not _is_finite(vectors[row]):
-            raise UserError(f"data.glove={path}: the vector of {words[row]!r} (row {row}) is not finite")
+            raise UserError(f"data.glove={path}: the vector of {str(words[row])!r} (row {row}) is not finite")
     return {number: vectors[row] for row, number in found.items()}
 
 

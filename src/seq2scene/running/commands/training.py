@@ -55,7 +55,8 @@ def train(cfg: DictConfig) -> float:
     config = OmegaConf.to_container(cfg, resolve=True)
     check_values(config)
     folder = Path(HydraConfig.get().runtime.output_dir)
-    claim(folder, config, start)
+    if rank_zero_only.rank == 0:  # another rank may start when the first has already written
+        claim(folder, config, start)
     with processes(config["trainer"], program("train")):
         return _train(config, overrides, folder, start, more)
 
