@@ -3,6 +3,7 @@ on phones, given hostile text and broken photos.
 """
 
 import json
+import time
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -23,6 +24,16 @@ MIKE = {"class": "hb0", "x": 203, "y": 285, "size": 0, "flip": 0, "pose": 0, "ex
 HOTDOG = {"class": "e_2", "x": 253, "y": 267, "size": 0, "flip": 1}
 TEXT = "Mike holds a hotdog."
 HOSTILE = "a <img src=x onerror=document.title='broken'> c"
+
+
+def until(page, condition: str, arg: object = None) -> None:
+    """Waits for a condition in JavaScript. Playwright's own ``wait_for_function`` is stopped by the page's
+    Content-Security-Policy if the condition does not hold at once.
+    """
+    end = time.monotonic() + 60
+    while not page.evaluate(condition, arg):
+        assert time.monotonic() < end, condition
+        page.wait_for_timeout(20)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +67,8 @@ def load(page, *objects: dict) -> None:
 
 def hold(page, *marks: bool) -> None:
     """Waits for the facts of the text to be marked like this."""
-    page.wait_for_function(
+    until(
+        page,
         "wanted => [...document.querySelectorAll('.facts li span')].map(e => e.innerText).join('') == wanted",
         arg="".join("✓" if mark else "✗" for mark in marks),
     )
@@ -84,10 +96,8 @@ def drag(page, number: int, right: float) -> None:
 def test_a_typed_text_is_drawn_step_by_step(page) -> None:
     page.get_by_label("Sentences").fill("Jenny is sad.")
     page.get_by_label("Sentences").press("Enter")
-    page.wait_for_function(
-        "() => document.querySelector('.words .text')?.textContent.startsWith('jenny is sad')"
-    )
-    page.wait_for_function("() => document.querySelectorAll('.object').length >= 4")  # played to the end
+    until(page, "() => document.querySelector('.words .text')?.textContent.startsWith('jenny is sad')")
+    until(page, "() => document.querySelectorAll('.object').length >= 4")  # played to the end
     page.get_by_label("Step", exact=True).press("Home")
     assert objects(page).count() == 0
     page.get_by_label("Step", exact=True).press("ArrowRight")
@@ -131,7 +141,7 @@ def test_the_model_goes_on_and_things_are_added(page) -> None:
     hold(page, True, True, True)
     page.get_by_text("Add an object").click()
     page.get_by_label("Add dog", exact=True).click()
-    page.wait_for_function("() => document.querySelectorAll('.object').length === 4")
+    until(page, "() => document.querySelectorAll('.object').length === 4")
     page.get_by_label("Sentences").fill("Jenny is sad. Jenny is next to the tree.")
     page.get_by_text("Go on from here").click()
     page.wait_for_selector(".object.fresh", state="attached")
@@ -157,7 +167,7 @@ def test_downloads_show_what_the_page_shows(page) -> None:
 
 def test_four_variants_are_there_to_choose_from(page) -> None:
     page.get_by_text("Four variants").click()
-    page.wait_for_function("() => document.querySelectorAll('.samples button').length === 4")
+    until(page, "() => document.querySelectorAll('.samples button').length === 4")
     page.locator(".samples button").nth(2).click()
     assert page.locator(".samples [aria-pressed=true]").count() == 1
 
@@ -180,7 +190,7 @@ def test_a_page_told_to_wait_says_so_and_asks_again(desk, page) -> None:
     page.route("**/api/scene/write", busy, times=1)
     page.get_by_text("Draw", exact=True).click()
     page.wait_for_selector(".status >> text=asks again in 3 s")
-    page.wait_for_function("() => document.querySelector('.status').textContent === ''")
+    until(page, "() => document.querySelector('.status').textContent === ''")
     desk.faults[:] = [one for one in desk.faults if "503" not in one]
 
 
@@ -259,7 +269,7 @@ def test_the_attention_lab(browser, address):
     page.get_by_role("textbox").fill("a b c")
     page.get_by_role("button", name="Translate").click()
     sliders = page.get_by_role("slider")
-    page.wait_for_function("document.querySelectorAll('.weigh').length === 3")
+    until(page, "document.querySelectorAll('.weigh').length === 3")
     page.locator(".target .token").first.press("Enter")
     values = lambda: [int(sliders.nth(at).input_value()) for at in range(3)]  # noqa: E731
     own = values()
@@ -271,7 +281,7 @@ def test_the_attention_lab(browser, address):
     sliders.nth(2).press("PageUp")
     assert values()[2] > 0 and sum(values()) == pytest.approx(100, abs=2)
     page.get_by_role("button", name="Mask a").press("Enter")
-    page.wait_for_function("document.querySelector('.weigh input').value === '0'")
+    until(page, "document.querySelector('.weigh input').value === '0'")
     assert page.get_by_role("button", name="Mask a").get_attribute("aria-pressed") == "true"
     page.get_by_role("button", name="Flatten").press("Enter")
     assert values() == [33, 33, 33]
@@ -292,7 +302,7 @@ def test_the_caption_lab(browser, address):
     page.locator("input[type=file]").set_input_files(
         {"name": "teal.png", "mimeType": "image/png", "buffer": buffer.getvalue()}
     )
-    page.wait_for_function("old => document.querySelector('.gaze img').src !== old", arg=before)
+    until(page, "old => document.querySelector('.gaze img').src !== old", arg=before)
 
     shade = "Math.max(...veil.getContext('2d').getImageData(0, 0, veil.width, veil.height).data)"
     dimmed = lambda: page.locator(".gaze canvas").evaluate(f"veil => {shade}")  # noqa: E731
