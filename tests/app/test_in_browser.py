@@ -182,6 +182,22 @@ def test_foreign_scenes_are_refused_by_name_and_markup_is_text(desk, page) -> No
     assert page.locator("main script, main img[src=x]").count() == 0
 
 
+def test_an_error_stays_when_something_else_succeeds(desk, page) -> None:
+    """The facts of a change are checked while a foreign scene is refused, and are there after it."""
+    load(page, SUN, MIKE, HOTDOG)
+    hold(page, True, True, True)
+    held = []
+    page.route("**/api/scene/check", lambda route: held.append(route), times=1)
+    hotdog = page.locator("[data-number='2']")
+    hotdog.press("Delete")
+    load(page, {"class": "nobody", "x": 1, "y": 1})
+    page.wait_for_selector(".status[data-kind=error]")
+    held[0].continue_()
+    hold(page, True, False, False)
+    assert "class=nobody: this model has no such class" in page.inner_text(".status")
+    desk.faults[:] = [one for one in desk.faults if "400" not in one]
+
+
 def test_a_page_told_to_wait_says_so_and_asks_again(desk, page) -> None:
     def busy(route) -> None:
         route.fulfill(status=503, headers={"Retry-After": "3"}, json={"error": "others are waiting"})
@@ -232,7 +248,7 @@ def test_the_translation_lab(browser, address):
     field.fill(HOSTILE)
     field.press("Enter")
     source = card.get_by_label("Source").locator(".token")
-    source.nth(6).wait_for()
+    source.filter(has_text="<img").wait_for()  # not those of the sentence before
     assert source.all_inner_texts()[1].startswith("<img") and page.locator("main img").count() == 0
     assert card.locator(".unknown").first.is_visible() and card.get_by_text("not among").is_visible()
 

@@ -1,20 +1,23 @@
 // What several rooms need.
 
 import { button, el } from "./dom.js";
-import { ask, Refusal } from "./api.js";
+import { ask } from "./api.js";
 
-/** A line that says what is going on: `say(text)`, `fail(error)`, `clear()`. Screen readers read it. */
+/** A line that says what is going on: `say(text)`, `fail(error)`, `clear()`. Screen readers read it.
+ * who: what says it; with it, `clear` removes nothing that something else has said. */
 export function statusLine() {
   const line = el("p", { class: "status", role: "status", "aria-live": "polite" });
-  const show = (text, kind) => {
+  let by = null;
+  const show = (text, kind, who) => {
     line.textContent = text;
     line.dataset.kind = kind;
+    by = who;
   };
   return {
     line,
-    say: (text) => show(text, "info"),
-    fail: (error) => show(error instanceof Refusal || error instanceof Error ? error.message : String(error), "error"),
-    clear: () => show("", ""),
+    say: (text, who = null) => show(text, "info", who),
+    fail: (error, who = null) => show(error instanceof Error ? error.message : String(error), "error", who),
+    clear: (who = by) => who === by && show("", "", null),
   };
 }
 
@@ -22,20 +25,21 @@ export function statusLine() {
  * line that it waits, and why it failed; then the answer is null. */
 export function asker(room, status) {
   let current = null;
+  const who = {};
   return async (action, fields, working = "") => {
     current?.abort();
     const mine = (current = new AbortController());
-    if (working) status.say(working);
+    if (working) status.say(working, who);
     try {
       const found = await ask(room, action, fields, {
         signal: mine.signal,
-        waiting: (seconds) => status.say(`Others are being served; this page asks again in ${seconds} s.`),
+        waiting: (seconds) => status.say(`Others are being served; this page asks again in ${seconds} s.`, who),
       });
       if (mine.signal.aborted) return null;
-      if (mine === current) status.clear();
+      if (mine === current) status.clear(who);
       return found;
     } catch (error) {
-      if (!mine.signal.aborted) status.fail(error);
+      if (!mine.signal.aborted) status.fail(error, who);
       return null;
     }
   };

@@ -214,6 +214,7 @@ export async function openDesk(section, room, look, texts, extras = () => []) {
   // Editing
 
   async function edit(items, select, values = {}) {
+    status.clear();
     steps.pause();
     past.push({ ...scene, ...values, items, fresh: new Set() });
     selected = select;
@@ -236,6 +237,7 @@ export async function openDesk(section, room, look, texts, extras = () => []) {
     edit([...scene.items, { one: look.fresh(kind, info), chosen: null, placed: null }], scene.items.length);
 
   async function restore(way) {
+    status.clear();
     steps.pause();
     past[way]();
     selected = arriving = null;
