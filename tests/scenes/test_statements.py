@@ -1,7 +1,9 @@
 """What texts state becomes targets for pairs of objects, in both directions."""
 
+import pytest
 import torch
 
+from seq2scene.errors import UserError
 from seq2scene.scenes.facts import Fact
 from seq2scene.scenes.objects import EOS, SOS, Objects
 from seq2scene.scenes.statements import NUMBERS, STATEMENTS, SentenceStatements, of_pairs, statements
@@ -28,6 +30,19 @@ def test_relations_and_attributes_are_statements_and_things_and_denials_are_not(
         [JENNY, number("mood", "sad"), SOS],
     ]
     assert statements((), SCHEMA).shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("fact", "name"),
+    [
+        (Fact("mood", "hb9", value="sad"), "hb9"),
+        (Fact("near", "hb0", "p_9"), "p_9"),
+        (Fact("kick", "hb0", "t_0", recipient="a_9"), "a_9"),
+    ],
+)
+def test_a_fact_about_a_class_that_the_scenes_do_not_have_is_refused_by_name(fact, name) -> None:
+    with pytest.raises(UserError, match=f"{fact.kind}.*: these scenes have no object class {name}"):
+        statements((HOLD, fact), SCHEMA)
 
 
 def test_a_text_has_the_statements_of_the_sentences_it_is_drawn_from() -> None:

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from seq2scene.scenes.facts import MOODS, SIZES, STANCES, Facts
+from seq2scene.errors import UserError
+from seq2scene.scenes.facts import MOODS, SIZES, STANCES, Facts, to_plain
 from seq2scene.scenes.objects import SOS, Objects
 from seq2scene.scenes.relations import RELATIONS
 from seq2scene.scenes.schema import Schema
@@ -25,11 +26,16 @@ NUMBERS = {statement: number for number, statement in enumerate(STATEMENTS)}
 
 
 def statements(facts: Facts, schema: Schema) -> Tensor:
-    """(F, 3) int64: subject class, statement and object class of each statement among the facts."""
+    """(F, 3) int64: subject class, statement and object class of each statement among the facts. Raises
+    UserError for a fact about a class that the schema does not have.
+    """
     found = []
     for fact in facts:
         if fact.denied:
             continue
+        for name in (fact.subject, fact.object, fact.recipient):
+            if name is not None and name not in schema.names:
+                raise UserError(f"{to_plain(fact)}: these scenes have no object class {name}")
         subject = schema.number(fact.subject)
         if fact.kind in VALUES:
             found.append((subject, NUMBERS[fact.kind, fact.value], SOS))

@@ -250,7 +250,12 @@ class SceneModule(TextModule):
     def _statements(self, split: str) -> SentenceStatements | None:
         """What the sentences of a split state, if the data says."""
         found = self._facts_of_sentences(split)
-        return None if found is None else SentenceStatements(found, self.schema)
+        if found is None:
+            return None
+        try:
+            return SentenceStatements(found, self.schema)
+        except UserError as error:
+            raise UserError(f"{self._facts_file(split)}: {error}") from error
 
     def _evaluation_loader(self, split: str) -> Loader:
         samples = self._of(split)
