@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from seq2scene.building import build
 from seq2scene.errors import UserError
-from seq2scene.models.model import Model, in_chunks, seeded, verb, with_n_best
+from seq2scene.models.model import Model, as_asked, in_chunks, seeded, verb, with_n_best
 from seq2scene.models.words import Hypothesis, forced_prefix, gold_log_probs, read_hypotheses, special_ids
 from seq2scene.nets.text.initialisation import initialise_uniform
 from seq2scene.nets.text.recurrent_decoder import RecurrentDecoder
@@ -186,8 +186,7 @@ class Captioner(Model):
         single = isinstance(image, Photo)
         search = with_n_best(search or self.search, n_best)
         found = self.hypotheses([image] if single else list(image), prefix, search, keep_attention)
-        chosen = [row[0] for row in found] if n_best == 1 else found
-        return chosen[0] if single else chosen
+        return as_asked(found, single, n_best)
 
     def sample(
         self,

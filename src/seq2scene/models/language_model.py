@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seq2scene.building import build
-from seq2scene.models.model import Model, in_chunks, seeded, verb, with_n_best
+from seq2scene.models.model import Model, as_asked, in_chunks, seeded, verb, with_n_best
 from seq2scene.models.words import Hypothesis, forced_prefix, read_hypotheses, special_ids
 from seq2scene.nets.text.initialisation import initialise_uniform
 from seq2scene.nets.text.language_model import no_source
@@ -94,8 +94,7 @@ class LanguageModel(Model):
         """
         search = with_n_best(search or self.search, n_best)
         found = self.hypotheses([text] if isinstance(text, str) else list(text), search)
-        chosen = [row[0] for row in found] if n_best == 1 else found
-        return chosen[0] if isinstance(text, str) else chosen
+        return as_asked(found, isinstance(text, str), n_best)
 
     def sample(
         self,

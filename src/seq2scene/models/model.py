@@ -127,6 +127,14 @@ def with_n_best(search: Constraints, n_best: int) -> Constraints:
     raise UserError(f"n_best={n_best}: greedy search finds one translation; use search=beam or search=sample")
 
 
+def as_asked(found: list[list[T]], single: bool, n_best: int) -> T | list[T] | list[list[T]]:
+    """What a verb returns of the hypotheses of each input, best first: those of its one input if it was
+    ``single``, and of each only the best if ``n_best`` is 1.
+    """
+    chosen = [row[0] for row in found] if n_best == 1 else found
+    return chosen[0] if single else chosen
+
+
 def with_parts(module: M, **parts: nn.Module) -> M:
     """A module like ``module`` with some of its submodules replaced; it shares all the others, and their
     parameters.

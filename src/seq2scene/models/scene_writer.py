@@ -12,7 +12,7 @@ from torch import nn
 from seq2scene.building import build, find
 from seq2scene.errors import UserError
 from seq2scene.models.given_scenes import interleaved, require_room
-from seq2scene.models.model import Model, seeded, verb, with_n_best
+from seq2scene.models.model import Model, as_asked, seeded, verb, with_n_best
 from seq2scene.models.scene import Scene, Written
 from seq2scene.models.scene_records import read_records, scene_records
 from seq2scene.nets.scene.scene_decoder import Taught
@@ -200,8 +200,7 @@ class SceneWriter(Model):
         if single and given is not None:
             given = [given]
         found = self.scenes(texts, with_n_best(search or self.search, n_best), given=given)
-        chosen = [row[0] for row in found] if n_best == 1 else found
-        return chosen[0] if single else chosen
+        return as_asked(found, single, n_best)
 
     def sample(
         self,

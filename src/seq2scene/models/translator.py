@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from seq2scene.building import build
 from seq2scene.errors import UserError
 from seq2scene.models.changed_attention import Change, ChangedAttention
-from seq2scene.models.model import Model, in_chunks, seeded, verb, with_n_best, with_parts
+from seq2scene.models.model import Model, as_asked, in_chunks, seeded, verb, with_n_best, with_parts
 from seq2scene.models.words import (
     Alignment,
     Hypothesis,
@@ -168,8 +168,7 @@ class Translator(Model):
         texts = [text] if isinstance(text, str) else list(text)
         search = with_n_best(search or self.search, n_best)
         found = self.hypotheses(texts, prefix, search, **options)
-        chosen = [row[0] for row in found] if n_best == 1 else found
-        return chosen[0] if isinstance(text, str) else chosen
+        return as_asked(found, isinstance(text, str), n_best)
 
     def sample(
         self,

@@ -11,10 +11,7 @@ from seq2scene.attention import at_least_float32
 from seq2scene.nets.scene.relational.laplace_mixture import LaplaceMixture
 from seq2scene.nets.scene.relational.pairs import Pairs
 
-STEEP, WIDE = (
-    -3.0,
-    2.0,
-)  # bounds of the log-scale of a component, in units; steeper ones drown what is learnt of words
+STEEP, WIDE = -3.0, 2.0  # bounds of the log-scale of a component, in units
 
 
 class RelativePlaces(nn.Module):
