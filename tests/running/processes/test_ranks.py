@@ -123,7 +123,7 @@ def test_another_rank_that_is_stopped_or_suspended_ends_the_job_soon(tmp_path, n
         begun = time.monotonic()
         os.kill(child, number)
         process.join(45)
-        assert time.monotonic() - begun < 45  # 4 and 6 seconds where a core is free
+        assert time.monotonic() - begun < 45  # on two free cores the whole test takes 7 to 10
         assert process.exitcode == 2 and told in err.read_text() and ended(child)
 
 
