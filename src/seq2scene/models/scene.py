@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -39,6 +40,14 @@ class Written:
     object_attention: Tensor | None
     attribute_attention: Tensor | None
     log_probs: Tensor
+
+    def chosen(self, which: Tensor) -> Self:
+        """Only the scenes ``which`` (B, M), M of each text by their numbers among its N, in that order."""
+        first = torch.arange(len(which), device=which.device).unsqueeze(1) * self.log_probs.shape[1]
+        rows = (first + which).flatten()
+        both = self.object_attention, self.attribute_attention
+        attentions = (None if weights is None else weights[rows] for weights in both)
+        return Written(self.objects[rows], *attentions, self.log_probs.gather(1, which))
 
     def alone(self, number: int) -> Self:
         """One of the B * N scenes, as a batch of its own."""

@@ -23,6 +23,7 @@ from seq2scene.scenes.scene_json import PlainObject
 from seq2scene.scenes.scene_texts import SceneTexts, split_sentences
 from seq2scene.scenes.schema import Schema
 from seq2scene.search.constraints import Constraints
+from seq2scene.search.minimum_bayes_risk import MinimumBayesRisk
 from seq2scene.sequences.batch import Sentences
 
 if TYPE_CHECKING:
@@ -100,7 +101,8 @@ class SceneWriter(Model):
         if given is not None:
             memory = replace(memory, given=given)
             options["prefix"] = given.classes
-        found = (search or self.search)(
+        search = search or self.search
+        found = search(
             self.decoder,
             memory,
             bos=SOS,
@@ -113,7 +115,13 @@ class SceneWriter(Model):
         )
         objects, placing = self.decoder.read_trace(found.tokens, found.trace)
         choosing = None if found.weights is None else found.weights.flatten(0, 1).float()
-        return Written(objects, choosing, placing, found.log_probs)
+        written = Written(objects, choosing, placing, found.log_probs)
+        if isinstance(search, MinimumBayesRisk):
+            from seq2scene.models.expected_scores import expected_scores  # imports torchmetrics
+
+            scores = expected_scores(objects, search.num_samples, self.schema)
+            written = written.chosen(scores.topk(search.n_best).indices)
+        return written
 
     def build_retrieval_index(self, folder: str | None = None) -> None:
         """Prepares for generation; does nothing here, see ``CompositeWriter``."""

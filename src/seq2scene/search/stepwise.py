@@ -151,7 +151,9 @@ class Sample(Constraints):
             whole_objects=self.whole_objects,
         )
         penalty = length_penalty(found.lengths, self.normalisation, alpha=1.0)
-        found = replace(found, scores=found.scores / penalty)
+        return self._kept(replace(found, scores=found.scores / penalty))
+
+    def _kept(self, found: Hypotheses) -> Hypotheses:
         return found if self.n_best is None else found.best(self.n_best)
 
 
