@@ -1,19 +1,31 @@
-"""Prints the tables of RESULTS.md from runs, with published next to measured scores: python
-experiments/collect.py NAME=RUN_FOLDER ... [--epochs]
+"""Prints the tables of RESULTS.md from runs, with published next to measured scores.
+
+    python experiments/collect.py NAME=RUN_FOLDER ... [--epochs] [--intervals] [--json FILE]
+    python experiments/collect.py NAME=SEED_1,SEED_2,SEED_3 ...
+
+Of several runs, which differ by seed, a table has mean ± standard deviation (the sample's, n - 1). --json
+writes the scores of every run with its command, commit, minutes and hardware.
 """
 
 import argparse
 import csv
 import json
+import statistics
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 from omegaconf import OmegaConf
 
+from seq2scene.errors import UserError
+from seq2scene.json_text import to_json
 from seq2scene.metrics.scene_scores import HEADINGS
+from seq2scene.reports.page.bootstrap import COVERED, Scores
+from seq2scene.reports.page.run_files import read_run
+from seq2scene.reports.page.test_sets import score_intervals
 from seq2scene.reports.text.lengths import read_csv
 
 # Headings of the scores in an experiment's `published`, by name in metrics.json and alignment_error.json
@@ -86,25 +98,92 @@ def digits(score: str) -> int:
     return 3 if score in SCENE or score in ("score", "loss", "cider") else 2
 
 
-def shown(value: float | None, score: str) -> str:
-    """A score as shown in tables; empty if missing."""
-    return "" if value is None else f"{value:.{digits(score)}f}"
+def shown(values: Sequence[float | None], score: str) -> str:
+    """A score as tables show it: the one value, or mean ± standard deviation; empty if missing."""
+    found = [value for value in values if value is not None]
+    if not found:
+        return ""
+    mean = f"{statistics.fmean(found):.{digits(score)}f}"
+    return mean if len(found) == 1 else f"{mean} ± {statistics.stdev(found):.{digits(score)}f}"
 
 
-def scores(runs: dict[str, Path]) -> str:
-    """Test scores, one row per run and test set, and one for each of its baselines."""
-    measured = []
-    for name, run in runs.items():
-        for test, result in json.loads((run / "metrics.json").read_text()).items():
-            measured.append((name, test, result))
-            beside = {key: value for key, value in result.items() if isinstance(value, dict)}
-            measured += [(f"{name}, {key}".replace("_", " "), test, value) for key, value in beside.items()]
+def same_tests(name: str, runs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The test sets of runs that stand in one row. Raises UserError if they differ."""
+    tests = [list(run) for run in runs]
+    if any(one != tests[0] for one in tests):
+        raise UserError(f"{name}: its runs were tested on different sets: {', '.join(map(str, tests))}")
+    return tests[0]
+
+
+def scores(runs: dict[str, Sequence[Path]]) -> str:
+    """Test scores, one row per name and test set, and one for each of its baselines."""
+    measured: list[tuple[str, str, list[dict]]] = []
+    for name, folders in runs.items():
+        results = [json.loads((run / "metrics.json").read_text()) for run in folders]
+        for test in same_tests(name, results):
+            each = [result[test] for result in results]
+            measured.append((name, test, each))
+            beside = [key for key, value in each[0].items() if isinstance(value, dict)]
+            measured += [
+                (f"{name}, {key}".replace("_", " "), test, [one[key] for one in each]) for key in beside
+            ]
     headings = {**CAPTION, **TEXT, **{name: SCORES[name] for name in SCENE}}
-    columns = [key for key in headings if any(key in result for *_, result in measured)]
+    columns = [key for key in headings if any(key in each[0] for *_, each in measured)]
+    several = any(len(folders) > 1 for folders in runs.values())
     rows = [
-        [name, test, *(shown(result.get(key), key) for key in columns)] for name, test, result in measured
+        [
+            name,
+            test,
+            *([len(each)] if several else []),
+            *(shown([one.get(key) for one in each], key) for key in columns),
+        ]
+        for name, test, each in measured
     ]
-    return markdown(["run", "test set", *(headings[key] for key in columns)], rows)
+    return markdown(
+        ["run", "test set", *(["n"] if several else []), *(headings[key] for key in columns)], rows
+    )
+
+
+def intervals(runs: dict[str, Sequence[Path]]) -> str:
+    """Bootstrap intervals of the scores of each run: from what a test set's samples could have been."""
+    found: list[tuple[str, str, Scores]] = []
+    for name, folders in runs.items():
+        for number, folder in enumerate(folders, start=1):
+            run = read_run(folder)
+            label = f"{name} {number}" if len(folders) > 1 else name
+            found += [(label, test, score_intervals(run, test)[0]) for test in run.scores]
+    headings = {**CAPTION, **TEXT, **{name: SCORES[name] for name in SCENE}}
+    columns = [key for key in headings if any(key in one for *_, one in found)]
+    rows = [
+        [
+            label,
+            test,
+            *(f"{one[key][1][0]:.{digits(key)}f} to {one[key][1][1]:.{digits(key)}f}" for key in columns),
+        ]
+        for label, test, one in found
+    ]
+    return markdown([f"{COVERED:.0%} interval", "test set", *(headings[key] for key in columns)], rows)
+
+
+def provenance(runs: dict[str, Sequence[Path]]) -> list[dict[str, Any]]:
+    """Every run as data: its scores, and the command, commit, minutes and hardware that gave them."""
+    rows = []
+    for name, folders in runs.items():
+        for folder in folders:
+            record = read_run(folder).record
+            rows.append(
+                {
+                    "name": name,
+                    "experiment": record.get("config", {}).get("name"),
+                    "seed": record.get("config", {}).get("seed"),
+                    "command": record.get("command"),
+                    "commit": record.get("git"),
+                    "minutes": round(record["seconds"] / 60, 1) if "seconds" in record else None,
+                    "hardware": record.get("hardware"),
+                    "scores": measured_scores(folder),
+                }
+            )
+    return rows
 
 
 def lengths(runs: dict[str, Path], test: str) -> str:
@@ -136,37 +215,69 @@ def measured_scores(run: Path) -> dict[str, dict]:
     return {**scores, "gold": json.loads(error.read_text())} if error.exists() else scores
 
 
-def comparison(runs: dict[str, Path]) -> str | None:
+def comparison(runs: dict[str, Sequence[Path]]) -> str | None:
     """Published next to measured scores, one row per published score; None if there are none."""
     rows = []
-    for name, run in runs.items():
-        measured = measured_scores(run)
-        for entry in published_scores(run):
-            test = entry.get("test", next(iter(measured)))
+    for name, folders in runs.items():
+        measured = [measured_scores(run) for run in folders]
+        for entry in published_scores(folders[0]):
+            test = entry.get("test", next(iter(measured[0])))
             for score in (score for score in SCORES if score in entry):
-                ours = shown(measured.get(test, {}).get(score), score)
+                ours = shown([one.get(test, {}).get(score) for one in measured], score)
                 where = entry["system"], entry.get("source", "")
                 rows.append([name, test, SCORES[score], entry[score], ours, *where])
     header = ["run", "test set", "score", "published", "measured", "system", "source"]
     return markdown(header, rows) if rows else None
 
 
+def read_runs(arguments: Sequence[str]) -> dict[str, list[Path]]:
+    """NAME=RUN_FOLDER[,RUN_FOLDER...] -> the folders by name. Raises UserError for anything else."""
+    runs = {}
+    for argument in arguments:
+        name, equals, folders = argument.partition("=")
+        if not (name and equals and folders):
+            raise UserError(f"{argument}: write NAME=RUN_FOLDER, or NAME=RUN_FOLDER,RUN_FOLDER for several")
+        if name in runs:
+            raise UserError(
+                f"{argument}: {name} stands twice; name all its runs at once, separated by commas"
+            )
+        runs[name] = [Path(folder) for folder in folders.split(",")]
+        for folder in runs[name]:
+            if not (folder / "metrics.json").is_file():
+                raise UserError(f"{folder}: no run that was tested (it has no metrics.json)")
+    return runs
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("runs", nargs="+", help="NAME=RUN_FOLDER")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("runs", nargs="+", help="NAME=RUN_FOLDER[,RUN_FOLDER...]")
     parser.add_argument("--epochs", action="store_true", help="also the validation scores of each epoch")
+    parser.add_argument("--intervals", action="store_true", help="also bootstrap intervals of each run")
+    parser.add_argument("--json", type=Path, help="writes every run's scores and how they came about here")
     options = parser.parse_args()
-    runs = {name: Path(folder) for name, folder in (run.split("=", 1) for run in options.runs)}
+    runs = read_runs(options.runs)
+    single = {name: folders[0] for name, folders in runs.items() if len(folders) == 1}
     if options.epochs:
-        for name, run in runs.items():
-            print(f"\n{name}\n\n{epochs(run)}")
+        for name, folders in runs.items():
+            for folder in folders:
+                print(f"\n{name}\n\n{epochs(folder)}")
     print(f"\n{scores(runs)}")
+    if options.intervals:
+        print(f"\n{intervals(runs)}")
     if table := comparison(runs):
         print(f"\n{table}")
-    for test in json.loads((next(iter(runs.values())) / "metrics.json").read_text()):
-        if all((run / f"{test}.by_length.csv").exists() for run in runs.values()):
-            print(f"\n{lengths(runs, test)}")
+    for test in json.loads((next(iter(runs.values()))[0] / "metrics.json").read_text()):
+        if len(single) == len(runs) and all(
+            (run / f"{test}.by_length.csv").exists() for run in single.values()
+        ):
+            print(f"\n{lengths(single, test)}")
+    if options.json:
+        options.json.write_text(to_json(provenance(runs), indent=1) + "\n", encoding="utf-8")
+        print(f"\n{options.json}: every run's scores, command, commit, minutes and hardware")
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except UserError as error:
+        sys.exit(f"error: {error}")

@@ -371,7 +371,7 @@ def test_collect_sets_what_came_out_beside_what_was_published(tmp_path: Path) ->
         (folder / ".hydra" / "config.yaml").write_text(json.dumps(config))
     (run / "metrics.json").write_text(json.dumps({"newstest2014": {"perplexity": 6.123, "bleu_tok": 18.5}}))
     (evaluation / "metrics.json").write_text(json.dumps({"newstest2014": {"bleu_tok_replaced": 20.0}}))
-    table = COLLECT["comparison"]({"trained": run, "replaced": evaluation})
+    table = COLLECT["comparison"]({"trained": [run], "replaced": [evaluation]})
     system = "+ local-p attention (general) + feed input"
     for row in (
         f"| trained | newstest2014 | perplexity | 5.9 | 6.12 | {system} | Table 1 |",
@@ -384,12 +384,12 @@ def test_collect_sets_what_came_out_beside_what_was_published(tmp_path: Path) ->
 
 def test_runs_of_which_nothing_was_published_have_no_such_table(tmp_path: Path) -> None:
     (tmp_path / "metrics.json").write_text(json.dumps({"test": {"perplexity": 18.5}}))  # of a language model
-    assert COLLECT["comparison"]({"mine": tmp_path}) is None
-    assert "| mine | test | 18.50 |" in COLLECT["scores"]({"mine": tmp_path})
+    assert COLLECT["comparison"]({"mine": [tmp_path]}) is None
+    assert "| mine | test | 18.50 |" in COLLECT["scores"]({"mine": [tmp_path]})
 
 
 def test_what_stands_beside_the_scores_of_captions_has_rows_of_its_own(tmp_path: Path) -> None:
     scores = {"bleu_4": 20.0, "cider": 0.5, "human_line": {"bleu_4": 19.0, "cider": 0.8125}}
     (tmp_path / "metrics.json").write_text(json.dumps({"val": scores}))
-    table = COLLECT["scores"]({"soft": tmp_path})
+    table = COLLECT["scores"]({"soft": [tmp_path]})
     assert "| soft | val | 20.00 | 0.500 |" in table and "| soft, human line | val | 19.00 | 0.812 |" in table

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from sacrebleu.metrics import CHRF
 
+from seq2scene.errors import UserError
 from seq2scene.metrics.faithfulness import GROUPS, NAME
 from seq2scene.metrics.rouge import rouge_l
 from seq2scene.metrics.scene_scores import ROW
@@ -19,7 +20,7 @@ from seq2scene.reports.page import bootstrap
 from seq2scene.reports.page.bootstrap import Scores as Intervals
 from seq2scene.reports.page.bootstrap import agrees
 from seq2scene.reports.page.pictures import Picture, Pictures
-from seq2scene.reports.page.run_files import Rows, Run
+from seq2scene.reports.page.run_files import Rows, Run, read_lines
 from seq2scene.reports.scene.unchanged_composites import UnchangedComposites
 from seq2scene.scenes.relations import RELATIONS
 from seq2scene.tasks.task import Column
@@ -157,6 +158,22 @@ def _beside(run: Run, scores: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]
 
 
 # Intervals
+
+
+def score_intervals(run: Run, test: str) -> tuple[Intervals, str]:
+    """Of the scores of a test set, from whatever its reports wrote, and what was resampled. Raises UserError
+    if they wrote neither scenes, captions nor hypotheses.
+    """
+    folder = run.folder
+    if (scenes := folder / f"{test}.scenes.jsonl").is_file():
+        return scene_intervals(read_lines(scenes))
+    if (captions := folder / f"{test}.captions.jsonl").is_file():
+        return caption_intervals(read_lines(captions))
+    if (folder / f"{test}.hypotheses.txt").is_file():
+        return translation_intervals(run, test, translation_lines(folder, test))
+    raise UserError(
+        f"{folder}: nothing to resample for {test}; its run needs the report scenes, captions or hypotheses"
+    )
 
 
 def scene_intervals(rows: Rows) -> tuple[Intervals, str]:
