@@ -101,7 +101,7 @@ def test_every_model_and_cell_trains(composed, model: str, cell: str) -> None:
     task.loss(batch()).total.backward()
 
 
-@pytest.mark.parametrize("search", options("search"))
+@pytest.mark.parametrize("search", sorted({*options("search")} - {"mbr"}))  # that is for scenes
 def test_every_search_finds_something(composed, search: str) -> None:
     task = build_task(composed(*SIZES, f"search={search}"), description()).eval()
     assert (task.translate(batch().source).lengths > 0).all()
