@@ -4,6 +4,7 @@ import gc
 import os
 import random
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,12 @@ from omegaconf import DictConfig
 
 import seq2scene.running.entry  # noqa: F401  (the configs' variables)
 from entry_points import run
+from seq2scene.data.park import scenes_writing
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.data.park.scenes_writing import ensure_scenes
 
 ROOT = Path(__file__).resolve().parents[1]
+scenes_writing.clip_art = cache(scenes_writing.clip_art)  # takes a second, and is the same in every park
 
 
 @pytest.hookimpl(tryfirst=True)

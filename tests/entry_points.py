@@ -1,6 +1,7 @@
 """Entry points as users run them, each in its own process, forked from one that has already imported what
 ``warm_imports`` lists, as imports take longer than most commands of the tests; ``fresh`` ones start a new
-interpreter.
+interpreter. The other ranks of a forked command are forked from it in turn; new interpreters as ranks are
+tested in test_ranks.py and test_installed_package.py.
 """
 
 import atexit
@@ -15,10 +16,15 @@ from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
+from typing import IO, Any
 
 import yaml
+from hydra.core.global_hydra import GlobalHydra
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 import seq2scene
+from seq2scene.running.processes import ranks
 
 yaml.SafeLoader = yaml.CSafeLoader  # OmegaConf's is one: hundreds of tests compose configs of thirty files
 ROOT = Path(__file__).resolve().parents[1]
@@ -98,12 +104,48 @@ def _forked(
 
 
 def _be(line: list[str], work: Path, environment: dict[str, str], streams: list[Path]) -> None:
-    """Turns this process into the command: streams, folder, environment and arguments."""
+    """Turns this process into the command, whose other ranks will be forked from it."""
     loaded = Path(seq2scene.__file__)
     assert loaded.is_relative_to(SOURCE), f"{loaded} is not of the tree under test, {SOURCE}"
-    for descriptor, path in enumerate(streams):
-        opened = os.open(path, os.O_RDONLY if descriptor == 0 else os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    if Path(line[0]).is_relative_to(SOURCE):
+        ranks.subprocess = SimpleNamespace(Popen=ForkedRank, PIPE=subprocess.PIPE, STDOUT=subprocess.STDOUT)
+    flags = (os.O_RDONLY, *[os.O_WRONLY | os.O_CREAT | os.O_APPEND] * 2)
+    _become(line, work, environment, [os.open(*opened) for opened in zip(streams, flags, strict=True)])
+
+
+class ForkedRank:
+    """As much of ``subprocess.Popen`` as ``ranks`` needs."""
+
+    def __init__(self, line: list[str], cwd: str, env: dict[str, str], stdout: IO[bytes], **_: Any) -> None:
+        reader, writer = os.pipe()
+        streams = [reader, stdout.fileno(), stdout.fileno()]
+        fork = multiprocessing.get_context("fork")
+        self.stdin = os.fdopen(writer, "wb")
+        self._process = fork.Process(target=self._be, args=(line[1:], Path(cwd), env, streams))
+        self._process.start()
+        self.pid = self._process.pid
+        os.close(reader)
+
+    def _be(self, line: list[str], work: Path, environment: dict[str, str], streams: list[int]) -> None:
+        os.setsid()
+        self.stdin.close()
+        GlobalHydra.instance().clear()  # that of the command
+        rank_zero_only.rank = int(environment["RANK"])  # as Lightning finds it on import
+        _become(line, work, environment, streams)
+
+    def poll(self) -> int | None:
+        self.returncode = self._process.exitcode
+        return self.returncode
+
+    def wait(self) -> None:
+        self._process.join()
+
+
+def _become(line: list[str], work: Path, environment: dict[str, str], streams: list[int]) -> None:
+    """Runs a script with these streams and arguments in this folder and environment."""
+    for descriptor, opened in enumerate(streams):
         os.dup2(opened, descriptor)
+    for opened in {*streams}:
         os.close(opened)
     sys.stdin = os.fdopen(0, closefd=False)  # multiprocessing has closed it
     os.chdir(work)
