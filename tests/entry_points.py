@@ -19,14 +19,13 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import IO, Any
 
-import yaml
 from hydra.core.global_hydra import GlobalHydra
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+import composing  # noqa: F401
 import seq2scene
 from seq2scene.running.processes import ranks
 
-yaml.SafeLoader = yaml.CSafeLoader  # OmegaConf's is one: hundreds of tests compose configs of thirty files
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("OUTPUTS", "CACHE", "DATA")
 TIMEOUT = 300.0  # seconds
@@ -45,10 +44,17 @@ forks.set_forkserver_preload(["warm_imports"])
 
 
 def command(
-    script: str, *arguments: str, work: Path, stdin: str = "", fresh: bool = False, **variables: str
+    script: str,
+    *arguments: str,
+    work: Path,
+    stdin: str = "",
+    fresh: bool = False,
+    new_ranks: bool = False,
+    **variables: str,
 ) -> subprocess.CompletedProcess[str]:
     """Runs ``src/SCRIPT`` from the folder ``work``, which also has its outputs, caches and data, with
-    ``variables`` added to the environment. fresh: in a new interpreter, as from a shell.
+    ``variables`` added to the environment. fresh: in a new interpreter, as from a shell. new_ranks: only its
+    other ranks are in new ones.
     """
     places = {f"SEQ2SCENE_{name}": str(work / name.lower()) for name in FOLDERS}
     settings = {"WANDB_MODE": "offline", "OMP_NUM_THREADS": "1"}
@@ -58,7 +64,7 @@ def command(
         options = {"input": stdin, "capture_output": True, "text": True, "timeout": TIMEOUT}
         return subprocess.run([sys.executable, *line], cwd=work, env=environment, **options)
     with TemporaryDirectory() as folder:
-        process, streams = _forked(line, work, environment, Path(folder), stdin)
+        process, streams = _forked(line, work, environment, Path(folder), stdin, new_ranks)
         process.join(TIMEOUT)
         if process.exitcode is None:
             process.kill()
@@ -93,21 +99,28 @@ def imported_by(script: str) -> set[str]:
 
 
 def _forked(
-    line: list[str], work: Path, environment: dict[str, str], folder: Path, stdin: str = ""
+    line: list[str],
+    work: Path,
+    environment: dict[str, str],
+    folder: Path,
+    stdin: str = "",
+    new_ranks: bool = False,
 ) -> tuple[BaseProcess, list[Path]]:
     """The process, and the files in ``folder`` of its stdout and stderr."""
     streams = [folder / name for name in ("stdin", "stdout", "stderr")]
     streams[0].write_text(stdin)
-    process = forks.Process(target=_be, args=(line, work, environment, streams))
+    process = forks.Process(target=_be, args=(line, work, environment, streams, new_ranks))
     process.start()
     return process, streams[1:]
 
 
-def _be(line: list[str], work: Path, environment: dict[str, str], streams: list[Path]) -> None:
-    """Turns this process into the command, whose other ranks will be forked from it."""
+def _be(
+    line: list[str], work: Path, environment: dict[str, str], streams: list[Path], new_ranks: bool
+) -> None:
+    """Turns this process into the command, from which its other ranks will be forked unless ``new_ranks``."""
     loaded = Path(seq2scene.__file__)
     assert loaded.is_relative_to(SOURCE), f"{loaded} is not of the tree under test, {SOURCE}"
-    if Path(line[0]).is_relative_to(SOURCE):
+    if not new_ranks:
         ranks.subprocess = SimpleNamespace(Popen=ForkedRank, PIPE=subprocess.PIPE, STDOUT=subprocess.STDOUT)
     flags = (os.O_RDONLY, *[os.O_WRONLY | os.O_CREAT | os.O_APPEND] * 2)
     _become(line, work, environment, [os.open(*opened) for opened in zip(streams, flags, strict=True)])
