@@ -26,6 +26,8 @@ def pytest_collection_finish() -> None:
     """Where tests run: clip art, the same in every park, is drawn once. What was imported stays: collections
     of garbage need not go through it again and again, nor often.
     """
+    import composing  # noqa: F401
+    import seq2scene.running.entry  # noqa: F401  (the configs' variables)
     from seq2scene.data.park import scenes_writing
 
     scenes_writing.clip_art = cache(scenes_writing.clip_art)
@@ -110,9 +112,6 @@ def composed():
     """Composes a config as an entry point would."""
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
-
-    import composing  # noqa: F401
-    import seq2scene.running.entry  # noqa: F401  (the configs' variables)
 
     def make(name: str, *overrides: str):
         with initialize_config_dir(f"{ROOT}/conf", version_base="1.3"):
