@@ -11,7 +11,8 @@ TESTS ?=
 
 BIN := .venv/bin
 INSTALLED := .venv/installed
-# Files stay whole, for what their tests share; tests/conftest.py puts them in order.
+# A worker for each core, as a worker waits for commands alone, which compute meanwhile. Files stay whole, for
+# what their tests share; tests/conftest.py puts them in order.
 PARALLEL := --numprocesses auto --dist loadfile --no-loadscope-reorder
 # One thread a worker; and compiled modules are kept, as tests start many interpreters.
 TEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest $(PARALLEL)

@@ -1,21 +1,15 @@
-"""Fixtures that many tests share."""
+"""Fixtures that many tests share. What takes seconds to import is imported in them: of parallel runs, the
+process that hands out the tests does without.
+"""
 
 import gc
 import os
 import random
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
-import torch
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from omegaconf import DictConfig
-
-import seq2scene.running.entry  # noqa: F401  (the configs' variables)
-from entry_points import run
-from seq2scene.data.park.photos_writing import ensure_photos
-from seq2scene.data.park.scenes_writing import ensure_scenes
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -29,14 +23,25 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """What was imported stays: collections of garbage need not go through it again and again."""
+    """Where tests run: clip art, the same in every park, is drawn once. What was imported stays: collections
+    of garbage need not go through it again and again, nor often.
+    """
+    import composing  # noqa: F401
+    import seq2scene.running.entry  # noqa: F401  (the configs' variables)
+    from seq2scene.data.park import scenes_writing
+
+    scenes_writing.clip_art = cache(scenes_writing.clip_art)
     gc.collect()
     gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
-        pytest.skip("needs a CUDA device")
+    if item.get_closest_marker("gpu"):
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("needs a CUDA device")
 
 
 @pytest.fixture(scope="session")
@@ -65,6 +70,8 @@ class Models:
 @pytest.fixture(scope="session")
 def models(tmp_path_factory) -> Models:
     """Trained to write words backwards, for as long as it takes to prefer some words to others."""
+    from entry_points import run
+
     folder = tmp_path_factory.mktemp("models")
     rng = random.Random(0)
     for split, count in (("train", 120), ("val", 8), ("test", 11)):
@@ -87,20 +94,26 @@ def models(tmp_path_factory) -> Models:
 @pytest.fixture(scope="session")
 def park_scenes(tmp_path_factory) -> Path:
     """A few scenes of the park in the format of Abstract Scenes."""
+    from seq2scene.data.park.scenes_writing import ensure_scenes
+
     return ensure_scenes(tmp_path_factory.mktemp("scenes"), train=24, val=4, test=4)
 
 
 @pytest.fixture(scope="session")
 def park_photos(tmp_path_factory) -> Path:
     """A few photos of the park in the format of COCO."""
+    from seq2scene.data.park.photos_writing import ensure_photos
+
     return ensure_photos(tmp_path_factory.mktemp("photos"), train=24, val=6)
 
 
 @pytest.fixture(scope="session")
 def composed():
     """Composes a config as an entry point would."""
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
 
-    def make(name: str, *overrides: str) -> DictConfig:
+    def make(name: str, *overrides: str):
         with initialize_config_dir(f"{ROOT}/conf", version_base="1.3"):
             return compose(name, [*overrides])
 

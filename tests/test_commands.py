@@ -178,6 +178,7 @@ def test_two_processes_train_as_one(work: Path) -> None:
         "model.encoder.dropout=0",
         "trainer.max_steps=5",
         "data.max_length=7",
+        "~logger",
     ]
     one = train(work, "one", *options, "data.batch_size=30")
     two = train(work, "two", *options, "data.batch_size=15", "trainer.devices=2")
@@ -196,6 +197,7 @@ def test_a_sweep_is_runs_of_their_own(work: Path) -> None:
             "name=sweep",
             "trainer.max_epochs=1",
             "test=false",
+            "~logger",
             "attention=none,location",
         ),
         work=work,

@@ -35,6 +35,7 @@ SMALL = [
     "trainer=cpu",
     "trainer.enable_progress_bar=false",
     "trainer.limit_test_batches=1.0",
+    "callbacks.samples.pictures=1",
     "data.fetch=null",
 ]
 STORY = "Jenny is kicking the ball."

@@ -259,7 +259,7 @@ def test_every_family_of_abstract_scenes_trains_and_writes_scenes(
         small += [
             "canvas.weights=none",
             "canvas.trunk=squeezenet1_1",
-            "canvas.layer=features",
+            "canvas.layer=features.3",
             "canvas.side=64",
         ]
     config = compose_plain(tmp_path, f"experiment={name}", *small)
@@ -295,7 +295,7 @@ def test_every_family_of_composites_trains_and_writes_composites(
     if paper(name)["data"]["val_images"]:
         small.append("data.val_images=3")
     if paper(name)["data"]["encoder"]:
-        tiny = {"trunk": "squeezenet1_1", "layer": "features", "weights": "none", "size": 64}
+        tiny = {"trunk": "squeezenet1_1", "layer": "features.3", "weights": "none", "size": 64}
         small += [f"++data.encoder.{key}={value}" for key, value in tiny.items()]
     config = compose_plain(tmp_path, f"experiment={name}", *small)
     filter_warnings()

@@ -50,7 +50,8 @@ def train(work: Path, name: str, *arguments: str) -> Path:
 @pytest.fixture(scope="module")
 def trained(work: Path) -> Path:
     """Two epochs, all that is logged and written."""
-    return train(work, "base", "data.batch_size=8", "trainer.max_epochs=2", "logger=all")
+    options = ["trainer.max_epochs=2", "logger=all", "callbacks.samples.pictures=1"]
+    return train(work, "base", "data.batch_size=8", *options)
 
 
 @pytest.fixture(scope="module")

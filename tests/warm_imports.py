@@ -6,6 +6,7 @@ import PIL.Image
 import sacrebleu  # noqa: F401
 from hydra import compose, initialize_config_dir
 
+import composing  # noqa: F401
 import seq2scene.running.commands.evaluation
 import seq2scene.running.commands.generation
 import seq2scene.running.commands.scene_generation
@@ -23,3 +24,4 @@ with initialize_config_dir(str(CONF), version_base="1.3"):
     compose("train", ["task=nmt"])
 gc.collect()
 gc.freeze()  # a command ends with a collection, which would copy all of this
+gc.set_threshold(100_000, 20, 20)

@@ -107,19 +107,18 @@ def test_half_a_picture_is_none(tmp_path: Path) -> None:
 @pytest.mark.parametrize("write", ["print('x' * 50)", "lines.write('x' * 50 + chr(10))"])
 def test_a_reader_that_has_seen_enough_is_no_fault(count: int, write: str) -> None:
     script = f"""
-import time
 from seq2scene.running.entry import user_errors
 with user_errors():
     from seq2scene.sequences.output import open_output
-    time.sleep(0.5)
     with open_output(None) as lines:
         for _ in range({count}):
             {write}
 """
     reader, writer = os.pipe()
+    os.close(reader)
     done = subprocess.Popen(
         [sys.executable, "-c", script], stdout=writer, stderr=subprocess.PIPE, env={"PYTHONPATH": str(SOURCE)}
     )
-    os.close(writer), os.close(reader)
+    os.close(writer)
     _, said = done.communicate(timeout=60)
     assert (done.returncode, said) == (141, b"")

@@ -311,7 +311,7 @@ def assert_same_objects(ours: Objects, theirs: Objects) -> None:
 PICTURE_CANVAS = {
     **option("canvas", "resnet50"),
     "trunk": "squeezenet1_1",
-    "layer": "features",
+    "layer": "features.3",
     "weights": "none",
     "side": 64,
 }

@@ -4,8 +4,6 @@
 import csv
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +14,7 @@ import pytorch_lightning as pl
 import torch
 from test_training import EPOCH, SMALL, STEPS, Run, files, kept, run, stand, undrawn  # noqa: F401
 
+from entry_points import SOURCE, started
 from entry_points import run as command
 from seq2scene.errors import UserError
 from seq2scene.running.callbacks import checkpoints
@@ -29,7 +28,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 
 EACH = ["trainer.log_every_n_steps=1", "~callbacks.speed"]  # rows without times
 HALVES = "trainer.val_check_interval=0.5"
-MICRO = "trainer.accumulate_grad_batches=4"
+MICRO = "trainer.accumulate_grad_batches=3"  # the last step of an epoch has one alone
 OFTEN = "callbacks.last.every_n_train_steps=1"
 
 
@@ -81,13 +80,13 @@ class Poison(pl.Callback):
 
 
 def test_a_loss_that_is_no_number_stops_training_before_the_weights_change(files, run, tmp_path) -> None:
-    told = r"diverged at step 9, epoch 1: the loss is nan; the gradient is not finite in model\..*others"
+    told = r"diverged at step 7, epoch 1: the loss is nan; the gradient is not finite in model\..*others"
     with pytest.raises(UserError, match=told):
-        train(tmp_path, *files, OFTEN, callbacks=(Poison(8),))
-    last, whole = kept(tmp_path, "last"), run(STEPS.format(8))
-    assert last["global_step"] == 8
+        train(tmp_path, *files, OFTEN, callbacks=(Poison(6),))
+    last, whole = kept(tmp_path, "last"), run(STEPS.format(6))
+    assert last["global_step"] == 6
     assert_same(tmp_path, whole, "last")
-    file = tmp_path / "non_finite_step_9.pt"
+    file = tmp_path / "non_finite_step_7.pt"
     saved, weights = torch.load(file, weights_only=True), kept(whole, "last")["state_dict"]
     torch.testing.assert_close(saved["state_dict"], weights, rtol=0, atol=0)
     (loss,) = replay(file, task_of(last, {"cache": str(tmp_path), "data": str(tmp_path)}))
@@ -103,10 +102,10 @@ def test_a_step_that_is_skipped_changes_nothing_and_is_counted(files, tmp_path, 
             states.append({name: value.clone() for name, value in module.state_dict().items()})
 
     skip = "callbacks.non_finite.action=skip"
-    train(tmp_path, *files, skip, STEPS.format(10), callbacks=(Poison(8), Record()))
-    torch.testing.assert_close(states[7], states[8], rtol=0, atol=0)
-    assert any((states[9][name] != value).any() for name, value in states[8].items())
-    assert "skipped step 9, epoch 1: the loss is nan" in capsys.readouterr().out
+    train(tmp_path, *files, skip, STEPS.format(8), callbacks=(Poison(6), Record()))
+    torch.testing.assert_close(states[5], states[6], rtol=0, atol=0)
+    assert any((states[7][name] != value).any() for name, value in states[6].items())
+    assert "skipped step 7, epoch 1: the loss is nan" in capsys.readouterr().out
     counts = [v for k, v in kept(tmp_path, "last")["callbacks"].items() if k.startswith("NonFinite")]
     assert counts == [{"skipped": 1}]
 
@@ -126,15 +125,15 @@ def test_a_fused_step_is_not_taken_where_the_device_found_an_infinity(kind) -> N
 @pytest.mark.gpu
 @pytest.mark.parametrize("action", ["stop", "skip"])
 def test_a_gpu_finds_a_bad_step_itself(files, tmp_path, action: str, capsys) -> None:
-    given = [*files, "trainer=gpu", f"callbacks.non_finite.action={action}", STEPS.format(10)]
+    given = [*files, "trainer=gpu", f"callbacks.non_finite.action={action}", STEPS.format(8)]
     if action == "stop":
-        with pytest.raises(UserError, match=r"diverged at step 9, epoch 1: the loss is nan"):
-            train(tmp_path, *given, OFTEN, callbacks=(Poison(8),))
-        saved = torch.load(tmp_path / "non_finite_step_9.pt", weights_only=True)["state_dict"]
+        with pytest.raises(UserError, match=r"diverged at step 7, epoch 1: the loss is nan"):
+            train(tmp_path, *given, OFTEN, callbacks=(Poison(6),))
+        saved = torch.load(tmp_path / "non_finite_step_7.pt", weights_only=True)["state_dict"]
         torch.testing.assert_close(saved, kept(tmp_path, "last")["state_dict"], rtol=0, atol=0)
     else:
-        train(tmp_path, *given, callbacks=(Poison(8),))
-        assert "skipped step 9, epoch 1: the loss is nan" in capsys.readouterr().out
+        train(tmp_path, *given, callbacks=(Poison(6),))
+        assert "skipped step 7, epoch 1: the loss is nan" in capsys.readouterr().out
         assert all(value.isfinite().all() for value in kept(tmp_path, "last")["state_dict"].values())
 
 
@@ -167,9 +166,11 @@ def kill() -> None:
 @pytest.mark.parametrize(
     ("number", "hook", "batches", "plan"),
     [
-        pytest.param(signal.SIGUSR1, "on_train_batch_start", 8, [], id="in an epoch"),
+        pytest.param(signal.SIGUSR1, "on_train_batch_start", EPOCH + 2, [], id="in an epoch"),
         pytest.param(signal.SIGTERM, "on_validation_batch_start", 2 * EPOCH, [], id="in its validation"),
-        pytest.param(signal.SIGHUP, "on_validation_batch_start", EPOCH + 3, [HALVES], id="in one within it"),
+        pytest.param(
+            signal.SIGHUP, "on_validation_batch_start", 3 * EPOCH // 2, [HALVES], id="in one within it"
+        ),
         pytest.param(signal.SIGINT, "on_train_epoch_end", 2 * EPOCH, [], id="at its end"),
         pytest.param(signal.SIGTERM, "on_train_batch_start", EPOCH + 1, [MICRO], id="between micro-batches"),
     ],
@@ -187,9 +188,9 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_been(
 @pytest.mark.parametrize(
     ("hook", "batches", "plan"),
     [
-        pytest.param("on_train_batch_start", 10, [OFTEN], id="steps"),
-        pytest.param("on_train_batch_start", 10, [OFTEN, MICRO], id="accumulation"),
-        pytest.param("on_train_batch_start", EPOCH + 4, [HALVES, MICRO], id="micro-batches"),
+        pytest.param("on_train_batch_start", EPOCH + 3, [OFTEN], id="steps"),
+        pytest.param("on_train_batch_start", EPOCH + 3, [OFTEN, MICRO], id="accumulation"),
+        pytest.param("on_train_batch_start", EPOCH + 3, [HALVES, MICRO], id="micro-batches"),
     ],
 )
 def test_a_killed_run_goes_on_as_if_it_had_not_been(run, files, tmp_path, hook, batches, plan) -> None:
@@ -245,19 +246,14 @@ def test_two_ranks_agree_on_the_step_to_stop_at(files, tmp_path) -> None:
     """Even if the signal reaches only one of them."""
     folder = tmp_path / "two"
     given = [*SMALL, *files, *EACH, "trainer.devices=2", "trainer.max_epochs=9999", f"hydra.run.dir={folder}"]
-    script = Path(__file__).parents[3] / "src" / "train.py"
-    process = subprocess.Popen(
-        [sys.executable, str(script), *given], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
-    )
-    try:
-        while process.poll() is None and not (folder / "last.ckpt").is_file():
+    with started(SOURCE / "train.py", *given, work=tmp_path) as (process, _, err):
+        while process.is_alive() and not (folder / "last.ckpt").is_file():
             time.sleep(0.1)
         (other,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         os.kill(int(other), signal.SIGTERM)
-        error = process.communicate(timeout=120)[1]
-    finally:
-        process.kill()
-    assert process.returncode == 143, error
+        process.join(120)
+        error = err.read_text()
+    assert process.exitcode == 143, error
     assert (
         error.splitlines()[-1]
         == f"stopped by SIGTERM; continue from its last checkpoint with resume={folder}"

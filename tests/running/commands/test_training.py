@@ -34,7 +34,7 @@ SMALL = [
     "trainer.enable_model_summary=false",
     "trainer.limit_train_batches=1.0",
     "trainer.limit_val_batches=1.0",
-    "trainer.max_epochs=4",
+    "trainer.max_epochs=3",
     "optimizer.lr=0.01",
     "callbacks.early_stopping.patience=50",
     "monitor.metric=val/perplexity",
@@ -43,7 +43,7 @@ SMALL = [
     "test=false",
 ]
 STILL = "monitor.mode=max"  # the first is the best
-EPOCH = 6  # steps
+EPOCH = 4  # steps
 Run = Callable[..., Path]
 
 
@@ -58,7 +58,7 @@ def undrawn() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> list[str]:
     folder, chance = tmp_path_factory.mktemp("words"), random.Random(0)
-    for split, count in (("train", 96), ("val", 20), ("test", 8)):
+    for split, count in (("train", 64), ("val", 20), ("test", 8)):
         lines = [[chance.choice("abcdefgh") for _ in range(chance.randint(2, 7))] for _ in range(count)]
         for side, texts in (("x", lines), ("y", [line[::-1] for line in lines])):
             (folder / f"{split}.{side}").write_text("".join(" ".join(text) + "\n" for text in texts))
@@ -121,7 +121,7 @@ FALLING = ["schedule.threshold=0.9"]  # of the plateau: the rate falls at every 
 HALVING = ["schedule=halving", "schedule.start=1"]
 COUNTED = ["trainer.check_val_every_n_epoch=null", f"trainer.val_check_interval={EPOCH + 1}"]
 HALVES = ["trainer.val_check_interval=0.5"]
-PAUSES = ["trainer.check_val_every_n_epoch=3"]
+PAUSES = ["trainer.check_val_every_n_epoch=2"]
 STEPS = "trainer.max_steps={}"
 NO_STEPS = STEPS.format(-1)
 
@@ -129,14 +129,14 @@ NO_STEPS = STEPS.format(-1)
 @pytest.mark.parametrize(
     ("plan", "until", "then"),
     [
-        pytest.param(FALLING, "trainer.max_epochs=2", "trainer.max_epochs=4", id="epochs"),
-        pytest.param(HALVING, "trainer.max_epochs=2", STEPS.format(4 * EPOCH), id="epochs, then steps"),
+        pytest.param(FALLING, "trainer.max_epochs=2", "trainer.max_epochs=3", id="epochs"),
+        pytest.param(HALVING, "trainer.max_epochs=2", STEPS.format(3 * EPOCH), id="epochs, then steps"),
         pytest.param([], STEPS.format(EPOCH + 2), NO_STEPS, id="within an epoch"),
-        pytest.param([], STEPS.format(EPOCH + 2), STEPS.format(4 * EPOCH), id="steps"),
-        pytest.param([], STEPS.format(2 * EPOCH), STEPS.format(4 * EPOCH), id="steps, a whole epoch"),
+        pytest.param([], STEPS.format(EPOCH + 2), STEPS.format(3 * EPOCH), id="steps"),
+        pytest.param([], STEPS.format(2 * EPOCH), STEPS.format(3 * EPOCH), id="steps, a whole epoch"),
         pytest.param(COUNTED, STEPS.format(EPOCH), NO_STEPS, id="before a validation"),
-        pytest.param(HALVES, STEPS.format(EPOCH + 3), NO_STEPS, id="at a validation within an epoch"),
-        pytest.param(PAUSES, "trainer.max_epochs=2", "trainer.max_epochs=4", id="between validations"),
+        pytest.param(HALVES, STEPS.format(3 * EPOCH // 2), NO_STEPS, id="at a validation within an epoch"),
+        pytest.param(PAUSES, "trainer.max_epochs=1", "trainer.max_epochs=3", id="between validations"),
         pytest.param(
             ["trainer.accumulate_grad_batches=2"], STEPS.format(EPOCH // 2 + 1), NO_STEPS, id="micro-batches"
         ),
@@ -156,9 +156,9 @@ def test_the_best_stays_the_best_when_nothing_later_is_better(run: Run) -> None:
     first = run(STILL, "trainer.max_epochs=1")
     resumed = run(STILL, start=first)
     assert stand(resumed) == stand(run(STILL))
-    assert kept(resumed, "best")["global_step"] == EPOCH and stand(resumed)["waited"] == 3
-    again = run(STILL, "trainer.max_epochs=5", start=resumed)
-    assert kept(again, "best")["global_step"] == EPOCH and stand(again)["waited"] == 4
+    assert kept(resumed, "best")["global_step"] == EPOCH and stand(resumed)["waited"] == 2
+    again = run(STILL, "trainer.max_epochs=4", start=resumed)
+    assert kept(again, "best")["global_step"] == EPOCH and stand(again)["waited"] == 3
 
 
 def test_a_best_that_is_missing_or_not_of_the_run_s_past_is_told_and_not_taken(
@@ -176,16 +176,16 @@ def test_a_best_that_is_missing_or_not_of_the_run_s_past_is_told_and_not_taken(
         "is from a later step",
         "not chosen by val/perp",
     )
-    for epochs, (content, reason) in enumerate(zip(contents, reasons, strict=True), start=3):
+    for content, reason in zip(contents, reasons, strict=True):
         if content is not None:
             (tmp_path / "best.ckpt").write_bytes(content)
-        resumed = run(STILL, f"trainer.max_epochs={epochs}", start=tmp_path)
+        resumed = run(STILL, f"name='{reason}'", start=tmp_path)
         (told,) = [line for line in capsys.readouterr().out.splitlines() if "from now on" in line]
         assert reason in told and kept(resumed, "best")["global_step"] == 3 * EPOCH
 
 
 def test_early_stopping_counts_on_with_the_patience_given_now(run: Run, capsys) -> None:
-    stopped = run(STILL, "callbacks.early_stopping.patience=2")
+    stopped = run(STILL, "callbacks.early_stopping.patience=2", "trainer.max_epochs=9")
     assert "val/perplexity did not improve in 2 validations" in capsys.readouterr().out
     assert stand(stopped)["epoch, step"] == (2, 3 * EPOCH)
     resumed = run(STILL, "callbacks.early_stopping.patience=3", "trainer.max_epochs=9", start=stopped)
@@ -195,9 +195,9 @@ def test_early_stopping_counts_on_with_the_patience_given_now(run: Run, capsys) 
 @pytest.mark.parametrize(
     ("plan", "steps", "ended"),
     [
-        (["trainer.check_val_every_n_epoch=5"], 4 * EPOCH, ""),
+        (["trainer.check_val_every_n_epoch=5"], 3 * EPOCH, ""),
         (["trainer.max_steps=2"], 2, "training ended at step 2: trainer.max_steps=2"),
-        (["trainer.val_check_interval=100", "trainer.check_val_every_n_epoch=null"], 4 * EPOCH, ""),
+        (["trainer.val_check_interval=100", "trainer.check_val_every_n_epoch=null"], 3 * EPOCH, ""),
     ],
 )
 def test_the_last_state_is_saved_and_validated_and_the_best_is_tested(
@@ -214,7 +214,7 @@ def test_the_last_state_is_saved_and_validated_and_the_best_is_tested(
 
 def test_without_validation_the_last_state_is_tested(run: Run, capsys) -> None:
     folder = run("trainer.limit_val_batches=0", "trainer.max_epochs=1", "test=true")
-    assert "testing last.ckpt, epoch 0, step 6: nothing was best" in capsys.readouterr().out
+    assert f"testing last.ckpt, epoch 0, step {EPOCH}: nothing was best" in capsys.readouterr().out
     assert (folder / "metrics.json").exists() and not (folder / "best.ckpt").exists()
 
 
@@ -245,7 +245,7 @@ def test_training_that_diverges_at_once_is_an_error(run: Run) -> None:
 def test_perplexities_beyond_all_numbers_end_no_run(run: Run, capsys) -> None:
     folder = run("optimizer.lr=1e6", "test=true", "trainer.max_epochs=1")
     said = capsys.readouterr().out
-    assert "epoch 0, step 6: val/perplexity is inf" in said and "testing last.ckpt" in said
+    assert f"epoch 0, step {EPOCH}: val/perplexity is inf" in said and "testing last.ckpt" in said
     scores = json.loads((folder / "metrics.json").read_text(), parse_constant=pytest.fail)["test"]
     assert scores["perplexity"] is None
 
@@ -262,7 +262,7 @@ def test_a_schedule_may_go_by_what_training_gives(run: Run) -> None:
 
 
 def test_an_interval_longer_than_an_epoch_is_refused_with_the_way_out(run: Run) -> None:
-    with pytest.raises(UserError, match=r"an epoch has 6 batches; .*check_val_every_n_epoch=null"):
+    with pytest.raises(UserError, match=rf"an epoch has {EPOCH} batches; .*check_val_every_n_epoch=null"):
         run("trainer.val_check_interval=100")
 
 

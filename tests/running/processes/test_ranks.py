@@ -17,7 +17,7 @@ JOB = Path(__file__).parent / "ranks_job" / "job.py"
 
 
 def run(folder: Path, *arguments: str, **environment: str) -> tuple[int, str, str]:
-    done = command(str(JOB), *arguments, work=folder, **environment)
+    done = command(str(JOB), *arguments, work=folder, new_ranks=True, **environment)
     return done.returncode, done.stdout, done.stderr
 
 
