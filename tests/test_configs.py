@@ -101,7 +101,7 @@ def test_every_model_and_cell_trains(composed, model: str, cell: str) -> None:
     task.loss(batch()).total.backward()
 
 
-@pytest.mark.parametrize("search", sorted({*options("search")} - {"mbr"}))  # that is for scenes
+@pytest.mark.parametrize("search", NMT_TAKES["search"])
 def test_every_search_finds_something(composed, search: str) -> None:
     task = build_task(composed(*SIZES, f"search={search}"), description()).eval()
     assert (task.translate(batch().source).lengths > 0).all()
@@ -140,7 +140,7 @@ def test_whatever_means_something_to_a_language_model_trains(composed, choice: s
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in task.parameters())
 
 
-@pytest.mark.parametrize("search", options("search"))
+@pytest.mark.parametrize("search", LM_TAKES["search"])
 def test_a_language_model_writes_by_every_search(composed, search: str) -> None:
     config = composed("task=lm", "debug=tiny", f"search={search}", "search.max_length=3")
     task = build_task(config, {"language": description()["target"]}).eval()
