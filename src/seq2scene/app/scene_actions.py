@@ -11,6 +11,7 @@ from seq2scene.app import requests
 from seq2scene.app.model_table import Offer
 from seq2scene.app.room import Action, File
 from seq2scene.app.text_facts import checked_sentences, is_checkable
+from seq2scene.errors import UserError
 from seq2scene.models.scene_records import read_records
 from seq2scene.models.scene_writer import Scene, SceneWriter
 from seq2scene.scenes.canonical_order import ranks
@@ -60,6 +61,9 @@ def write(
     model: SceneWriter, text: str, given: list[PlainObject], samples: int, seed: int, temperature: float
 ) -> dict[str, Any]:
     """Scenes of a text that go on from given objects: the best one, or several samples."""
+    read, most = model.sentences(text), model.schema.sentences
+    if len(read) > most:
+        raise UserError(f"this model reads at most {most} sentences, but there are {len(read)}: remove some")
     if samples == 1:
         (scenes,) = model.scenes([text], given=[given])
     else:
@@ -68,8 +72,8 @@ def write(
             torch.manual_seed(seed)
             (scenes,) = model.scenes([text], search, given=[given])
     return {
-        "sentences": model.sentences(text),
-        "words": model.words(model.sentences(text)),
+        "sentences": read,
+        "words": model.words(read),
         "unknown": model.unknown(text),
         "scenes": [_plain(model, scene) for scene in scenes],
     }

@@ -33,6 +33,7 @@ async function show(listed) {
     else link.removeAttribute("aria-current");
   }
   current = room;
+  nav.querySelector("[aria-current]").scrollIntoView({ block: "nearest", inline: "nearest" });
   document.title = `${room.title} · seq2scene`;
   for (const section of opened.values()) section.hidden = true;
   if (!opened.has(room.name)) {

@@ -5,4 +5,7 @@ import { openDesk } from "../scenes/desk.js";
 
 const TEXTS = ["A dog is next to the tent.", "The boy is near the tree.", "The girl is holding a kite under the sun."];
 
-export const open = (section, room) => openDesk(section, room, boxes, TEXTS);
+const LEAD =
+  "Type a sentence: the model lays out a photo of it as labelled boxes, one by one, and below them are the words that it attended to. Drag, change, remove or add boxes, and let it go on from there.";
+
+export const open = (section, room) => openDesk(section, room, LEAD, boxes, TEXTS);

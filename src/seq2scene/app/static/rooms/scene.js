@@ -11,4 +11,7 @@ const TEXTS = [
   "A rocket flies over the tent.",
 ];
 
-export const open = (section, room) => openDesk(section, room, clipArt, TEXTS);
+const LEAD =
+  "Type one to three sentences: the model draws them object by object, and below the picture are the words that it attended to. Drag, change, remove or add objects, and let it go on from there.";
+
+export const open = (section, room) => openDesk(section, room, LEAD, clipArt, TEXTS);

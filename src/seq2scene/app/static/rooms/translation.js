@@ -212,7 +212,7 @@ function card(room, model, controls) {
 
 /** What is to be said about unknown words. */
 function notes(found, one, model) {
-  const unknown = found.source.filter((word) => !word.known).map((word) => `“${word.text}”`);
+  const unknown = [...new Set(found.source.filter((word) => !word.known).map((word) => `“${word.text}”`))];
   const copied = one.steps.filter((step) => step.copied !== null);
   const left = one.steps.filter((step) => step.text === null && step.id !== found.end && step.copied === null);
   const said = [];

@@ -11,9 +11,9 @@ import { describe, stage } from "./stage.js";
 import { litWords, timeline } from "./timeline.js";
 import { tray } from "./tray.js";
 
-/** Fills a section. look: how objects are drawn, see clip_art.js. texts: examples.
- * extras(desk): more elements below the stage, each {element, show(desk)}. */
-export async function openDesk(section, room, look, texts, extras = () => []) {
+/** Fills a section. lead: what the room is for. look: how objects are drawn, see clip_art.js. texts: examples.
+ * extras(desk): more elements below the stage, each {element, show(objects, info)}. */
+export async function openDesk(section, room, lead, look, texts, extras = () => []) {
   const status = statusLine();
   const write = asker(room.name, status);
   const check = asker(room.name, status);
@@ -41,18 +41,18 @@ export async function openDesk(section, room, look, texts, extras = () => []) {
     "aria-label": "Sentences",
     placeholder: texts[0],
     spellcheck: "false",
+    dir: "auto",
     on: {
       keydown: (event) => {
-        if (event.key === "Enter" && !event.shiftKey) {
-          event.preventDefault();
-          draw();
-        }
+        if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+        event.preventDefault();
+        draw();
       },
     },
   });
   const drawButton = button("Draw", () => draw(), { class: "primary" });
   const onButton = button("Go on from here", () => goOn(), { title: "The model adds what the text says to what stands" });
-  const unknown = el("p", { class: "hint", hidden: true });
+  const unknown = el("p", { class: "hint long", hidden: true });
 
   // Stage and steps
 
@@ -97,9 +97,10 @@ export async function openDesk(section, room, look, texts, extras = () => []) {
   });
 
   const plain = () => scene.items.map((item) => item.one);
-  const added = extras({ ask: (action, fields) => write(action, { model, ...fields }), plain, room });
+  const added = extras({ ask: (action, fields, working) => write(action, { model, ...fields }, working), plain, room });
 
   section.append(
+    el("p", { class: "lead" }, lead),
     el(
       "div",
       { class: "compose" },
@@ -163,22 +164,33 @@ export async function openDesk(section, room, look, texts, extras = () => []) {
 
   // Writing
 
+  /** Whether there is something to write about. */
+  function isTold() {
+    if (text.value.trim()) return true;
+    status.say("Type a sentence, or press one of the examples.");
+    text.focus();
+    return false;
+  }
+
   async function draw(number = 1) {
-    if (!text.value.trim()) text.value = texts[0];
+    if (!isTold()) return;
     const fields = { model, text: text.value, samples: number };
     if (number > 1) fields.seed = Math.floor(Math.random() * 2 ** 31);
     await receive(await write("write", fields, "Drawing …"), []);
   }
 
   async function goOn() {
+    if (!isTold()) return;
     const given = plain();
     await receive(await write("write", { model, text: text.value, given }, "Going on …"), given);
   }
 
   async function receive(found, given) {
     if (!found) return;
-    unknown.hidden = found.unknown.length === 0;
-    unknown.textContent = `Unknown to the model and left out: ${found.unknown.join(", ")}`;
+    const words = [...new Set(found.unknown)];
+    unknown.hidden = words.length === 0;
+    unknown.textContent = `Unknown to the model and left out: ${words.join(", ")}`;
+    if (words.length && !found.words.length) unknown.textContent += ". No word is left, so there is nothing to draw.";
     const scenes = found.scenes.map((one) => ({
       items: one.objects.map((object, number) => ({
         one: object,
@@ -326,7 +338,7 @@ export async function openDesk(section, room, look, texts, extras = () => []) {
     panel.show(chosen, info, model, room.name);
     pieces.show(objects, info, model, room.name);
     onButton.disabled = objects.length === 0;
-    for (const extra of added) extra.show?.(objects);
+    for (const extra of added) extra.show(objects, info);
   }
 
   async function start() {

@@ -10,6 +10,11 @@ const FEW = 8; // values that are shown as buttons
 export function inspector(events, look) {
   const root = el("div", { class: "inspector card" });
 
+  const keysOf = (one) =>
+    ["Keys: arrows move it", "flip" in one && "f flips it", "size" in one && "+ and − resize it", "Delete removes it"]
+      .filter(Boolean)
+      .join(", ");
+
   function control(head, item, number, info) {
     const names = info.heads[head].map((name) => name.replace(/^facing /, ""));
     const now = item.one[head];
@@ -49,7 +54,7 @@ export function inspector(events, look) {
       root.classList.toggle("chosen", chosen !== null);
       root.shown = chosen && { item: chosen.item, info };
       if (!chosen) {
-        root.replaceChildren(el("p", { class: "hint" }, "Click an object to change it, drag it where it should be."));
+        root.replaceChildren(el("p", { class: "hint" }, "Pick an object to change it, or drag it where it should be."));
         return;
       }
       const { number, item } = chosen;
@@ -68,6 +73,7 @@ export function inspector(events, look) {
           ),
           ...heads.map((head) => control(head, item, number, info)),
           ...details,
+          el("p", { class: "hint keys" }, keysOf(item.one)),
         ].filter(Boolean),
       );
       root.querySelectorAll("button, input")[focused]?.focus(); // the new one in the place of the old

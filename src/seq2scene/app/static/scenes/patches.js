@@ -8,6 +8,13 @@ const layers = new Map(); // by what was placed where
 
 const key = (one) => JSON.stringify(one);
 
+/** Where a patch comes from: the photo, the segment in it, and the licence, as a link if it has an address. */
+export function credit({ photo, id, license }) {
+  const { name, url } = license ?? { name: "unknown licence", url: "" };
+  const link = { href: url, rel: "noopener noreferrer", target: "_blank" };
+  return { photo, id, licence: /^https?:/.test(url) ? el("a", link, name) : name };
+}
+
 function checkerboard(side) {
   const square = side / SQUARES;
   const path = [];
@@ -53,18 +60,14 @@ export const patches = {
     return svg("image", { href: src, ...place, preserveAspectRatio: "none" });
   },
 
-  /** Where a patch comes from. */
   details({ patch }) {
     if (!patch) return [el("p", { class: "hint" }, "No patch yet: going on from here lets the model choose one.")];
-    const { name, url } = patch.license ?? { name: "unknown", url: "" };
-    const isLink = /^https?:/.test(url);
-    const link = { href: url, rel: "noopener noreferrer", target: "_blank" };
-    const named = isLink ? el("a", link, name) : name;
+    const { photo, id, licence } = credit(patch);
     return [
       el(
         "dl",
         { class: "credit" },
-        [["Photo", patch.photo], ["Segment", patch.id], ["Licence", named]].map(([term, said]) => [
+        [["Photo", photo], ["Segment", id], ["Licence", licence]].map(([term, said]) => [
           el("dt", {}, term),
           el("dd", {}, said),
         ]),
