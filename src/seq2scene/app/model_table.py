@@ -1,6 +1,7 @@
 """The models that the page offers, by name; each is loaded when it is first used."""
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import NONE_SHIPPED, find_checkpoints, load_checkpoint
-from seq2scene.models.folders import shipped_models
+from seq2scene.models.folders import read_described, shipped_models
 from seq2scene.models.loading import load, model_class
 from seq2scene.models.model import Model
 
@@ -20,7 +21,7 @@ class Offer:
     """What is known of a model before it is loaded.
 
     name: in addresses and requests. path: of its checkpoint or model folder. kind: its class. config,
-    description: as in the checkpoint; without tensors of any size that matter.
+    description: as in the checkpoint; of a folder without the tensors.
     """
 
     name: str
@@ -39,9 +40,16 @@ class ModelTable:
         self.cache = cache
 
     def load(self, name: str) -> Model:
-        """The model called ``name``; KeyError if there is none."""
+        """The model called ``name``; KeyError if there is none. Raises UserError if it cannot be loaded; why
+        is printed, as visitors need not know where models lie.
+        """
         if name not in self.loaded:
-            self.loaded[name] = load(self.offers[name].path, cache=self.cache)
+            try:
+                self.loaded[name] = load(self.offers[name].path, cache=self.cache)
+            except UserError as error:
+                print(f"error: {error}", file=sys.stderr, flush=True)
+                message = f"the model {name} cannot be loaded; the server's terminal says why"
+                raise UserError(message) from None
         return self.loaded[name]
 
 
@@ -58,11 +66,19 @@ def read_offers(paths: str | Sequence[str] | None = None) -> list[Offer]:
         )
     offers: list[Offer] = []
     for found in find_checkpoints(paths, "best.ckpt"):
-        parts = load_checkpoint(found)["hyper_parameters"]
-        kind = model_class(parts["config"]["task"]["_target_"])
+        config, description = _parts(found)
+        kind = model_class(config["task"]["_target_"])
         name = _free_name(found, {offer.name for offer in offers})
-        offers.append(Offer(name, found, kind, parts["config"], parts["description"]))
+        offers.append(Offer(name, found, kind, config, description))
     return offers
+
+
+def _parts(path: Path) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """The config and the description of a checkpoint or a model folder."""
+    if path.is_dir():
+        return read_described(path)
+    parts = load_checkpoint(path)["hyper_parameters"]
+    return parts["config"], parts["description"]
 
 
 def _free_name(path: Path, taken: set[str]) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ MOST_BYTES = 256 * 1024
 BODY_SECONDS = 10.0
 MOST_TEXT = 2000  # characters
 MOST_OBJECTS = 60
+MOST_NUMBER = 1e9  # of an object
 
 
 class Refused(Exception):
@@ -65,7 +67,7 @@ def parse(body: bytes) -> dict[str, Any]:
     try:
         found = json.loads(body, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error)[:200]
+        reason = "nested too deeply" if isinstance(error, RecursionError) else str(error).split(";")[0]
         raise Refused(400, f"the request is not JSON: {reason}") from None
     if not isinstance(found, dict):
         raise Refused(400, "a request is a JSON object")
@@ -106,14 +108,14 @@ def _no_constant(name: str) -> None:
 
 
 def text(most: int = MOST_TEXT) -> Check:
-    """A text of at most ``most`` characters, without control characters but for white space."""
+    """A text of at most ``most`` characters, without control characters but for line breaks and tabs."""
 
     def check(name: str, value: Any) -> str:
         if not isinstance(value, str):
             raise Refused(400, f"{name}: a text is needed")
         if len(value) > most:
             raise Refused(400, f"{name}: {len(value)} characters; at most {most} are read")
-        if any((ord(sign) < 32 and sign not in "\n\r\t") or 0xD800 <= ord(sign) < 0xE000 for sign in value):
+        if any(unicodedata.category(sign) in ("Cc", "Cs") and sign not in "\n\r\t" for sign in value):
             raise Refused(400, f"{name}: it has characters that are not text, such as null bytes")
         return " ".join(value.split())
 
@@ -201,7 +203,10 @@ def objects(name: str, value: Any) -> list[dict[str, Any]]:
         raise Refused(400, f"{name}: {len(value)} objects; at most {MOST_OBJECTS} are read")
     for number, one in enumerate(value, start=1):
         for key, held in one.items():
-            finite = type(held) in (int, float) and abs(held) < 1e9
-            if key != "patch" and not finite and not isinstance(held, str):
-                raise Refused(400, f"{name}, object {number}: {key[:40]} is not a number")
+            if key == "patch" or isinstance(held, str):
+                continue
+            if type(held) not in (int, float):
+                raise Refused(400, f"{name}, object {number}: {key[:40]} is neither a number nor a text")
+            if not abs(held) < MOST_NUMBER:
+                raise Refused(400, f"{name}, object {number}: {key[:40]} is too large")
     return value

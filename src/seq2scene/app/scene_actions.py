@@ -12,6 +12,7 @@ from seq2scene.app.model_table import Offer
 from seq2scene.app.room import Action, File
 from seq2scene.app.text_facts import checked_sentences, is_checkable
 from seq2scene.errors import UserError
+from seq2scene.models.scene_pictures import scene_steps
 from seq2scene.models.scene_records import read_records
 from seq2scene.models.scene_writer import Scene, SceneWriter
 from seq2scene.scenes.canonical_order import ranks
@@ -123,8 +124,6 @@ def check(model: SceneWriter, text: str, objects: list[PlainObject]) -> dict[str
 
 def draw(model: SceneWriter, objects: list[PlainObject], form: str) -> File:
     """A scene as a picture, or as an animation that adds object after object."""
-    from seq2scene.models.scene_pictures import scene_steps  # imports matplotlib, for its fonts
-
     standing = model.read_given([objects], name="scene").to("cpu")
     steps = scene_steps(model, standing, SCALES[form], model.compositor())
     frames, buffer = [Image.fromarray(step) for step in steps], BytesIO()

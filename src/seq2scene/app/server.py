@@ -1,5 +1,6 @@
 """The page's server: static files, the rooms' actions and pictures, models at work one after another."""
 
+import gc
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -12,11 +13,12 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from seq2scene.app.connections import ImpatientProtocol
 from seq2scene.app.guard import LOCAL, Guard, is_loopback
 from seq2scene.app.model_table import ModelTable, read_offers
 from seq2scene.app.requests import OfModel, Refused, checked, read_body
@@ -27,6 +29,8 @@ from seq2scene.errors import UserError
 from seq2scene.json_text import to_json
 
 STATIC = Path(__file__).parent / "static"
+MOST_CONNECTIONS = 256  # besides those that wait their turn
+LONGEST_MESSAGE = 600  # characters; what visitors sent may be in it
 
 
 def create_app(
@@ -80,7 +84,7 @@ def create_app(
             raise Refused(404, "there is no such picture")
         return _file(found)
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/", index),
             Route("/api/rooms", list_rooms),
@@ -94,10 +98,13 @@ def create_app(
             UserError: _refused,
             Busy: _busy,
             Left: _left,
+            ClientDisconnect: _left,
             Exception: _failed,
         },
         lifespan=lifespan,
     )
+    app.router.redirect_slashes = False
+    return app
 
 
 def serve(
@@ -123,7 +130,16 @@ def serve(
         print(f"warning: host={host}: everybody who reaches this machine can use the page", file=sys.stderr)
     app = create_app(table, Worker(waiting, seconds), LOCAL if local else None)
     config = uvicorn.Config(
-        app, host, port, log_level="warning", server_header=False, access_log=False, timeout_keep_alive=15
+        app,
+        host,
+        port,
+        http=ImpatientProtocol,
+        ws="none",
+        limit_concurrency=MOST_CONNECTIONS + waiting,
+        timeout_keep_alive=15,
+        log_level="error",
+        access_log=False,
+        server_header=False,
     )
     try:
         listening = config.bind_socket()
@@ -132,6 +148,7 @@ def serve(
     listening.listen(config.backlog)  # before the address is printed
     where = f"[{host}]" if ":" in host else host
     print(f"http://{where}:{listening.getsockname()[1]}/ (Ctrl-C ends it)", flush=True)
+    gc.freeze()  # or PyTorch's objects would be gone through again and again, and for a second at the end
     uvicorn.Server(config).run(sockets=[listening])
 
 
@@ -186,7 +203,10 @@ def _file(file: File) -> Response:
 
 
 async def _refused(_: Request, error: Exception) -> Response:
-    return _json({"error": str(error)}, getattr(error, "status", 400))
+    message = str(error)
+    if len(message) > LONGEST_MESSAGE:
+        message = f"{message[:LONGEST_MESSAGE]} …"
+    return _json({"error": message}, getattr(error, "status", 400))
 
 
 async def _busy(_: Request, error: Busy) -> Response:

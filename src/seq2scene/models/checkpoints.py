@@ -29,6 +29,7 @@ DATA_ROOMS = {
     "captions": "coco_captions layout_captions",
     "scenes": "abstract_scenes coco_composite coco_layout simulated_scenes",
 }
+DIVERGED = "training had diverged; give a checkpoint from before, or train at a lower optimizer.lr"
 NONE_SHIPPED = "no models ship with this copy of seq2scene"
 RENAMED = {
     "seq2scene.nets.captioner": "seq2scene.nets.vision.annotations",
@@ -161,14 +162,26 @@ def rename_weights(weights: dict[str, Tensor], before: Mapping[str, str], prefix
 
 
 def require_numbers(path: Path, checkpoint: dict[str, Any]) -> None:
-    """Raises UserError naming the first bad tensor unless all weights of a checkpoint are finite."""
-    for name, tensor in checkpoint["state_dict"].items():
-        bad = int(tensor.isfinite().logical_not().sum())
-        if bad:
-            raise UserError(
-                f"{path}: {bad} of {tensor.numel()} values of {name} are not finite: training had diverged; "
-                "give a checkpoint from before, or train at a lower optimizer.lr"
-            )
+    """Raises UserError naming the first bad tensor unless all weights of a checkpoint, and all tensors of its
+    description, are finite.
+    """
+    weights = [(name, tensor, DIVERGED) for name, tensor in checkpoint["state_dict"].items()]
+    described = _tensors(checkpoint["hyper_parameters"]["description"], "description")
+    for name, tensor, remedy in [*weights, *((*one, "get it anew") for one in described)]:
+        if bad := int(tensor.isfinite().logical_not().sum()):
+            raise UserError(f"{path}: {bad} of {tensor.numel()} values of {name} are not finite: {remedy}")
+
+
+def _tensors(value: Any, place: str) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor in plain containers, with its place."""
+    if isinstance(value, Tensor):
+        yield place, value
+    elif isinstance(value, Mapping):
+        for key, one in value.items():
+            yield from _tensors(one, f"{place}.{key}")
+    elif isinstance(value, list | tuple):
+        for number, one in enumerate(value):
+            yield from _tensors(one, f"{place}.{number}")
 
 
 def _words(config: Any) -> Iterator[str]:

@@ -216,6 +216,14 @@ def read_folder(folder: Path) -> dict[str, Any]:
     }
 
 
+def read_described(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The config and the description of a model folder, with the names of tensors in their place: no other
+    file is read. Raises UserError as ``read_folder`` does for ``model.json``.
+    """
+    stated = _read_json(folder / MODEL)
+    return stated["config"], stated["description"]
+
+
 def _read_installed(stated: Any, folder: Path) -> dict[str, Tensor]:
     """The weights that the folder leaves out. Raises UserError unless the installed trunk is the same one."""
     path, weights = _installed_trunk()

@@ -4,6 +4,7 @@ bounds the caches of PyTorch on CPUs.
 
 import errno
 import gc
+import logging
 import os
 import signal
 import sys
@@ -37,6 +38,7 @@ def run_name(task: str, resume: str | None) -> str:
 
 set_places()
 bound_caches()
+logging.getLogger("matplotlib").setLevel(logging.WARNING)  # on its first run it tells of its index of fonts
 OmegaConf.register_new_resolver("option_list", option_list, replace=True)
 OmegaConf.register_new_resolver("group_options", group_options, replace=True)
 OmegaConf.register_new_resolver("run_name", run_name, replace=True)
