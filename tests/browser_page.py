@@ -10,7 +10,7 @@ import pytest
 import uvicorn
 
 from seq2scene.app.model_table import ModelTable
-from seq2scene.app.server import create_app
+from seq2scene.app.server import create_app, server_config
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update")
@@ -21,7 +21,7 @@ PHONE = {"width": 390, "height": 844}
 @contextmanager
 def served(table: ModelTable) -> Iterator[str]:
     """The address of a page of these models."""
-    server = uvicorn.Server(uvicorn.Config(create_app(table), port=0, log_level="error"))
+    server = uvicorn.Server(server_config(create_app(table)))
     listening = server.config.bind_socket()
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()

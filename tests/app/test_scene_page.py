@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from starlette.testclient import TestClient
 
@@ -15,6 +16,9 @@ from seq2scene.app.model_table import ModelTable, read_offers
 from seq2scene.app.requests import MOST_BYTES
 from seq2scene.app.server import create_app
 from seq2scene.errors import UserError
+from seq2scene.models import folders
+from seq2scene.models.checkpoints import load_checkpoint
+from seq2scene.models.folders import write_folder
 from seq2scene.models.loading import load
 from seq2scene.plotting.scene_picture import draw_scene
 from small_page_models import write_checkpoints
@@ -129,6 +133,8 @@ def test_layers_of_a_composite_lie_where_the_composite_shows_them(client: TestCl
     [
         ("\0", "not text"),
         ("\ud800", "not text"),
+        ("\x7f", "not text"),
+        ("\x9f", "not text"),
         ("a" * 2001, "at most 2000"),
         (7, "a text is needed"),
         (". ".join("abcd"), "at most 3 sentences"),
@@ -158,7 +164,7 @@ def test_strange_texts_are_texts(client: TestClient, text: str) -> None:
         (b"[]", 400, "a JSON object"),
         (b"\xff\xfe", 400, "not JSON"),
         (b'{"model": "scene", "text": "", "objects": [{"x": NaN}]}', 400, "NaN"),
-        (b'{"model": "scene", "text": "", "given": [{"x": 1e999}]}', 400, "not a number"),
+        (b'{"model": "scene", "text": "", "given": [{"x": 1e999}]}', 400, "too large"),
         (b'{"model": "scene", "text": "", "seed": 1' + b"0" * 5000 + b"}", 400, "not JSON"),
         (b'{"model": "scene", "text": "", "samples": 1000000}', 400, "from 1 to 4"),
         (b'{"model": "scene", "text": "", "out": "/tmp/x"}', 400, "no such field"),
@@ -190,6 +196,7 @@ def test_only_the_rooms_own_models_are_found(client: TestClient, model: object) 
             "/pictures/scene/layout/s_3s.png",
         ),
         *("/static/../server.py", "/static/%2e%2e/server.py", "/static/..%2fserver.py", "/api/scene/load"),
+        "/api/rooms/",
     ],
 )
 def test_addresses_lead_to_no_files(client: TestClient, address: str) -> None:
@@ -204,7 +211,10 @@ def test_addresses_lead_to_no_files(client: TestClient, address: str) -> None:
         ([{"class": "s_3", "x": 1, "y": 1, "size": 9, "flip": 0}], "size=9"),
         ([{"class": "s_3", "x": 1e8, "y": 1, "size": 0, "flip": 0}], "in canvas units"),
         ([{"class": "s_3", "x": "1", "y": 1, "size": 0, "flip": 0}], "in canvas units"),
-        ([{"class": "s_3", "x": [], "y": 1}], "x is not a number"),
+        ([{"class": "s_3", "x": [], "y": 1}], "x is neither a number nor a text"),
+        ([{"class": None, "x": 1, "y": 1}], "class is neither a number nor a text"),
+        ([{"class": "s_3", "x": 1e300, "y": 1}], "x is too large"),
+        ([{"k" * 100_000: 1}], "no such class"),
         ([{"class": "s_3", "x": 1, "y": 1, "size": 0, "flip": 0, "href": "javascript:"}], "no such key"),
         ([{"class": "s_3", "x": 1, "y": 1, "size": 0, "flip": 0}] * 61, "at most 60"),
         ([{"class": "s_3", "x": 1, "y": 1, "size": 0, "flip": 0}] * 2, "no training scene has more"),
@@ -212,7 +222,8 @@ def test_addresses_lead_to_no_files(client: TestClient, address: str) -> None:
     ],
 )
 def test_objects_of_no_scene_of_the_model_are_refused(client: TestClient, objects: object, said: str) -> None:
-    assert said in refusal(client, "check", text="", objects=objects)
+    message = refusal(client, "check", text="", objects=objects)
+    assert said in message and len(message) < 700
 
 
 def test_a_patch_that_the_model_has_not_is_refused_without_its_folder(client: TestClient, paths) -> None:
@@ -237,6 +248,36 @@ def test_every_response_forbids_foreign_content(client: TestClient) -> None:
         assert "default-src 'none'" in headers["content-security-policy"]
         assert "unsafe" not in headers["content-security-policy"]
         assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_model_whose_weights_are_not_numbers_is_not_used_and_visitors_read_no_path(
+    paths: list[str], tmp_path: Path, capsys
+) -> None:
+    checkpoint = torch.load(paths[0], weights_only=True)
+    next(iter(checkpoint["state_dict"].values())).view(-1)[0] = torch.nan
+    torch.save(checkpoint, tmp_path / "diverged.ckpt")
+    table = ModelTable(read_offers([str(tmp_path / "diverged.ckpt")]))
+    (name,) = table.offers
+    with TestClient(create_app(table), base_url="http://localhost") as client:
+        answer = client.post("/api/scene/write", json={"model": name, "text": TEXT})
+    assert answer.status_code == 400
+    assert answer.json()["error"] == f"the model {name} cannot be loaded; the server's terminal says why"
+    said = capsys.readouterr().err
+    assert f"error: {tmp_path}/diverged.ckpt: 1 of" in said and "not finite: training had diverged" in said
+
+
+def test_a_model_that_ships_has_its_room_under_its_name(
+    paths: list[str], tmp_path: Path, monkeypatch
+) -> None:
+    write_folder(tmp_path / "park-layout", load_checkpoint(Path(paths[1])), {})
+    monkeypatch.setattr(folders, "SHIPPED", tmp_path)
+    for models in (None, ["park-layout"]):
+        with TestClient(create_app(ModelTable(read_offers(models))), base_url="http://localhost") as client:
+            rooms = {room["name"]: room["models"] for room in client.get("/api/rooms").json()["rooms"]}
+            assert rooms == {"layout": ["park-layout"]}
+            client.post(
+                "/api/layout/write", json={"model": "park-layout", "text": "A dog."}
+            ).raise_for_status()
 
 
 def test_without_models_there_is_no_page(tmp_path: Path) -> None:

@@ -129,7 +129,23 @@ def serve(
     if not local:
         print(f"warning: host={host}: everybody who reaches this machine can use the page", file=sys.stderr)
     app = create_app(table, Worker(waiting, seconds), LOCAL if local else None)
-    config = uvicorn.Config(
+    config = server_config(app, host, port, waiting)
+    try:
+        listening = config.bind_socket()
+    except SystemExit:
+        raise UserError(f"port={port}: it cannot be used on {host}; give another, or port=0") from None
+    listening.listen(config.backlog)  # before the address is printed
+    where = f"[{host}]" if ":" in host else host
+    print(f"http://{where}:{listening.getsockname()[1]}/ (Ctrl-C ends it)", flush=True)
+    gc.freeze()  # or PyTorch's objects would be gone through again and again, and for a second at the end
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def server_config(
+    app: Starlette, host: str = "127.0.0.1", port: int = 0, waiting: int = 32
+) -> uvicorn.Config:
+    """How the page is served; see ``serve``."""
+    return uvicorn.Config(
         app,
         host,
         port,
@@ -141,15 +157,6 @@ def serve(
         access_log=False,
         server_header=False,
     )
-    try:
-        listening = config.bind_socket()
-    except SystemExit:
-        raise UserError(f"port={port}: it cannot be used on {host}; give another, or port=0") from None
-    listening.listen(config.backlog)  # before the address is printed
-    where = f"[{host}]" if ":" in host else host
-    print(f"http://{where}:{listening.getsockname()[1]}/ (Ctrl-C ends it)", flush=True)
-    gc.freeze()  # or PyTorch's objects would be gone through again and again, and for a second at the end
-    uvicorn.Server(config).run(sockets=[listening])
 
 
 def _fitting(room: Room, models: ModelTable) -> list[str]:
