@@ -1,6 +1,4 @@
-"""Attention whose weights are set by hand at some decoder steps: what would the decoder write if it looked
-elsewhere?
-"""
+"""Attention whose weights are set by hand: what would the decoder write if it looked elsewhere?"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from seq2scene.errors import UserError
+from seq2scene.models.model import with_parts
+from seq2scene.nets.scene.relational.text_reader import ClassReadings
 from seq2scene.sequences.memory import Memory
 
 
@@ -49,8 +49,10 @@ class ChangedAttention(nn.Module):
     def keys(self, states: Tensor) -> Tensor:
         return self.attention.keys(states)
 
-    def forward(self, query: Tensor, memory: Memory, steps: Tensor) -> tuple[Tensor, Tensor]:
-        """Query (B, T, Q), steps (B, T) -> context (B, T, D), weights (B, T, S)."""
+    def forward(self, query: Tensor, memory: Memory, steps: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Query (B, T, Q), steps (B, T), None for all 0 -> context (B, T, D), weights (B, T, S)."""
+        if steps is None:
+            steps = torch.zeros(query.shape[:2], dtype=torch.int64, device=query.device)
         context, weights = self.attention(query, memory, steps)
         for step, change in self.changes.items():
             here = (steps == step).unsqueeze(2)
@@ -75,3 +77,18 @@ class ChangedAttention(nn.Module):
         given = torch.tensor(change.weights, dtype=weights.dtype, device=weights.device)
         weights = (given * memory.mask.unsqueeze(1)).expand_as(weights).contiguous()
         return weights.to(memory.states.dtype) @ memory.states, weights
+
+
+def changed_readings(
+    readings: ClassReadings, changes: Mapping[int, Change], words: Tensor, mask: Tensor, last: Tensor
+) -> dict[int, tuple[Tensor, Tensor]]:
+    """``Readings.changed``: what the classes of a scene decoder read of the encoder's words (B, W, D), mask
+    (B, W) and final state, if all of them, with all heads, attend to the words as ``changes`` say for the
+    object of each number.
+    """
+    found = {}
+    for number, change in changes.items():
+        attention = ChangedAttention(readings.reader.attention, {0: change})
+        reader = with_parts(readings.reader, attention=attention)
+        found[number] = with_parts(readings, reader=reader)(words, mask, last)
+    return found

@@ -11,10 +11,12 @@ from torch import nn
 
 from seq2scene.building import build, find
 from seq2scene.errors import UserError
+from seq2scene.models.changed_attention import Change, changed_readings
 from seq2scene.models.given_scenes import interleaved, require_room
-from seq2scene.models.model import Model, as_asked, seeded, verb, with_n_best
+from seq2scene.models.model import Model, as_asked, seeded, verb, with_n_best, with_parts
 from seq2scene.models.scene import Scene, Written
 from seq2scene.models.scene_records import read_records, scene_records
+from seq2scene.nets.scene.relational.decoder import RelationalDecoder
 from seq2scene.nets.scene.scene_decoder import Taught
 from seq2scene.scenes.canonical_order import in_canonical_order
 from seq2scene.scenes.objects import EOS, FIRST_CLASS, PAD, SOS, Objects
@@ -61,6 +63,7 @@ class SceneWriter(Model):
         self.decoder = decoder
         self.texts = texts
         self.schema: Schema = decoder.schema
+        self.changes: Mapping[int, Change] = {}  # of the attention, see ``with_attention``
 
     @classmethod
     def _build(cls, config: Mapping[str, Any], description: Mapping[str, Any]) -> Self:
@@ -77,7 +80,12 @@ class SceneWriter(Model):
 
     def encode(self, texts: Sentences) -> Any:
         """The decoder's memory of the texts (B * S sentences), computed once."""
-        return self.decoder.memory(*self.encoder(texts))
+        words = self.encoder(texts)
+        memory = self.decoder.memory(*words)
+        if self.changes:
+            changed = changed_readings(self.decoder.readings, self.changes, *words)
+            memory = replace(memory, changed=changed)
+        return memory
 
     def forward(self, texts: Sentences, objects: Objects, photos: Photos | None = None) -> Taught:
         """Teacher forcing: all steps of the true scenes at once, see ``SceneDecoder``."""
@@ -318,6 +326,23 @@ class SceneWriter(Model):
             )
         ]
         return [scenes[first : first + copies] for first in range(0, len(scenes), copies)]
+
+    def with_attention(self, changes: Mapping[int, Change]) -> Self:
+        """A writer that looks elsewhere: it shares the weights of this one, and the attention of the object
+        classes to the words, by which an object is chosen and its attributes are, is changed for some
+        objects, by their numbers from 0; all classes look as the change says. The attention by which objects
+        are placed stays as it is.
+
+            model.with_attention({2: Change(masked=[3])}).write(text)
+
+        The changes are of one text. Raises UserError for a model whose classes do not read words with
+        attention; and, when used, for changes that do not fit the text.
+        """
+        if not isinstance(self.decoder, RelationalDecoder) or self.decoder.readings.reader is None:
+            raise UserError("with_attention: the object classes of this model do not attend to words")
+        other = with_parts(self)
+        other.changes = dict(changes)
+        return other
 
     # Pictures
 

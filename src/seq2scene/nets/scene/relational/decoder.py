@@ -240,8 +240,9 @@ class RelationalDecoder(nn.Module):
         its logits (N, C), the new state, the classes' attention over words (N, W) or None, and the trace of
         ``previous``.
         """
-        if state.tokens.shape[1]:
-            placed, box, token = self._place(previous, state, memory, draw)
+        number = state.tokens.shape[1]  # of the object that is chosen
+        if number:
+            placed, box, token = self._place(previous, state, memory.at(number - 1), draw)
         else:
             placed = self._nowhere(previous, memory.mask)
             box = self.whole.float().expand(len(previous), 1, 4)
@@ -252,8 +253,9 @@ class RelationalDecoder(nn.Module):
             x, cache = block(x, cache)
             caches.append(cache)
         x = self.features(x)
-        logits = self._logits(x, memory)
-        weights = self._expected(logits, memory.weights)
+        read = memory.at(number)
+        logits = self._logits(x, read)
+        weights = self._expected(logits, read.weights)
         state = Standing(
             features=x.squeeze(1),
             counts=counts,

@@ -1,6 +1,7 @@
 """The memory, state and trace of the relational decoder."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Self
 
 from torch import Tensor
@@ -16,6 +17,8 @@ class Readings:
     text as a whole. classes: (B, C, H), what it says about each class, and weights: (B, C, W), the attention
     behind that, or None. pairs: the words for the queries of pairs, or None. given: the first objects of the
     scenes, placed unchanged when a search is forced to begin with their classes; None if there are none.
+    changed: by the number of an object, from 0, other ``classes`` and ``weights`` by which a search chooses
+    and describes it.
     """
 
     mask: Tensor
@@ -25,13 +28,23 @@ class Readings:
     weights: Tensor | None
     pairs: HeadMemory | None
     given: Objects | None = None
+    changed: Mapping[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.mask)
 
     def __getitem__(self, index: Tensor) -> Self:
-        parts = {name: None if part is None else part[index] for name, part in vars(self).items()}
-        return replace(self, **parts)
+        own = {name: part for name, part in vars(self).items() if name != "changed"}
+        parts = {name: None if part is None else part[index] for name, part in own.items()}
+        changed = {number: tuple(part[index] for part in parts) for number, parts in self.changed.items()}
+        return replace(self, **parts, changed=changed)
+
+    def at(self, number: int) -> Self:
+        """The readings for the object of this number."""
+        if number not in self.changed:
+            return self
+        classes, weights = self.changed[number]
+        return replace(self, classes=classes, weights=weights)
 
 
 class Standing(NamedTuple):
