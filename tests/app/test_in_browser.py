@@ -209,6 +209,17 @@ def test_a_page_told_to_wait_says_so_and_asks_again(desk, page) -> None:
     desk.faults[:] = [one for one in desk.faults if "503" not in one]
 
 
+def test_the_attention_of_a_scene_is_changed_by_hand(page) -> None:
+    page.goto(f"{page.url.partition('#')[0]}#attention")
+    page.get_by_role("button", name="Mask mike").click()
+    page.get_by_text("with yours").wait_for()
+    assert page.locator(".outcomes svg").count() == 2
+    assert page.get_by_label("Weight of mike").input_value() == "0"
+    page.get_by_role("button", name="Restore").click()
+    assert page.locator(".outcomes svg").count() == 1
+    page.goto(f"{page.url.partition('#')[0]}#scene")
+
+
 def test_light_and_dark_are_remembered_and_phones_need_no_sideways_scrolling(page) -> None:
     ground = "getComputedStyle(document.body).backgroundColor"
     light = page.evaluate(ground)

@@ -1,6 +1,7 @@
 """The page's server with real models: what rooms answer, and what it refuses."""
 
 import json
+import socket
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -11,10 +12,9 @@ import torch
 from PIL import Image
 from starlette.testclient import TestClient
 
-from entry_points import command
 from seq2scene.app.model_table import ModelTable, read_offers
 from seq2scene.app.requests import MOST_BYTES
-from seq2scene.app.server import create_app
+from seq2scene.app.server import create_app, serve
 from seq2scene.errors import UserError
 from seq2scene.models import folders
 from seq2scene.models.checkpoints import load_checkpoint
@@ -123,6 +123,44 @@ def test_layers_of_a_composite_lie_where_the_composite_shows_them(client: TestCl
     assert len(layers) == len(objects) and all("license" in one["patch"] for one in objects)
     bare = [{key: value for key, value in objects[0].items() if key != "patch"}]
     assert ask(client, "layers", "composite", objects=bare)["layers"] == [None]
+
+
+def attend(client: TestClient, action: str, status: int = 200, **fields) -> dict:
+    answer = client.post(f"/api/attention/{action}", json={"text": TEXT, **fields})
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+@pytest.mark.parametrize("writer", ["scene", "layout"])
+def test_writers_of_scenes_may_look_elsewhere(client: TestClient, paths: list[str], writer: str) -> None:
+    text = TEXT.split(".")[0]
+    own = attend(client, "draw", writer=writer, text=text)
+    assert (
+        own["desk"] == writer
+        and own["objects"] == ask(client, "write", writer, text=text)["scenes"][0]["objects"]
+    )
+    assert len(own["steps"]) == len(own["objects"]) + 1 and own["steps"][-1]["id"] == ""
+    weights = [0] * (len(own["words"]) - 1) + [1]
+    changed = attend(client, "redraw", writer=writer, text=text, number=1, weights=weights)
+    assert changed["objects"][:1] == own["objects"][:1] and changed["steps"][1]["attention"] == weights
+    masked = attend(client, "redraw", writer=writer, text=text, number=0, masked=[1])
+    assert masked["steps"][0]["attention"][1] == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "said"),
+    [
+        ({"writer": "composite"}, 404, "no such model"),
+        ({"text": "a dog " * 40}, 400, "at most 60"),
+        ({"text": "a. b. c. d."}, 400, "at most 3 sentences"),
+        ({"weights": [1]}, 400, "one for each"),
+        ({"masked": [60]}, 400, "positions"),
+        ({"number": -1}, 400, "from 0"),
+        ({"number": 1e300}, 400, "whole number"),
+    ],
+)
+def test_looking_elsewhere_has_its_limits(client: TestClient, fields: dict, status: int, said: str) -> None:
+    assert said in attend(client, "redraw", status, **{"writer": "scene", **fields})["error"]
 
 
 # What is refused
@@ -274,7 +312,7 @@ def test_a_model_that_ships_has_its_room_under_its_name(
     for models in (None, ["park-layout"]):
         with TestClient(create_app(ModelTable(read_offers(models))), base_url="http://localhost") as client:
             rooms = {room["name"]: room["models"] for room in client.get("/api/rooms").json()["rooms"]}
-            assert rooms == {"layout": ["park-layout"]}
+            assert rooms["layout"] == ["park-layout"]
             client.post(
                 "/api/layout/write", json={"model": "park-layout", "text": "A dog."}
             ).raise_for_status()
@@ -285,5 +323,17 @@ def test_without_models_there_is_no_page(tmp_path: Path) -> None:
         read_offers([])
     with pytest.raises(UserError, match="no checkpoint at"):
         read_offers([str(tmp_path / "none")])
-    done = command("demo.py", "models=[]", work=tmp_path)
-    assert done.returncode == 2 and done.stderr.startswith("error: models: the page needs trained models")
+    with pytest.raises(UserError, match="needs trained models"):
+        serve([])
+
+
+def test_a_port_that_is_taken_is_named_and_others_than_this_machine_are_warned_of(
+    paths: list[str], capsys
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UserError, match=f"port={port}: it cannot be used on 127.0.0.1"):
+            serve(paths[:1], port=port)
+        with pytest.raises(UserError, match="cannot be used on 0.0.0.0"):
+            serve(paths[:1], host="0.0.0.0", port=port)
+    assert "warning: host=0.0.0.0: everybody who reaches this machine" in capsys.readouterr().err

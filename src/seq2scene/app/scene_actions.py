@@ -62,9 +62,7 @@ def write(
     model: SceneWriter, text: str, given: list[PlainObject], samples: int, seed: int, temperature: float
 ) -> dict[str, Any]:
     """Scenes of a text that go on from given objects: the best one, or several samples."""
-    read, most = model.sentences(text), model.schema.sentences
-    if len(read) > most:
-        raise UserError(f"this model reads at most {most} sentences, but there are {len(read)}: remove some")
+    read = sentences(model, text)
     if samples == 1:
         (scenes,) = model.scenes([text], given=[given])
     else:
@@ -78,6 +76,14 @@ def write(
         "unknown": model.unknown(text),
         "scenes": [_plain(model, scene) for scene in scenes],
     }
+
+
+def sentences(model: SceneWriter, text: str) -> list[str]:
+    """A text as the model reads it. Raises UserError if it has too many sentences."""
+    read, most = model.sentences(text), model.schema.sentences
+    if len(read) > most:
+        raise UserError(f"this model reads at most {most} sentences, but there are {len(read)}: remove some")
+    return read
 
 
 def _sampling(model: SceneWriter, samples: int, temperature: float) -> Sample:

@@ -1,11 +1,14 @@
 """The page's server: static files, the rooms' actions and pictures, models at work one after another."""
 
 import gc
+import os
 import sys
+import webbrowser
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from socket import gethostname
 from typing import Any
 
 import torch
@@ -115,11 +118,13 @@ def serve(
     seconds: float = 60.0,
     threads: int | None = None,
     cache: Path | None = None,
+    open_browser: bool = False,
 ) -> None:
     """Serves the page until it is interrupted.
 
     models: see ``read_offers``. waiting, seconds: see ``Worker``. threads: of PyTorch; None: its own
-    choice. cache: where indices of patches are stored. Raises UserError if there is no model, one cannot be
+    choice. cache: where indices of patches are stored. open_browser: also open the page, if there is a
+    display. Raises UserError if there is no model, one cannot be
     read, or the port is taken.
     """
     if threads is not None:
@@ -135,10 +140,24 @@ def serve(
     except SystemExit:
         raise UserError(f"port={port}: it cannot be used on {host}; give another, or port=0") from None
     listening.listen(config.backlog)  # before the address is printed
-    where = f"[{host}]" if ":" in host else host
-    print(f"http://{where}:{listening.getsockname()[1]}/ (Ctrl-C ends it)", flush=True)
+    address = f"http://{_name(host)}:{listening.getsockname()[1]}/"
+    print(f"{address} (Ctrl-C ends it)", flush=True)
+    if open_browser and _has_display():
+        webbrowser.open(address)
     gc.freeze()  # or PyTorch's objects would be gone through again and again, and for a second at the end
     uvicorn.Server(config).run(sockets=[listening])
+
+
+def _name(host: str) -> str:
+    """``host`` as in an address; this machine's name for all of its interfaces."""
+    if host in ("0.0.0.0", "::"):
+        return gethostname()
+    return f"[{host}]" if ":" in host else host
+
+
+def _has_display() -> bool:
+    """Whether a browser has a place to open: without one, Python starts those that run in a terminal."""
+    return sys.platform in ("darwin", "win32") or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
 
 
 def server_config(

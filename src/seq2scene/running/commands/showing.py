@@ -14,5 +14,6 @@ def demo(cfg: DictConfig) -> None:
         waiting=cfg.waiting,
         seconds=cfg.seconds,
         threads=cfg.threads,
+        open_browser=cfg.open,
         cache=cfg.paths.cache,
     )

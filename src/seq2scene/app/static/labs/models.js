@@ -4,14 +4,14 @@ import { ask } from "../api.js";
 import { el } from "../dom.js";
 import { attentionName } from "./words.js";
 
-/** The descriptions of a room's models, in its order, each with a title: how it attends, into which language if
- * others translate into another one, and its name where that says too little. Until they are there, the room says what it is for. */
-export async function opened(section, room, lead) {
+/** The descriptions of models, each with a title: how it attends, into which language if others translate into
+ * another one, and its name where that says too little. Until they are there, the room says what it is for. */
+export async function opened(section, room, lead, names = room.models) {
   const waiting = el("p", { class: "hint", role: "status" }, "The models are being loaded …");
   await sheet();
   section.append(el("p", { class: "lead" }, lead), waiting);
   const models = await Promise.all(
-    room.models.map(async (name) => ({ name, ...(await ask(room.name, "describe", { model: name })) })),
+    names.map(async (name) => ({ name, ...(await ask(room.name, "describe", { model: name })) })),
   );
   waiting.remove();
   const several = new Set(models.map((model) => model.target)).size > 1;

@@ -3,261 +3,175 @@
 import { button, el } from "../dom.js";
 import { asker, examples, modelPicker, statusLine } from "../widgets.js";
 import { EXAMPLES, languageName, opened } from "../labs/models.js";
-import { light, percent, quoted, sourceWord, wordOf } from "../labs/words.js";
+import { scenes, sentences } from "../labs/rewriting.js";
+import { weighing } from "../labs/weighing.js";
+import { light, percent, quoted, wordOf } from "../labs/words.js";
 
 const LEAD =
-  "Attention is a set of weights: how much of each source word the model mixes into what it reads before it writes a word. Pick a word of the translation, move the weights yourself, and see what the model writes when it looks elsewhere.";
+  "Attention is a set of weights: how much of each word of the text the model mixes into what it reads before it writes the next word, or draws the next object. Pick a step, move the weights yourself, and see what the model does when it looks elsewhere.";
 const PAUSE = 120; // milliseconds between a bar's movement and the request
 const SHOWN = 6; // words of a comparison
 
 export async function open(section, room) {
-  const models = await opened(section, room, LEAD);
-  let model = models[0];
-  let base = null; // the translation with the model's own attention
-  let step = 0;
-  let own = true; // whether the attention is the model's own
-  let masked = new Set();
-  let weights = [];
-  let timer = 0;
-  let bars = []; // of the source words
-  let results = null;
-
+  const { writer: writers } = room.others;
+  const translators = room.models.filter((name) => !writers.includes(name));
+  const models = [
+    ...(await opened(section, room, LEAD, translators)),
+    ...writers.map((name) => ({ name, title: `scenes, ${name}`, source: "en", writes: true })),
+  ];
   const status = statusLine();
   const request = asker(room.name, status);
+  let model = null;
+  let task = null; // how the model is asked, see rewriting.js
+  let base = null; // what it writes with its own attention
+  let text = "";
+  let step = 0;
+  let timer = 0;
+  let bars = null;
+  let results = null;
+  let latest = null; // change that was made
+
   const field = el("textarea", {
     rows: 1,
     maxlength: 400,
     spellcheck: "false",
     dir: "auto",
-    "aria-label": `A sentence in ${languageName(model.source)}`,
     on: {
       keydown: (event) => {
         if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
         event.preventDefault();
-        translate();
+        write();
       },
     },
   });
-  const texts = EXAMPLES[model.source] ?? EXAMPLES.en;
+  const texts = EXAMPLES[models[0].source] ?? EXAMPLES.en;
   field.value = texts[0];
-  const picker = modelPicker(models.map((one) => one.name), (name) => {
-    model = models.find((one) => one.name === name);
-    translate();
-  });
+  const picker = modelPicker(models.map((one) => one.name), choose);
   for (const option of picker?.querySelectorAll("option") ?? []) {
     option.textContent = models.find((one) => one.name === option.value).title;
   }
+  const press = button("", () => write(), { class: "primary" });
   const stage = el("div", { class: "pile" });
   section.append(
     field,
-    examples(texts, (text) => {
-      field.value = text;
-      translate();
+    examples(texts, (example) => {
+      field.value = example;
+      write();
     }),
-    el("div", { class: "row" }, button("Translate", translate, { class: "primary" }), picker),
+    el("div", { class: "row" }, press, picker),
     status.line,
     stage,
   );
-  await translate();
+  await choose(models[0].name);
 
-  async function translate() {
+  async function choose(name) {
+    model = models.find((one) => one.name === name);
+    task = (model.writes ? scenes : sentences)(model, request);
+    press.textContent = task.verb;
+    field.setAttribute("aria-label", `A sentence in ${languageName(model.source)}`);
+    await write();
+  }
+
+  async function write() {
     clearTimeout(timer);
-    const found = await request("translate", { model: model.name, text: field.value }, "Translating …");
+    const asked = field.value;
+    const found = await task.write(asked);
     if (found === null) return;
-    base = { ...found, text: field.value };
-    if (!base.source.length) {
-      stage.replaceChildren(el("p", { class: "hint" }, "There is nothing to translate yet."));
+    [base, text] = [found, asked];
+    if (!base.source.length || !base.steps.length) {
+      const said = asked.trim() ? "The model knows none of these words." : "There is no text yet.";
+      stage.replaceChildren(el("p", { class: "hint" }, said));
       return;
     }
-    pick(Math.max(0, base.translations[0].steps.length - 3));
+    pick(task.begins(base.steps));
   }
 
   function pick(number) {
     step = number;
-    restore();
-  }
-
-  function restore() {
-    own = true;
-    masked = new Set();
-    weights = [...base.translations[0].steps[step].attention];
-    draw();
-    compare(base);
-  }
-
-  // The page: the sentence, the bars, the comparison
-
-  function draw() {
-    const steps = base.translations[0].steps;
+    clearTimeout(timer);
     results = el("div", { class: "pile results" });
-    bars = base.source.map((word, at) => bar(word, at));
+    bars = weighing(base.source, base.steps[step].attention, changed);
+    const unknown = [...new Set(base.unknown)].join(", ");
     stage.replaceChildren(
-      el("h2", {}, "The translation. Pick the word whose attention you want to change"),
-      el(
-        "p",
-        { class: "tokens target", role: "group", "aria-label": "Words of the translation" },
-        steps.map((one, number) =>
-          el(
-            "button",
-            {
-              type: "button",
-              dir: "auto",
-              class: one.id === base.end ? "token end" : "token",
-              "aria-pressed": String(number === step),
-              on: {
-                click: () => {
-                  pick(number);
-                  stage.querySelectorAll(".target .token")[number].focus();
-                },
-              },
-            },
-            one.id === base.end ? "⏎" : wordOf(one, base.end),
-            one.id === base.end && el("span", { class: "visually-hidden" }, "end of sentence"),
-          ),
-        ),
-      ),
+      unknown ? el("p", { class: "hint long" }, `Unknown to the model and left out: ${unknown}`) : "",
+      el("h2", {}, task.heading),
+      el("p", { class: "tokens target", role: "group", "aria-label": "Steps" }, base.steps.map(token)),
       el(
         "div",
         { class: "bench" },
         el(
           "div",
           { class: "card pile" },
-          el("div", { class: "row" }, el("h2", {}, `Where the model looks as it writes ${quoted(steps[step], base.end)}`), el("span", { class: "push row" },
-            button("Flatten", flatten, { title: "Look at all words equally" }),
-            button("Restore", restore, { title: "The model's own attention" }))),
-          el("div", { class: "bars" }, bars.map((one) => one.element)),
+          el(
+            "div",
+            { class: "row" },
+            el("h2", {}, `Where the model looks as it ${task.writes} ${quoted(base.steps[step], base.end)}`),
+            bars.actions,
+          ),
+          bars.bars,
         ),
         el("div", { class: "card" }, results),
       ),
     );
-    refresh();
+    compare(null);
   }
 
-  function bar(word, at) {
-    const name = word.text ?? "end of sentence";
-    const slider = el("input", {
-      type: "range",
-      min: 0,
-      max: 100,
-      step: 1,
-      class: "weight",
-      "aria-label": `Weight of ${name}`,
-      on: { input: () => set(at, slider.value / 100) },
-    });
-    const figure = el("span", { class: "figure" });
-    const hide = button("mask", () => mask(at), { class: "small", "aria-label": `Mask ${name}` });
-    const element = el(
-      "div",
-      { class: "weigh" },
-      sourceWord(word),
-      slider,
-      figure,
-      button("only", () => all(at), { class: "small", "aria-label": `Move all attention to ${name}` }),
-      hide,
+  function token(one, number) {
+    const isEnd = one.id === base.end;
+    const again = () => {
+      pick(number);
+      stage.querySelectorAll(".target .token")[number].focus();
+    };
+    return el(
+      "button",
+      {
+        type: "button",
+        dir: "auto",
+        class: isEnd ? "token end" : "token",
+        "aria-pressed": String(number === step),
+        on: { click: again },
+      },
+      isEnd ? "⏎" : wordOf(one, base.end),
+      isEnd && el("span", { class: "visually-hidden" }, "the end"),
     );
-    return { element, slider, figure, hide };
   }
 
-  function refresh() {
-    bars.forEach(({ slider, figure, hide, element }, at) => {
-      slider.value = Math.round(100 * weights[at]);
-      slider.setAttribute("aria-valuetext", percent(weights[at]));
-      light(slider, weights[at]);
-      figure.textContent = percent(weights[at]);
-      hide.setAttribute("aria-pressed", String(masked.has(at)));
-      element.classList.toggle("masked", masked.has(at));
-    });
-  }
-
-  // Changes
-
-  function set(at, value) {
-    const rest = weights.reduce((sum, one, other) => (other === at ? sum : sum + one), 0);
-    weights = weights.map((one, other) => {
-      if (other === at) return value;
-      return rest > 0 ? (one / rest) * (1 - value) : (1 - value) / (weights.length - 1);
-    });
-    if (weights.length === 1) weights = [value];
-    masked = new Set();
-    changed();
-  }
-
-  function flatten() {
-    weights = weights.map(() => 1 / weights.length);
-    masked = new Set();
-    changed();
-  }
-
-  function all(at) {
-    weights = weights.map((_, other) => Number(other === at));
-    masked = new Set();
-    changed();
-  }
-
-  /** The model itself says how it would look without the masked words. */
-  function mask(at) {
-    if (masked.has(at)) masked.delete(at);
-    else masked.add(at);
-    if (!masked.size) restore();
-    else changed();
-  }
-
-  function changed() {
-    own = false;
-    refresh();
+  /** change: see weighing.js; null for none. */
+  function changed(change) {
     clearTimeout(timer);
-    timer = setTimeout(send, PAUSE);
+    if (change) timer = setTimeout(send, PAUSE, change, { base, step, bars });
+    else compare(null);
+    latest = change;
   }
 
-  async function send() {
-    const [asked, at] = [base, step];
-    const found = await request("change", {
-      model: model.name,
-      text: asked.text,
-      prefix: asked.translations[0].steps.slice(0, at).map((one) => one.id),
-      ...(masked.size ? { masked: [...masked] } : { weights: weights.map((one) => Math.min(1, one)) }),
-    });
-    if (found === null || asked !== base || at !== step || own) return;
-    if (masked.size) {
-      weights = [...found.translations[0].steps[at].attention];
-      refresh();
-    }
+  async function send(change, asked) {
+    const found = await task.rewrite(text, asked.base, asked.step, change);
+    if (found === null || asked.bars !== bars || change !== latest) return;
+    bars.show(found.steps[step].attention);
     compare(found);
   }
 
   function compare(found) {
-    const [before, after] = [base.translations[0], found.translations[0]];
     results.replaceChildren(
-      el("h2", {}, "What is written at this step"),
-      distribution(before.steps[step], own ? null : after.steps[step], base.end),
-      el("h2", {}, "How the sentence goes on"),
-      line("the model's own attention", before, null),
-      own ? el("p", { class: "hint" }, "Move a bar, or press “only” or “mask” beside a word.") : line("with yours", after, before),
+      el("h2", {}, "Likeliest at this step"),
+      distribution(task.unit, base.steps[step], found && found.steps[step], base.end),
+      el("h2", {}, task.goesOn),
+      el(
+        "div",
+        { class: "outcomes" },
+        line("the model's own attention", base, null),
+        found ? line("with yours", found, base) : el("p", { class: "hint" }, "Move a bar, or press “only” or “mask” beside a word."),
+      ),
     );
   }
 
   function line(label, one, other) {
-    const same = other && one.text === other.text;
-    return el(
-      "p",
-      { class: "line" },
-      el("span", { class: "hint" }, label),
-      el(
-        "span",
-        { dir: "auto" },
-        one.steps.slice(0, -1).map((word, at) => {
-          const differs = other && other.steps[at]?.id !== word.id;
-          const kind = [at === step && "here", differs && "differs"].filter(Boolean).join(" ");
-          return [el(differs ? "mark" : "span", { class: kind || null }, wordOf(word, base.end)), " "];
-        }),
-        same ? el("span", { class: "hint" }, "(unchanged)") : null,
-      ),
-    );
+    return el("p", { class: "line" }, el("span", { class: "hint" }, label), task.show(one, other, step));
   }
 }
 
 /** The likeliest words of a step, before and after the change; after: null without one. */
-function distribution(before, after, end) {
+function distribution(unit, before, after, end) {
   const words = new Map();
   for (const [side, step] of [["before", before], ["after", after]]) {
     for (const one of step?.alternatives ?? []) words.set(one.id, { ...words.get(one.id), ...one, [side]: one.probability });
@@ -274,7 +188,7 @@ function distribution(before, after, end) {
   return el(
     "table",
     { class: "distribution" },
-    el("thead", {}, el("tr", {}, ["word", "", "own", after && "yours"].map((text) => el("th", { scope: "col" }, text)))),
+    el("thead", {}, el("tr", {}, [unit, "", "own", after && "yours"].map((text) => el("th", { scope: "col" }, text)))),
     el(
       "tbody",
       {},
