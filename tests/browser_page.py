@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from socket import create_server
 
 import pytest
 import uvicorn
@@ -22,7 +23,7 @@ PHONE = {"width": 390, "height": 844}
 def served(table: ModelTable) -> Iterator[str]:
     """The address of a page of these models."""
     server = uvicorn.Server(server_config(create_app(table)))
-    listening = server.config.bind_socket()
+    listening = create_server(("127.0.0.1", 0))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:

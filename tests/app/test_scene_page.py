@@ -332,8 +332,9 @@ def test_a_port_that_is_taken_is_named_and_others_than_this_machine_are_warned_o
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(UserError, match=f"port={port}: it cannot be used on 127.0.0.1"):
-            serve(paths[:1], port=port)
-        with pytest.raises(UserError, match="cannot be used on 0.0.0.0"):
-            serve(paths[:1], host="0.0.0.0", port=port)
+        for host in ("127.0.0.1", "0.0.0.0"):
+            with pytest.raises(UserError, match=f"port={port}: it cannot be used on {host} .*already in use"):
+                serve(paths[:1], host=host, port=port)
+    with pytest.raises(UserError, match="from 0 to 65535"):
+        serve(paths[:1], port=70_000)
     assert "warning: host=0.0.0.0: everybody who reaches this machine" in capsys.readouterr().err

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from socket import gethostname
+from socket import AF_INET, AF_INET6, create_server, gethostname, socket
 from typing import Any
 
 import torch
@@ -32,6 +32,7 @@ from seq2scene.errors import UserError
 from seq2scene.json_text import to_json
 
 STATIC = Path(__file__).parent / "static"
+BACKLOG = 2048  # connections that the system holds until they are accepted
 MOST_CONNECTIONS = 256  # besides those that wait their turn
 LONGEST_MESSAGE = 600  # characters; what visitors sent may be in it
 
@@ -134,18 +135,26 @@ def serve(
     if not local:
         print(f"warning: host={host}: everybody who reaches this machine can use the page", file=sys.stderr)
     app = create_app(table, Worker(waiting, seconds), LOCAL if local else None)
-    config = server_config(app, host, port, waiting)
-    try:
-        listening = config.bind_socket()
-    except SystemExit:
-        raise UserError(f"port={port}: it cannot be used on {host}; give another, or port=0") from None
-    listening.listen(config.backlog)  # before the address is printed
+    listening = _listen(host, port)
     address = f"http://{_name(host)}:{listening.getsockname()[1]}/"
     print(f"{address} (Ctrl-C ends it)", flush=True)
     if open_browser and _has_display():
         webbrowser.open(address)
     gc.freeze()  # or PyTorch's objects would be gone through again and again, and for a second at the end
-    uvicorn.Server(config).run(sockets=[listening])
+    uvicorn.Server(server_config(app, waiting)).run(sockets=[listening])
+
+
+def _listen(host: str, port: int) -> socket:
+    """A socket that listens. Raises UserError."""
+    if not isinstance(port, int) or not 0 <= port < 2**16:
+        raise UserError(f"port={port}: a whole number from 0 to {2**16 - 1} is needed")
+    try:
+        return create_server((host, port), family=AF_INET6 if ":" in host else AF_INET, backlog=BACKLOG)
+    except OSError as error:
+        reason = str(error.strerror).split(" (")[0]
+        raise UserError(
+            f"port={port}: it cannot be used on {host} ({reason}); give another, or port=0"
+        ) from None
 
 
 def _name(host: str) -> str:
@@ -160,14 +169,10 @@ def _has_display() -> bool:
     return sys.platform in ("darwin", "win32") or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
 
 
-def server_config(
-    app: Starlette, host: str = "127.0.0.1", port: int = 0, waiting: int = 32
-) -> uvicorn.Config:
+def server_config(app: Starlette, waiting: int = 32) -> uvicorn.Config:
     """How the page is served; see ``serve``."""
     return uvicorn.Config(
         app,
-        host,
-        port,
         http=ImpatientProtocol,
         ws="none",
         limit_concurrency=MOST_CONNECTIONS + waiting,

@@ -240,8 +240,7 @@ class RelationalDecoder(nn.Module):
         its logits (N, C), the new state, the classes' attention over words (N, W) or None, and the trace of
         ``previous``.
         """
-        number = state.tokens.shape[1]  # of the object that is chosen
-        if number:
+        if number := state.tokens.shape[1]:  # of the object that is chosen
             placed, box, token = self._place(previous, state, memory.at(number - 1), draw)
         else:
             placed = self._nowhere(previous, memory.mask)
@@ -253,9 +252,8 @@ class RelationalDecoder(nn.Module):
             x, cache = block(x, cache)
             caches.append(cache)
         x = self.features(x)
-        read = memory.at(number)
-        logits = self._logits(x, read)
-        weights = self._expected(logits, read.weights)
+        logits = self._logits(x, memory.at(number))
+        weights = self._expected(logits, memory.at(number).weights)
         state = Standing(
             features=x.squeeze(1),
             counts=counts,
