@@ -23,6 +23,7 @@ from seq2scene.data.park.language.reading import read_sentences
 from seq2scene.data.park.writing import split_messages
 from seq2scene.errors import UserError
 from seq2scene.models import folders
+from seq2scene.models.checkpoints import load_checkpoint
 from seq2scene.models.folders import CARD, MODEL, SHIPPED
 from seq2scene.models.loading import shipped_models
 from seq2scene.models.scene_records import read_records
@@ -48,6 +49,23 @@ def test_a_shipped_model_loads_and_its_card_has_scores(name: str) -> None:
     assert model.kind == stated["model"] and stated["half"] and re.match(r"[0-9a-f]{40}", stated["commit"])
     assert re.search(r"Test set `\w+`, n = \d+ samples:\n\n\| score \| value \|", card)
     assert f'seq2scene.load("{name}")' in card and "{'" not in card
+
+
+@pytest.mark.parametrize("name", shipped_models())
+def test_a_copy_whose_numbers_are_not_all_finite_is_refused(name: str, tmp_path: Path) -> None:
+    parts = load_checkpoint(SHIPPED / name)
+    copied = {key: parts[key] for key in ("hyper_parameters", "state_dict")}
+    weight = next(one for one in parts["state_dict"].values() if one.is_floating_point())
+    described = parts["hyper_parameters"]["description"]
+    for bad, tensor in ((torch.nan, weight), (-torch.inf, weight), (torch.nan, torch.zeros(3))):
+        described["added"] = {"numbers": [tensor]} if tensor is not weight else {}
+        before, tensor.view(-1)[0] = tensor.view(-1)[0].clone(), bad
+        torch.save(copied, tmp_path / "best.ckpt")
+        tensor.view(-1)[0] = before
+        with pytest.raises(
+            UserError, match=r"best\.ckpt: 1 of \d+ values of (model|description)\..* not finite"
+        ):
+            seq2scene.load(tmp_path)
 
 
 def test_there_are_models_for_each_lab_and_they_are_small() -> None:

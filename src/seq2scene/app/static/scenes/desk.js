@@ -189,8 +189,10 @@ export async function openDesk(section, room, lead, look, texts, extras = () => 
     if (!found) return;
     const words = [...new Set(found.unknown)];
     unknown.hidden = words.length === 0;
-    unknown.textContent = `Unknown to the model and left out: ${words.join(", ")}`;
-    if (words.length && !found.words.length) unknown.textContent += ". No word is left, so there is nothing to draw.";
+    const said = found.words.length
+      ? "Unknown to the model and left out"
+      : "The model knows none of these words, so there is nothing to draw";
+    unknown.textContent = `${said}: ${words.join(", ")}`;
     const scenes = found.scenes.map((one) => ({
       items: one.objects.map((object, number) => ({
         one: object,
