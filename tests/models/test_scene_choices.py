@@ -7,8 +7,10 @@ import pytest
 import seq2scene
 from seq2scene.errors import UserError
 from seq2scene.models.changed_attention import Change
-from seq2scene.models.scene_choices import choices
+from seq2scene.models.scene_choices import choices, greedy_like
 from seq2scene.models.scene_writer import SceneWriter
+from seq2scene.search.beam import Beam
+from seq2scene.search.stepwise import Greedy
 
 TEXT = "Mike is happy and holds a hotdog. Jenny is kicking the ball."
 HOTDOG = 6  # among the words
@@ -32,6 +34,7 @@ def test_each_object_was_the_likeliest_and_the_end_comes_last(model) -> None:
         assert sum(one.attention) == pytest.approx(1, abs=1e-5)
         assert len(one.attention) == len(model.words(scene.sentences))
     assert choices(model, model.write("qwerty")) == []
+    assert greedy_like(Beam(size=3, max_extra=9)) == Greedy(max_extra=9)
 
 
 def test_what_a_scene_has_no_room_for_is_no_alternative(model) -> None:

@@ -148,7 +148,7 @@ def test_demo_starts_without_models(tmp_path: Path) -> None:
                 rooms = json.load(answer)["rooms"]
         finally:
             page.send_signal(signal.SIGINT)
-    assert "park-scene" in rooms[0]["models"]
+    assert "park-scene" in rooms[0]["models"] and page.returncode == 0
 
 
 def test_without_shipped_models_messages_say_so(tmp_path: Path, monkeypatch) -> None:

@@ -21,7 +21,7 @@ from seq2scene.app.text_actions import (
 from seq2scene.errors import UserError
 from seq2scene.models.changed_attention import Change
 from seq2scene.models.explanation import explain
-from seq2scene.models.scene_choices import Candidate, choices
+from seq2scene.models.scene_choices import Candidate, choices, greedy_like
 from seq2scene.models.scene_writer import SceneWriter
 from seq2scene.models.translator import Translator
 
@@ -60,13 +60,13 @@ def change(
 
 
 def draw(writer: SceneWriter, text: str) -> dict[str, Any]:
-    """A scene of a text, and what was weighed for each of its objects and for its end. desk: the room whose
-    pictures show it.
+    """The scene of a text by greedy search, and what was weighed for each of its objects and for its end.
+    desk: the room whose pictures show it.
     """
     words = writer.words(sentences(writer, text))
     if len(words) > MOST_WORDS:
         raise UserError(f"text: {len(words)} words; at most {MOST_WORDS} are read here")
-    scene = writer.write(text)
+    scene = writer.write(text, search=greedy_like(writer.search))
     return {
         "desk": "layout" if writer.schema.sizes is None else "scene",
         "words": words,

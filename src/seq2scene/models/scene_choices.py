@@ -1,6 +1,6 @@
 """What a writer of scenes weighed when it chose each object of a scene."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -8,6 +8,8 @@ from torch import Tensor
 from seq2scene.models.scene import Scene
 from seq2scene.models.scene_writer import SceneWriter
 from seq2scene.scenes.objects import EOS, FIRST_CLASS, SOS
+from seq2scene.search.constraints import Constraints
+from seq2scene.search.stepwise import Greedy
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,11 @@ class Choice:
     chosen: Candidate
     alternatives: tuple[Candidate, ...]
     attention: tuple[float, ...] | None
+
+
+def greedy_like(search: Constraints) -> Greedy:
+    """Greedy search with the constraints of another search."""
+    return Greedy(**{field.name: getattr(search, field.name) for field in fields(Constraints)})
 
 
 @torch.inference_mode()
