@@ -133,7 +133,8 @@ Image.fromarray(to_pixels(figure))
 # %% [markdown]
 # The average stays the same, but read backwards, some words are now very near: the first ones. This is the
 # argument of Sutskever et al. (section 3.3): the beginning of the translation is easy to learn, and once it
-# is right, the rest follows more easily.
+# is right, the rest follows more easily. On English to French, reversing brought their perplexity from 5.8
+# down to 4.7 and BLEU from 25.9 up to 30.6.
 #
 # ## Training both
 #
@@ -209,7 +210,8 @@ if not SMALL:
 # On Multi30k (captions, English to German, `experiments/RESULTS.md`, "The whole table, by validation", from
 #
 #     python src/train.py experiment=multi30k_en_de attention=none \
-#         model.decoder.input_feeding=false model.encoder.bidirectional=false model.encoder.reverse_source=REVERSED
+#         model.decoder.input_feeding=false model.encoder.bidirectional=false \
+#         model.encoder.reverse_source=REVERSED
 #
 # after 9 epochs) this project measured a perplexity of 15.50 and 9.17 BLEU for the source as it stands, 12.99
 # and 12.05 reversed.

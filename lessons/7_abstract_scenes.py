@@ -7,7 +7,9 @@
 # *place* in the plane, and its *attributes* (size, direction, pose, expression). All of them are
 # distributions, learnt from examples:
 #
-# $$ p(\text{scene} \mid \text{text}) = \prod_{t} p(o_t \mid o_{<t}, x) \; p(\text{place}_t \mid o_{\le t}, x) \prod_k p(\text{attribute}^k_t \mid o_{\le t}, x) $$
+# $$ p(\text{scene} \mid \text{text}) = \prod_{t} p(o_t \mid o_{<t}, x)
+#    \; p(\text{place}_t \mid o_{\le t}, x)
+#    \prod_k p(\text{attribute}^k_t \mid o_{\le t}, x) $$
 #
 # The last $o_t$ is the end token of lesson 2, and the text $x$ is attended to as in lesson 5, twice: to
 # choose an object, and to place it.
@@ -116,8 +118,9 @@ assert apart > 40, f"the text must move the hotdog by more than 40 units, not by
 Image.fromarray(to_pixels(figure))
 
 # %% [markdown]
-# Held, it is at the hand within a few units; to the right, somewhere to the right; if the text does not say,
-# the density is flat. The attention to "holding" and "right" has become geometry.
+# Held, it is at the hand within a few units; to the right, somewhere to the right; and if the text does not
+# say, the model guesses that he holds it, for he has put out his arms. Attention to "holding" and "right" has
+# become geometry.
 #
 # ## Is the scene what the text says?
 #

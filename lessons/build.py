@@ -38,7 +38,7 @@ INSTALL = """# Where seq2scene is not installed, as in Colab: make a wheel of th
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a lesson. caption: of a cell of code, for its pictures. line: its first line in the script."""
+    """A cell of a lesson. caption: of its pictures, if it is code. line: its first line in the script."""
 
     is_text: bool
     caption: str
@@ -73,16 +73,16 @@ def read_cells(script: str) -> list[Cell]:
     return cells
 
 
-def run_cell(cell: Cell, path: Path, names: dict[str, Any]) -> Shown:
-    """Runs a cell of code among the ``names`` that the cells before it have made."""
+def run_cell(cell: Cell, path: Path, made: dict[str, Any]) -> Shown:
+    """Runs a cell of code of the script ``path`` with the names ``made`` by the cells before it."""
     tree = ast.parse("\n" * (cell.line - 1) + cell.source, str(path))
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
     printed, pictures = io.StringIO(), []
     try:
         with redirect_stdout(printed):
-            exec(compile(tree, str(path), "exec"), names)
+            exec(compile(tree, str(path), "exec"), made)
             if last is not None:
-                value = eval(compile(ast.Expression(last.value), str(path), "eval"), names)
+                value = eval(compile(ast.Expression(last.value), str(path), "eval"), made)
                 if isinstance(value, Image.Image):
                     pictures.append(value)
                 elif value is not None:
@@ -93,12 +93,16 @@ def run_cell(cell: Cell, path: Path, names: dict[str, Any]) -> Shown:
     return Shown(printed.getvalue(), pictures)
 
 
-def run_lesson(name: str, after: Callable[[Cell, Shown], None]) -> dict[str, Any]:
-    """Runs a lesson and returns the names that it has made. after: called with each cell, once it has run."""
-    path, names = LESSONS / f"{name}.py", {"__name__": name}
-    for cell in read_cells(path.read_text(encoding="utf-8")):
-        after(cell, Shown("", []) if cell.is_text else run_cell(cell, path, names))
-    return names
+def lesson_cells(name: str) -> list[Cell]:
+    return read_cells((LESSONS / f"{name}.py").read_text(encoding="utf-8"))
+
+
+def run_lesson(name: str, after: Callable[[Cell, Shown, dict[str, Any]], None]) -> None:
+    """Runs a lesson. after: called with each cell once it has run, and with all names made so far."""
+    made: dict[str, Any] = {"__name__": name}
+    for cell in lesson_cells(name):
+        shown = Shown("", []) if cell.is_text else run_cell(cell, LESSONS / f"{name}.py", made)
+        after(cell, shown, made)
 
 
 def notebook(cells: Sequence[Cell]) -> dict[str, Any]:
@@ -127,7 +131,7 @@ class Page:
         for old in (PAGES / "figures").glob(f"{name}-*"):
             old.unlink()
 
-    def add(self, cell: Cell, shown: Shown) -> None:
+    def add(self, cell: Cell, shown: Shown, _: dict[str, Any]) -> None:
         if cell.is_text:
             self.parts.append(cell.source)
             return
@@ -151,13 +155,12 @@ class Page:
 
 
 def _title(name: str) -> str:
-    first = read_cells((LESSONS / f"{name}.py").read_text(encoding="utf-8"))[0].source
-    return first.splitlines()[0].removeprefix("# ")
+    return lesson_cells(name)[0].source.splitlines()[0].removeprefix("# ")
 
 
 def save_small(picture: Image.Image, path: Path) -> Path:
-    """Writes a picture, at most ``WIDEST`` pixels across, in at most ``LARGEST`` bytes: as a PNG of 256 colours
-    or, if that is too large, as photos are, as a JPEG. path: without a suffix. Returns the file's path.
+    """Writes a picture, at most ``WIDEST`` pixels across, in at most ``LARGEST`` bytes: as a PNG of 256
+    colours or, if that is too large, as photos are, as a JPEG. path: without a suffix. Returns the file's.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     picture = picture.convert("RGB")
@@ -180,8 +183,8 @@ def build(name: str) -> None:
     run_lesson(name, page.add)
     (PAGES / f"{name}.md").write_text(page.text(), encoding="utf-8")
     NOTEBOOKS.mkdir(exist_ok=True)
-    cells = read_cells((LESSONS / f"{name}.py").read_text(encoding="utf-8"))
-    (NOTEBOOKS / f"{name}.ipynb").write_text(to_json(notebook(cells), indent=1) + "\n", encoding="utf-8")
+    made = to_json(notebook(lesson_cells(name)), indent=1)
+    (NOTEBOOKS / f"{name}.ipynb").write_text(made + "\n", encoding="utf-8")
 
 
 def main() -> None:
