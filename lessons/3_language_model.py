@@ -40,9 +40,7 @@ from seq2scene.sequences.padding import shift_right
 from seq2scene.sequences.tokenizers import choose
 from seq2scene.sequences.vocabulary import Vocabulary
 
-SMALL = (
-    "LESSONS_SMALL" in os.environ
-)  # a rehearsal with few steps: what only training achieves is not checked
+SMALL = "LESSONS_SMALL" in os.environ  # a rehearsal: few steps, and no check of what needs more
 
 # %% [markdown]
 # ## What is read and what is predicted
@@ -247,7 +245,7 @@ if not SMALL:
         model.perplexity("Mike is holding the ball."),
         model.perplexity("Ball the holding is Mike."),
     )
-    assert shuffled > 4 * good, "the order of words must matter"
+    assert shuffled > 8 * good, "the order of words must matter"
 
 
 def next_words(beginning, count=8):
@@ -333,9 +331,8 @@ if not SMALL:
 # %%
 def noise(count):
     generator = torch.Generator().manual_seed(0)
-    return tuple(
-        torch.randn(count, 1, 128, generator=generator) for _ in range(2)
-    )  # (h, c), each (B, layers, H)
+    parts = (torch.randn(count, 1, 128, generator=generator) for _ in range(2))  # h, c: (B, layers, H)
+    return tuple(parts)
 
 
 def left_over(count):
@@ -350,28 +347,24 @@ def left_over(count):
 
 
 right = perplexity(model, "val")
-found = {
-    "zero": right,
-    "left over": perplexity(model, "val", left_over),
-    "noise": perplexity(model, "val", noise),
-}
+found = {"zero": right, "noise": perplexity(model, "val", noise)}
+found["left over"] = perplexity(model, "val", left_over)  # the broken line
 print({name: round(value, 2) for name, value in found.items()})
 if not SMALL:
-    assert found["noise"] > 1.1 * right, "a first state that training never had must cost more than a tenth"
+    assert found["left over"] > 1.3 * right, "the state after another sentence must cost more than 30 %"
 
 # %% [markdown]
-# The damage is small, for the model has learnt to listen to its words more than to its first state. In lesson
-# 4 it is the other way round: there the first state is all that the decoder knows of the source.
+# A random state does little harm: after a few words it is forgotten. The state after another sentence nearly
+# doubles the perplexity. It says clearly that a sentence is over, and what comes after an end token the model
+# has never seen. A state is an input like any other, and at test time it has to be what it was in training.
 #
 # ## Break it (3): shuffle the words
 #
 # How much of the perplexity is due to the *order* of the words? Shuffle each sentence of val.
 
 # %%
-rng = np.random.default_rng(0)
-lines["shuffled"] = [
-    " ".join(rng.permutation(tokenizer.split(line))) for line in lines["val"]
-]  # the broken line
+rng, split = np.random.default_rng(0), tokenizer.split
+lines["shuffled"] = [" ".join(rng.permutation(split(line))) for line in lines["val"]]  # the broken line
 shuffled = perplexity(model, "shuffled")
 print(f"as they stand {right:.1f}, shuffled {shuffled:.0f}; by frequency alone {scores['by frequency']:.0f}")
 if not SMALL:

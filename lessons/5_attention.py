@@ -54,9 +54,7 @@ from seq2scene.sequences.padding import lengths_to_mask, shift_right
 from seq2scene.sequences.tokenizers import choose
 from seq2scene.sequences.vocabulary import Vocabulary
 
-SMALL = (
-    "LESSONS_SMALL" in os.environ
-)  # a rehearsal with few steps: what only training achieves is not checked
+SMALL = "LESSONS_SMALL" in os.environ  # a rehearsal: few steps, and no check of what needs more
 
 # %% [markdown]
 # ## What a perfect alignment would give
@@ -262,7 +260,7 @@ for kind, model in models.items():
     curves[kind] = (middles, scores)
     print(f"{kind:9} BLEU {bleu(written, val['de']):5.1f}, by length", [round(score, 1) for score in scores])
 lost = {kind: 1 - scores[-1] / scores[1] for kind, (_, scores) in curves.items()}  # from 8-10 to 14+ words
-print({kind: f"{share:.0%} lost on long sentences" for kind, share in lost.items()})
+print({kind: f"{round(100 * share)} % lost on long sentences" for kind, share in lost.items()})
 if not SMALL:
     assert lost["none"] > 0.25, "without attention long sentences must lose more than a quarter of the BLEU"
     assert lost["general"] < 0.15, "with attention they must lose less than 15 %"
@@ -310,7 +308,7 @@ print({kind: f"{share:.0%}" for kind, share in alignments.items()}, f"by chance 
 assert min(alignments.values()) > 2 * chance, "every attention must align at least twice as well as chance"
 
 # %% [markdown]
-# A model with a BLEU above 90 looks at the right word only some of the time. It need not look *at* a word to
+# A model with a BLEU of 92 looks at the right word only two times in three. It need not look *at* a word to
 # know it: a recurrent encoder's state at one word also contains its neighbours. Attention weights tell where
 # information was read, not what it was.
 #

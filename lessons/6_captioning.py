@@ -29,9 +29,7 @@ from seq2scene.search.stepwise import Greedy
 from seq2scene.sequences.caption_batch import CaptionBatch
 from seq2scene.sequences.padding import shift_right
 
-SMALL = (
-    "LESSONS_SMALL" in os.environ
-)  # a rehearsal with few steps: what only training achieves is not checked
+SMALL = "LESSONS_SMALL" in os.environ  # a rehearsal: few steps, and no check of what needs more
 
 # %% [markdown]
 # ## A photo as a memory
@@ -58,8 +56,7 @@ for line in captions[0]:
 # %% [markdown]
 # ## Where it looks while it writes
 #
-# For each word, the photo is lit where the weights are. Small words look anywhere; nouns tend to look at the
-# thing.
+# For each word, the photo is lit where the weights are, scaled by the largest of them.
 
 # %% A photo, and where the captioner looked for each word of its caption
 written = captioner.caption(photos[0], keep_attention=True)
@@ -70,6 +67,10 @@ seen = captioner.square(photos[0]).permute(1, 2, 0).numpy()  # the square that t
 Image.fromarray(draw_image_attention(seen, weights, [*written.words, "(end)"]))
 
 # %% [markdown]
+# The caption is half right: the girl stands to the right of the boy, but she wears no cap. And the pictures?
+# "girl" and "right" light the left half, where the children are; "boy" lights the slide. Such pictures are
+# easy to believe and hard to test. *Break it (3)* tests them.
+#
 # ## Soft and hard
 #
 # The decoder of Xu et al. attends before it reads a word, so the query is the state before: for places $i$
@@ -187,7 +188,7 @@ if not SMALL:
 
 # %% [markdown]
 # On photos of COCO this project measured 18.9 BLEU-4 for soft and 18.3 for hard attention
-# (`experiments/RESULTS.md`): hard learns more slowly and comes close, as above.
+# (`experiments/RESULTS.md`): hard attention comes close, as above.
 #
 # ## Break it (1): the wrong photo
 #

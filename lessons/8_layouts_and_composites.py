@@ -40,9 +40,7 @@ from seq2scene.scenes.facts import check
 from seq2scene.scenes.objects import FIRST_CLASS, PAD
 from seq2scene.search.stepwise import Greedy
 
-SMALL = (
-    "LESSONS_SMALL" in os.environ
-)  # a rehearsal with few steps: what only training achieves is not checked
+SMALL = "LESSONS_SMALL" in os.environ  # a rehearsal: few steps, and no check of what needs more
 
 # %% [markdown]
 # ## Photos, boxes, numbers
