@@ -20,7 +20,7 @@ from torch import nn
 
 import seq2scene
 from seq2scene.attention import GlobalAttention
-from seq2scene.compositing.compositor import Compositor, as_pixels
+from seq2scene.compositing.compositor import Compositor, as_pixels, empty_canvas
 from seq2scene.compositing.inpainting import inpaint
 from seq2scene.compositing.pasting import render
 from seq2scene.compositing.patch_finder import PatchFinder, box_vectors
@@ -37,7 +37,7 @@ from seq2scene.nets.scene.text_encoder import SceneTextEncoder
 from seq2scene.nets.vision import inpainter as nets
 from seq2scene.plotting.layout_picture import draw_layout
 from seq2scene.scenes.facts import check
-from seq2scene.scenes.objects import FIRST_CLASS, PAD
+from seq2scene.scenes.objects import FIRST_CLASS, PAD, Objects
 from seq2scene.search.stepwise import Greedy
 
 SMALL = "LESSONS_SMALL" in os.environ  # a rehearsal: few steps, and no check of what needs more
@@ -82,7 +82,7 @@ Image.fromarray(np.concatenate([own.photo(row, 400), draw_layout(truth, schema, 
 # each. That is little: it learns which things are meant before it learns where they are.
 
 # %%
-STEPS = 2 if SMALL else 150
+STEPS = 2 if SMALL else 250
 
 
 def new_writer():
@@ -271,24 +271,28 @@ Image.fromarray(sheet).resize((4 * 150, 3 * 150), Image.Resampling.BICUBIC)
 #
 # ## From a text to a picture
 #
-# All parts in a row: the generated layout, its boxes filled with retrieved things, and inpainted. A layout
-# has no stuff, so the network has to invent the ground, for which it was hardly trained.
+# All parts in a row: a generated layout, its boxes filled with retrieved things, and the composite inpainted.
+# A layout has no stuff; here it is borrowed from the validation photo above. (A model of composites writes it
+# itself, after the things.)
 
-# %% A generated layout, its composite, and the inpainted composite
+# %% A generated layout, its composite on borrowed ground, and the inpainted composite
 layout = written[best[0]].written.objects
 of_name = {name: number for number, name in enumerate(composites.schema.names, start=FIRST_CLASS)}
 names = [writer.schema.name(number) for number in layout.classes[0].tolist()]
 classes = torch.tensor([[of_name.get(name, PAD) for name in names]])  # as the composites number them
-extents = writer.schema.boxes(layout)[..., 2:]
 there = classes[0] >= FIRST_CLASS
-numbers = torch.full_like(classes, -1)
-numbers[0, there] = finder.find(
-    classes[0, there], extents[0, there].clamp(min=1e-6).log(), nothing_used[: int(there.sum())]
+sizes = writer.schema.boxes(layout)[0, there, 2:]  # (things, 2)
+things = finder.find(classes[0, there], sizes.log(), nothing_used[: len(sizes)])
+stuff = scene.classes[0] >= FIRST_STUFF
+pasted = Objects(
+    classes=torch.cat([classes[:, there], scene.classes[:, stuff]], dim=1),
+    places=torch.cat([layout.places[:, there], scene.places[:, stuff]], dim=1),
+    attributes={},
+    extents=torch.cat([sizes.unsqueeze(0), scene.extents[:, stuff]], dim=1),
+    patches=torch.cat([things.unsqueeze(0), scene.patches[:, stuff]], dim=1),
 )
-pasted = replace(layout, classes=classes, extents=extents, patches=numbers)
 panels = [draw_layout(layout, writer.schema, SIDE), kept.steps(pasted, SIDE)[-1]]
-if bool(there.any()):
-    panels.append(as_pixels(inpaint(model, kept.render(pasted, EDGE), SIDE)[0]))
+panels.append(as_pixels(inpaint(model, kept.render(pasted, EDGE), SIDE, empty_canvas(SIDE))[0]))
 print(captions[best[0]])
 Image.fromarray(np.concatenate(panels, axis=1))
 
