@@ -32,7 +32,7 @@ from seq2scene.metrics.perplexity import Perplexity
 from seq2scene.models.language_model import LanguageModel
 from seq2scene.nets.losses.linear_cross_entropy import linear_cross_entropy
 from seq2scene.nets.text import language_model as nets
-from seq2scene.plotting.curves import draw_curve
+from seq2scene.plotting.curves import draw_panel
 from seq2scene.plotting.figures import COLOURS, INK, new_figure, tidy, to_pixels
 from seq2scene.search.stepwise import Greedy
 from seq2scene.sequences.language import Language
@@ -224,11 +224,9 @@ if not SMALL:
 # %% The perplexity of val during training, and those of the counted models
 figure = new_figure(6.0, 3.0)
 axes = figure.add_subplot()
-tidy(axes, "Perplexity on val", "steps", "")
-draw_curve(axes, curve, "LSTM", COLOURS[0])
-for (name, value), colour in zip(list(scores.items())[1:3], COLOURS[1:], strict=False):
+draw_panel(axes, "perplexity", {"LSTM": curve})
+for (name, value), colour in zip(list(scores.items())[1:3], COLOURS, strict=False):
     axes.axhline(value, color=colour, linewidth=1.2, linestyle="--", label=name)
-axes.set_yscale("log")
 axes.legend(frameon=False, fontsize=8, labelcolor=INK)
 Image.fromarray(to_pixels(figure))
 
