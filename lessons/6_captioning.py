@@ -12,6 +12,7 @@ from itertools import islice
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import nn
 
@@ -90,6 +91,18 @@ Image.fromarray(draw_image_attention(seen, weights, [*written.words, "(end)"]))
 # Places that led to a good caption are made likelier (this is REINFORCE); good means better than the running
 # mean $b$, the *baseline*, and the entropy $H$ keeps the choice from hardening too soon.
 #
+# For one word of the caption above, this is what soft attention reads, and what four draws of hard attention
+# would read:
+
+# %% Soft attention for one word, and four draws of hard attention
+alpha = weights[1].flatten()  # (49,), for the second word
+drawn = torch.multinomial(alpha, 4, replacement=True, generator=torch.Generator().manual_seed(0))
+hard = F.one_hot(drawn, len(alpha)).float().view(4, *captioner.encoder.map_size)
+looks = torch.cat([weights[1:2], hard])  # (5, 7, 7)
+titles = [f"{written.words[1]}: soft", *["hard"] * 4]
+Image.fromarray(draw_image_attention(seen, looks, titles, columns=6))
+
+# %% [markdown]
 # Soft is the mean of hard. Draw places many times, and the mean of what they read approaches what soft
 # attention reads, with an error that falls with the square root of their number:
 
