@@ -12,7 +12,7 @@
 #    \prod_k p(\text{attribute}^k_t \mid o_{\le t}, x) $$
 #
 # The last $o_t$ is the end token of lesson 2, and the text $x$ is attended to as in lesson 5, twice: to
-# choose an object, and to place it.
+# choose an object (their section 3.2), and to place it (section 3.3).
 
 # %%
 import os
@@ -56,9 +56,9 @@ writer.strip(scene)
 # ## The same as tensors
 #
 # A scene is a batch of one sequence of $T$ steps, the last being the end. Under teacher forcing all steps are
-# computed at once, and every *field* has a loss of its own: the class at every step, with the end; the place
-# and attributes only where there is an object; pose and expression only of the children. Masks again (lesson
-# 1).
+# computed at once, and every *field* has a loss of its own (section 3.4): the class at every step, with the
+# end; the place and attributes only where there is an object; pose and expression only of the children. Masks
+# again (lesson 1).
 
 # %%
 objects = scene.written.objects

@@ -52,7 +52,7 @@ SMALL = "LESSONS_SMALL" in os.environ  # a rehearsal: few steps, and no check of
 
 # %% A photo of the park and its layout
 folder = TemporaryDirectory()
-PARK = {"seed": 8, "train": 10, "val": 4} if SMALL else {"seed": 8, "train": 240, "val": 20}
+PARK = {"seed": 8, "train": 10, "val": 4} if SMALL else {"seed": 8, "train": 480, "val": 20}
 SHARED = {"root": folder.name, "cache": f"{folder.name}/cache", "park": PARK, "batch_size": 16}
 layouts = ParkLayout(**SHARED, min_area=0.002)
 layouts.setup()
@@ -78,11 +78,11 @@ Image.fromarray(np.concatenate([own.photo(row, 400), draw_layout(truth, schema, 
 # %% [markdown]
 # ## A writer of layouts
 #
-# The decoder is that of lesson 7, built here from its parts, and trained on 240 photos with five captions
+# The decoder is that of lesson 7, built here from its parts, and trained on 480 photos with five captions
 # each. That is little: it learns which things are meant before it learns where they are.
 
 # %%
-STEPS = 2 if SMALL else 250
+STEPS = 2 if SMALL else 200
 
 
 def new_writer():
@@ -110,6 +110,7 @@ def new_writer():
 def train(writer):
     weights = {"object": 8.0, "place": 0.3, "size": 1.0, "aspect": 1.0}
     optimizer = torch.optim.AdamW(writer.parameters(), lr=0.003)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
     loader, step = layouts.train_dataloader(), 0
     writer.train()
     while step < STEPS:
@@ -124,6 +125,7 @@ def train(writer):
             (total / sum(field.count for field in found.values())).backward()
             nn.utils.clip_grad_norm_(writer.parameters(), 1.0)
             optimizer.step()
+            schedule.step()
             step += 1
             if step == STEPS:
                 break
@@ -165,10 +167,14 @@ Image.fromarray(np.concatenate([np.asarray(written[number].picture()) for number
 # ## Retrieval
 #
 # For each box of a composite a patch is looked up: of its class, and nearest in what is known of it. In the
-# paper that is a learnt vector of its appearance; here it is the box, $(\log w, \log h)$. Logarithms, so that
-# twice as large is as far as half as large. To see retrieval alone, without a model's mistakes, we take the
-# true boxes of validation photos, *stuff* (grass, sky) included, and fill them with patches of *training*
-# photos.
+# paper that is a learnt vector of its appearance; here it is the box, so of the patches $p$ of the class we
+# take
+#
+# $$ \hat p = \arg\min_p \; \lVert (\log w, \log h) - (\log w_p, \log h_p) \rVert $$
+#
+# Logarithms, so that twice as large is as far as half as large. To see retrieval alone, without a model's
+# mistakes, we take the true boxes of validation photos, *stuff* (grass, sky) included, and fill them with
+# patches of *training* photos.
 
 # %%
 store = composites.stores["train"]
@@ -200,10 +206,10 @@ print(f"width and height are off by a factor of {misfit(nearest):.2f}")
 # %% [markdown]
 # ## Pasting
 #
-# A patch is scaled to the area of its box, its centre moved to the box's, and its *mask* decides which pixels
-# it covers. Things cover what is there; stuff only fills what is free. Below: a photo, the composite of its
-# own patches, the composite of retrieved ones (`kept`: a patch keeps its own aspect), and the same with each
-# patch stretched to its box (`predicted`).
+# A patch is scaled by $\sqrt{w h / w_p h_p}$, to the area of its box, its centre moved to the box's, and its
+# *mask* decides which pixels it covers. Things cover what is there; stuff only fills what is free. Below: a
+# photo, the composite of its own patches, the composite of retrieved ones (`kept`: a patch keeps its own
+# aspect), and the same with each patch stretched to its box (`predicted`).
 
 # %% A photo; pasted from its own patches; from retrieved ones; and stretched to their boxes
 SIDE = 240
@@ -225,7 +231,11 @@ Image.fromarray(np.concatenate(panels, axis=1))
 # How does one learn to mend composites, if nobody has the right photo for them? By breaking photos (the
 # authors' *simulated* composites): each object is seen through the mask of *another* object of its class, so
 # that pieces are missing where they would be; the photo itself is what should come out. The network gets the
-# pasted pixels, the class of each, and which are empty.
+# pasted pixels, the class of each, and which are empty. The loss is the mean difference of colours from the
+# photo $I$, and ten times the negative log-likelihood of the classes $c$ of its pixels (the authors add a
+# difference of features, as in perceptual losses):
+#
+# $$ L = \lvert \hat I - I \rvert + 10 \cdot \big({-\log p(c)}\big) $$
 
 # %%
 EDGE, FIRST_STUFF = 48, store.first_stuff
@@ -242,7 +252,7 @@ net = nets.Inpainter(
 initialise(net)
 model = Inpainter(net, composites.schema.names, FIRST_STUFF, EDGE)
 optimizer = torch.optim.Adam(net.parameters(), lr=0.003)
-rng, INPAINTING_STEPS = np.random.default_rng(0), 2 if SMALL else 120
+rng, INPAINTING_STEPS = np.random.default_rng(0), 2 if SMALL else 100
 count = len(composites.splits["train"].numbers)
 for step in range(INPAINTING_STEPS):
     optimizer.param_groups[0]["lr"] = 0.003 * (1 - step / INPAINTING_STEPS)
