@@ -241,7 +241,7 @@ figure = new_figure(6.4, 2.6)
 for place, (name, rows) in enumerate([("random order", shuffled[0]), ("similar lengths", by_length[1])]):
     axes = figure.add_subplot(1, 2, place + 1)
     batch = language.batch([park["train"][row] for row in rows], eos=True)
-    axes.imshow(0.6 * batch.mask.float(), vmin=0, vmax=1, cmap=white_to_blue(), aspect="auto")
+    axes.imshow(0.6 * batch.mask.numpy(), vmin=0, vmax=1, cmap=white_to_blue(), aspect="auto")
     axes.set_title(f"{name}: {shares[name]:.0%} words in all batches", fontsize=9, color=INK, loc="left")
     axes.set_xlabel("position", fontsize=8)
     axes.tick_params(labelsize=7)

@@ -40,7 +40,7 @@ SMALL = "LESSONS_SMALL" in os.environ  # a rehearsal: few steps, and no check of
 
 # %%
 captioner = seq2scene.load("park-captioner")
-TRAIN, VAL = (6, 4) if SMALL else (120, 30)
+TRAIN, VAL = (4, 4) if SMALL else (120, 30)
 photos, captions = [], []
 for photo, said in islice(distinct_photos(seed=2015), VAL + TRAIN):
     photos.append(Image.fromarray(photo.pixels))
@@ -261,7 +261,7 @@ assert times > 1.2, f"with attention a caption must be at least 1.2 times as lik
 # all steps of its caption.
 
 # %% Four photos, covered where the captioner looked most
-some = photos[: 3 if SMALL else 16]
+some = photos[: 2 if SMALL else 16]
 found = captioner.caption(some, keep_attention=True)
 lines = [one.text for one in found]
 rng = np.random.default_rng(0)

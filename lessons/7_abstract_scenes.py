@@ -108,7 +108,9 @@ for place, sentence in enumerate(
     peaks[sentence] = (5 * column + 2.5, 5 * row + 2.5)
     axes = figure.add_subplot(1, 3, place)
     axes.imshow(canvas, extent=(0, 500, 400, 0))
-    axes.imshow((density / density.max()) ** 0.5, extent=(0, 500, 400, 0), cmap=white_to_blue(), alpha=0.6)
+    axes.imshow(
+        (density / density.max()).sqrt().numpy(), extent=(0, 500, 400, 0), cmap=white_to_blue(), alpha=0.6
+    )
     axes.set_title(sentence, fontsize=8, color=INK, loc="left")
     axes.axis("off")
 hand = peaks["Mike is holding a hotdog."]
