@@ -167,8 +167,8 @@ if not SMALL:
     )
 
 # %% [markdown]
-# The same training without the mask *reports* a much better model. It is none: of real words it is no better
-# than the other. Perplexities are comparable only if they count the same positions.
+# The same training without the mask *reports* a much better model. It is not better: on the words alone it is
+# as good as the other. Perplexities are comparable only if they count the same positions.
 #
 # ## Break it (2): attention that looks at padding
 #

@@ -58,9 +58,8 @@ print("predict ", example.vocabulary.tokens(gold.ids[0].tolist()))
 # %% [markdown]
 # ## The model, with shapes
 #
-# The sentences are those of the park, in English. `val` is a set of ordinary sentences that were kept back;
-# each sentence of `test` also states something about a combination, such as *Jenny holds the kite*, that no
-# training sentence has.
+# The sentences are those of the park, in English. `val` is a set of ordinary sentences that were held out;
+# each sentence of `test` also states a combination of who does what with what that no training sentence has.
 
 # %%
 sizes = {"train": 300, "val": 40, "test": 40} if SMALL else {"train": 4000, "val": 300, "test": 300}

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 4. Sequence to sequence, and why the source is reversed
 #
-# A language model writes for no reason. To translate, it has to be given something: the sentence to
+# A language model writes without a goal. To translate, it has to be given something: the sentence to
 # translate. Sutskever, Vinyals and Le (2014, *Sequence to sequence learning with neural networks*) do it with
 # two recurrent networks. An *encoder* reads the source $x_1 \ldots x_S$; its last state is the first state of
 # a *decoder*, which is the language model of lesson 3 in all other respects:

@@ -40,9 +40,9 @@ SMALL = "LESSONS_SMALL" in os.environ  # a rehearsal with few texts: shares of f
 # %% [markdown]
 # ## Mike holds a hotdog
 #
-# `park-scene` ships with the project. It is trained on scenes of the park, which have up to 15 of 58 classes
-# of objects, as the Abstract Scenes of Zitnick and Parikh (2013) do. Mike comes first, somewhere on the
-# ground, in a pose for holding; then the hotdog *in Mike's hand*, smaller than Mike.
+# `park-scene` ships with the project. It is trained on scenes of the park, which have up to 15 objects of the
+# 58 classes of Abstract Scenes (Zitnick and Parikh 2013). Mike comes before the hotdog: he stands somewhere
+# on the ground, with his arms out; then the hotdog is placed *in Mike's hand*.
 
 # %% The scene object by object; under each, the words by the weight that they had when it was chosen
 writer = seq2scene.load("park-scene")
