@@ -1,6 +1,6 @@
 # `make train` and `make test` set up all they need in .venv first: a machine with Python 3.11 (and its pip and venv) is enough.
 .DEFAULT_GOAL := help
-.PHONY: help install train demo test test-fast clean
+.PHONY: help install train demo lessons test test-fast clean
 .DELETE_ON_ERROR:
 
 # The first of these that runs and is new enough; `make PYTHON=/path/to/python train` takes another.
@@ -23,6 +23,8 @@ help:
 	@echo "make train ARGS='task=nmt seed=1'     the same with other choices (python src/train.py --help lists them)"
 	@echo "make demo                             set up, then a page in the browser for the models that ship"
 	@echo "make demo ARGS='models=[RUN,...]'     the same for others"
+	@echo "make lessons                          set up, then run the lessons and make their pages and notebooks"
+	@echo "make lessons ARGS=5_attention         the same for one of them"
 	@echo "make test                             set up, then ruff and the tests"
 	@echo "make test TESTS='tests/search -x'     the same with other arguments for pytest"
 	@echo "make test-fast                        the tests that start no commands and do not train for seconds"
@@ -48,6 +50,9 @@ train: $(INSTALLED)
 
 demo: $(INSTALLED)
 	$(BIN)/python src/demo.py $(ARGS)
+
+lessons: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python lessons/build.py $(ARGS)
 
 test: $(INSTALLED)
 	$(BIN)/ruff check .
