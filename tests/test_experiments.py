@@ -253,7 +253,12 @@ def test_every_family_of_texts_trains_validates_and_tests_on_a_few_lines(name: s
 def test_every_family_of_abstract_scenes_trains_and_writes_scenes(
     name: str, park_scenes: Path, tmp_path: Path
 ) -> None:
-    small = ["debug=tiny_scenes", "trainer=cpu", "trainer.enable_progress_bar=false", "data.glove=null"]
+    small = [
+        "debug=tiny_scenes",
+        "trainer=cpu",
+        "trainer.enable_progress_bar=false",
+        "data.word_vectors=null",
+    ]
     small += [f"data.root={park_scenes}", f"paths.cache={tmp_path}/cache", "data.batch_size=4"]
     if paper(name)["canvas"]["_target_"].endswith("PictureCanvas"):
         small += [
@@ -288,7 +293,12 @@ def test_every_family_of_abstract_scenes_trains_and_writes_scenes(
 def test_every_family_of_composites_trains_and_writes_composites(
     name: str, park_photos: Path, tmp_path: Path
 ) -> None:
-    small = ["debug=tiny_scenes", "trainer=cpu", "trainer.enable_progress_bar=false", "data.glove=null"]
+    small = [
+        "debug=tiny_scenes",
+        "trainer=cpu",
+        "trainer.enable_progress_bar=false",
+        "data.word_vectors=null",
+    ]
     small += [f"data.root={park_photos}", "data.photos=.", "data.min_thing=0.001", "data.min_count=1"]
     small += ["data.side=32", "data.batch_size=4", "canvas.side=32", "canvas.widths=[4,4,8]"]
     small += ["patch_encoder.hidden=8", f"paths.cache={tmp_path}/cache"]

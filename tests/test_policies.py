@@ -44,7 +44,12 @@ FLOORS = (
 FLOOR = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}
 
 # Keys next to a _target_ that our code removes before building, by group.
-READ_BY_CODE = {"trainer": {"float32_matmul"}, "task": {"name"}, "schedule": {"interval", "monitor"}}
+READ_BY_CODE = {
+    "trainer": {"float32_matmul"},
+    "task": {"name"},
+    "optimizer": {"lr_of"},
+    "schedule": {"interval", "monitor"},
+}
 
 
 def name(path: Path) -> str:

@@ -89,6 +89,9 @@ TAKEN = [
     "name='quoted'",
     "data.train=['/far/a train.en','/far/train.de']",
     "seed=7",
+    "init='/far/a run'",
+    "freeze=[encoder.*]",
+    "optimizer.lr_of={encoder.*: 0.1}",
 ]
 NOT_TAKEN = [
     "logger=wandb",
@@ -195,6 +198,13 @@ def test_what_was_not_taken_is_said_on_one_line(resumed, tmp_path: Path, capsys)
     assert "evil" not in str(config) and not set(evil) & set(found.overrides)
 
 
+def test_a_run_that_has_begun_goes_on_from_its_own_weights(resumed, capsys) -> None:
+    found = resumed("init=park-de", "freeze=[encoder.*]")
+    told = capsys.readouterr().out
+    assert "resume: init=park-de is not read again: the run has begun" in told
+    assert found.cfg.init is None and "freeze [] -> ['encoder.*']" in told
+
+
 def test_nothing_goes_on_from_weights_alone(resumed, models) -> None:
     whole = load_checkpoint(models.a.with_name("last.ckpt"))
     for lacking in ("optimizer_states", "lr_schedulers", "loops"):
@@ -258,6 +268,7 @@ def test_what_shapes_a_model_or_its_words_may_not_change(key: str) -> None:
         ("schedule=step", r"schedule\._target_"),
         ("schedule.mode=max", r"schedule\.mode=max"),
         ("+optimizer.nothing=1", r"optimizer\.nothing cannot change"),
+        ("optimizer.lr_of={encoder.*: 0.1}", r"optimizer\.lr_of cannot change"),
     ],
 )
 def test_what_cannot_change_is_refused_by_name(resumed, given: str, named: str) -> None:

@@ -121,7 +121,7 @@ def test_word_vectors_are_those_of_the_file_and_zero_for_the_rest(tmp_path) -> N
 
 
 def test_faults_of_word_vectors_are_refused(tmp_path) -> None:
-    with pytest.raises(UserError, match=r"none\.txt: there is no such file; data\.glove=null learns"):
+    with pytest.raises(UserError, match=r"none\.txt: there is no such file; data\.word_vectors=null learns"):
         read_word_vectors(tmp_path / "none.txt", KNOWN)
     (tmp_path / "v.txt").write_text("zebra 1 2\nmike 1 x\n")
     with pytest.raises(UserError, match=r"v\.txt, line 2: no word and its numbers"):

@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
+from torch import Tensor
 
+from seq2scene.data.text.word_vectors import read_word_vectors
 from seq2scene.errors import UserError
 from seq2scene.sequences.batching import Loader, Plan
 from seq2scene.sequences.vocabulary import SPECIAL_SYMBOLS, Vocabulary
@@ -83,6 +85,12 @@ class TextModule(pl.LightningDataModule):
     def _evaluation_loader(self, split: str) -> Loader:
         raise NotImplementedError
 
+    def initial_vectors(self) -> dict[str, Tensor]:
+        """Pretrained vectors (V, E) of the words of each language, zero for words without one; available
+        after ``setup``. Empty without ``data.word_vectors``, and where the description has them.
+        """
+        return {}
+
     # Lightning's hooks
 
     def prepare_data(self) -> None:
@@ -145,6 +153,12 @@ class TextModule(pl.LightningDataModule):
     def _report(self, message: str, *values: object) -> None:
         if self._ranks()["rank"] == 0:
             log.info(message, *values)
+
+    def _read_vectors(self, path: str, vocabulary: Vocabulary, whose: str = "") -> Tensor:
+        vectors, found = read_word_vectors(Path(path), vocabulary)
+        words = len(vocabulary) - len(SPECIAL_SYMBOLS)
+        self._report("%d of %d %swords have a vector in %s", found, words, whose, path)
+        return vectors
 
     def _count_vocabulary(
         self, counts: Counter[str], min_count: int, max_size: int | None = None, whose: str = "the"

@@ -22,6 +22,7 @@ from seq2scene.sequences.caption_batch import CaptionBatch
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.memory import Memory
 from seq2scene.sequences.padding import shift_right
+from seq2scene.sequences.vocabulary import Vocabulary
 
 CHUNK = 128  # images at a time
 
@@ -80,6 +81,9 @@ class Captioner(Model):
             initialise_uniform(annotations, model["initial_range"])
             initialise_uniform(decoder, model["initial_range"])
         return cls(encoder, annotations, decoder, language, schema)
+
+    def word_parts(self) -> dict[str, tuple[str, Vocabulary]]:
+        return dict.fromkeys(("decoder.embedding", "decoder.output"), ("language", self.language.vocabulary))
 
     # Tensors
 

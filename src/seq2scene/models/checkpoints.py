@@ -30,6 +30,7 @@ DATA_ROOMS = {
     "scenes": "abstract_scenes coco_composite coco_layout simulated_scenes",
 }
 DIVERGED = "training had diverged; give a checkpoint from before, or train at a lower optimizer.lr"
+KEYS = {"glove": "word_vectors"}  # of configs: in older checkpoints, and current
 NONE_SHIPPED = "no models ship with this copy of seq2scene"
 RENAMED = {
     "seq2scene.nets.captioner": "seq2scene.nets.vision.annotations",
@@ -92,6 +93,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             f"{path}: its config contains the interpolation {open_ended}; saved configs have none"
         )
     parts["config"] = renamed(parts["config"])
+    if "overrides" in checkpoint:
+        checkpoint["overrides"] = [_renamed_override(one) for one in checkpoint["overrides"]]
     return checkpoint
 
 
@@ -138,16 +141,23 @@ def _require_checksums(path: Path) -> None:
 
 
 def renamed(config: Any) -> Any:
-    """The config with every ``_target_`` under its current name."""
+    """The config with every key and ``_target_`` under its current name."""
     if isinstance(config, list):
         return [renamed(value) for value in config]
     if not isinstance(config, Mapping):
         return config
-    config = {key: renamed(value) for key, value in config.items()}
+    config = {KEYS.get(key, key): renamed(value) for key, value in config.items()}
     if isinstance(target := config.get("_target_"), str):
         module, _, name = target.rpartition(".")
         config["_target_"] = f"{RENAMED.get(module, module)}.{name}"
     return config
+
+
+def _renamed_override(override: Any) -> Any:
+    if not isinstance(override, str):
+        return override
+    name, equals, value = override.partition("=")
+    return ".".join(KEYS.get(part, part) for part in name.split(".")) + equals + value
 
 
 def rename_weights(weights: dict[str, Tensor], before: Mapping[str, str], prefix: str = "") -> None:

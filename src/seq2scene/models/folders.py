@@ -35,7 +35,7 @@ DATA = "{data}"  # stands for the data folder in the paths of a config
 PATH = re.compile(r"(?<![\w.:/~}])/[^\s,\[\]{}'\"]+")  # absolute, also within a command
 TRAINING = (
     *("paths", "trainer", "logger", "callbacks", "optimizer", "schedule", "resume", "overwrite", "test"),
-    *("published", "debug"),
+    *("published", "debug", "init", "freeze"),
 )
 SHIPPED = Path(__file__).resolve().parents[1] / "trained"
 

@@ -17,6 +17,7 @@ from seq2scene.search.constraints import Constraints
 from seq2scene.search.hypotheses import Hypotheses
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.text_batch import sentence_batch
+from seq2scene.sequences.vocabulary import Vocabulary
 
 CHUNK = 128  # texts at a time
 
@@ -42,6 +43,9 @@ class LanguageModel(Model):
         if model["initial_range"] is not None:
             initialise_uniform(decoder, model["initial_range"])
         return cls(decoder, language)
+
+    def word_parts(self) -> dict[str, tuple[str, Vocabulary]]:
+        return dict.fromkeys(("decoder.embedding", "decoder.output"), ("language", self.language.vocabulary))
 
     # Tensors
 

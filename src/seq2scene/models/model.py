@@ -15,6 +15,7 @@ from seq2scene.errors import UserError
 from seq2scene.search.beam import Beam
 from seq2scene.search.constraints import Constraints
 from seq2scene.search.stepwise import Sample
+from seq2scene.sequences.vocabulary import Vocabulary
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -28,6 +29,8 @@ class Model(nn.Module):
     search: how it decodes; may be replaced; None for a model that does not generate. config, description: the
     composed config and the data description it was built from, as plain containers; both empty for a model
     assembled by hand. kind: what such a model is called, by which commands choose what to do with it.
+    fixed_statistics: modules that stay in evaluation mode when the model is trained, see
+    ``fine_tuning.freeze``.
     """
 
     kind: ClassVar[str]
@@ -38,6 +41,7 @@ class Model(nn.Module):
         self.search = search
         self.config: Mapping[str, Any] = {}
         self.description: Mapping[str, Any] = {}
+        self.fixed_statistics: list[nn.Module] = []
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any], description: Mapping[str, Any]) -> Self:
@@ -55,6 +59,18 @@ class Model(nn.Module):
     def build_search(self, settings: Mapping[str, Any], where: str = "search") -> Constraints:
         """The search described by a config. where: its key, for messages."""
         return build(settings, where)
+
+    def word_parts(self) -> dict[str, tuple[str, Vocabulary]]:
+        """The modules whose weights have a row for each word, by name: the language, as it is called in the
+        description, and its vocabulary.
+        """
+        return {}
+
+    def train(self, mode: bool = True) -> Self:
+        super().train(mode)
+        for part in self.fixed_statistics:
+            part.eval()
+        return self
 
     @property
     def n_best(self) -> int:

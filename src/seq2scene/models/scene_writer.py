@@ -27,6 +27,7 @@ from seq2scene.scenes.schema import Schema
 from seq2scene.search.constraints import Constraints
 from seq2scene.search.minimum_bayes_risk import MinimumBayesRisk
 from seq2scene.sequences.batch import Sentences
+from seq2scene.sequences.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from seq2scene.compositing.compositor import Compositor
@@ -75,6 +76,9 @@ class SceneWriter(Model):
         """As ``Model.build_search``, with no more objects in a scene than training scenes had."""
         found = super().build_search(settings, where)
         return replace(found, max_length=min(found.max_length, self.schema.max_objects))
+
+    def word_parts(self) -> dict[str, tuple[str, Vocabulary]]:
+        return {"encoder.words.embedding": ("texts", self.texts.language.vocabulary)}
 
     # Tensors
 

@@ -30,6 +30,7 @@ from seq2scene.sequences.language import Language
 from seq2scene.sequences.memory import Memory
 from seq2scene.sequences.padding import shift_right
 from seq2scene.sequences.unknown_words import replace_unknown
+from seq2scene.sequences.vocabulary import Vocabulary
 
 CHUNK = 128  # texts at a time
 
@@ -79,6 +80,11 @@ class Translator(Model):
         if model["initial_range"] is not None:
             initialise_uniform(translator, model["initial_range"])
         return translator
+
+    def word_parts(self) -> dict[str, tuple[str, Vocabulary]]:
+        target = ("target", self.target.vocabulary)
+        source = ("source", self.source.vocabulary)
+        return {"encoder.embedding": source, "decoder.embedding": target, "decoder.output": target}
 
     # Tensors
 

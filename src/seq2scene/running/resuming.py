@@ -38,8 +38,8 @@ GROUPS = _words(
     "schedule search task trainer"
 )
 VALUES = _words(
-    "attention attribute_attention canvas data gallery grid heads image_encoder loss model monitor "
-    "optimizer patch_encoder perceptual retrieval schedule scores search seed task test val_search"
+    "attention attribute_attention canvas data freeze gallery grid heads image_encoder init loss model "
+    "monitor optimizer patch_encoder perceptual retrieval schedule scores search seed task test val_search"
 )
 # ... for the trainer numbers and words for these keys; for a callback numbers and its monitor.
 TRAINER_WORDS = _words(
@@ -52,14 +52,14 @@ OPTION = re.compile(r"\w[\w-]*(/\w[\w-]*)*")  # the name of a config file, not a
 
 # What may change when a run is resumed: these keys and all below them, ...
 CHANGE = _words(
-    "callbacks gallery logger loss monitor name optimizer overwrite paths perceptual published reports "
-    "retrieval schedule search seed takes test trainer val_search"
+    "callbacks freeze gallery logger loss monitor name optimizer overwrite paths perceptual published "
+    "reports retrieval schedule search seed takes test trainer val_search"
 )
 # ... for the data what is read and in which order, but not how it is interpreted, ...
 DATA = _words(
     "batch_by batch_size cache candidates eval_batch_size eval_streams fetch filtered max_length min_area "
     "min_stuff min_thing mix_texts noise overlap park photos pool_batches root seed sources store tests "
-    "train transfer val val_images window"
+    "train transfer val val_images window word_vectors"
 )
 ANYWHERE = _words("dropout implementation output_dropout packing")  # ... and these of a model.
 FIXED = {"loss.hard", "schedule.interval", "schedule.mode"}
@@ -122,7 +122,10 @@ def resume(cfg: DictConfig) -> Resumed:
     start = start.absolute()
     if not saved.keys() >= {"optimizer_states", "lr_schedulers", "loops"}:
         raise UserError(f"resume={start} has weights but not the state of training: give a run's last.ckpt")
-    before, given, stored = saved["hyper_parameters"]["config"], given_overrides(), saved.get("overrides", [])
+    before, stored = saved["hyper_parameters"]["config"], saved.get("overrides", [])
+    given = [one for one in given_overrides() if _key(one) != "init"]
+    if cfg.init is not None:
+        say(f"resume: init={cfg.init} is not read again: the run has begun, and goes on from {start}")
     taken = [one for one in stored if is_taken(one, before, cfg)]
     told = {_key(one) for one in given}
     if left := [str(one) for one in stored if one not in taken and _key(str(one)) not in told]:
@@ -375,7 +378,7 @@ def retune(checkpoint: dict[str, Any], changed: Differences) -> None:
         elif part == "optimizer":
             _set(groups, name, tuple(now) if isinstance(now, list) else now, key)
         elif part == "schedule" and name != "monitor":
-            _set_schedule(schedules, name, now, key)
+            _set_schedule(schedules, groups, name, now, key)
         elif part == "callbacks" and key.endswith(".patience"):
             for state in checkpoint.get("callbacks", {}).values():
                 state.update({"patience": now} if "patience" in state else {})
@@ -393,12 +396,14 @@ def _scale_rate(groups: list[dict[str, Any]], schedules: list[dict[str, Any]], w
             schedule[name] = [rate * now / was for rate in schedule[name]]
 
 
-def _set_schedule(schedules: list[dict[str, Any]], name: str, value: Any, key: str) -> None:
+def _set_schedule(
+    schedules: list[dict[str, Any]], groups: list[dict[str, Any]], name: str, value: Any, key: str
+) -> None:
     if all("lr_lambdas" in schedule for schedule in schedules):
         return  # one of ours: rebuilt from its settings, with the step as its only state
     if name == "min_lr":
         for schedule in schedules:
-            schedule["min_lrs"] = [value] * len(schedule["min_lrs"])
+            schedule["min_lrs"] = [value * group.get("factor", 1.0) for group in groups]
     else:
         _set(schedules, name, value, key)
 

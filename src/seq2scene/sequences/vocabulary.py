@@ -56,6 +56,12 @@ class Vocabulary:
         """The tokens of ids, special symbols included."""
         return [self._tokens[i] for i in ids]
 
+    def shared(self, other: "Vocabulary") -> tuple[list[int], list[int]]:
+        """The tokens that two vocabularies share, special symbols first: their ids here, and there."""
+        words = [token for token in self._ids if token in other]
+        here, there = ([one.pad, one.unk, one.bos, one.eos, *one.ids(words)] for one in (self, other))
+        return here, there
+
     def state(self) -> dict:
         """The vocabulary as plain containers."""
         special = {"pad": self.pad, "unk": self.unk, "bos": self.bos, "eos": self.eos}

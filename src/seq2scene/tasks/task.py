@@ -2,6 +2,7 @@
 devices, and the scores of validation and tests.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
@@ -15,6 +16,7 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from seq2scene.building import build
 from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import rename_weights
+from seq2scene.models.fine_tuning import matching
 from seq2scene.models.model import Model
 from seq2scene.search.constraints import Constraints
 
@@ -228,12 +230,20 @@ class Task(pl.LightningModule):
             scheduler.step()
 
     def configure_optimizers(self) -> dict[str, Any]:
-        """The optimizer and schedule of the config; a schedule may have the parameter ``steps_per_epoch``."""
+        """The optimizer and schedule of the config; a schedule may have the parameter ``steps_per_epoch``.
+
+        ``optimizer.lr_of`` multiplies the learning rates of the parameters that match its patterns; the
+        schedule multiplies these rates like all others.
+        """
         settings = dict(self.config["optimizer"])
+        factors = settings.pop("lr_of", None) or {}
+        parameters = self._groups(factors, settings["lr"]) if factors else self.parameters()
         if self.trainer.precision == "16-mixed":
             settings["fused"] = False  # a fused step unscales the loss itself, too late for the norm
-        optimizer = build(settings, "optimizer", params=self.parameters())
+        optimizer = build(settings, "optimizer", params=parameters)
         schedule = dict(self.config["schedule"])
+        for name in {"base_lr", "max_lr", "min_lr"} & schedule.keys() if factors else ():
+            schedule[name] = [schedule[name] * group["factor"] for group in optimizer.param_groups]
         how = {key: schedule.pop(key) for key in ("interval", "monitor") if key in schedule}
         if "steps_per_epoch" in schedule:
             schedule["steps_per_epoch"] = self._steps_per_epoch()
@@ -245,6 +255,34 @@ class Task(pl.LightningModule):
                 **how,
             },
         }
+
+    def _groups(self, factors: Mapping[str, float], lr: float) -> list[dict[str, Any]]:
+        """The parameters by their learning rate: those of each pattern of ``optimizer.lr_of``, of several the
+        last that matches, and all others.
+
+        Raises UserError for a pattern that matches nothing that is trained, and for a bad factor.
+        """
+        parameters = dict(self.model.named_parameters(remove_duplicate=False))
+        chosen: dict[nn.Parameter, str] = {}
+        for pattern, factor in factors.items():
+            key = f"optimizer.lr_of={{{pattern}: {factor}}}"
+            if isinstance(factor, bool) or not (isinstance(factor, int | float) and 0 < factor < math.inf):
+                raise UserError(
+                    f"{key}: a factor must be a number of more than 0; freeze=[{pattern}] trains none"
+                )
+            found = [parameters[name] for name in matching(self.model, pattern, key)]
+            if not any(value.requires_grad for value in found):
+                raise UserError(f"{key}: all parameters that it matches are frozen; leave it out")
+            chosen |= dict.fromkeys(found, pattern)
+        groups: dict[str, list[nn.Parameter]] = {"others": []}
+        for value in self.parameters():
+            groups.setdefault(chosen.get(value, "others"), []).append(value)
+        rates = {name: float(factors.get(name, 1.0)) for name in groups}
+        return [
+            {"params": values, "lr": lr * rates[name], "factor": rates[name], "name": name}
+            for name, values in groups.items()
+            if values
+        ]
 
     def _steps_per_epoch(self) -> int:
         self.trainer.fit_loop.setup_data()  # Lightning does this only after the schedule needs the count

@@ -271,3 +271,48 @@ def test_a_run_with_nothing_left_to_do_has_its_checkpoints_all_the_same(run: Run
     again = run("trainer.max_epochs=2", start=whole)
     assert stand(again) == stand(whole)
     assert_same_weights(whole, again)
+
+
+def test_a_new_run_starts_from_another_and_trains_a_part_of_it_and_resumes_exactly(run: Run, capsys) -> None:
+    before = run("trainer.max_epochs=1")
+    tuned = [f"init={before}", "freeze=[encoder.*]", "optimizer.lr_of={decoder.att*: 0.1}", *FALLING]
+    capsys.readouterr()
+    whole = run(*tuned, "trainer.max_epochs=2")
+    said = capsys.readouterr().out
+    assert f"init={before}: 22 of 22 weights are taken" in said and "target words: 8 of 8 are known" in said
+    weights, (ours,) = kept(before, "best")["state_dict"], kept(whole, "last")["optimizer_states"]
+    named = [name for name in weights if name.startswith("model.")]
+    after = kept(whole, "last")["state_dict"]
+    for name in named:
+        assert torch.equal(after[name], weights[name]) == name.startswith("model.encoder."), name
+    groups = {group["name"]: group for group in ours["param_groups"]}
+    assert groups["decoder.att*"]["lr"] == pytest.approx(groups["others"]["lr"] / 10)
+    assert groups["others"]["lr"] < 0.01  # the schedule has acted
+    trained = [name for name in named if not name.startswith("model.encoder.")]
+    assert len(ours["state"]) == len(trained)
+    first = run(*tuned, "trainer.max_epochs=1")
+    again = run(*tuned, "trainer.max_epochs=2", start=first)
+    assert stand(again) == stand(whole)
+    assert_same_weights(whole, again)
+
+
+def test_rates_of_parts_are_refused_where_nothing_would_follow_them(run: Run) -> None:
+    for rates, why in (
+        ("{decodr.*: 0.1}", r"decodr\.\* matches none of the model's parameters: encoder"),
+        ("{encoder.*: 0}", r"must be a number of more than 0; freeze=\[encoder\.\*\] trains none"),
+        ("{encoder.*: 0.1}", "all parameters that it matches are frozen"),
+    ):
+        with pytest.raises(UserError, match=why):
+            run(f"optimizer.lr_of={rates}", "freeze=[encoder.*]", "trainer.max_epochs=1")
+
+
+def test_embeddings_start_from_word_vectors(run: Run, tmp_path: Path, capsys, caplog) -> None:
+    caplog.set_level("INFO")
+    path = tmp_path / "vectors.txt"
+    path.write_text("".join(f"{word} {' '.join(['0.5'] * 16)}\n" for word in "abz"))
+    folder = run(f"data.word_vectors=[null,{path}]", "freeze=[decoder.embedding.*]", "trainer.max_epochs=1")
+    assert f"2 of 8 target words have a vector in {path}" in caplog.text
+    checkpoint = kept(folder, "last")
+    words = checkpoint["hyper_parameters"]["description"]["target"]["vocabulary"]["tokens"]
+    rows = checkpoint["state_dict"]["model.decoder.embedding.weight"]
+    assert {word for word, row in zip(words, rows, strict=True) if (row == 0.5).all()} == {"a", "b"}

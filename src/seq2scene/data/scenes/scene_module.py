@@ -14,7 +14,6 @@ from torch import Tensor
 
 from seq2scene.compositing.compositor import Compositor
 from seq2scene.data.stop_words import stop_words
-from seq2scene.data.text.word_vectors import read_word_vectors
 from seq2scene.data.text_module import TextModule
 from seq2scene.errors import UserError
 from seq2scene.scenes.batch import SceneBatch
@@ -80,7 +79,7 @@ class SceneModule(TextModule):
     drop_sentences: float = (
         0.0  # share of the sentences left out in training, so that short texts are learnt too
     )
-    glove: str | None = None  # file of pretrained word vectors, see ``data.text.word_vectors``
+    word_vectors: str | None = None  # file of pretrained ones, see ``data.text.word_vectors``
     batch_size: int = 32
     pool_batches: int = 50
 
@@ -93,7 +92,7 @@ class SceneModule(TextModule):
             raise UserError(f"data.drop_sentences={self.drop_sentences} must be at least 0 and below 1")
         self.reader: SceneTexts | None = None
         self.schema: Schema | None = None
-        self.word_vectors: Tensor | None = None
+        self._vectors: Tensor | None = None
         self.splits: dict[str, Split] = {}
         self._samples: dict[str, Samples] = {}
 
@@ -126,14 +125,14 @@ class SceneModule(TextModule):
             "texts": self.reader.state(),
             "schema": self.schema.state(),
             "pictures": self.pictures(),
-            "word_vectors": self.word_vectors,
+            "word_vectors": self._vectors,
         }
 
     def use(self, description: Mapping[str, Any]) -> None:
         """Takes vocabulary and schema of a checkpoint instead of making them; call before ``setup``."""
         self.reader = SceneTexts.from_state(description["texts"])
         self.schema = Schema.from_state(description["schema"])
-        self.word_vectors = description["word_vectors"]
+        self._vectors = description["word_vectors"]
 
     def texts(self, split: str) -> list[list[str]]:
         """The sentences of each sample, as in the files."""
@@ -196,11 +195,8 @@ class SceneModule(TextModule):
         if self.reader is None:
             self.reader = SceneTexts(self._learn_language(), self.schema.sentences, self.max_words)
             self.schema = self.schema.counted(self.splits["train"].objects)
-            if self.glove is not None:
-                self.word_vectors, found = read_word_vectors(
-                    Path(self.glove), self.reader.language.vocabulary
-                )
-                self._report("%d of %d words have a vector in %s", found, len(self.word_vectors), self.glove)
+            if self.word_vectors is not None:
+                self._vectors = self._read_vectors(self.word_vectors, self.reader.language.vocabulary)
 
     def _shared(self, split: str) -> tuple[int, int, str]:
         numbers, known = self.splits[split].numbers, set(self.splits["train"].numbers)

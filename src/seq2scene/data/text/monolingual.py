@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from torch import Tensor
+
 from seq2scene.data.text_module import TextModule, same_language
 from seq2scene.sequences import corpus
 from seq2scene.sequences.corpus import Corpus, Text
@@ -22,6 +24,7 @@ class MonolingualModule(TextModule):
     min_count: int = 1  # rarer tokens of the training text are out of vocabulary
     max_size: int | None = None  # largest vocabulary, special symbols included
     max_length: int | None = 100  # longer training sentences are left out; None keeps all
+    word_vectors: str | None = None  # file of pretrained ones, see ``data.text.word_vectors``
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -47,6 +50,11 @@ class MonolingualModule(TextModule):
         """
         self.learnt_language = Language.from_state(description["language"])
         self.language = same_language(description, "language_code", "language", self.language)
+
+    def initial_vectors(self) -> dict[str, Tensor]:
+        if self.word_vectors is None:
+            return {}
+        return {"language": self._read_vectors(self.word_vectors, self.learnt_language.vocabulary)}
 
     # Reading
 

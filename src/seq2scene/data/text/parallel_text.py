@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from torch import Tensor
 
 from seq2scene.data.park.choosing import Park
 from seq2scene.data.park.writing import ensure_park
@@ -46,6 +47,9 @@ class ParallelText(TextModule):
     vocabulary_size: int | list[int] = 8000  # subwords of bpe and unigram
     min_count: int | list[int] = 1  # rarer tokens of the training text are out of vocabulary
     max_size: int | list[int | None] | None = None  # largest vocabulary, special symbols included
+    word_vectors: str | list[str | None] | None = (
+        None  # files of pretrained ones (``data.text.word_vectors``)
+    )
     shared_vocabulary: bool = False  # one tokenizer and vocabulary, learnt from both sides as the source's
     max_length: int | None = 100  # training pairs with a longer side are left out; None keeps all
     source_eos: bool = False  # sources end in EOS too
@@ -104,6 +108,13 @@ class ParallelText(TextModule):
     def references(self, split: str) -> list[str]:
         """The target lines of train, val or a test set, as in the file."""
         return self._text(split)[1].lines()
+
+    def initial_vectors(self) -> dict[str, Tensor]:
+        found = {}
+        for number, side in enumerate(("source", "target")):
+            if (path := _side(self.word_vectors, number)) is not None:
+                found[side] = self._read_vectors(path, self.languages[number].vocabulary, f"{side} ")
+        return found
 
     # Reading
 

@@ -13,7 +13,9 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from seq2scene.building import build
 from seq2scene.errors import UserError
-from seq2scene.models.checkpoints import load_checkpoint
+from seq2scene.models.checkpoints import find_checkpoint, load_checkpoint
+from seq2scene.models.fine_tuning import freeze, take_weights, take_word_vectors
+from seq2scene.models.loading import load
 from seq2scene.plotting.curves import draw_curves
 from seq2scene.plotting.figures import save_picture
 from seq2scene.reports.page.page import show_page
@@ -50,6 +52,8 @@ def train(cfg: DictConfig) -> float:
         run = resume(cfg)
         cfg, overrides, choices = run.cfg, run.overrides, run.choices
         start, more = run.start, [run.callback]
+    elif cfg.init is not None:
+        find_checkpoint(cfg.init, "best.ckpt")
     check_choices(choices, cfg)
     check_dropped(overrides)
     config = OmegaConf.to_container(cfg, resolve=True)
@@ -78,6 +82,9 @@ def _train(
     data.prepare_data()
     data.setup()
     task = build_task(config, data.description())
+    if start is None:
+        _initialise(task, data, config)
+    freeze(task.model, config["freeze"])
     reports = build_reports(config.get("reports") or {}) if config["test"] else []
     check_reports(reports, task)
     loggers, callbacks = (
@@ -124,6 +131,23 @@ def _train(
         raise UserError(str(diverged))
     best = _callback(trainer, Best)
     return float("nan") if best is None or best.best_model_score is None else float(best.best_model_score)
+
+
+def _initialise(task: Task, data: pl.LightningDataModule, config: dict[str, Any]) -> None:
+    """Gives a new model pretrained word vectors (``data.word_vectors``) and then the weights of another model
+    (``init``); prints what was taken.
+    """
+    for language, vectors in data.initial_vectors().items():
+        take_word_vectors(task.model, language, vectors, "data.word_vectors")
+    if (path := config["init"]) is None:
+        return
+    frozen = [f"{name}." for name, part in task.net_for_data().items() if part.frozen]
+    try:
+        told = take_weights(task.model, load(path, cache=config["paths"]["cache"]), keep=frozen)
+    except UserError as error:
+        raise UserError(f"init={path}: {error}") from error
+    for line in told:
+        say(f"init={path}: {line}")
 
 
 def _monitored(callbacks: list[pl.Callback], schedule: dict[str, Any]) -> list[str]:

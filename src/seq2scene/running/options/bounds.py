@@ -79,6 +79,10 @@ SIZES = SIZE | Good(
     lambda value: isinstance(value, list) and all(map((SIZE | LEFT_OUT).fits, value)), "a list"
 )
 PATH = text(r".+", "a path")
+PATTERNS = Good(
+    lambda value: isinstance(value, list) and all(isinstance(one, str) and one for one in value),
+    "a list of patterns of parameters' names, as [encoder.*]",
+)
 BATCHES = whole(1) | Good(
     lambda value: isinstance(value, float) and 0 < value <= 1,
     "a fraction above 0.0 and up to 1.0, which is all",
@@ -89,6 +93,9 @@ KEYS = {
     "seed": whole(0, 2**32 - 1),
     **dict.fromkeys(("test", "overwrite", "scores", "words", "bfloat16", "baselines"), FLAG),
     "gallery": whole(0) | LEFT_OUT,
+    "init": PATH | LEFT_OUT,
+    "freeze": PATTERNS,
+    "optimizer.lr_of": Good(lambda value: value is None, "patterns and factors, as {encoder.*: 0.1}"),
     **dict.fromkeys(("inpainter", "captioner", "realism", "scene"), PATH | LEFT_OUT),
     "batch_size": SIZE,
     "n_best": SIZE,
