@@ -10,8 +10,9 @@ images have w in a reference. With h the caption's vector, r that of one of its 
 import json
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -62,39 +63,61 @@ class CiderD(Metric):
         return torch.tensor(mean, dtype=torch.float64, device=texts.device)
 
 
+Gram = tuple[str, ...]
+
+
 @dataclass(frozen=True)
-class _Vectors:
+class DocumentFrequencies:
+    """In how many of a number of images each n-gram is in a reference; one that is not listed is in one."""
+
+    images: int
+    counts: Mapping[Gram, int]
+
+    @classmethod
+    def of(cls, references: Iterable[Iterable[Sequence[str]]]) -> Self:
+        """Counts those of images, each with its references as words."""
+        images, counts = 0, Counter[Gram]()
+        for golds in references:
+            images += 1
+            counts.update(set().union(*map(ngrams, golds)))
+        return cls(images, {gram: count for gram, count in counts.items() if count > 1})
+
+    def vectors(self, words: Sequence[str]) -> "Vectors":
+        """The vectors of a caption or a reference."""
+        log_images, counts = math.log(max(self.images, 1)), ngrams(words)
+        weights: list[dict[Gram, float]] = [{} for _ in range(ORDERS)]
+        for gram, count in counts.items():
+            weights[len(gram) - 1][gram] = count * (log_images - math.log(self.counts.get(gram, 1)))
+        norms = [math.sqrt(math.fsum(w * w for w in of_order.values())) for of_order in weights]
+        # as in the published code, the length counts bigrams: one fewer than the words
+        return Vectors(weights, norms, sum(c for gram, c in counts.items() if len(gram) == 2))
+
+
+@dataclass(frozen=True)
+class Vectors:
     """One caption: n-gram weights by order, their norms, and the number of words."""
 
-    weights: list[dict[tuple[str, ...], float]]
+    weights: list[dict[Gram, float]]
     norms: list[float]
     length: int
 
 
 def cider_d(captions: Sequence[str], references: Sequence[Sequence[str]]) -> list[float]:
     """The CIDEr-D of each caption, with document frequencies from the whole set."""
-    golds = [[ngrams(caption_words(text)) for text in texts] for texts in references]
-    images = Counter(gram for counts in golds for gram in set().union(*counts))
-    log_images = math.log(max(len(captions), 1))
-    telling = {gram: log_images - math.log(count) for gram, count in images.items()}
-
-    def vectors(counts: Counter) -> _Vectors:
-        weights: list[dict[tuple[str, ...], float]] = [{} for _ in range(ORDERS)]
-        for gram, count in counts.items():
-            weights[len(gram) - 1][gram] = count * telling.get(gram, log_images)
-        norms = [math.sqrt(math.fsum(w * w for w in of_order.values())) for of_order in weights]
-        # as in the published code, the length counts bigrams: one fewer than the words
-        return _Vectors(weights, norms, sum(c for gram, c in counts.items() if len(gram) == 2))
-
-    scores = []
-    for caption, gold in zip(captions, golds, strict=True):
-        written = vectors(ngrams(caption_words(caption)))
-        likeness = [_likeness(written, vectors(counts)) for counts in gold]
-        scores.append(10 * math.fsum(likeness) / len(likeness))
-    return scores
+    golds = [[caption_words(text) for text in texts] for texts in references]
+    frequencies = DocumentFrequencies.of(golds)
+    return [
+        likeness(frequencies.vectors(caption_words(caption)), list(map(frequencies.vectors, gold)))
+        for caption, gold in zip(captions, golds, strict=True)
+    ]
 
 
-def _likeness(written: _Vectors, gold: _Vectors) -> float:
+def likeness(written: Vectors, golds: Sequence[Vectors]) -> float:
+    """The CIDEr-D of a caption, given the vectors of its references."""
+    return 10 * math.fsum(_likeness(written, gold) for gold in golds) / len(golds)
+
+
+def _likeness(written: Vectors, gold: Vectors) -> float:
     """The mean over n of clipped cosines, with a penalty on the difference in length."""
     total = 0.0
     for n in range(ORDERS):

@@ -34,8 +34,8 @@ def _words(text: str) -> frozenset[str]:
 
 # Of a checkpoint's overrides, options of these groups and values below these keys are taken, ...
 GROUPS = _words(
-    "attention attribute_attention canvas data debug experiment grid heads image_encoder model optimizer "
-    "schedule search task trainer"
+    "attention attribute_attention canvas data debug experiment grid heads image_encoder loss model "
+    "optimizer schedule search task trainer"
 )
 VALUES = _words(
     "attention attribute_attention canvas data freeze gallery grid heads image_encoder init loss model "

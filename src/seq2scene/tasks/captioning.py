@@ -3,6 +3,7 @@ of photos, or to objects of layouts.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from seq2scene.errors import UserError
 from seq2scene.metrics.caption_bleu import CaptionBleu
 from seq2scene.metrics.cider import CiderD
 from seq2scene.metrics.perplexity import Perplexity
+from seq2scene.metrics.rewards import Reward, bleu_reward, chrf_reward, cider_reward
 from seq2scene.metrics.rouge import RougeL
 from seq2scene.models.captioner import Captioner
 from seq2scene.models.words import gold_log_probs
@@ -23,8 +25,9 @@ from seq2scene.nets.text.xu_decoder import XuDecoder
 from seq2scene.search.hypotheses import Hypotheses
 from seq2scene.sequences.caption_batch import CaptionBatch
 from seq2scene.sequences.padding import shift_right
+from seq2scene.tasks.self_critical import self_critical_loss
 from seq2scene.tasks.task import Column, Loss, Task
-from seq2scene.tasks.words import loss_of_words, per_sentence
+from seq2scene.tasks.words import loss_of_words, per_sentence, reward_metric
 
 FREE_RUNNING = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider")
 CAPTION_COLUMNS = tuple(Column(name, name, 3 if name == "cider" else 2) for name in FREE_RUNNING)
@@ -65,6 +68,10 @@ class Captioning(Task):
             raise UserError(
                 "loss.hard=true: this decoder cannot attend to one location at a time; choose model=xu2015"
             )
+        self.metric = reward_metric(loss, ("cider", "bleu", "chrf"))
+        if hard and self.metric is not None:
+            raise UserError("loss=self_critical: not with loss.hard=true; leave one out")
+        self.reward: Reward | None = None
         self.build_scores()
 
     def _build_scores(self) -> ModuleDict:
@@ -78,13 +85,32 @@ class Captioning(Task):
             }
         )
 
+    def on_fit_start(self) -> None:
+        if self.metric == "cider":
+            references = self.trainer.datamodule.references("train")
+            self.reward = cider_reward(references, self.config["data"]["cache"])
+        elif self.metric is not None:
+            self.reward = {"bleu": bleu_reward, "chrf": chrf_reward}[self.metric](captions=True)
+
     # Teacher forcing
 
     def loss(self, batch: CaptionBatch) -> Loss:
         """-log p of the words; with hard attention, the REINFORCE terms (``Reinforce``); plus
         ``loss.doubly_stochastic`` times the doubly stochastic regulariser (eq. 14), summed over locations and
-        captions, as in the paper.
+        captions, as in the paper. With ``loss=self_critical`` only that of sampled captions
+        (``self_critical_loss``).
         """
+        if self.metric is not None and self.training:
+            return self_critical_loss(
+                self.model,
+                partial(self.model.encode, batch),
+                self.model.decoder,
+                self.language,
+                batch.references,
+                self.reward,
+                self.search("val"),
+                self.per_sentence,
+            )
         gold, decoder, memory = batch.target, self.model.decoder, self.model.encode(batch)
         previous = shift_right(gold.ids, self.language.vocabulary.bos)
         sampled = None

@@ -1,6 +1,7 @@
 """Translation: the LightningModule of sentence pairs."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from torch import Tensor
@@ -9,13 +10,15 @@ from torch.nn import ModuleDict
 from seq2scene.metrics.bleu import CorpusBleu
 from seq2scene.metrics.chrf import CorpusChrf
 from seq2scene.metrics.perplexity import Perplexity
+from seq2scene.metrics.rewards import bleu_reward, chrf_reward
 from seq2scene.models.translator import Translator
 from seq2scene.nets.losses.linear_cross_entropy import linear_cross_entropy
 from seq2scene.search.hypotheses import Hypotheses
 from seq2scene.sequences.batch import ParallelBatch, Sentences
 from seq2scene.sequences.padding import shift_right
+from seq2scene.tasks.self_critical import self_critical_loss
 from seq2scene.tasks.task import Column, Loss, Task
-from seq2scene.tasks.words import loss_of_words, per_sentence
+from seq2scene.tasks.words import loss_of_words, per_sentence, reward_metric
 
 TABLE = ("bleu_tok", "bleu", "chrf", "perplexity", "perplexity_words")  # columns of the table of test scores
 
@@ -47,25 +50,42 @@ class NMT(Task):
         self.source, self.target = self.model.source, self.model.target
         self.smoothing = config["loss"]["smoothing"]
         self.per_sentence = per_sentence(config["loss"])
+        self.lowercase = getattr(self.target.tokenizer, "lowercase", False)
+        metric = reward_metric(config["loss"], ("bleu", "chrf"))
+        rewards = {None: None, "bleu": bleu_reward, "chrf": chrf_reward}
+        self.reward = rewards[metric] and rewards[metric](self.lowercase)
         self.build_scores()
         self.keep_weights = False  # whether to return attention when translating test sets
 
     def _build_scores(self) -> ModuleDict:
         """chrF is computed on test sets only."""
-        lowercase = getattr(self.target.tokenizer, "lowercase", False)
         return ModuleDict(
             {
                 "perplexity": Perplexity(),
                 "perplexity_words": Perplexity(),
-                "bleu": CorpusBleu(lowercase=lowercase),
+                "bleu": CorpusBleu(lowercase=self.lowercase),
                 "bleu_tok": CorpusBleu(tokenize="none"),
-                "chrf": CorpusChrf(lowercase=lowercase),
+                "chrf": CorpusChrf(lowercase=self.lowercase),
             }
         )
 
     # Teacher forcing
 
     def loss(self, batch: ParallelBatch) -> Loss:
+        """-log p of the words, smoothed; with ``loss=self_critical`` that of sampled translations
+        (``self_critical_loss``).
+        """
+        if self.reward is not None and self.training:
+            return self_critical_loss(
+                self.model,
+                partial(self.model.encode, batch.source),
+                self.model.decoder,
+                self.target,
+                [[line] for line in batch.references],
+                self.reward,
+                self.search("val"),
+                self.per_sentence,
+            )
         gold = batch.target
         features, _ = self.model(batch.source, shift_right(gold.ids, self.target.vocabulary.bos))
         total, nll = self._cross_entropy(features[gold.mask], gold.ids[gold.mask], self.smoothing)

@@ -4,7 +4,7 @@ devices, and the scores of validation and tests.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 import pytorch_lightning as pl
@@ -31,13 +31,14 @@ Guard = Callable[[torch.optim.Optimizer, Tensor, Tensor, Tensor], None]
 class Loss:
     """total: the sum to differentiate. nll: the plain negative log-likelihood, for perplexity. count: the
     number of positions. normaliser: what the gradient of ``total`` is divided by, summed over all ranks and
-    micro-batches.
+    micro-batches. logged: further values to log, means over the batch.
     """
 
     total: Tensor
     nll: Tensor
     count: Tensor
     normaliser: Tensor
+    logged: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Column(NamedTuple):
@@ -121,6 +122,8 @@ class Task(pl.LightningModule):
         self.log("train/loss", per_position, prog_bar=True, batch_size=len(batch))
         if self.logs_perplexity:
             self.log("train/perplexity", per_position.exp(), prog_bar=True, batch_size=len(batch))
+        for name, value in loss.logged.items():
+            self.log(f"train/{name}", value, prog_bar=True, batch_size=len(batch))
         return loss.total
 
     def accumulated(self) -> dict[str, Any] | None:

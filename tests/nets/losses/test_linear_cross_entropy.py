@@ -45,6 +45,20 @@ def test_gradient_is_right_with_and_without_bias() -> None:
     assert gradcheck(lambda x, w: linear_cross_entropy(x, w, None, gold)[0], (features, weight))
 
 
+def test_each_position_counts_by_its_own_factor() -> None:
+    features, weight, bias, gold = problem()
+    factors = torch.linspace(-1, 2, 11, dtype=torch.float64)
+    loss, nll = linear_cross_entropy(features, weight, bias, gold, 0.1, factors)
+    each = F.cross_entropy(F.linear(features, weight, bias), gold, reduction="none", label_smoothing=0.1)
+    torch.testing.assert_close(loss, (each * factors).sum())
+    torch.testing.assert_close(nll, linear_cross_entropy(features, weight, bias, gold)[1])
+    for mine, other in zip(
+        *(torch.autograd.grad(one, (features, weight, bias)) for one in (loss, (each * factors).sum())),
+        strict=True,
+    ):
+        torch.testing.assert_close(mine, other)
+
+
 def test_without_gradients_the_numbers_are_the_same() -> None:
     features, weight, bias, gold = problem()
     with torch.no_grad():

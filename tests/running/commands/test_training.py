@@ -316,3 +316,13 @@ def test_embeddings_start_from_word_vectors(run: Run, tmp_path: Path, capsys, ca
     words = checkpoint["hyper_parameters"]["description"]["target"]["vocabulary"]["tokens"]
     rows = checkpoint["state_dict"]["model.decoder.embedding.weight"]
     assert {word for word, row in zip(words, rows, strict=True) if (row == 0.5).all()} == {"a", "b"}
+
+
+def test_self_critical_training_goes_on_from_cross_entropy(run: Run) -> None:
+    before = run("trainer.max_epochs=1")
+    folder = run(
+        f"init={before}", "loss=self_critical", "trainer.max_epochs=1", "trainer.log_every_n_steps=1"
+    )
+    with open(folder / "metrics.csv", newline="") as file:
+        rewards = [row["train/reward"] for row in csv.DictReader(file) if row["train/reward"]]
+    assert len(rewards) == EPOCH and all(0 <= float(value) <= 1 for value in rewards)

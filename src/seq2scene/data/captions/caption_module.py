@@ -78,7 +78,7 @@ class CaptionModule(MonolingualModule):
         plan = self._plan(lengths[kept] + 1)
         self.padding_efficiency = {"target": padding_efficiency(plan.batches(0), lengths[kept] + 1)}
         images = np.repeat(np.arange(len(counts)), counts)
-        return self._loader(plan, self._collate("train", kept, images[kept], references=False))
+        return self._loader(plan, self._collate("train", kept, images[kept]))
 
     def _plan(self, lengths: np.ndarray) -> LengthBatches | EqualLengths:
         if self.batch_by == "length":
@@ -98,10 +98,10 @@ class CaptionModule(MonolingualModule):
         first = np.cumsum(counts) - counts
         lengths = self.corpora[split].lengths[first]
         plan = EvaluationBatches(lengths, lengths, self.eval_batch_size, **self._ranks())
-        return self._loader(plan, self._collate(split, first, np.arange(len(counts)), references=True))
+        return self._loader(plan, self._collate(split, first, np.arange(len(counts))))
 
     def _collate(
-        self, split: str, captions: np.ndarray, images: np.ndarray, references: bool
+        self, split: str, captions: np.ndarray, images: np.ndarray
     ) -> Callable[[np.ndarray], CaptionBatch]:
         """Collates samples, each one of ``captions`` with its image among ``images``, by numbers in the
         split.
@@ -114,7 +114,7 @@ class CaptionModule(MonolingualModule):
                 **{"images": None, **self.images_of(split, numbers)},
                 target=target,
                 rows=torch.from_numpy(numbers),
-                references=tuple(told[number] for number in numbers) if references else (),
+                references=tuple(told[number] for number in numbers),
             )
 
         return collate

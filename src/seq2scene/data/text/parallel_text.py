@@ -213,12 +213,12 @@ class ParallelText(TextModule):
         plan = EvaluationBatches(
             self._source_lengths(split), target.lengths + 1, self.eval_batch_size, **self._ranks()
         )
-        return self._loader(plan, self._collate(source, target, np.arange(len(source)), references=True))
+        return self._loader(plan, self._collate(source, target, np.arange(len(source))))
 
     def _collate(
-        self, source: Corpus, target: Corpus, rows: np.ndarray, references: bool = False
+        self, source: Corpus, target: Corpus, rows: np.ndarray
     ) -> Callable[[np.ndarray], ParallelBatch]:
-        return lambda chosen: collate_pairs(source, target, rows[chosen], self.source_eos, references)
+        return lambda chosen: collate_pairs(source, target, rows[chosen], self.source_eos, references=True)
 
     def _report_padding(self, plan: LengthBatches) -> None:
         batches = plan.batches(0)

@@ -139,6 +139,7 @@ KEYS = {
     "reports.gallery.count": whole(0),
     "loss.smoothing": CHANCE,
     "loss.hard": FLAG,
+    "loss.self_critical.metric": one_of("cider", "bleu", "chrf") | LEFT_OUT,
     "retrieval.repeat": FLAG,
     "loss.expectation": SHARE,
     "loss.reinforce.decay": CHANCE,
