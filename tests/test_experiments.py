@@ -36,6 +36,7 @@ TEXT = [name for name in EXPERIMENTS if not name.startswith(("text2scene/", "coc
 SCENES = [name for name in EXPERIMENTS if name.startswith(("text2scene/", "park_", "abstract_"))]
 # By name, as composing all experiments takes seconds, which every process that collects tests would spend.
 TEXT_FAMILIES = ["luong2015/recipe", "multi30k_en_lm", "multi30k_en_de", "iwslt15_en_vi", "iwslt14_de_en"]
+SUBWORDS = ["iwslt14_de_en_bpe", "iwslt15_en_vi_bpe"]
 ABSTRACT_FAMILIES = ["text2scene/abstract", "text2scene/abstract_cpu"]
 COMPOSITE_FAMILIES = ["text2scene/composite_cpu", "text2scene/composite"]
 COLLECT = runpy.run_path(str(CONF.parent / "experiments" / "collect.py"))
@@ -219,9 +220,10 @@ def test_there_is_a_small_run_of_each_family() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", TEXT_FAMILIES)
+@pytest.mark.parametrize("name", [*TEXT_FAMILIES, *SUBWORDS])
 def test_every_family_of_texts_trains_validates_and_tests_on_a_few_lines(name: str, tmp_path: Path) -> None:
     small = ["debug=tiny", "trainer=cpu", "trainer.enable_progress_bar=false", "search.max_length=4"]
+    small += ["data.vocabulary_size=24", "data.batch_size=64"] if name in SUBWORDS else []
     places = [f"paths.data={tmp_path}", f"paths.cache={tmp_path}/cache"]
     config = compose_plain(tmp_path, f"experiment={name}", *small, *places)
     write_data(config["data"])

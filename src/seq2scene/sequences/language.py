@@ -28,8 +28,12 @@ class Language:
 
     def batch(self, lines: Sequence[str], eos: bool = False) -> Sentences:
         """Lines as a padded batch (B, T), T at least 1; with ``eos`` each ends in EOS."""
+        return self.batch_tokens([self.tokenizer.split(line) for line in lines], eos)
+
+    def batch_tokens(self, lines: Sequence[Sequence[str]], eos: bool = False) -> Sentences:
+        """As ``batch``, of tokenised lines."""
         end = [self.vocabulary.eos] if eos else []
-        sentences = [torch.tensor(self.encode(line) + end, dtype=torch.int64) for line in lines]
+        sentences = [torch.tensor(self.vocabulary.ids(line) + end, dtype=torch.int64) for line in lines]
         ids, lengths = pad(sentences, self.vocabulary.pad)
         if ids.shape[1] == 0:
             ids = ids.new_full((len(lines), 1), self.vocabulary.pad)

@@ -8,7 +8,7 @@ import io
 import logging
 import re
 import string
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, lru_cache
 from typing import Any, ClassVar, Protocol
 
@@ -149,6 +149,26 @@ class SentencePiece:
         assert self._pieces is not None, "train a sentencepiece tokenizer before using it"
         return self._pieces.decode_pieces(list(tokens))
 
+    @property
+    def pieces(self) -> list[str]:
+        """All subwords, without sentencepiece's special symbols."""
+        assert self._pieces is not None, "train a sentencepiece tokenizer before using it"
+        ids = range(self._pieces.get_piece_size())
+        special = (self._pieces.is_control, self._pieces.is_unknown)
+        return [self._pieces.id_to_piece(i) for i in ids if not any(kind(i) for kind in special)]
+
+    def split_at_random(self, lines: Sequence[str], dropout: float, seed: int) -> list[list[str]]:
+        """Tokens of lines by byte-pair encoding that leaves out each merge with probability ``dropout``
+        (BPE-dropout, Provilkov et al., ACL 2020). The same seed, at most 2^32 - 1, gives the same tokens.
+        """
+        import sentencepiece
+
+        assert self._pieces is not None, "train a sentencepiece tokenizer before using it"
+        # a generator takes this seed when its thread starts, and sentencepiece starts one for each list
+        sentencepiece.set_random_generator_seed(seed)
+        sampling = {"enable_sampling": True, "alpha": dropout, "nbest_size": -1, "num_threads": 1}
+        return self._pieces.encode([self._case(line) for line in lines], out_type=str, **sampling)
+
     def state(self) -> dict:
         return {
             "name": self.name,
@@ -222,6 +242,13 @@ def choose(name: str, language: str, lowercase: bool = False, vocabulary_size: i
     if name in ("whitespace", "treebank", "character"):
         return TOKENIZERS[name](lowercase)
     raise UserError(f"there is no tokenizer {name!r}: choose one of {', '.join(CHOICES)}")
+
+
+def whole_words(tokenizer: Tokenizer, tokens: list[str]) -> list[str]:
+    """The tokens that are compared with those of another text: subwords joined to words, others as they
+    are.
+    """
+    return tokenizer.join(tokens).split(" ") if isinstance(tokenizer, SentencePiece) else tokens
 
 
 def restore(state: dict) -> Tokenizer:

@@ -16,6 +16,7 @@ from seq2scene.nets.losses.linear_cross_entropy import linear_cross_entropy
 from seq2scene.search.hypotheses import Hypotheses
 from seq2scene.sequences.batch import ParallelBatch, Sentences
 from seq2scene.sequences.padding import shift_right
+from seq2scene.sequences.tokenizers import whole_words
 from seq2scene.tasks.self_critical import self_critical_loss
 from seq2scene.tasks.task import Column, Loss, Task
 from seq2scene.tasks.words import loss_of_words, per_sentence, reward_metric
@@ -37,7 +38,8 @@ class NMT(Task):
 
     Perplexity is computed with teacher forcing, counts EOS (``perplexity_words`` does not), and never
     includes label smoothing. BLEU and chrF score free-running output: ``bleu`` is sacrebleu's 13a BLEU of
-    plain text, ``bleu_tok`` that of the model's own tokens, both with unknown words included.
+    plain text, ``bleu_tok`` that of the model's own tokens, subwords joined to words, both with unknown words
+    included.
     """
 
     shown = ("perplexity", "bleu_tok")
@@ -117,9 +119,9 @@ class NMT(Task):
         tokens = [self.target.tokens(row) for row in found.tokens[:, 0].cpu()]
         texts = [self.target.tokenizer.join(row) for row in tokens]
         scores["bleu"].update(texts, batch.references)
-        split = self.target.tokenizer.split
+        golds = map(self.target.tokenizer.split, batch.references)
         scores["bleu_tok"].update(
-            [" ".join(t) for t in tokens], [" ".join(split(r)) for r in batch.references]
+            *([" ".join(whole_words(self.target.tokenizer, row)) for row in rows] for rows in (tokens, golds))
         )
         if stage == "test":
             scores["chrf"].update(texts, batch.references)

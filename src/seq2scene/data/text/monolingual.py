@@ -1,5 +1,6 @@
 """Text of one language: a tokenizer and a vocabulary, learnt from the training text."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from seq2scene.data.text_module import TextModule, same_language
 from seq2scene.sequences import corpus
 from seq2scene.sequences.corpus import Corpus, Text
 from seq2scene.sequences.language import Language
-from seq2scene.sequences.tokenizers import choose
+from seq2scene.sequences.tokenizers import Tokenizer, choose
 
 
 @dataclass(kw_only=True, eq=False)
@@ -73,5 +74,9 @@ class MonolingualModule(TextModule):
         text = self._text("train")
         tokenizer = choose(self.tokenizer, self.language, self.lowercase, self.vocabulary_size)
         tokenizer = corpus.train_tokenizer(tokenizer, [text], self.cache)
-        counts = corpus.tokenise(text, tokenizer, self.cache).counts()
+        counts = self._count_tokens(text, tokenizer)
         return Language(tokenizer, self._count_vocabulary(counts, self.min_count, self.max_size))
+
+    def _count_tokens(self, text: Text, tokenizer: Tokenizer) -> Counter[str]:
+        """How often each token that the vocabulary may list occurs in the training text."""
+        return corpus.tokenise(text, tokenizer, self.cache).counts()

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -21,6 +21,7 @@ from seq2scene.sequences.batching import (
     collate_pairs,
     padding_efficiency,
 )
+from seq2scene.sequences.bpe_dropout import require_merges, segment, with_all_pieces
 from seq2scene.sequences.corpus import Corpus, Text
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.tokenizers import choose
@@ -50,6 +51,7 @@ class ParallelText(TextModule):
     word_vectors: str | list[str | None] | None = (
         None  # files of pretrained ones (``data.text.word_vectors``)
     )
+    bpe_dropout: float | list[float] = 0.0  # of merges, in training (``sequences.bpe_dropout``)
     shared_vocabulary: bool = False  # one tokenizer and vocabulary, learnt from both sides as the source's
     max_length: int | None = 100  # training pairs with a longer side are left out; None keeps all
     source_eos: bool = False  # sources end in EOS too
@@ -60,6 +62,8 @@ class ParallelText(TextModule):
         for split, names in self.files.items():
             if len(names) != 2:
                 raise UserError(f"data: {split} must be [source file, target file], not {names}")
+        for side in (0, 1):
+            require_merges(_side(self.bpe_dropout, side), _side(self.tokenizer, side))
         self.codes = (self.source, self.target)
         self.languages: tuple[Language, Language] | None = None
         self.corpora: dict[str, tuple[Corpus, Corpus]] = {}
@@ -167,6 +171,8 @@ class ParallelText(TextModule):
         counts = sum((corpus.tokenise(text, tokenizer, self.cache).counts() for text in texts), Counter())
         whose = "the shared" if len(texts) > 1 else f"the {self.codes[side]}"
         sizes = _side(self.min_count, side), _side(self.max_size, side)
+        if any(_side(self.bpe_dropout, of) for of in ((0, 1) if len(texts) > 1 else (side,))):
+            counts = with_all_pieces(counts, tokenizer, sizes[0])
         return Language(tokenizer, self._count_vocabulary(counts, *sizes, whose))
 
     # Batches
@@ -184,7 +190,7 @@ class ParallelText(TextModule):
             **self._ranks(),
         )
         self._report_padding(plan)
-        return self._loader(plan, self._collate(source, target, kept))
+        return self._loader(plan, self._segmented(self._collate(source, target, kept)))
 
     def _source_lengths(self, split: str) -> np.ndarray:
         return self.corpora[split][0].lengths + int(self.source_eos)
@@ -219,6 +225,28 @@ class ParallelText(TextModule):
         self, source: Corpus, target: Corpus, rows: np.ndarray
     ) -> Callable[[np.ndarray], ParallelBatch]:
         return lambda chosen: collate_pairs(source, target, rows[chosen], self.source_eos, references=True)
+
+    def _segmented(
+        self, collate: Callable[[np.ndarray], ParallelBatch]
+    ) -> Callable[[np.ndarray], ParallelBatch]:
+        """``collate`` with the sides that have ``bpe_dropout`` segmented anew."""
+        rates = [_side(self.bpe_dropout, side) for side in (0, 1)]
+        if not any(rates):
+            return collate
+
+        def collate_anew(chosen: np.ndarray) -> ParallelBatch:
+            batch = collate(chosen)
+            sides = zip(("source", "target"), self.corpora["train"], self.languages, rates, strict=True)
+            anew = {
+                name: segment(
+                    text, language, batch.lines.numpy(), rate, self.seed, self.source_eos or name == "target"
+                )
+                for name, text, language, rate in sides
+                if rate
+            }
+            return replace(batch, **anew)
+
+        return collate_anew
 
     def _report_padding(self, plan: LengthBatches) -> None:
         batches = plan.batches(0)

@@ -1,5 +1,6 @@
 """Plain text for language models: files whose lines are read as sentences or as one stream."""
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,9 +13,11 @@ from seq2scene.data.text_module import named_splits
 from seq2scene.errors import UserError
 from seq2scene.sequences import corpus
 from seq2scene.sequences.batching import EvaluationBatches, LengthBatches, Loader, padding_efficiency
-from seq2scene.sequences.corpus import Text
+from seq2scene.sequences.bpe_dropout import require_merges, segment, with_all_pieces
+from seq2scene.sequences.corpus import Corpus, Text
 from seq2scene.sequences.streams import StreamWindows
-from seq2scene.sequences.text_batch import collate_lines
+from seq2scene.sequences.text_batch import TextBatch, collate_lines, sentence_batch
+from seq2scene.sequences.tokenizers import Tokenizer
 
 
 @dataclass(kw_only=True, eq=False)
@@ -32,12 +35,16 @@ class PlainText(MonolingualModule):
     tokenizer: str = "whitespace"
     batch_by: Literal["sentences", "tokens", "stream"] = "sentences"  # LengthBatches, or StreamWindows
     window: int = 35  # tokens of a batch in each stream
+    bpe_dropout: float = 0.0  # of merges, in training (``sequences.bpe_dropout``)
     eval_streams: int = 1  # of validation and test over all ranks, at least one a rank; 1: full left context
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self._texts: dict[str, Text] = {}
         self._require_positive("window", "eval_streams")
+        require_merges(self.bpe_dropout, self.tokenizer)
+        if self.bpe_dropout and self.batch_by == "stream":
+            raise UserError("data.bpe_dropout: a stream is segmented once; use data.batch_by=sentences")
 
     def _split_files(self) -> dict[str, str]:
         return named_splits(self.train, self.val, self.tests)
@@ -88,7 +95,17 @@ class PlainText(MonolingualModule):
             "%d training batches; real tokens fill %.1f%% of the positions",
             *(len(batches), 100 * self.padding_efficiency["text"]),
         )
-        return self._loader(plan, lambda rows: collate_lines(text, kept[rows]))
+        return self._loader(plan, lambda rows: self._training_batch(text, kept[rows]))
+
+    def _training_batch(self, text: Corpus, rows: np.ndarray) -> TextBatch:
+        if not self.bpe_dropout:
+            return collate_lines(text, rows)
+        gold = segment(text, self.learnt_language, rows, self.bpe_dropout, self.seed, True)
+        return sentence_batch(gold, text.vocabulary.bos)
+
+    def _count_tokens(self, text: Text, tokenizer: Tokenizer) -> Counter[str]:
+        counts = super()._count_tokens(text, tokenizer)
+        return with_all_pieces(counts, tokenizer, self.min_count) if self.bpe_dropout else counts
 
     def _evaluation_loader(self, split: str) -> Loader:
         if self.batch_by == "stream":

@@ -33,4 +33,4 @@ class Hypotheses(Report):
 
     def show(self, results: Mapping[str, Mapping[str, Any]]) -> None:
         signature = next(iter(results.values()))["signature"]
-        print(f"bleu: sacrebleu {signature}; bleu_tok: of the model's own tokens")
+        print(f"bleu: sacrebleu {signature}; bleu_tok: of the model's own tokens, subwords joined")

@@ -15,6 +15,7 @@ from seq2scene.reports.text.replacement_gain import gain_by_unknown, write_gains
 from seq2scene.sequences.alignments import NO_LINK, require_shift
 from seq2scene.sequences.corpus import tokenise
 from seq2scene.sequences.output import require_output
+from seq2scene.sequences.tokenizers import whole_words
 from seq2scene.sequences.unknown_words import (
     Entry,
     LinkCounts,
@@ -97,6 +98,7 @@ def learn_dictionary(evaluation: Evaluation, shift: int) -> list[Entry]:
     """
     data, task = evaluation.data, evaluation.task.to(evaluation.device).eval()
     data.setup("fit")
+    data.bpe_dropout = 0.0  # training pairs as ``tokenise`` splits them
     source, target = (
         tokenise(side.text, language.tokenizer, data.cache)
         for side, language in zip(data.corpora["train"], data.languages, strict=True)
@@ -122,8 +124,9 @@ def score_replaced(
         for one in lines
     ]
     texts, expected = [join(words) for words in replaced], [references[one.line] for one in lines]
-    own, own_expected = (
-        [" ".join(words) for words in side] for side in (replaced, map(task.target.tokenizer.split, expected))
+    own, own_expected, before = (
+        [" ".join(whole_words(task.target.tokenizer, words)) for words in side]
+        for side in (replaced, map(task.target.tokenizer.split, expected), (list(one.words) for one in lines))
     )
     scores = {}
     for name, ours, theirs in (("bleu", texts, expected), ("bleu_tok", own, own_expected)):
@@ -132,7 +135,6 @@ def score_replaced(
         bleu.update(ours, theirs)
         scores[f"{name}_replaced"] = bleu.compute().item()
     parts = ([one.line for one in lines], texts, [one.unknown.count(True) for one in lines])
-    before = [" ".join(one.words) for one in lines]
     rows = test.gather(list(zip(*parts, before, own, own_expected, strict=True)))
     gaps = test.gather([source for one in lines for source in compress(one.sources, one.unknown)])
     return scores | {"unknown": len(gaps), "replaced": len(gaps) - gaps.count(NO_LINK)}, sorted(rows)

@@ -176,6 +176,8 @@ NAMES = {
     **dict.fromkeys(("lr", "scale"), between(0)),
     "shift": number(-math.inf),
     "dropout": CHANCE,
+    "bpe_dropout": CHANCE
+    | Good(lambda value: isinstance(value, list) and all(map(CHANCE.fits, value)), "a list of such numbers"),
 }
 
 # What a run can do without; other top-level keys, and all of these groups, are required.
