@@ -99,12 +99,15 @@ def take_weights(model: Model, other: Model, keep: Iterable[str] = ()) -> list[s
         if part in rows and not any(line.startswith(f"{language} words") for line in told):
             known = len(rows[part][0]) - 4
             told.append(f"{language} words: {known} of {len(vocabulary) - 4} are known there")
+    names = [one.schema.names for one in (model, other) if getattr(one, "schema", None) is not None]
+    if len(names) == 2 and names[0] != names[1]:
+        told.append("the object classes differ there; weights of classes are taken by their number")
     if left:
-        told.append(f"{len(left)} weights stay newly initialised: {_listed(left)}")
+        told.append(f"left as initialised ({len(left)}): {_listed(left)}")
     if differing:
         told.append(f"{differing} weights of {', '.join(kept)} differ there and are not taken")
     if unused := [name for name in theirs if name not in own]:
-        told.append(f"{len(unused)} weights there have no counterpart here: {_listed(unused)}")
+        told.append(f"not used, as they are only there ({len(unused)}): {_listed(unused)}")
     return told
 
 

@@ -41,8 +41,8 @@ def self_critical_loss(
 ) -> Loss:
     """The loss of B inputs, normalised by the number of words sampled, or of sentences.
 
-    Sentences are sampled without dropout, and their log-probability is that of the net in its own mode, so
-    that the estimate is unbiased without dropout, or in evaluation mode.
+    Sentences are sampled without dropout, and their log-probability is that of the net in its own mode: per
+    sentence and without dropout, or in evaluation mode, the estimate is unbiased.
 
     net: what is in training or evaluation mode; ``encode`` encodes the inputs with it, for the ``decoder``.
     references: of each input. limits: a search whose limits of length apply.

@@ -48,9 +48,7 @@ class ParallelText(TextModule):
     vocabulary_size: int | list[int] = 8000  # subwords of bpe and unigram
     min_count: int | list[int] = 1  # rarer tokens of the training text are out of vocabulary
     max_size: int | list[int | None] | None = None  # largest vocabulary, special symbols included
-    word_vectors: str | list[str | None] | None = (
-        None  # files of pretrained ones (``data.text.word_vectors``)
-    )
+    word_vectors: str | list[str | None] | None = None  # files of pretrained ones
     bpe_dropout: float | list[float] = 0.0  # of merges, in training (``sequences.bpe_dropout``)
     shared_vocabulary: bool = False  # one tokenizer and vocabulary, learnt from both sides as the source's
     max_length: int | None = 100  # training pairs with a longer side are left out; None keeps all

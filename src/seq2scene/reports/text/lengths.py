@@ -15,12 +15,14 @@ from seq2scene.plotting.figures import save_picture
 from seq2scene.plotting.length_plot import draw_bleu_by_length
 from seq2scene.reports.report import Report, ScoredSet, attempt
 from seq2scene.sequences.lines import read_table
+from seq2scene.sequences.tokenizers import whole_words
 from seq2scene.tasks.nmt import NMT
 
 
 class Lengths(Report):
-    """BLEU of the model's own tokens by sentence length, as CSV and PNG: NAME.by_length in buckets of
-    ``width`` words, NAME.by_length_groups in groups of ``group`` sentences (Luong et al. 2015, Figure 6).
+    """BLEU of the model's own tokens, subwords joined, by sentence length, as CSV and PNG: NAME.by_length in
+    buckets of ``width`` words, NAME.by_length_groups in groups of ``group`` sentences (Luong et al. 2015,
+    Figure 6).
     """
 
     name = "lengths"
@@ -31,9 +33,11 @@ class Lengths(Report):
         self.width, self.group = width, group
 
     def write(self, test: ScoredSet, folder: Path) -> None:
-        split, lines = test.task.target.tokenizer.split, test.data.references(test.name)
-        hypotheses = [" ".join(split(one.text)) for one in test.outputs]
-        references = [" ".join(split(lines[one.line])) for one in test.outputs]
+        tokenizer, lines = test.task.target.tokenizer, test.data.references(test.name)
+        hypotheses, references = (
+            [" ".join(whole_words(tokenizer, tokenizer.split(text))) for text in texts]
+            for texts in ((one.text for one in test.outputs), (lines[one.line] for one in test.outputs))
+        )
         kinds: dict[str, dict[str, Any]] = {
             "by_length": {"width": self.width},
             "by_length_groups": {"group": self.group},

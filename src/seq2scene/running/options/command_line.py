@@ -17,34 +17,17 @@ from seq2scene.running.entry import user_errors
 
 TEXTS = ("text", "prefix")
 PATHS = (  # and names of runs, which become folder names
-    *(
-        "file",
-        "image",
-        "out",
-        "pictures",
-        "source",
-        "target",
-        "resume",
-        "init",
-        "mirror",
-        "name",
-        "run",
-        "to",
-    ),
+    *("file", "image", "out", "pictures", "source", "target", "resume", "init", "mirror"),
+    *("name", "run", "to"),
     *("replace_unk", "learn_dictionary", "gold", "gold_text", "sentence_vectors"),
     *("patches", "photos", "inpainter", "captioner", "realism", "scene"),
     *("paths.root", "paths.data", "paths.outputs", "paths.cache", "hydra.run.dir", "hydra.sweep.dir"),
     *("data.root", "data.cache", "data.photos", "data.val_images", "data.composites.root"),
     *("canvas.weights", "image_encoder.weights", "logger.wandb.project", "logger.wandb.group"),
 )
-LISTS = (
-    "ckpt",
-    "models",
-    "data.train",
-    "data.val",
-    "data.tests.*",
-    "data.word_vectors",
-)  # one path, or [several]; *: any name
+LISTS = (  # one path, or [several]; *: any name
+    *("ckpt", "models", "data.train", "data.val", "data.tests.*", "data.word_vectors"),
+)
 OR_NUMBERS = ("pictures", "data.val_images")  # a path, or how many
 
 ARGUMENT = re.compile(r"\+{0,2}([\w.]+)=(.*)", re.DOTALL)
