@@ -42,7 +42,7 @@ class ParallelBatch:
 
     source: the input sentences. target: the sentences to write, each ending in EOS (the gold tokens of
     teacher forcing). lines: (B,) int64 on the CPU, the 0-based line of each pair in its corpus. references:
-    for evaluation, the original target lines, in which unknown words are not replaced.
+    the original target lines, in which unknown words are not replaced.
     """
 
     source: Sentences

@@ -37,7 +37,8 @@ def test_an_epoch_of_training_sees_every_caption_once_with_its_layout(root: Path
     truth = layouts.splits["train"]
     seen = []
     for batch in data.train_dataloader():
-        assert batch.images is None and batch.features is None and batch.references == ()
+        assert batch.images is None and batch.features is None
+        assert batch.references == tuple(data.references("train")[row] for row in batch.rows)
         for place, row in enumerate(batch.rows.tolist()):
             mask = batch.layouts.mask[place]
             count = int(mask.sum())
