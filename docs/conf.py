@@ -1,11 +1,17 @@
 """The site: ``make docs``. Pages are Markdown that reads on its own; nothing is loaded from other servers."""
 
+import html
 import os
 import re
 import sys
 from pathlib import Path
 
+from docutils import nodes
+from docutils.utils.math import MathError
+from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.application import Sphinx
+from sphinx.util.logging import getLogger
+from sphinx.writers.html5 import HTML5Translator
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "src")]
@@ -28,6 +34,8 @@ html_css_files = ["site.css"]
 html_favicon = "_static/icon.svg"
 
 myst_heading_anchors = 4
+myst_enable_extensions = ["dollarmath"]
+html_math_renderer = "mathml"  # which browsers draw themselves
 
 autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
@@ -53,24 +61,27 @@ def drop_absent(app: Sphinx, docname: str, source: list[str]) -> None:
 
 
 def read_elsewhere(app: Sphinx, docname: str, source: list[str]) -> None:
-    """A page that only links to a file outside this folder shows that file, its links leading to pages."""
-    link = ELSEWHERE.fullmatch(source[0])
-    if link is None:
-        return
-    path = (HERE / link[1]).resolve()
-    pages = {
-        (HERE / found[1]).resolve(): page.name
-        for page in HERE.glob("*.md")
-        if (found := ELSEWHERE.fullmatch(page.read_text(encoding="utf-8")))
-    }
+    """A page that only links to a file outside this folder shows that file; links to such files lead to their
+    pages.
+    """
+    own = HERE / f"{docname}.md"
+    path = shown(own) or own
+    pages = {shown(page): page for page in HERE.glob("*.md") if shown(page)}
 
-    def page(found: re.Match[str]) -> str:
+    def link(found: re.Match[str]) -> str:
         target = (path.parent / found[1]).resolve()
-        return f"]({pages.get(target, os.path.relpath(target, HERE))}{found[2] or ''})"
+        return f"]({os.path.relpath(pages.get(target, target), own.parent)}{found[2] or ''})"
 
-    text = re.sub(r"\]\(([^)#:\s]+)(#[^)\s]*)?\)", page, path.read_text(encoding="utf-8"))
-    source[0] = re.sub(r"\A#(?=\w)", "# ", text)
-    app.env.note_dependency(str(path))
+    if path != own:
+        source[0] = re.sub(r"\A#(?=\w)", "# ", path.read_text(encoding="utf-8"))
+        app.env.note_dependency(str(path))
+    source[0] = re.sub(r"\]\(([^)#:\s]+)(#[^)\s]*)?\)", link, source[0])
+
+
+def shown(page: Path) -> Path | None:
+    """The file that a page shows, if it is only a link to it."""
+    link = ELSEWHERE.fullmatch(page.read_text(encoding="utf-8"))
+    return link and (page.parent / link[1]).resolve()
 
 
 def plain(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
@@ -82,7 +93,28 @@ def plain(app: Sphinx, what: str, name: str, obj: object, options: object, lines
         )
 
 
+def mathml(node: nodes.Element, as_block: bool = False) -> str:
+    """A formula as MathML; sizes of brackets, which docutils does not know, are left to the browser."""
+    text = re.sub(r"\\[bB]igg?[lr]?(?![a-zA-Z])", "", node.astext())
+    try:
+        return tex2mathml(text, as_block=as_block)
+    except MathError as error:
+        getLogger(__name__).warning("%s: %s", text, error, location=node)
+        return f"<code>{html.escape(text)}</code>"
+
+
+def inline_math(self: HTML5Translator, node: nodes.math) -> None:
+    self.body.append(mathml(node))
+    raise nodes.SkipNode
+
+
+def math_block(self: HTML5Translator, node: nodes.math_block) -> None:
+    self.body.append(f"<p>{mathml(node, as_block=True)}</p>")
+    raise nodes.SkipNode
+
+
 def setup(app: Sphinx) -> None:
+    app.add_html_math_renderer("mathml", (inline_math, None), (math_block, None))
     app.connect("source-read", drop_absent)
     app.connect("source-read", read_elsewhere)
     app.connect("autodoc-process-docstring", plain, priority=400)  # before Napoleon reads sections

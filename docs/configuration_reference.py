@@ -37,17 +37,21 @@ def _group(folder: Path) -> str:
 
 def _option(path: Path, title: str) -> str:
     """A section: the comment at the file's head, what it includes, and its keys."""
-    includes, rows = [], []
+    includes, rows, builds = [], [], None
     for key, value, comment in commented(path):
         if key == "defaults" or key.startswith("defaults."):
             includes.append(value if key == "defaults" else f"{key.removeprefix('defaults.')}: {value}")
+        elif key == "_target_":
+            builds = value
         elif not key:
             rows.append(("", "", comment))
         else:
             rows.append((f"`{key}`", _code(value), comment))
     text = f"## {title}\n\n" + "".join(f"{line}\n" for line in _head(path))
+    if builds:
+        text += f"\nBuilds `{builds}`.\n"
     if includes:
-        text += f"\nBuilds on {', '.join(f'`{one}`' for one in includes)}.\n"
+        text += f"\nIncludes {', '.join(f'`{one}`' for one in includes)}.\n"
     if rows:
         table = "".join(f"| {' | '.join(_cell(cell) for cell in row)} |\n" for row in rows)
         text += f"\n| key | value | meaning |\n|---|---|---|\n{table}"

@@ -42,7 +42,9 @@ FENCE = re.compile(r"^(\s*)(`{3,}|~{3,})(.*)$")
 NOT_RUN = re.compile(r"<!-- not run: (.+) -->")
 PATH = re.compile(r"# (in )?((?:src|conf)/\S+\.(?:py|yaml))$")
 # Programs that start others, and what is around a command in a shell
+PROGRAMS = ("python", "seq2scene", "make", "pip", "torchrun", "srun", "sbatch")
 STARTERS = ("torchrun", "srun", "nohup", "nice", "env", "time", "exec")
+OF_PLUGINS = ("hydra/sweeper", "hydra/launcher", "hydra.sweeper.", "hydra.launcher.")  # in extras
 OPTIONS_OF_STARTERS = re.compile(r"-{1,2}[\w-]+(=\S+)?|\w+=\S*")
 
 
@@ -75,19 +77,27 @@ def pages() -> list[Path]:
 
 @cache
 def blocks(page: Path) -> list[Block]:
+    """The blocks of a page, in order; an indented one is a block of shell if it begins with a program."""
     lines, found, number = page.read_text(encoding="utf-8").splitlines(), [], 0
     while number < len(lines):
-        opened = FENCE.match(lines[number])
+        start, opened = number, FENCE.match(lines[number])
+        number += 1
         if opened:
             indent, fence, language = opened.groups()
-            start = number
-            number += 1
             while lines[number].strip() != fence:
                 number += 1
-            text = "".join(f"{line.removeprefix(indent)}\n" for line in lines[start + 1 : number])
-            reason = NOT_RUN.fullmatch(lines[start - 1].strip()) if start else None
-            found.append(Block(page, start + 1, language.strip(), text, reason and reason[1]))
-        number += 1
+            body = [line.removeprefix(indent) for line in lines[start + 1 : number]]
+            number += 1
+        elif lines[start].startswith("    ") and not lines[start - 1]:
+            while number < len(lines) and lines[number].startswith("    "):
+                number += 1
+            body = [line.removeprefix("    ") for line in lines[start:number]]
+            language = "bash" if body[0].split()[0] in PROGRAMS else "text"
+        else:
+            continue
+        reason = NOT_RUN.fullmatch(lines[start - 1].strip()) or NOT_RUN.fullmatch(lines[start - 2].strip())
+        text = "".join(f"{line}\n" for line in body)
+        found.append(Block(page, start + 1, language.strip(), text, reason and reason[1]))
     return found
 
 
@@ -110,6 +120,7 @@ def check_command(words: list[str], conf: Path = CONF) -> list[list[str]]:
     """Raises unless a command is one of this project's, with options that it has. Returns the arguments of
     each job that was composed, the command's name first.
     """
+    words = [word.removeprefix(".venv/bin/") for word in words]
     while words and (words[0] in STARTERS or OPTIONS_OF_STARTERS.fullmatch(words[0])):
         words = words[1:]
     if "<" in words or ">" in words:
@@ -127,8 +138,10 @@ def check_command(words: list[str], conf: Path = CONF) -> list[list[str]]:
             return check_job(name, rest, conf)
         case ["python", script, *rest] if script.startswith(("benchmarks/", "experiments/", "docs/")):
             check_script(ROOT / script, rest)
-        case ["sh" | "bash", script]:
+        case ["sbatch", *options]:  # the script, which trains, after the options
+            script, *rest = (one for one in options if not one.startswith("-"))
             assert (ROOT / script).is_file(), f"{script} does not exist"
+            return check_job("train", rest, conf)
         case ["make", target, *rest]:
             makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
             assert re.search(rf"^{target}:", makefile, re.M), f"make {target}: no such target"
@@ -158,7 +171,7 @@ def check_job(name: str, arguments: list[str], conf: Path = CONF) -> list[list[s
         [one for one in arguments if one not in ("...", "--help", "--cfg", "job", "--resolve")]
     )
     sweep = any(one in ("-m", "--multirun") for one in arguments)
-    arguments = [one for one in arguments if not one.startswith("-")]
+    arguments = [one for one in arguments if not one.startswith(("-", *OF_PLUGINS))]
     jobs = values_once(arguments) if sweep else [arguments]
     for job in jobs:
         if not is_composed_elsewhere(name, job, conf):
@@ -171,9 +184,10 @@ def values_once(arguments: list[str]) -> list[list[str]]:
     parsed = OverridesParser.create().parse_overrides(arguments)
     swept = [
         [f"{one.get_key_element()}={value}" for value in one.sweep_string_iterator()]
-        if one.is_sweep_override()
+        if one.is_discrete_sweep()
         else [argument]
         for one, argument in zip(parsed, arguments, strict=True)
+        if not one.is_interval_sweep()  # which a sweeper draws from
     ]
     return [[values[min(n, len(values) - 1)] for values in swept] for n in range(max(map(len, swept)))]
 
@@ -182,20 +196,20 @@ def check_config(name: str, arguments: tuple[str, ...], conf: Path = CONF) -> Di
     """The config of a job, checked as its command checks it before any work."""
     choices = tuple(one for one in arguments if (conf / one.lstrip("+").partition("=")[0]).is_dir())
     values = OverridesParser.create().parse_overrides([one for one in arguments if one not in choices])
-    hydra = copy.deepcopy(composed(name, choices, conf))
-    ConfigLoaderImpl._apply_overrides_to_config(values, hydra)  # as Hydra does after it has composed
-    cfg = copy.deepcopy(hydra)
+    base = composed(name, choices, conf)
+    cfg = copy.deepcopy(base)
+    ConfigLoaderImpl._apply_overrides_to_config(values, cfg)  # as Hydra does after it has composed
     with open_dict(cfg):
         del cfg["hydra"]
     if name in ("train", "generate"):  # others have values that a checkpoint fills
-        HydraConfig.instance().cfg = hydra
+        HydraConfig.instance().cfg = base
         try:
             config = OmegaConf.to_container(cfg, resolve=True)
         finally:
             HydraConfig.instance().cfg = None
         check_values(config)
         if name == "train":
-            check_choices(hydra.hydra.runtime.choices, config)
+            check_choices(base.hydra.runtime.choices, config)
             check_dropped(list(arguments))
     return cfg
 

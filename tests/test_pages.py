@@ -61,13 +61,6 @@ def test_every_block_is_run_or_says_why_not(capsys) -> None:
         if b.language not in (*RUN, *SHOWN) and "{" not in b.language
     ]
     assert not strange, f"blocks of no known language: {strange}"
-    indented = [
-        f"{name(page)}:{number}"
-        for page in PAGES
-        for number, line in enumerate(prose(page), start=1)
-        if re.match(r"(?: {4}|\t)\S", line)
-    ]
-    assert not indented, f"blocks without a fence: {indented}"
     runnable = [block for block in every if block.language in RUN]
     counts = Counter((block.language, block.reason is None) for block in runnable)
     told = [f"{language}: {counts[language, True]} run, {counts[language, False]} not" for language in RUN]
