@@ -40,6 +40,7 @@ RUN = ("bash", "python", "yaml")  # the languages of blocks that are run
 SHOWN = ("text", "json", "bibtex", "toml", "markdown", "html")  # those of blocks that are only read
 FENCE = re.compile(r"^(\s*)(`{3,}|~{3,})(.*)$")
 NOT_RUN = re.compile(r"<!-- not run: (.+) -->")
+BRACES = re.compile(r"""(?<!\S)[^\s'"#]*\{[^\s'"]*,[^\s'"]*\}[^\s'"]*(?!\S)""")  # of words without quotes
 PATH = re.compile(r"# (in )?((?:src|conf)/\S+\.(?:py|yaml))$")
 # Programs that start others, and what is around a command in a shell
 PROGRAMS = ("python", "seq2scene", "make", "pip", "torchrun", "srun", "sbatch")
@@ -104,6 +105,7 @@ def blocks(page: Path) -> list[Block]:
 def commands(text: str) -> Iterator[list[str]]:
     """The words of each command of a shell block, of pipes and lists one after the other."""
     for line in text.replace("\\\n", " ").splitlines():
+        line = BRACES.sub(lambda word: " ".join(expanded(word[0])), line)
         lexer = shlex.shlex(line, posix=True, punctuation_chars="|&;<>")
         lexer.whitespace_split, lexer.commenters = True, "#"
         words: list[str] = []
@@ -114,6 +116,15 @@ def commands(text: str) -> Iterator[list[str]]:
                 words = []
             else:
                 words.append(word)
+
+
+def expanded(word: str) -> list[str]:
+    """A word with braces, ``a.{b,c}``, as a shell expands it."""
+    found = re.fullmatch(r"(.*?)\{([^{}]*,[^{}]*)\}(.*)", word)
+    if found is None:
+        return [word]
+    before, choices, after = found.groups()
+    return [one for choice in choices.split(",") for one in expanded(f"{before}{choice}{after}")]
 
 
 def check_command(words: list[str], conf: Path = CONF) -> list[list[str]]:
