@@ -1,6 +1,6 @@
 # `make train` and `make test` set up all they need in .venv first: a machine with Python 3.11 (and its pip and venv) is enough.
 .DEFAULT_GOAL := help
-.PHONY: help install train demo lessons test test-fast clean
+.PHONY: help install train demo lessons test test-fast check docs release clean
 .DELETE_ON_ERROR:
 
 # The first of these that runs and is new enough; `make PYTHON=/path/to/python train` takes another.
@@ -28,6 +28,9 @@ help:
 	@echo "make test                             set up, then ruff and the tests"
 	@echo "make test TESTS='tests/search -x'     the same with other arguments for pytest"
 	@echo "make test-fast                        the tests that start no commands and do not train for seconds"
+	@echo "make check                            set up, then types and spelling"
+	@echo "make docs                             set up, then the site, docs/_build/html/index.html"
+	@echo "make release                          set up, then a wheel in dist/, checked, installed and run"
 	@echo "make install                          set up only"
 	@echo "make clean                            remove .venv and caches; outputs/ and data/ stay"
 	@echo "PYTHON=...                            the Python to make .venv with (3.11 or newer)"
@@ -62,6 +65,21 @@ test: $(INSTALLED)
 test-fast: $(INSTALLED)
 	$(TEST) -m "not slow" $(TESTS)
 
+check: $(INSTALLED)
+	$(BIN)/mypy
+	$(BIN)/codespell
+
+# -W: a warning is an error; -E: pages that no file of this build depends on are read again, too
+docs: $(INSTALLED)
+	$(BIN)/python -m sphinx -q -W --keep-going -E -b html docs docs/_build/html
+	@echo "the site is in docs/_build/html/index.html"
+
+release: $(INSTALLED)
+	rm -rf dist build
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	SEQ2SCENE_WHEEL="$$(echo $(CURDIR)/dist/*.whl)" $(TEST) tests/test_installed_package.py
+	@ls dist
+
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache build src/*.egg-info
+	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache build docs/_build docs/_generated src/*.egg-info
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -18,7 +18,9 @@ PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> Path:
-    """Built of a copy of the tree, as a build leaves files in it."""
+    """Built of a copy of the tree, as a build leaves files in it; or the one that SEQ2SCENE_WHEEL names."""
+    if "SEQ2SCENE_WHEEL" in os.environ:
+        return Path(os.environ["SEQ2SCENE_WHEEL"])
     copy, out = tmp_path_factory.mktemp("copy"), tmp_path_factory.mktemp("wheel")
     leave_out = shutil.ignore_patterns("__pycache__", "*.egg-info")
     for folder in ("src", "conf"):

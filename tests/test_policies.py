@@ -198,7 +198,8 @@ def test_the_pins_lie_in_the_ranges():
     requirements = pytest.importorskip("packaging.requirements")
     declared = configparser.ConfigParser()
     declared.read(ROOT / "setup.cfg", encoding="utf-8")
-    lines = declared["options"]["install_requires"] + declared["options.extras_require"]["dev"]
+    extras = declared["options.extras_require"]
+    lines = "\n".join([declared["options"]["install_requires"], extras["dev"], extras["docs"]])
     pins = dict(
         re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.M)
     )

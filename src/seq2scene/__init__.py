@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from seq2scene.models.loading import load
 
 __all__ = ["load"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 
 def __getattr__(name: str) -> Any:

@@ -149,9 +149,11 @@ def find(target: Any, where: str = "") -> Any:
     return found
 
 
-def _is_a(found: Any, target: str, base: str) -> bool:
+def _is_a(found: Any, target: str, base: str | None) -> bool:
     """Whether it is a class defined under exactly this name and derived from ``base``."""
-    return inspect.isclass(found) and _name(found) == target and base in map(_name, found.__mro__)
+    return (
+        inspect.isclass(found) and _name(found) == target and any(_name(one) == base for one in found.__mro__)
+    )
 
 
 def _name(found: type) -> str:
@@ -185,11 +187,12 @@ def _make(config: Any, where: str, arguments: Mapping[str, Any]) -> Any:
         return [_make(value, where, {}) for value in config]
     if not isinstance(config, Mapping):
         return config
-    settings = {
+    made = {
         key: _make(value, f"{where}.{key}" if where else str(key), {})
         for key, value in config.items()
         if key not in arguments
-    } | arguments
+    }
+    settings = {**made, **arguments}
     if "_target_" not in config:
         return settings
     name = settings.pop("_target_")
@@ -221,6 +224,7 @@ def _lacks(target: Any, arguments: Mapping[str, Any]) -> bool:
 
 def _check(target: Any, config: Mapping[str, Any], where: str) -> None:
     """Rejects keys that are not parameters of ``target`` and plain values of the wrong type."""
+    parameters: Mapping[str, inspect.Parameter]
     try:
         parameters = inspect.signature(target).parameters
         hints = get_type_hints(target.__init__ if inspect.isclass(target) else target)

@@ -44,8 +44,9 @@ class CorpusBleu(Metric):
     def compute(self) -> Tensor:
         if not self.lengths.any():
             return torch.tensor(torch.nan, dtype=torch.float64, device=self.counts.device)
+        written, true = self.lengths.tolist()
         score = BLEU.compute_bleu(
-            self.counts.tolist(), self.totals.tolist(), *self.lengths.tolist(), smooth_method="exp"
+            self.counts.tolist(), self.totals.tolist(), written, true, smooth_method="exp"
         )
         return torch.tensor(score.score, dtype=torch.float64, device=self.counts.device)
 

@@ -71,7 +71,7 @@ class Faithfulness(Metric):
         self.duplicates += self._duplicates(prediction).sum().to(self.device)
         if facts is None:
             return
-        counts = {name: Counter() for name in ("stated", "held", "texts", "whole")}
+        counts: dict[str, Counter] = {name: Counter() for name in ("stated", "held", "texts", "whole")}
         for text, found in zip(facts, self._held(prediction, facts), strict=True):
             if not text:
                 continue
@@ -82,9 +82,9 @@ class Faithfulness(Metric):
                 counts["whole"][part, place] += all(each)
                 holding = (fact for fact, ok in zip(text, each, strict=True) if ok)
                 counts["held"].update((int(fact.held_out), place, PLACE[fact.group]) for fact in holding)
-        for name, found in counts.items():
+        for name, counter in counts.items():
             added = torch.zeros_like(getattr(self, name), device="cpu")
-            for index, count in found.items():
+            for index, count in counter.items():
                 added[index] = count
             setattr(self, name, getattr(self, name) + added.to(self.device))
 

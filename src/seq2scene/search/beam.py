@@ -7,7 +7,7 @@ Machine Translation System", equation 14).
 import math
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor
@@ -60,7 +60,7 @@ class Live:
 
     def __getitem__(self, index: Tensor) -> Self:
         """The beams of the sentences ``index`` (any,)."""
-        values = (None if value is None else value[index] for value in vars(self).values())
+        values: list[Any] = [None if value is None else value[index] for value in vars(self).values()]
         return type(self)(*values)
 
 

@@ -7,6 +7,8 @@ from typing import Literal
 
 from seq2scene.search.backpointers import Step
 
+Fate = Literal["kept", "ended", "dropped"]
+
 
 @dataclass(frozen=True)
 class Node:
@@ -23,7 +25,7 @@ class Node:
     parent: int | None
     log_prob: float
     total: float
-    fate: Literal["kept", "ended", "dropped"]
+    fate: Fate
     score: float | None
 
 
@@ -48,7 +50,7 @@ def beam_tree(steps: Sequence[Step], eos: int, row: int = 0) -> list[Node]:
                 continue  # fills the beam where there are fewer candidates
             score = ended[candidate] if candidate < len(ended) and isfinite(ended[candidate]) else None
             going = candidate in kept and token != eos
-            fate = "ended" if score is not None else "kept" if going else "dropped"
+            fate: Fate = "ended" if score is not None else "kept" if going else "dropped"
             total = log_prob + (0.0 if parent is None else nodes[parent].total)
             places[candidate] = len(nodes)
             nodes.append(Node(number, token, parent, log_prob, total, fate, score))

@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 
 from seq2scene.errors import UserError
-from seq2scene.search.decoder import Decoder
 from seq2scene.sequences.memory import Memory
 
 AVERAGES = ("logits", "log_probs", "probs")
@@ -73,7 +72,7 @@ class EnsembleDecoder:
     Raises UserError if ``average`` is not one of ``AVERAGES``.
     """
 
-    def __init__(self, members: Sequence[Decoder], average: str = "logits") -> None:
+    def __init__(self, members: Sequence[nn.Module], average: str = "logits") -> None:
         require_average(average)
         self.members = tuple(members)
         self.average = average

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -17,7 +17,14 @@ from seq2scene.sequences.memory import Memory
 
 # Log-probabilities (b * copies, V) and the batch indices (b,) of their sentences -> log-probabilities and ids
 # of the chosen words, each (b * copies, 1).
-Chooser = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+
+
+class Chooser(Protocol):
+    """How words are chosen: log-probabilities (rows, V) of the rows of ``sentences`` (b,) -> those of the
+    chosen words, and their ids, (rows, 1) each.
+    """
+
+    def __call__(self, log_probs: Tensor, sentences: Tensor) -> tuple[Tensor, Tensor]: ...
 
 
 @dataclass(frozen=True, kw_only=True)

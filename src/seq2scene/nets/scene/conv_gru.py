@@ -60,8 +60,9 @@ class PlanesConv(nn.Conv2d):
         """maps (N, map_size, y, x), planes (N, plane_size) -> (N, output_size, y, x)."""
         over_maps, over_planes = self.weight.tensor_split([self.map_size], dim=1)
         by_tap = F.linear(planes, over_planes.permute(0, 2, 3, 1).flatten(0, 2))  # (N, output_size * 9)
-        spread = by_tap.unflatten(1, (-1, 9)) @ taps_inside(*maps.shape[2:], by_tap)
-        return F.conv2d(maps, over_maps, self.bias, padding=1) + spread.unflatten(2, maps.shape[2:])
+        height, width = maps.shape[2:]
+        spread = by_tap.unflatten(1, (-1, 9)) @ taps_inside(height, width, by_tap)
+        return F.conv2d(maps, over_maps, self.bias, padding=1) + spread.unflatten(2, (height, width))
 
 
 def taps_inside(height: int, width: int, like: Tensor) -> Tensor:

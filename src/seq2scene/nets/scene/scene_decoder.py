@@ -90,7 +90,7 @@ class SceneMemory:
     def __len__(self) -> int:
         return len(self.object_words)
 
-    def __getitem__(self, index: Tensor) -> Self:
+    def __getitem__(self, index: Tensor) -> "SceneMemory":
         words = self.object_words[index]
         shared = self.attribute_words.keys is self.object_words.keys
         keys = words.keys if shared else self.attribute_words.keys[index]

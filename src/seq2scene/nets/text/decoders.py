@@ -125,8 +125,8 @@ class LuongDecoder(RecurrentDecoder):
             features.append(fed if self.output_dropout else attended)
             weights.append(looked)
         recurrent = tuple(torch.stack(s, dim=1) for s in zip(*layers, strict=True))
-        weights = None if self.attention is None else torch.cat(weights, dim=1)
-        return torch.stack(features, dim=1), weights, (recurrent, step + len(gates), fed)
+        looked_at = None if self.attention is None else torch.cat(weights, dim=1)
+        return torch.stack(features, dim=1), looked_at, (recurrent, step + len(gates), fed)
 
     def _weight(self, kind: str, layer: int) -> Tensor | None:
         return getattr(self.rnn, f"{kind}_l{layer}") if self.rnn.bias or "weight" in kind else None

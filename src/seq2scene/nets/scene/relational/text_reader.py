@@ -1,7 +1,6 @@
 """Queries to a text: each attends to the words with several heads."""
 
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -32,7 +31,7 @@ class HeadMemory:
     keys: Tensor
     mask: Tensor
 
-    def __getitem__(self, index: Tensor) -> Self:
+    def __getitem__(self, index: Tensor) -> "HeadMemory":
         """Only the texts ``index`` (any,)."""
         return HeadMemory(self.states[index], self.keys[index], self.mask[index])
 
