@@ -1,24 +1,22 @@
 """Kills training at random moments, resumes it, and compares it bit for bit with a run never killed.
 
-    python benchmarks/reliability.py --kills 1000 [--tasks nmt,lm,...] [--seed 0] [--out reliability.json]
+    python benchmarks/reliability.py --kills 1000 [--tasks nmt,lm,...] [--minutes 10] [--seed 0] [--out FILE]
 
 Each chain trains a tiny model on generated data with ``resume=auto`` in one folder, in a process that gets
 kill -9 after a random time, until as many kills as drawn have fallen; the last start ends by itself. Then the
 weights of last.ckpt and best.ckpt and the rows of metrics.csv must equal those of the whole run. Prints where
-the kills fell, by what was on disk and how many steps were lost, and writes the same as JSON.
+the kills fell, by what was on disk and how many steps were lost. FILE receives the same as JSON after each
+chain; given a file of an earlier call, the benchmark goes on with it. --kills 0 prints its table so far.
 """
 
 import argparse
 import contextlib
 import csv
-import os
+import json
 import random
-import runpy
 import shutil
-import signal
 import sys
 import time
-import traceback
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -27,37 +25,19 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
+from small_tasks import QUIET, require, sized, start, wait
 
+from seq2scene.caching import draft
 from seq2scene.json_text import write_json
 from seq2scene.models.checkpoints import load_checkpoint
-from seq2scene.running.commands import training  # noqa: F401 (imported once, for all forks)
 from seq2scene.running.saving import LAST, PREVIOUS
 from seq2scene.running.starts import find_start
 
-ROOT = Path(__file__).resolve().parents[1]
+TASKS = {"nmt": 120, "lm": 120, "abstract": 120, "layout": 52, "layout_captioning": 60}  # training samples
 COMMON = [
-    "trainer=cpu",
-    "trainer.enable_progress_bar=false",
-    "trainer.enable_model_summary=false",
-    "trainer.log_every_n_steps=1",
-    "trainer.max_epochs=3",
-    "trainer.limit_train_batches=8",
-    "trainer.limit_val_batches=2",
-    "callbacks.early_stopping.patience=50",
-    "data.park.train=120",
-    "data.park.val=24",
-    "data.park.test=24",
-    "~callbacks.samples",
-    "~callbacks.speed",
-    "test=false",
+    *("trainer.log_every_n_steps=1", "trainer.max_epochs=3", "trainer.limit_train_batches=8"),
+    *("trainer.limit_val_batches=2", "callbacks.early_stopping.patience=50", "data.batch_size=8"),
 ]
-TASKS = {
-    "nmt": ["debug=tiny", "data.batch_size=8"],
-    "lm": ["debug=tiny", "data.batch_size=8"],
-    "abstract": ["debug=tiny_relational", "data.batch_size=8"],
-    "layout": ["debug=tiny_scenes", "data.batch_size=4"],
-    "layout_captioning": ["debug=tiny", "data.batch_size=8"],
-}
 PLANS = {  # how often states are saved, and when it validates
     "epochs": [],
     "steps": ["callbacks.last.every_n_train_steps=1"],
@@ -85,60 +65,20 @@ class Chain:
     different: list[str] = field(default_factory=list)
 
 
-def overrides(task: str, plan: str) -> list[str]:
-    return [f"task={task}", *TASKS[task], *COMMON, *PLANS[plan]]
-
-
-def start(folder: Path, given: list[str], seconds: float = float("inf")) -> int | None:
-    """Starts training, in a fork of this process, as imports take longer than training does here; returns its
-    exit status, or None if it was killed after some seconds.
-    """
-    process = os.fork()
-    if process == 0:
-        become(folder, given)
-    end = time.monotonic() + seconds
-    while True:
-        done, status = os.waitpid(process, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
-        if time.monotonic() > end:
-            os.kill(process, signal.SIGKILL)
-            os.waitpid(process, 0)
-            return None
-        time.sleep(0.005)
-
-
-def become(folder: Path, given: list[str]) -> None:
-    """Turns this process into ``python src/train.py`` in the run folder ``folder``."""
-    status = 1
-    try:
-        log = os.open(folder.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        for stream in (1, 2):
-            os.dup2(log, stream)
-        places = {name: str(folder.parent / name.lower()) for name in ("DATA", "CACHE", "OUTPUTS")}
-        os.environ.update({f"SEQ2SCENE_{name}": place for name, place in places.items()})
-        sys.argv = [str(ROOT / "src" / "train.py"), *given, "resume=auto", f"hydra.run.dir={folder}"]
-        runpy.run_path(sys.argv[0], run_name="__main__")
-        status = 0
-    except SystemExit as ending:
-        status = ending.code if isinstance(ending.code, int) else 1
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        os._exit(status)
+def train(folder: Path, task: str, plan: str, seconds: float = float("inf")) -> int | None:
+    """The exit status of one start, or None if it was killed after some seconds."""
+    overrides = [*sized(task, TASKS[task]), *QUIET, *COMMON, *PLANS[plan], "resume=auto"]
+    return wait(start(folder, overrides), seconds)
 
 
 def whole(work: Path, task: str, plan: str) -> tuple[Path, float]:
     """The run that is never killed, and how many seconds it takes when data are prepared."""
     folder = work / f"{task}-{plan.replace(' ', '-')}"
-    start(folder, overrides(task, plan))  # prepares the data
+    train(folder, task, plan)  # prepares the data
     for left in (folder, folder.with_suffix(".log")):
         shutil.rmtree(left) if left.is_dir() else left.unlink()
     began = time.monotonic()
-    status = start(folder, overrides(task, plan))
-    if status != 0:
-        raise SystemExit(f"{task}: exit status {status}:\n{folder.with_suffix('.log').read_text()[-2000:]}")
+    require(train(folder, task, plan), folder.with_suffix(".log"))
     return folder, time.monotonic() - began
 
 
@@ -149,12 +89,12 @@ def run_chain(
     chain, folder = Chain(task, plan), work / "chain"
     for _ in range(chance.randint(1, 3)):
         before = rows(folder)
-        status = start(folder, overrides(task, plan), chance.uniform(0, seconds))
+        status = train(folder, task, plan, chance.uniform(0, seconds))
         if status is not None:
             chain.different += [f"exit status {status}"] if status else []
             break
         chain.kills.append(describe(folder, before))
-    status = start(folder, overrides(task, plan))
+    status = train(folder, task, plan)
     chain.different += [f"exit status {status}"] if status else compare(folder, expected)
     if not chain.different:
         shutil.rmtree(folder, ignore_errors=True)
@@ -238,21 +178,27 @@ def main() -> None:
     parser.add_argument("--tasks", default=",".join(TASKS))
     parser.add_argument("--plans", default=",".join(PLANS))
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, help="JSON file")
+    parser.add_argument("--out", type=Path, help="JSON file, written after each chain and read first")
     options = parser.parse_args()
-    chance, chains, end = random.Random(options.seed), [], time.monotonic() + 60 * options.minutes
+    end, chains = time.monotonic() + 60 * options.minutes, []
+    if options.out and options.out.exists():
+        chains = [
+            Chain(each["task"], each["plan"], [Kill(**kill) for kill in each["kills"]], each["different"])
+            for each in json.loads(options.out.read_text("utf-8"))
+        ]
     pairs = [(task, plan) for task in options.tasks.split(",") for plan in options.plans.split(",")]
     wholes: dict[tuple[str, str], tuple[Path, float]] = {}
     with TemporaryDirectory() as work:
         while sum(len(chain.kills) for chain in chains) < options.kills and time.monotonic() < end:
-            pair = pairs[len(chains) % len(pairs)]
+            pair, chance = pairs[len(chains) % len(pairs)], random.Random(f"{options.seed} {len(chains)}")
             if pair not in wholes:
                 wholes[pair] = whole(Path(work), *pair)
             chains.append(run_chain(Path(work), *pair, *wholes[pair], chance))
             tell(chains[-1])
+            if options.out:
+                with draft(options.out) as part:
+                    write_json(part, [asdict(chain) for chain in chains])
     report(chains)
-    if options.out:
-        write_json(options.out, [asdict(chain) for chain in chains])
     sys.exit(any(chain.different for chain in chains))
 
 

@@ -110,6 +110,12 @@ def test_a_step_that_is_skipped_changes_nothing_and_is_counted(files, tmp_path, 
     assert counts == [{"skipped": 1}]
 
 
+def test_anomaly_detection_names_the_step_and_the_operation(files, tmp_path) -> None:
+    told = r"diverged at step 3, epoch 0: Function 'MulBackward0' returned nan values"
+    with pytest.warns(UserWarning, match="in poisoned"), pytest.raises(UserError, match=told):
+        train(tmp_path, *files, "+trainer.detect_anomaly=true", callbacks=(Poison(2),))
+
+
 @pytest.mark.parametrize("kind", [torch.optim.Adam, torch.optim.AdamW, torch.optim.SGD])
 def test_a_fused_step_is_not_taken_where_the_device_found_an_infinity(kind) -> None:
     """What PyTorch's gradient scaler relies on, and ``NonFinite`` on GPUs."""

@@ -136,6 +136,15 @@ def test_a_process_that_is_launched_already_starts_no_others(tmp_path):
     assert not files(tmp_path, "rank1.log")
 
 
+def test_a_launched_process_whose_peer_is_gone_says_so_in_one_line(monkeypatch):
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    told = r"another process of this run has ended.*: \[pair.cc:1\] Connection closed by peer$"
+    with pytest.raises(UserError, match=told), ranks.ranks([str(JOB)], 2):
+        raise RuntimeError("[pair.cc:1] Connection closed by peer\nException raised from")
+    with pytest.raises(RuntimeError, match="^a bug$"), ranks.ranks([str(JOB)], 2):
+        raise RuntimeError("a bug")
+
+
 def test_launchers_are_told_apart_as_lightning_does(monkeypatch):
     from pytorch_lightning.plugins.environments import SLURMEnvironment
 

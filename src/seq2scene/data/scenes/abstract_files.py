@@ -192,11 +192,12 @@ def opaque_sizes(folder: Path) -> Tensor:
     sizes = torch.zeros(len(NAMES), POSES, EXPRESSIONS, 2)
     for file, (name, variant) in CLIP_ART.items():
         own = divmod(variant, EXPRESSIONS) if name in CHILDREN else ()
-        sizes[NAMES.index(name), *own] = _opaque(folder / file)
+        sizes[NAMES.index(name), *own] = opaque_size(folder / file)
     return sizes
 
 
-def _opaque(path: Path) -> Tensor:
+def opaque_size(path: Path) -> Tensor:
+    """Width and height of the opaque part of a picture, (2,)."""
     with readable(path), Image.open(path) as picture:
         alpha = np.asarray(picture.convert("RGBA"))[:, :, 3] > OPAQUE
     extents = [np.flatnonzero(alpha.any(axis=axis)) for axis in (0, 1)]

@@ -164,8 +164,8 @@ def _fit(
     saved.
 
     Raises:
-        UserError: training diverged before anything was saved, or the validation interval does not fit the
-        data.
+        UserError: training diverged before anything was saved, or anomaly detection found where; or the
+        validation interval does not fit the data.
     """
     watch, best, last = (_callback(trainer, kind) for kind in (Watch, Best, Last))
     try:
@@ -175,6 +175,13 @@ def _fit(
             raise UserError(f"{error}; no earlier checkpoint was saved, so nothing is tested") from None
         say(f"training ended: {error}")
         return error
+    except RuntimeError as error:
+        if "returned nan values" not in str(error):  # of trainer.detect_anomaly
+            raise
+        raise UserError(
+            f"training diverged at step {trainer.global_step + 1}, epoch {trainer.current_epoch}: {error} "
+            "The warning above shows the line that called it"
+        ) from error
     except ValueError as error:
         if "`val_check_interval`" not in str(error):
             raise
@@ -236,6 +243,7 @@ def _tell_files(config: dict[str, Any], folder: Path, reports: Sequence[Report])
         ("last.ckpt", "last checkpoint, to resume from"),
         ("metrics.csv", "every logged number"),
         ("curves.png", "learning curves"),
+        ("fit-profile.txt", "time by part of training"),
         ("metrics.json", "scores on the test sets"),
         ("samples", "sample outputs of the model, by step"),
     ):

@@ -96,7 +96,10 @@ def ranks(program: Sequence[str], count: int) -> Iterator[None]:
         return
     if launched():
         atexit.register(_leave_group)  # at exit only: the jobs of a sweep share the launcher's rendezvous
-    if launched() or count == 1:
+        with _among_peers():
+            yield
+        return
+    if count == 1:
         yield
         return
     if threading.current_thread() is not threading.main_thread():
@@ -116,6 +119,20 @@ def ranks(program: Sequence[str], count: int) -> Iterator[None]:
         _leave_group()
         if children.wait(FAREWELL):
             raise UserError(children.failure)
+
+
+@contextmanager
+def _among_peers() -> Iterator[None]:
+    """The body of a process that a launcher has started: raises UserError if another has gone."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not isinstance(error, distributed.DistError) and "by peer" not in str(error):
+            raise
+        cause = str(error).splitlines()[0]
+        raise UserError(
+            f"another process of this run has ended, as its own output says; lost in this one: {cause}"
+        ) from error
 
 
 @contextmanager

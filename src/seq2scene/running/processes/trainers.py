@@ -69,12 +69,14 @@ def make_trainer(
 
 
 def filter_warnings() -> None:
-    """Silences warnings of Lightning that users cannot act on."""
-    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+    """Silences messages of Lightning that users cannot act on."""
+    for name in ("utilities.rank_zero", "trainer.connectors.signal_connector"):
+        logging.getLogger(f"pytorch_lightning.{name}").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", ".*does not have many workers.*")
     warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
     warnings.filterwarnings("ignore", ".*recommended to use .*sync_dist=True.*")  # metrics sync themselves
     warnings.filterwarnings("ignore", ".*was called before the ``update`` method.*")  # on a rank without data
+    warnings.filterwarnings("ignore", "The `srun` command is available.*")  # not needed: see ``ranks``
     warnings.filterwarnings("ignore", ".*LeafSpec.*", FutureWarning)
     warnings.filterwarnings(
         "ignore", "Found .* in eval mode at the start of training.*"

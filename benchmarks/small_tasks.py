@@ -1,0 +1,156 @@
+"""Every task at a size of seconds, on a few sentences, scenes and photos of the park, for other benchmarks.
+They train in forks of one process, as imports take longer than training does here.
+"""
+
+import os
+import runpy
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / "src")]
+
+from seq2scene.running.commands import training  # noqa: E402, F401 (imported once, for all forks)
+
+WORDS = ["model.decoder.embedding_size=16", "model.decoder.hidden_size=16"]
+ENCODER = ["model.encoder.embedding_size=16", "model.encoder.hidden_size=16"]
+GRID = [
+    *("model.decoder.hidden_size=16", "model.decoder.attention_size=8", "model.decoder.classifier_size=16"),
+    *("model.decoder.widths=[8,8]", "gallery=2"),
+]
+TASKS = {
+    "nmt": ["task=nmt", *ENCODER, *WORDS],
+    "lm": ["task=lm", *WORDS],
+    "abstract": [
+        *("task=abstract", *ENCODER, "model.decoder.hidden_size=16", "model.decoder.heads=2"),
+        *("model.decoder.pair_size=8", "gallery=2"),
+    ],
+    "layout": ["task=layout", *ENCODER, *GRID],
+    "composite": [
+        *("task=composite", *ENCODER, *GRID, "canvas.side=32", "canvas.widths=[8,8,8]"),
+        *("heads.appearance.size=8", "patch_encoder.hidden=4", "data.max_objects=40"),
+    ],
+    "inpainting": [
+        *("task=inpainting", "model.widths=[6,8]", "model.depths=[1,1]", "model.decoder_widths=[8,8,6]"),
+        *("data.composites.side=16", "data.composites.photo_side=24", "data.side=16"),
+        "data.composites.max_objects=40",
+    ],
+    "captioning": [
+        *("task=captioning", *WORDS, "model.annotations.size=8", "image_encoder.trunk=squeezenet1_1"),
+        *("image_encoder.layer=features.3", "image_encoder.weights=none", "image_encoder.size=64"),
+    ],
+    "layout_captioning": [
+        *("task=layout_captioning", *WORDS, "model.annotations.size=8", "model.annotations.output_size=16"),
+    ],
+}
+QUIET = [
+    *("trainer=cpu", "trainer.enable_progress_bar=false", "trainer.enable_model_summary=false"),
+    *("~callbacks.samples", "~callbacks.speed", "test=false"),
+]
+
+
+def sized(task: str, samples: int, others: int = 24) -> list[str]:
+    """The overrides of a task with so many training samples, and about so many to validate and to test."""
+    if task in ("nmt", "lm", "abstract"):
+        return [*TASKS[task], *(f"data.park.{split}={others}" for split in ("val", "test")), _train(samples)]
+    if task == "captioning":  # each photo has five captions
+        return [*TASKS[task], _train(samples // 5), f"data.park.val={others}"]
+    place = "data.composites." if task == "inpainting" else "data."
+    photos = samples // 5 if task == "layout_captioning" else samples
+    return [
+        *(*TASKS[task], f"{place}val_images={others}", f"{place}park.val={others}"),
+        f"{place}park.train={photos + others}",
+    ]
+
+
+def _train(samples: int) -> str:
+    return f"data.park.train={samples}"
+
+
+def start(
+    folder: Path,
+    overrides: list[str],
+    environment: Mapping[str, str] = {},
+    before: Callable[[], object] = lambda: None,
+    log: Path | None = None,
+) -> int:
+    """Starts ``python src/train.py`` in the run folder ``folder``, with data and caches beside it. Its output
+    is appended to ``log``, ``FOLDER.log`` by default. Returns the process.
+
+    before: called in that process before it trains.
+    """
+    process = os.fork()
+    if process:
+        return process
+    status = 1
+    try:
+        place = log or folder.with_suffix(".log")
+        output = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        for stream in (1, 2):
+            os.dup2(output, stream)
+        places = {name: str(folder.parent / name.lower()) for name in ("DATA", "CACHE", "OUTPUTS")}
+        os.environ.update({f"SEQ2SCENE_{name}": place for name, place in places.items()})
+        os.environ.update(environment)
+        before()
+        sys.argv = [str(ROOT / "src" / "train.py"), *overrides, f"hydra.run.dir={folder}"]
+        runpy.run_path(sys.argv[0], run_name="__main__")
+        status = 0
+    except SystemExit as ending:
+        status = ending.code if isinstance(ending.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        os._exit(status)
+
+
+def wait(process: int, seconds: float = float("inf")) -> int | None:
+    """The exit status of a started process, or None if it was killed after some seconds."""
+    end = time.monotonic() + seconds
+    while True:
+        done, status = os.waitpid(process, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        if time.monotonic() > end:
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
+            return None
+        time.sleep(0.005)
+
+
+def run(
+    folder: Path,
+    overrides: list[str],
+    processes: int = 1,
+    before: Callable[[int], object] = lambda rank: None,
+    environment: Mapping[str, str] = {},
+) -> None:
+    """Trains in so many processes, connected by gloo, and waits for them. Ends the benchmark with the end of
+    the log ``FOLDER-rankN.log`` of one that fails.
+
+    before: called in each process with its rank.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "NODE_RANK": "0"}
+    started = []
+    for rank in range(processes):
+        numbers = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(processes)}
+        ranked = {**environment, **place, **numbers} if processes > 1 else environment
+        log = folder.with_name(f"{folder.name}-rank{rank}.log")
+        given = [*overrides, f"trainer.devices={processes}"]
+        started.append((start(folder, given, ranked, partial(before, rank), log), log))
+    for process, log in started:
+        require(wait(process), log)
+
+
+def require(status: int | None, log: Path) -> None:
+    """Ends the benchmark with the end of a log unless the status is 0."""
+    if status != 0:
+        raise SystemExit(f"{log.stem}: exit status {status}:\n{log.read_text()[-3000:]}")
