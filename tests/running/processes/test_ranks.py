@@ -141,7 +141,7 @@ def test_a_launched_process_whose_peer_is_gone_says_so_in_one_line(monkeypatch):
     told = r"another process of this run has ended.*: \[pair.cc:1\] Connection closed by peer$"
     with pytest.raises(UserError, match=told), ranks.ranks([str(JOB)], 2):
         raise RuntimeError("[pair.cc:1] Connection closed by peer\nException raised from")
-    with pytest.raises(RuntimeError, match="^a bug$"), ranks.ranks([str(JOB)], 2):
+    with pytest.raises(RuntimeError, match=r"^a bug$"), ranks.ranks([str(JOB)], 2):
         raise RuntimeError("a bug")
 
 
