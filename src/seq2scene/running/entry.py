@@ -20,7 +20,7 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 from seq2scene.errors import UserError
 from seq2scene.running.installation import as_called, bound_caches, set_places
 from seq2scene.running.options.option_list import group_options, option_list
-from seq2scene.running.processes.launchers import launched, requeue, run_stamp
+from seq2scene.running.processes.launchers import has_peers, requeue, run_stamp
 from seq2scene.running.processes.stopping import Stopped, stoppable
 from seq2scene.running.processes.sweeps import in_sweep, record_failure
 from seq2scene.running.run_folders import free_folder
@@ -69,7 +69,7 @@ def user_errors(training: bool = False) -> Iterator[None]:
         sys.exit(stopped.status)
     except Exception as error:
         message = _user_message(error)
-        if in_sweep() and not launched():
+        if in_sweep() and not has_peers():
             if message is None:
                 traceback.print_exc()
             record_failure(message or f"{type(error).__name__}: {error}")

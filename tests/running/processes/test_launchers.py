@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from torch.distributed import TCPStore
 
-from seq2scene.running.processes.launchers import run_stamp
+from seq2scene.running.processes.launchers import has_peers, run_stamp
 
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "none", "TORCHELASTIC_USE_AGENT_STORE": "True", "MASTER_ADDR": "localhost"}
 
@@ -41,6 +41,13 @@ def test_tasks_of_one_srun_share_a_name_that_another_srun_does_not_have(launch):
 def test_a_shell_within_an_srun_is_no_task_of_it(launch):
     launch(SLURM_JOB_ID=4711, SLURM_NTASKS=2, SLURM_STEP_ID=0, SLURM_JOB_NAME="bash")
     assert run_stamp() != run_stamp()
+
+
+def test_a_slurm_job_of_one_task_has_no_peers(launch):
+    """Such as a job of a sweep by submitit, which may fail alone."""
+    for tasks, peers in ((1, False), (2, True)):
+        launch(SLURM_JOB_ID=4711, SLURM_NTASKS=tasks, SLURM_STEP_ID=0)
+        assert has_peers() == peers
 
 
 def test_processes_of_one_torchrun_agree_and_those_of_another_with_its_id_do_not(launch):

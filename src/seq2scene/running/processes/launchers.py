@@ -20,6 +20,11 @@ def launched() -> bool:
     return slurm or "LOCAL_RANK" in os.environ
 
 
+def has_peers() -> bool:
+    """Whether this process must stay in step with others of its launch; not in a Slurm job of one task."""
+    return launched() and int(os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_NTASKS") or 1) > 1
+
+
 def run_stamp() -> str:
     """A run's stamp: date and time, or job and step if srun started several processes.
 
