@@ -2,6 +2,7 @@
 They train in forks of one process, as imports take longer than training does here.
 """
 
+import gc
 import os
 import runpy
 import signal
@@ -16,7 +17,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src")]
 
-from seq2scene.running.commands import training  # noqa: E402, F401 (imported once, for all forks)
+import sacremoses  # noqa: E402, F401 (once, for all forks, as the next)
+import yaml  # noqa: E402
+
+yaml.SafeLoader = yaml.CSafeLoader  # OmegaConf's is one: it reads thirty files for a config
+
+from seq2scene.running.commands import training  # noqa: E402, F401
+
+gc.collect()
+gc.freeze()  # collections of garbage in forks need not go through the modules
 
 WORDS = ["model.decoder.embedding_size=16", "model.decoder.hidden_size=16"]
 ENCODER = ["model.encoder.embedding_size=16", "model.encoder.hidden_size=16"]

@@ -54,9 +54,9 @@ def train(folder: Path, task: str, *overrides: str) -> list[list[torch.Tensor]]:
 @pytest.mark.parametrize("task", small.TASKS)
 def test_overfitting_repeats_one_batch_of_any_task(task: str, places, tmp_path) -> None:
     """With anomaly detection, as in debug=anomaly."""
-    given = ["debug=overfit", "trainer.max_epochs=3", "+trainer.detect_anomaly=true", "~logger"]
+    given = ["debug=overfit", "trainer.max_epochs=2", "+trainer.detect_anomaly=true", "~logger"]
     first, *others = train(tmp_path, task, *places, *given)
-    assert len(others) == 2 and len(first) > 2
+    assert len(others) == 1 and len(first) > 2
     for other in others:
         torch.testing.assert_close(other, first, rtol=0, atol=0)
 
