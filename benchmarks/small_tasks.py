@@ -17,15 +17,24 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src")]
 
-import sacremoses  # noqa: E402, F401 (once, for all forks, as the next)
+import sacremoses  # noqa: E402, F401
 import yaml  # noqa: E402
+from hydra import compose, initialize_config_dir  # noqa: E402
 
 yaml.SafeLoader = yaml.CSafeLoader  # OmegaConf's is one: it reads thirty files for a config
 
+from seq2scene.plotting.figures import new_figure, to_pixels  # noqa: E402
 from seq2scene.running.commands import training  # noqa: E402, F401
+from seq2scene.running.installation import CONF  # noqa: E402
 
+# Grammars and fonts are read once for all forks, and their collections of garbage pass over all of this.
+figure = new_figure(2, 2)
+figure.subplots().plot([0, 1])
+to_pixels(figure)
+with initialize_config_dir(str(CONF), version_base="1.3"):
+    compose("train", ["task=nmt"])
 gc.collect()
-gc.freeze()  # collections of garbage in forks need not go through the modules
+gc.freeze()
 
 WORDS = ["model.decoder.embedding_size=16", "model.decoder.hidden_size=16"]
 ENCODER = ["model.encoder.embedding_size=16", "model.encoder.hidden_size=16"]
