@@ -7,7 +7,8 @@ last step of accumulated ones being smaller, validates on a set that does not di
 one process whose batches are those of all processes together: the largest differences of the first
 gradients and of the final weights, as shares of the largest one, and of the validation scores. The rows
 "1 process" compare one step on all data, in three unequal micro-batches, with the same step in one batch.
-Dropout is off, as each rank draws its own, and matrix products are in full float32. Exits with 1 if a row
+Nothing is drawn by batch or rank (dropout, colours of simulated composites), and matrix products are in full
+float32. Exits with 1 if a row
 that should be equal is not, within the tolerances of float32 sums in another order (TOLERANCES).
 """
 
@@ -34,9 +35,14 @@ EXACT = [
 ]
 SCENES = ["model.encoder.dropout=0", "model.decoder.dropout=0"]
 CAPTIONS = ["model.annotations.dropout=0"]
-DROPOUT = {
+DRAWS_NOTHING = {
     **{"nmt": SCENES[:1], "lm": [*SCENES[1:], "data.window=9"], "abstract": SCENES, "layout": SCENES},
-    **{"composite": SCENES, "inpainting": [], "captioning": CAPTIONS, "layout_captioning": CAPTIONS},
+    **{
+        "composite": SCENES,
+        "inpainting": ["data.transfer=0"],
+        "captioning": CAPTIONS,
+        "layout_captioning": CAPTIONS,
+    },
 }
 SPLIT_MATTERS = {  # into micro-batches; see docs/clusters.md
     "layout": "batch normalisation",
@@ -70,7 +76,7 @@ class Row:
 
 def train(work: Path, task: str, processes: int, accumulate: int, batch: int, name: str) -> Found:
     folder, file = work / f"{task}-{name}", work / f"{task}-{name}.pt"
-    overrides = [*sized(task, SAMPLES, 10), *QUIET, *EXACT, *DROPOUT[task]]
+    overrides = [*sized(task, SAMPLES, 10), *QUIET, *EXACT, *DRAWS_NOTHING[task]]
     overrides += [f"data.batch_size={batch}", f"trainer.accumulate_grad_batches={accumulate}"]
 
     def record(rank: int) -> None:

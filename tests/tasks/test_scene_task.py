@@ -9,6 +9,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from rank_processes import in_ranks
 from seq2scene.building import build
 from seq2scene.data.scenes.abstract_scenes import AbstractScenes
 from seq2scene.errors import UserError
@@ -19,7 +20,7 @@ from seq2scene.scenes.batch import SceneBatch
 from seq2scene.scenes.objects import PAD, Objects
 from seq2scene.sequences.batch import Sentences
 from seq2scene.tasks.loading import build_task, task_of
-from seq2scene.tasks.scenes import SceneTask
+from seq2scene.tasks.scenes import SceneTask, share_of_mean
 from test_configs import CONF, compose_plain
 
 SCORES = ("dot", "general", "concat", "concat_luong", "none")
@@ -419,3 +420,19 @@ def test_weights_without_a_meaning_are_refused_by_name(read, change, message) ->
     merged = {**config, **{key: value and {**config[key], **value} for key, value in change.items()}}
     with pytest.raises(UserError, match=message):
         build_task(merged, data.description())
+
+
+VALUES, NORMALISERS = torch.tensor([1.0, 2.0, 4.0, 8.0, 16.0]), torch.tensor([30, 10])
+PARTS = (slice(0, 1), slice(1, 5))  # unequal, and not as the normalisers are
+
+
+def share_in_a_rank(rank: int) -> float:
+    values = VALUES[PARTS[rank]]
+    return share_of_mean(values.mean(), torch.tensor(len(values)), NORMALISERS[rank]).item()
+
+
+@pytest.mark.slow
+def test_a_mean_over_two_ranks_is_that_of_one_process() -> None:
+    assert sum(in_ranks(share_in_a_rank)) / NORMALISERS.sum() == pytest.approx(VALUES.mean())
+    alone = share_of_mean(VALUES.mean(), torch.tensor(5), NORMALISERS.sum())
+    assert torch.equal(alone, VALUES.mean() * NORMALISERS.sum())

@@ -18,14 +18,14 @@ class CompositeTask(SceneTask):
     model_class = CompositeWriter
     model: CompositeWriter
 
-    def _extra_loss(self, taught: Taught, batch: SceneBatch) -> Tensor:
+    def _extra_loss(self, taught: Taught, batch: SceneBatch) -> tuple[Tensor, Tensor] | None:
         look = self.schema.appearance
         if look is None:
             return super()._extra_loss(taught, batch)
         margin, paired = self.config["loss"]["margin"], batch.paired
         positives, negatives = (self.model.embed(one) for one in (batch.positives, batch.negatives))
         field = triplet(taught.appearances[paired], positives[paired], negatives[paired], margin)
-        return look.weight * field.nll / field.count.clamp(min=1)
+        return look.weight * field.nll / field.count.clamp(min=1), field.count
 
     # Free running
 

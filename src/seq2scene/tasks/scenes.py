@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
 from seq2scene.building import build
 from seq2scene.compositing.compositor import Compositor
@@ -108,17 +108,19 @@ class SceneTask(Task):
             weight, weights = self.config["loss"][name], getattr(taught, name)
             if weight and weights is not None:
                 each = doubly_stochastic(weights, real, memory.mask)  # (B,), a mean over scenes
-                total = total + weight * each.mean() * normaliser
+                scenes = count.new_tensor(len(batch))
+                total = total + share_of_mean(weight * each.mean(), scenes, normaliser)
         if taught.pairs is not None:
             for name, nll in pair_losses(taught.pairs, batch.stated, batch.target).items():
                 total = total + self.config["loss"][name] * nll
-        total = total + self._extra_loss(taught, batch) * normaliser
+        if (extra := self._extra_loss(taught, batch)) is not None:
+            total = total + share_of_mean(*extra, normaliser)
         nll = sum(field.nll.detach() for field in found.values())
         return Loss(total, nll, count, normaliser.to(nll.dtype))
 
-    def _extra_loss(self, taught: Taught, batch: SceneBatch) -> Tensor:
-        """An additional loss term, a mean."""
-        return taught.objects.new_zeros(())
+    def _extra_loss(self, taught: Taught, batch: SceneBatch) -> tuple[Tensor, Tensor] | None:
+        """An additional loss term, a mean, and how many values it is the mean of."""
+        return None
 
     # Free running
 
@@ -170,3 +172,17 @@ class SceneTask(Task):
         found = faithfulness.found(brief=stage == "val")
         faithfulness.reset()
         return {**values, "loss": loss, **scores, **found, "score": metric.score(scores).float()}
+
+
+def share_of_mean(mean: Tensor, count: Tensor, normaliser: Tensor) -> Tensor:
+    """What a rank adds to its loss for a term that is a mean over the micro-batches of all ranks, of which
+    ``mean`` is that over its own ``count`` values. All ranks must call it equally often.
+    """
+    share = mean * normaliser
+    if not (distributed.is_initialized() and distributed.get_world_size() > 1):
+        return share
+    own = torch.stack([count, normaliser]).to(share)
+    every = own.clone()
+    distributed.all_reduce(every)
+    of_count, of_normaliser = own / every.clamp(min=1)
+    return share * of_count / of_normaliser
