@@ -296,6 +296,11 @@ def test_what_changes_is_told(resumed, capsys) -> None:
     assert found.cfg.trainer.max_epochs == 5
 
 
+def test_the_same_command_again_changes_nothing(resumed, capsys) -> None:
+    resumed("~callbacks.samples", "optimizer.lr=0.02")
+    assert "changed" not in capsys.readouterr().out
+
+
 def test_defaults_that_were_others_when_the_run_began_are_told(resumed, models, capsys) -> None:
     resumed()
     assert "defaults" not in capsys.readouterr().out

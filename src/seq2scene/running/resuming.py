@@ -127,6 +127,8 @@ def resume(cfg: DictConfig) -> Resumed:
     if cfg.init is not None:
         say(f"resume: init={cfg.init} is not read again: the run has begun, and goes on from {start}")
     taken = [one for one in stored if is_taken(one, before, cfg)]
+    gone = {_key(str(one)) for one in stored if str(one).startswith("~")}
+    taken += [one for one in given if one.startswith("~") and _key(one) in gone]  # as before
     told = {_key(one) for one in given}
     if left := [str(one) for one in stored if one not in taken and _key(str(one)) not in told]:
         say(f"resume: not taken from the checkpoint: {' '.join(left)}; repeat it if you want it")
