@@ -14,7 +14,7 @@ chmod 755 "$folder" "$folder/munge"
 export SLURM_CONF="$folder/slurm.conf" PYTHON="$python" PATH="$PATH:/usr/sbin"
 export MASTER_ADDR="$(hostname)"  # a real cluster's nodes find each other by name
 export SEQ2SCENE_DATA="$folder/data" SEQ2SCENE_CACHE="$folder/cache" SEQ2SCENE_OUTPUTS="$folder/outputs"
-export OMP_NUM_THREADS=1
+export OMP_NUM_THREADS=1 PYTHONPATH="$PWD/src${PYTHONPATH:+:$PYTHONPATH}"
 
 dd if=/dev/urandom of="$folder/munge/key" bs=1024 count=1 2> /dev/null
 chmod 400 "$folder/munge/key"
