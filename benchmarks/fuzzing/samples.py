@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -43,65 +44,26 @@ CATEGORIES = [
     {"id": 1, "name": "person", "supercategory": "person", "isthing": 1},
     {"id": 92, "name": "banner", "supercategory": "textile", "isthing": 0},
 ]
-CAPTIONS = as_json(
-    {
-        "images": IMAGES,
-        "annotations": [
-            {"id": n, "image_id": image, "caption": "A dog."} for n, image in enumerate((3, 3, 5))
-        ],
-    }
-)
-THING = {"id": 7, "image_id": 3, "category_id": 1, "iscrowd": 0, "segmentation": SQUARE}
-INSTANCES = as_json(
-    {
-        "images": IMAGES,
-        "licenses": [{"id": 1, "name": "CC", "url": "http://x"}],
-        "categories": CATEGORIES[:1],
-        "annotations": [
-            {**THING, "bbox": [2, 2, 8, 8]},
-            {**THING, "id": 8, "image_id": 5, "bbox": [0, 0, 9, 9.5], "segmentation": COUNTS},
-        ],
-    }
-)
-STUFF = as_json(
-    {
-        "images": IMAGES,
-        "categories": CATEGORIES[1:],
-        "annotations": [
-            {**THING, "category_id": 92, "bbox": [2, 2, 8, 8]},
-            {**THING, "id": 8, "category_id": 92, "bbox": [0, 0, 9, 9], "segmentation": COUNTS},
-        ],
-    }
-)
-PANOPTIC = as_json(
-    {
-        "images": IMAGES,
-        "categories": CATEGORIES,
-        "annotations": [
-            {
-                "image_id": 3,
-                "file_name": "3.png",
-                "segments_info": [
-                    {"id": 9, "category_id": 92, "iscrowd": 0, "bbox": [0, 0, 4, 4], "area": 9}
-                ],
-            }
-        ],
-    }
-)
-KARPATHY = as_json(
-    {
-        "images": [
-            {
-                **{"imgid": n, "split": "train", "filename": f"{n}.jpg", "filepath": "train2014"},
-                "sentences": [
-                    {"raw": "A dog runs.", "sentid": 2 * n},
-                    {"raw": "A cat.", "sentid": 2 * n + 1},
-                ],
-            }
-            for n in (0, 1)
-        ]
-    }
-)
+
+
+def coco(categories: list[dict[str, Any]], *annotations: dict[str, Any]) -> bytes:
+    return as_json({"images": IMAGES, "categories": categories, "annotations": annotations})
+
+
+def told(number: int) -> dict[str, Any]:
+    sentences = [{"raw": "A dog runs.", "sentid": 2 * number}, {"raw": "A cat.", "sentid": 2 * number + 1}]
+    place = {"filename": f"{number}.jpg", "filepath": "train2014"}
+    return {"imgid": number, "split": "train", **place, "sentences": sentences}
+
+
+THING = {"id": 7, "image_id": 3, "category_id": 1, "iscrowd": 0, "segmentation": SQUARE, "bbox": [2, 2, 8, 8]}
+OTHER = {**THING, "id": 8, "segmentation": COUNTS, "bbox": [0, 0, 9, 9.5]}
+SEGMENT = {"id": 9, "category_id": 92, "iscrowd": 0, "bbox": [0, 0, 4, 4], "area": 9}
+CAPTIONS = coco([], *({"id": 3 * n, "image_id": n, "caption": "A dog."} for n in (3, 5)))
+INSTANCES = coco(CATEGORIES[:1], THING, {**OTHER, "image_id": 5})
+STUFF = coco(CATEGORIES[1:], {**THING, "category_id": 92}, {**OTHER, "category_id": 92})
+PANOPTIC = coco(CATEGORIES, {"image_id": 3, "file_name": "3.png", "segments_info": [SEGMENT]})
+KARPATHY = as_json({"images": [told(0), told(1)]})
 GLOVE = lines("the 0.1 -0.2 0.3", "dog 1 2 3", "at name@domain.com 1 2 3", "cat 1e-3 4 5")
 VECTORS = saved(
     lambda out: np.savez(out, words=np.array(["the", "dog", "cat"]), vectors=np.ones((3, 4), np.float32))
@@ -120,26 +82,13 @@ SCHEMA = Schema(
     *(NAMES, Grid(28, 28, 0.0, 0.0, 500.0, 400.0), HEADS, 9, 3),
     *((500.0, 400.0), torch.ones(3, 7, 5, 2), (1.0, 0.7, 0.49)),
 )
-SCENE = as_json(
-    {
-        "sentences": ["A dog."],
-        "objects": [
-            {"class": "hb0", "x": 250.5, "y": 100, "size": 1, "flip": 0, "pose": 3},
-            {"class": "s_3", "x": 3, "y": 5.25, "size": 0, "flip": 1},
-        ],
-    }
-)
+CHILD = {"class": "hb0", "x": 250.5, "y": 100, "size": 1, "flip": 0, "pose": 3}
+SUN = {"class": "s_3", "x": 3, "y": 5.25, "size": 0, "flip": 1}
+SCENE = as_json({"sentences": ["A dog."], "objects": [CHILD, SUN]})
 CONFIG = {"task": {"_target_": "seq2scene.tasks.nmt.NMT", "name": "nmt"}, "model": {"size": 4}}
 WEIGHTS = {"model.weight": torch.ones(3, 4), "model.bias": torch.zeros(3)}
-CHECKPOINT = saved(
-    lambda out: torch.save(
-        {
-            "state_dict": WEIGHTS,
-            "hyper_parameters": {"config": CONFIG, "description": {"source": {"tokens": ["a"]}}},
-        },
-        out,
-    )
-)
+PARAMETERS = {"config": CONFIG, "description": {"source": {"tokens": ["a"]}}}
+CHECKPOINT = saved(partial(torch.save, {"state_dict": WEIGHTS, "hyper_parameters": PARAMETERS}))
 TENSORS = tensors_as_bytes(WEIGHTS)
 FOLDER = as_json(
     {
@@ -148,43 +97,21 @@ FOLDER = as_json(
         "description": {"source": {"tokens": ["a", "b"]}, "sizes": [1, 2]},
     }
 )
-SCORES = as_json(
-    {"test": {"bleu": 12.5, "loss": 2.5, "perplexity": 12.0, "signature": "case:lc", "copy": {"bleu": 1.5}}}
-)
+SCORES = as_json({"test": {"bleu": 12.5, "perplexity": 12.0, "signature": "case:lc", "copy": {"bleu": 1.5}}})
 RECORD = {
     **{"command": "python src/train.py", "started": "2026-01-01T10:00:00", "seconds": 12.5, "processes": 1},
-    **{
-        "git": "abc",
-        "tested": "best.ckpt",
-        "reports": ["hypotheses"],
-        "parameters": {"total": 3, "parts": {"a": 3}},
-    },
+    **{"git": "abc", "tested": "best.ckpt", "reports": ["hypotheses"], "versions": {"torch": "2"}},
+    "parameters": {"total": 3, "parts": {"a": 3}},
     "hardware": {"gpus": ["H100"], "processor": "x", "cores": 2, "system": "Linux"},
-    "versions": {"torch": "2"},
-    "config": {
-        **CONFIG,
-        "name": "nmt",
-        "monitor": {"metric": "val/bleu"},
-        "published": [{"system": "a", "bleu": 1.0}],
-    },
+    "config": {**CONFIG, "name": "nmt", "monitor": {"metric": "val/bleu"}, "published": [{"system": "a"}]},
 }
 SIDES = {f"test.{side}.txt": lines("a dog runs", "a cat") for side in ("sources", "references", "hypotheses")}
 RUN = {"run.json": as_json(RECORD), "metrics.json": SCORES, "metrics.csv": METRICS, **SIDES}
-SAMPLE = lines(
-    to_json(
-        {
-            **{"sample": 0, "scene": 3, "sentences": ["A dog."], "generated": [], "true": []},
-            "scores": {"u_obj_recall": 0.5, "pose": None},
-            "facts": [{"kind": "hold", "holds": True, "holds_strict": False, "words": "Mike holds"}],
-        }
-    )
-)
+FACT = {"kind": "hold", "holds": True, "holds_strict": False, "words": "Mike holds"}
+RESULT = {"sample": 0, "scene": 3, "sentences": ["A dog."], "generated": [], "true": [], "facts": [FACT]}
+SAMPLE = lines(to_json({**RESULT, "scores": {"u_obj_recall": 0.5, "pose": None}}))
 HYPERPARAMETERS = yaml.safe_dump({**CONFIG, "name": "nmt"}).encode()
-LENGTHS = lines(
-    "system,shortest,longest,sentences,bleu,cumulative,ratio",
-    "model,1,5,3,20.5,20.5,1.0",
-    "model,6,9,3,10.5,15,0.9",
-)
+LENGTHS = lines("system,shortest,longest,sentences,bleu,cumulative,ratio", "model,1,5,3,20.5,20.5,1.0")
 STARTS = saved(lambda out: np.save(out, np.array([0, 6])))
 WORDS = Vocabulary.count([["the", "dog", "cat", "at"]])
 JPEG = picture("RGB", "JPEG")
