@@ -5,7 +5,7 @@
 Each row trains a small model of a task in several processes (gloo, CPU) for one epoch of five batches, the
 last step of accumulated ones being smaller, validates on a set that does not divide evenly, and compares with
 one process whose batches are those of all processes together: the largest differences of the first
-gradients and of the final weights, as shares of the largest one, and of the validation scores. The rows
+gradients and of the final weights, as shares of the largest, and of the validation scores. The rows
 "1 process" compare one step on all data, in three unequal micro-batches, with the same step in one batch.
 What is drawn by batch or rank is left out (dropout, colours of simulated composites, patches for the triplet
 loss), and matrix products are in full float32. Exits with 1 if a row that should be equal is not, within the

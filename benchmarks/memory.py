@@ -109,11 +109,11 @@ class Share:
 
 
 def shares(work: Path, processes: int) -> list[Share]:
-    text = "a dog runs over the green grass and a cat sleeps under the tree"
+    texts = {"en": "a dog runs over the green grass", "de": "ein hund läuft über das grüne gras"}
     for split, lines in (("train", LINES), ("val", 20)):
-        for side in ("en", "de"):
+        for side, text in texts.items():
             numbered = (f"{number % 1000} {text}\n" for number in range(lines))
-            (work / f"{split}.{side}").write_text("".join(numbered))
+            (work / f"{split}.{side}").write_text("".join(numbered), "utf-8")
     files = [f"data.{split}=[{work}/{split}.en,{work}/{split}.de]" for split in ("train", "val")]
     given = [*TASKS["nmt"], *QUIET, *LONG, "data=text_files", "data.source=en", "data.target=de", *files]
     given += ["data.tokenizer=whitespace", f"trainer.max_steps={EVERY}"]

@@ -7,6 +7,7 @@ and finds its place through the environment variables that Lightning and torch.d
 
 import atexit
 import os
+import re
 import select
 import signal
 import socket
@@ -34,6 +35,7 @@ PATIENCE = 5.0  # seconds that the main thread may stay in a native call after i
 GRACE = 25.0  # seconds for a stopped training to reach the end of a step; Slurm and torchrun kill after 30
 OBEDIENCE = 3.0  # seconds that a child may take to end after a stop signal when it is not training
 STILL = 5.0  # seconds for which a child may be suspended
+LOST = re.compile("by peer|remote process exit")  # in the errors of gloo and NCCL
 FAREWELL = 60.0  # seconds for loggers to finish after that, and for children to exit after success
 
 # A forked data worker must not report its own signals as ours.
@@ -127,7 +129,7 @@ def _among_peers() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if not isinstance(error, distributed.DistError) and "by peer" not in str(error):
+        if not LOST.search(str(error)):
             raise
         cause = str(error).splitlines()[0]
         raise UserError(
