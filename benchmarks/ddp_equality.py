@@ -38,7 +38,7 @@ CAPTIONS = ["model.annotations.dropout=0"]
 DRAWS_NOTHING = {
     **{"nmt": SCENES[:1], "lm": [*SCENES[1:], "data.window=9"], "abstract": SCENES, "layout": SCENES},
     **{
-        "composite": SCENES,
+        "composite": [*SCENES, "heads.appearance.weight=0"],
         "inpainting": ["data.transfer=0"],
         "captioning": CAPTIONS,
         "layout_captioning": CAPTIONS,

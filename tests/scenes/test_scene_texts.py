@@ -120,6 +120,13 @@ def test_word_vectors_are_those_of_the_file_and_zero_for_the_rest(tmp_path) -> N
         assert found.abs().sum() == found[[ball, the]].abs().sum()
 
 
+def test_vectors_of_another_size_than_the_first_are_none(tmp_path) -> None:
+    """As after a first line that was cut."""
+    (tmp_path / "v.txt").write_text("the 0.1\nball 1 2 3\nmike 4 5 6\n")
+    found, count = read_word_vectors(tmp_path / "v.txt", KNOWN)
+    assert count == 1 and found.shape == (len(KNOWN), 1)
+
+
 def test_faults_of_word_vectors_are_refused(tmp_path) -> None:
     with pytest.raises(UserError, match=r"none\.txt: there is no such file; data\.word_vectors=null learns"):
         read_word_vectors(tmp_path / "none.txt", KNOWN)
