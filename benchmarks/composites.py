@@ -46,7 +46,14 @@ def configuration(overrides: list[str]) -> dict:
     import seq2scene.running.entry  # noqa: F401  (registers the configs' resolvers)
 
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        settings = ["task=composite", "trainer=cpu", "~logger", "~callbacks", *overrides]
+        settings = [
+            "task=composite",
+            "model=text2scene_mini",
+            "trainer=cpu",
+            "~logger",
+            "~callbacks",
+            *overrides,
+        ]
         return OmegaConf.to_container(compose("train", settings), resolve=True)
 
 

@@ -1,5 +1,5 @@
-"""Scores of baselines without a model on a test set of scenes or layouts: prints a Markdown table, writes
-JSON.
+"""Scores of baselines without a model on a test set of scenes, layouts or composites: prints a Markdown table,
+writes JSON.
 
     python benchmarks/scene_baselines.py [task=layout data=coco_layout ...] [--out FILE.json] [--seed 0]
 
@@ -41,7 +41,7 @@ from seq2scene.running.options.task_compatibility import check_choices  # noqa: 
 from seq2scene.scenes.objects import Objects  # noqa: E402
 from seq2scene.scenes.schema import Schema, aspect_classes, size_classes  # noqa: E402
 
-TASKS = {"abstract": "scene", "layout": "layout"}  # and the name of a sample
+TASKS = {"abstract": "scene", "layout": "layout", "composite": "composite"}  # and the name of a sample
 PER_SET = 10  # of Abstract Scenes
 CHUNK = 250  # samples compared with all texts, or scored, at a time: bounds memory
 TITLES = {**HEADINGS, "b_coord_masked": "masked"}

@@ -3,6 +3,7 @@
 PHOTOS = ["photos=.", "min_thing=0.001", "min_count=1", "fetch=null"]
 COMPOSITE = [
     "task=composite",
+    "model=text2scene_mini",
     "debug=tiny_scenes",
     "data=coco_composite",
     *(f"data.{choice}" for choice in PHOTOS),

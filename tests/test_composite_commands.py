@@ -22,6 +22,7 @@ pytestmark = pytest.mark.slow
 
 SMALL = [
     "task=composite",
+    "model=text2scene_mini",
     "debug=tiny_scenes",
     "data=coco_composite",
     "data.photos=.",

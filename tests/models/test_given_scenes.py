@@ -1,9 +1,10 @@
 """Scenes that go on from what is given: it stands as it is, the rest is what the model would have written."""
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from random import Random
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -36,9 +37,9 @@ RELATIONAL = ["model=relational", "debug=tiny_relational"]
 MODELS = {
     "abstract": ["experiment=text2scene/park", "debug=tiny_scenes", *SCENES],
     "abstract relational": ["task=abstract", *RELATIONAL, *SCENES],
-    "layout": ["task=layout", "debug=tiny_scenes", *LAYOUTS],
+    "layout": ["task=layout", "model=text2scene_mini", "debug=tiny_scenes", *LAYOUTS],
     "layout relational": ["task=layout", *RELATIONAL, *LAYOUTS],
-    "composite": ["task=composite", "debug=tiny_scenes", *PHOTOS, *CANVAS],
+    "composite": ["task=composite", "model=text2scene_mini", "debug=tiny_scenes", *PHOTOS, *CANVAS],
     "composite relational": ["task=composite", *RELATIONAL, *PHOTOS],
 }
 TEXTS = ["Mike is happy. Jenny is next to the tree.", "The dog is running.", "Jenny is sad. Mike is sad."]
@@ -80,7 +81,8 @@ def test_a_model_folder_draws_what_the_model_draws(made, kind: str, tmp_path) ->
     parts = {"config": model.config, "description": dict(model.description)}
     weights = {f"model.{name}": value for name, value in model.state_dict().items()}
     checkpoint = {"state_dict": weights, "hyper_parameters": parts}
-    write_folder(tmp_path / "whole", checkpoint, {}, patches=None if patches is None else Path(patches))
+    write = None if patches is None else partial(copytree, patches)
+    write_folder(tmp_path / "whole", checkpoint, {}, write_patches=write)
     again = load(tmp_path / "whole")
     ours, theirs = model.write(texts), again.write(texts)
     assert [scene.objects for scene in ours] == [scene.objects for scene in theirs]

@@ -33,7 +33,13 @@ from test_configs import compose_plain
 
 pytestmark = pytest.mark.slow
 
-LAYOUT = ["task=layout", "debug=tiny_scenes", "data=coco_layout", "data.min_area=0.002"]
+LAYOUT = [
+    "task=layout",
+    "model=text2scene_mini",
+    "debug=tiny_scenes",
+    "data=coco_layout",
+    "data.min_area=0.002",
+]
 CAPTIONER = [
     "task=layout_captioning",
     "data=coco_layout_captions",

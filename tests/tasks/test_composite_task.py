@@ -38,7 +38,8 @@ def read(park_photos: Path):
 
     @cache
     def make(*overrides: str) -> tuple[dict[str, Any], CocoComposite]:
-        small = ["task=composite", "debug=tiny_scenes", "data=coco_composite", f"data.root={park_photos}"]
+        small = ["task=composite", "model=text2scene_mini", "debug=tiny_scenes", "data=coco_composite"]
+        small += [f"data.root={park_photos}"]
         small += ["data.photos=.", "data.min_thing=0.001", "data.side=32", "data.min_count=1"]
         small += ["data.batch_size=4", f"data.cache={park_photos / 'cache'}", "patch_encoder.hidden=8"]
         small += ["trainer=cpu", "trainer.enable_progress_bar=false"]

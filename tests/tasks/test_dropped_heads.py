@@ -34,13 +34,13 @@ CASES = {
     "abstract scenes": ["experiment=text2scene/park"],
     "abstract scenes, a picture": ["experiment=text2scene/park", *PICTURE],
     "abstract scenes on another grid": ["experiment=text2scene/park", "grid=32x32"],
-    "layouts": ["task=layout"],
-    "layouts, class planes": ["task=layout", *PLANES],
-    "layouts on another grid": ["task=layout", "grid=32x32"],
-    "composites": ["task=composite", *COLOURS],
-    "composites, class planes": ["task=composite", *PLANES],
-    "composites, drawn": ["task=composite", "canvas=semantic"],
-    "composites on another grid": ["task=composite", "grid=28x28", *COLOURS],
+    "layouts": ["task=layout", "model=text2scene_mini"],
+    "layouts, class planes": ["task=layout", "model=text2scene_mini", *PLANES],
+    "layouts on another grid": ["task=layout", "model=text2scene_mini", "grid=32x32"],
+    "composites": ["task=composite", "model=text2scene_mini", *COLOURS],
+    "composites, class planes": ["task=composite", "model=text2scene_mini", *PLANES],
+    "composites, drawn": ["task=composite", "model=text2scene_mini", "canvas=semantic"],
+    "composites on another grid": ["task=composite", "model=text2scene_mini", "grid=28x28", *COLOURS],
 }
 
 

@@ -14,9 +14,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from seq2scene.compositing.pasting import Aspect, Edges, Rendering, paste, render
+from seq2scene.compositing.packed_store import holds_patches
+from seq2scene.compositing.pasting import Aspect, Edges, Rendering, as_pasted, paste, render
 from seq2scene.compositing.patch_cutting import MARGIN, full_patches
-from seq2scene.compositing.patch_store import FACTS, PatchStore
+from seq2scene.compositing.patch_store import PatchStore
 from seq2scene.errors import UserError
 from seq2scene.scenes.boxes import normalised
 from seq2scene.scenes.images import open_photo
@@ -149,7 +150,7 @@ class Compositor:
         extents = boxes[:, 2:]
         if self.aspect == "kept":
             ratios = torch.from_numpy(self.store.ratios[np.maximum(numbers, 0)])
-            extents = (extents.prod(1, keepdim=True) * torch.stack([ratios, 1 / ratios], dim=1)).sqrt()
+            extents = as_pasted(extents, ratios)
         pixels = (extents * side).amax(1).ceil().clamp(1, side)
         return (pixels.long() + 2 * (MARGIN + 1)).tolist()
 
@@ -215,7 +216,7 @@ def relocated(
         if not Path(folder).is_dir():
             raise UserError(f"{key}={folder}: there is no such folder")
     found = {**description, **moved}
-    if not (Path(found["patches"]) / FACTS).is_file():
+    if not holds_patches(Path(found["patches"])):
         raise UserError(
             f"{found['patches']} holds no patches to write composites from: patches=FOLDER says where they "
             "are now; training cuts them anew where they are lost"

@@ -92,6 +92,13 @@ def paste(
     return colours.clamp(0, 255), masks * has_area.view(-1, 1, 1, 1)
 
 
+def as_pasted(extents: Tensor, ratios: Tensor) -> Tensor:
+    """The width and height (..., 2) that patches of ``ratios`` (...,) have in boxes of ``extents`` (..., 2),
+    if they keep their aspect.
+    """
+    return (extents.prod(-1, keepdim=True) * torch.stack([ratios, 1 / ratios], dim=-1)).sqrt()
+
+
 def stretched(scene: Rendering, side: int) -> Rendering:
     """An inpainter's view of composites: the box around everything in the scene, stretched to side x side;
     the whole canvas if the scene is empty. Pictures are sampled bilinearly, labels and masks by nearest

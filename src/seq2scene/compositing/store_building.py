@@ -77,7 +77,7 @@ def store_patches(
     encoder: nn.Module | None = None,
     side: int = 64,
     photo_side: int = 128,
-    what: str = "photos",
+    what: str | None = "photos",
     hint: str = "",
 ) -> PatchStore:
     """The store of the patches of all ``segments`` and of their photos, made under ``folder`` unless it is
@@ -86,8 +86,8 @@ def store_patches(
     photo_paths: the file of each of ``segments.images``. encoder: a frozen
     ``nets.vision.image_encoder.ImageEncoder``, whose map of each window, averaged over its cells, becomes
     ``features``; its windows show the mean colour beyond the photo. side, photo_side: pixels of patches and
-    of photos, which lie at the bottom left of their squares. what: names the photos in messages. hint: ends
-    the message about missing photos.
+    of photos, which lie at the bottom left of their squares. what: names the photos in messages; None: no
+    bar, and no message when it is done. hint: ends the message about missing photos.
 
     The label map of a photo shows the class of each pixel in the order of ``pasting.overlaid``.
 
@@ -197,12 +197,13 @@ def _check(job: _Job, hint: str) -> None:
         )
 
 
-def _fill(draft: Path, job: _Job, what: str) -> None:
+def _fill(draft: Path, job: _Job, what: str | None) -> None:
     """Fills a draft, new or interrupted, chunk by chunk, until it is a store."""
     began, photos = time.monotonic(), len(job.paths)
     before, lacking = _begin(job, draft)
     arrays = {name: np.lib.format.open_memmap(draft / f"{name}.npy", "r+") for name in job.layout(0, 0)}
     with progress_bar() as progress:
+        progress.disable = what is None
         task = progress.add_task(f"patches of {what}", total=photos, completed=before)
         for chunk, found, reasons in _chunks(job, before):
             patches = slice(*job.starts[[chunk.start, chunk.stop]])
@@ -217,15 +218,16 @@ def _fill(draft: Path, job: _Job, what: str) -> None:
         left_out = _finish(job, draft, lacking)
         (draft / RECORD).unlink()
         size = sum(file.stat().st_size for file in draft.iterdir())
-        progress.console.print(
-            f"{what}: {len(job.segments.image) - left_out} patches of {photos - len(lacking)} photos in "
-            f"{time.monotonic() - began:.1f} s, {size / 1e6:.1f} MB"
-            + (f"; {before} photos were done before" if before else "")
-        )
+        if what is not None:
+            progress.console.print(
+                f"{what}: {len(job.segments.image) - left_out} patches of {photos - len(lacking)} photos in "
+                f"{time.monotonic() - began:.1f} s, {size / 1e6:.1f} MB"
+                + (f"; {before} photos were done before" if before else "")
+            )
     if lacking:
         log.warning(
             "%s: %d of %d photos, and the %d patches in them, are left out: %s",
-            *(what, len(lacking), photos, left_out, _some(list(lacking.values()))),
+            *(what or "photos", len(lacking), photos, left_out, _some(list(lacking.values()))),
         )
 
 

@@ -12,9 +12,10 @@ from torch import Tensor
 from seq2scene.building import build
 from seq2scene.compositing.compositor import Compositor, as_pixels, empty_canvas
 from seq2scene.compositing.inpainting import InpaintingModel, photos_of
+from seq2scene.compositing.packed_store import holds_patches, open_patches
 from seq2scene.compositing.pasting import Edges
 from seq2scene.compositing.patch_finder import box_vectors, stored_finder
-from seq2scene.compositing.patch_store import FACTS, PatchStore
+from seq2scene.compositing.patch_store import PatchStore
 from seq2scene.compositing.retrieval import PatchRetrieval
 from seq2scene.errors import UserError
 from seq2scene.models.model import verb
@@ -105,12 +106,12 @@ class CompositeWriter(SceneWriter):
         Raises UserError if it does not exist or has other classes.
         """
         place = Path(folder or self.description["patches"])
-        if not (place / FACTS).is_file():
+        if not holds_patches(place):
             raise UserError(
                 f"{place} holds no patches to write composites from: give the folder of the store, to a "
                 "command as patches=, in Python to build_retrieval_index"
             )
-        store = PatchStore.open(place)
+        store = open_patches(place)
         if store.names != self.schema.names or store.features != self.description["features"]:
             raise UserError(
                 f"{store.folder}: its classes or patch features differ from those that this model "

@@ -2,16 +2,16 @@
 
 ``weights.safetensors`` holds the weights and the tensors of the description, ``model.json`` everything else:
 the format's version, the config without what only training needs, the description, and the SHA-256 of every
-other file that the model reads. ``patches/`` is the patch store of a writer of composites. Those of a frozen
-EfficientNet-Lite0, which is installed with this package, are not stored: ``model.json`` has their names and
-the SHA-256 of the installed file. Loading reads JSON and tensors and executes nothing.
+other file that the model reads. ``patches/`` is the patch store of a writer of composites, whole or packed
+(``compositing.packed_store``). The weights of a frozen EfficientNet-Lite0, which is installed with this
+package, are not stored: ``model.json`` has their names and the SHA-256 of the installed file. Loading reads
+JSON, tensors and photos, and executes nothing.
 """
 
 import hashlib
 import json
 import re
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -22,6 +22,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from seq2scene.building import OWN
+from seq2scene.compositing.packed_store import PHOTOS
 from seq2scene.errors import UserError
 from seq2scene.json_text import write_json
 
@@ -53,12 +54,12 @@ def write_folder(
     checkpoint: Mapping[str, Any],
     facts: Mapping[str, Any],
     half: bool = False,
-    patches: Path | None = None,
+    write_patches: Callable[[Path], None] | None = None,
 ) -> None:
     """Writes the model of a checkpoint, whose weights have their current names, into a new folder.
 
-    facts: what else ``model.json`` says. half: store the weights in float16. patches: the store to copy, for
-    writers of composites.
+    facts: what else ``model.json`` says. half: store the weights in float16. write_patches: fills the folder
+    of the patch store, for writers of composites; None: it stays empty.
 
     Raises UserError if a weight is too large for float16, or if the checkpoint holds what JSON cannot.
     """
@@ -80,8 +81,8 @@ def write_folder(
         described["patches"] = PATCHES
     folder.mkdir(parents=True)
     (folder / WEIGHTS).write_bytes(save({name: value.contiguous() for name, value in tensors.items()}))
-    if patches is not None:
-        shutil.copytree(patches, folder / PATCHES)
+    if write_patches is not None:
+        write_patches(folder / PATCHES)
     stated = {
         "format": FORMAT,
         "version": VERSION,
@@ -207,7 +208,8 @@ def read_folder(folder: Path) -> dict[str, Any]:
     if tensors:
         raise UserError(f"{folder / WEIGHTS}: {next(iter(tensors))} belongs to no part of the model")
     if "patches" in description:
-        description |= {"patches": str(folder / PATCHES), "photos": None}
+        photos = folder / PATCHES / PHOTOS
+        description |= {"patches": str(folder / PATCHES), "photos": str(photos) if photos.is_dir() else None}
     return {
         "state_dict": {name: _cast(value, torch.float32) for name, value in weights.items()},
         "hyper_parameters": {"config": stated["config"], "description": description},

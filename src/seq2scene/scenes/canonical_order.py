@@ -15,9 +15,9 @@ def ranks(objects: Objects, schema: Schema) -> list[list[Rank]]:
 
     Clip art, order ``depth``: sky before the rest, each from far to near, at the same depth by type; order
     ``type``: sky, large things, children, animals, clothing, food, toys, so that what is held or worn comes
-    after who holds it. Boxes: things before
-    stuff, if distinguished; then by bottom edge, the lowest first; then by centre from left to right; then by
-    class.
+    after who holds it. Boxes: things before stuff, if distinguished; in order ``type`` things by class, in
+    the order of the data's categories, which for the park is that of the types; then by bottom edge, the
+    lowest first; then by centre from left to right; then by class.
     """
     number = objects.classes - FIRST_CLASS
     if schema.sizes is not None:
@@ -28,8 +28,20 @@ def ranks(objects: Objects, schema: Schema) -> list[list[Rank]]:
     else:
         boxes = schema.boxes(objects)
         keys = [-edges(boxes)[1][..., 1], boxes[..., 0], number]
-        keys = keys if schema.things is None else [number >= schema.things, *keys]
+        if schema.things is not None:
+            number = number.clamp(max=schema.things)
+        if schema.order == "type":
+            keys = [number, *keys]
+        elif schema.things is not None:
+            keys = [number == schema.things, *keys]
     return [list(zip(*rows, strict=True)) for rows in zip(*(key.tolist() for key in keys), strict=True)]
+
+
+def by_type(objects: Objects, things: int | None = None) -> Objects:
+    """Boxes in the order ``depth``, re-sorted into the order ``type``. things: see ``Schema``."""
+    number = objects.classes if things is None else objects.classes.clamp(max=FIRST_CLASS + things)
+    number = number.masked_fill(~objects.present, torch.iinfo(number.dtype).max)
+    return objects.take(number.argsort(dim=1, stable=True))
 
 
 def in_canonical_order(objects: Objects, schema: Schema) -> Objects:

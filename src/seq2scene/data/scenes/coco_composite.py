@@ -24,8 +24,9 @@ from seq2scene.data.scenes.scene_module import SceneModule, Split
 from seq2scene.errors import UserError
 from seq2scene.nets.vision.image_encoder import ImageEncoder
 from seq2scene.scenes.batch import SceneBatch
+from seq2scene.scenes.canonical_order import by_type
 from seq2scene.scenes.objects import Objects
-from seq2scene.scenes.schema import Schema, aspect_classes, choose_appearance, size_classes
+from seq2scene.scenes.schema import Order, Schema, aspect_classes, choose_appearance, size_classes
 from seq2scene.sequences.corpus import how_to_get
 
 
@@ -49,6 +50,7 @@ class CocoComposite(CocoSplits, SceneModule):
     side: int = 64  # pixels of stored patches
     photo_side: int = 128  # pixels of stored photos
     max_objects: int = 11  # of a photo; training photos with more are left out, others truncated
+    order: Order = "depth"  # in which objects are placed, see ``scenes.canonical_order``
     batch_size: int = 4
     eval_batch_size: int = 32
 
@@ -92,6 +94,7 @@ class CocoComposite(CocoSplits, SceneModule):
             canvas=(1.0, 1.0),
             things=store.things,
             appearance=self.appearance,
+            order=self.order,
         )
 
     @property
@@ -187,7 +190,10 @@ class CocoComposite(CocoSplits, SceneModule):
             )
         ids = store.image_ids[chosen].tolist()
         texts = [[[text] for text in captions[number]] for number in ids]
-        return Split(ids, lay_out(store, chosen, box_classes(self._heads)), texts)
+        objects = lay_out(store, chosen, box_classes(self._heads))
+        if (self.order if self.schema is None else self.schema.order) == "type":
+            objects = by_type(objects, store.things)
+        return Split(ids, objects, texts)
 
     # Batches
 

@@ -17,12 +17,14 @@ from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.data.scenes.scene_module import SceneModule, Split
 from seq2scene.errors import UserError
 from seq2scene.scenes.boxes import edges, on_square
+from seq2scene.scenes.canonical_order import by_type
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.objects import FIRST_CLASS, Objects
 from seq2scene.scenes.schema import (
     LEAST,
     MOST,
     Head,
+    Order,
     Schema,
     aspect_classes,
     check_settings,
@@ -67,6 +69,8 @@ class CocoLayout(CocoBoxes, SceneModule):
     heads: of size and aspect, 17 classes of each by default.
     """
 
+    order: Order = "depth"  # in which objects are placed, see ``scenes.canonical_order``
+
     def __post_init__(self) -> None:
         super().__post_init__()
         self._grid = unit_grid(self.grid or {"columns": 28, "rows": 28})
@@ -90,7 +94,15 @@ class CocoLayout(CocoBoxes, SceneModule):
 
     def _make_schema(self) -> Schema:
         square = (1.0, 1.0)
-        return Schema(self.names, self._grid, self._heads, self.max_objects, self.sentences, square)
+        return Schema(
+            self.names,
+            self._grid,
+            self._heads,
+            self.max_objects,
+            self.sentences,
+            square,
+            order=self.order,
+        )
 
     def _read(self, split: str) -> Split:
         instances, captions = self._annotations(self.files[split])
@@ -125,6 +137,8 @@ class CocoLayout(CocoBoxes, SceneModule):
             )
         of_boxes = boxes[wanted], instances.category[wanted], instances.image[wanted]
         objects = lay_out(*of_boxes, chosen, box_classes(self._heads))
+        if (self.order if self.schema is None else self.schema.order) == "type":
+            objects = by_type(objects)
         return Split(ids[chosen].tolist(), objects, [texts[image] for image in chosen])
 
 

@@ -3,7 +3,8 @@
 import re
 import shlex
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from seq2scene.caching import draft
 from seq2scene.compositing.compositor import relocated
+from seq2scene.compositing.packed_store import open_patches, pack
 from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import find_checkpoint, load_checkpoint, rename_weights, require_numbers
 from seq2scene.models.folders import (
@@ -53,7 +55,9 @@ def export(cfg: DictConfig) -> None:
         "half": bool(cfg.half),
     }
     with draft(folder) as part:
-        write_folder(part, checkpoint, facts, cfg.half, patches_of(parts, cfg.copy_patches))
+        write_folder(
+            part, checkpoint, facts, cfg.half, patch_writer(parts, cfg.copy_patches, cfg.pack_photos)
+        )
         again = read_folder(part)
         model = model_of(read_folder(part))
         worst = largest_difference(checkpoint["state_dict"], again["state_dict"])
@@ -81,20 +85,30 @@ def require_new(folder: Path, overwrite: bool) -> None:
         raise UserError(f"to={folder} exists: name another folder, or say overwrite=true")
 
 
-def patches_of(parts: Mapping[str, Any], wanted: bool | None) -> Path | None:
-    """The patch store that is copied; None for none. Photos of others have licences of their own, so only the
-    park's patches are copied unless it is ``wanted``.
+def patch_writer(
+    parts: Mapping[str, Any], wanted: bool | None, packed: int | None
+) -> Callable[[Path], None] | None:
+    """What writes the patch store into a new folder, whole or, with ``packed`` photos, packed; None for none.
+    Photos of others have licences of their own, so only the park's patches are written unless it is
+    ``wanted``.
 
     Raises UserError if patches are wanted of a model that pastes none, or are not where they were.
     """
     description = parts["description"]
     if "patches" not in description:
-        if wanted is not None:
-            raise UserError("copy_patches: this model pastes no patches of photos; leave it out")
+        for key, value in {"copy_patches": wanted, "pack_photos": packed}.items():
+            if value is not None:
+                raise UserError(f"{key}: this model pastes no patches of photos; leave it out")
         return None
     if wanted is False or (wanted is None and not is_generated(parts["config"]["data"])):
         return None
-    return Path(relocated(description, None, None)["patches"])
+    found = relocated(description, None, None)
+    if packed is None:
+        return partial(shutil.copytree, found["patches"])
+    if found["photos"] is None:
+        raise UserError("pack_photos: this model has no photos to pack; leave it out")
+    store = open_patches(Path(found["patches"]))
+    return partial(pack, store, Path(found["photos"]), count=packed)
 
 
 def largest_difference(ours: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> float:

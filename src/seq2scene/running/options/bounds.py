@@ -99,6 +99,7 @@ KEYS = {
     **dict.fromkeys(("inpainter", "captioner", "realism", "scene"), PATH | LEFT_OUT),
     "batch_size": SIZE,
     "n_best": SIZE,
+    "pack_photos": SIZE | LEFT_OUT,
     "monitor.mode": one_of("min", "max"),
     "trainer.accelerator": one_of("auto", "gpu", "cuda", "cpu"),
     "trainer.devices": Good(

@@ -32,6 +32,7 @@ from torch.utils._pytree import tree_map_only
 
 from seq2scene.attention import at_least_float32
 from seq2scene.building import build
+from seq2scene.compositing.pasting import as_pasted
 from seq2scene.errors import UserError
 from seq2scene.nets.scene.given_objects import as_given, given_at
 from seq2scene.nets.scene.placing import Draw, choose, log_prob
@@ -64,7 +65,9 @@ class RelationalDecoder(nn.Module):
     place must suit every anchor that the text relates to the object (``RelativePlaces``), and, as a share of
     that, company: every other; 0: one suffices.
 
-    retrieval: finds patches if objects are patches of photos; must be set before a search.
+    retrieval: finds patches if objects are patches of photos; must be set before a search. The box of an
+    object is then that of its patch, which keeps its aspect: later objects are placed relative to what is
+    shown.
 
     Raises UserError if hidden_size is not divisible by heads.
     """
@@ -278,7 +281,11 @@ class RelationalDecoder(nn.Module):
         trace = tree_map_only(Tensor, next_step, trace)  # an object is placed by the step that reads it
         objects = Objects.of(tokens.flatten(0, 1), trace.places, trace.attributes)
         if self.retrieval is not None:
-            objects = replace(objects, patches=trace.patches.where(objects.present, -1))
+            objects = replace(
+                objects,
+                extents=trace.extents * objects.present.unsqueeze(2),
+                patches=trace.patches.where(objects.present, -1),
+            )
         return objects, trace.weights
 
     def _place(
@@ -313,15 +320,18 @@ class RelationalDecoder(nn.Module):
             has = getattr(self, f"has_{name}")[chosen]
             log_probs = log_probs + log_prob(logits[name].squeeze(1), values.squeeze(1)) * has
         log_probs = log_probs.where(objects.present.squeeze(1), 0.0)
-        patches = torch.full_like(chosen, -1)
+        boxes, patches = self.schema.boxes(objects), torch.full_like(chosen, -1)
         if self.retrieval is not None:
             wished = self._appearances(features.squeeze(1))
-            patches, _ = self.retrieval(objects, wished, state.patches)
+            patches, found = self.retrieval(objects, wished, state.patches)
+            shown = as_pasted(boxes[..., 2:], found.ratios.unsqueeze(1))
+            shown = shown.where((patches >= 0).view(-1, 1, 1), boxes[..., 2:])
+            boxes = torch.cat([boxes[..., :2], shown], dim=2)
         weights = _looked(mixtures, looked)
         alone = {name: values.squeeze(1) for name, values in objects.attributes.items()}
         weights = None if weights is None else weights.squeeze(1).float()
-        placed = Positioned(objects.places.squeeze(1), alone, patches, weights, log_probs)
-        boxes = self.schema.boxes(objects)
+        extents = boxes[..., 2:].squeeze(1)
+        placed = Positioned(objects.places.squeeze(1), extents, alone, patches, weights, log_probs)
         return placed, boxes, self._tokens(objects, boxes)
 
     def _log_density(self, mixtures: LaplaceMixture, places: Tensor) -> Tensor:
@@ -343,7 +353,7 @@ class RelationalDecoder(nn.Module):
             weights = torch.zeros(*chosen.shape, words.shape[1], dtype=torch.float32, device=chosen.device)
         places = torch.zeros(*chosen.shape, 2, device=chosen.device)
         attributes = dict.fromkeys(self.schema.heads, zeros)
-        return Positioned(places, attributes, zeros - 1, weights, zeros.float())
+        return Positioned(places, places, attributes, zeros - 1, weights, zeros.float())
 
     # Shared by teacher forcing and stepping
 

@@ -68,13 +68,15 @@ class Positioned(NamedTuple):
     """The trace of a step: the places and attributes of the N objects that it read, chosen in the previous
     step. Meaningless where a row read no object.
 
-    places: (N, 2) float32 in canvas units. attributes: by head, (N,) int64, 0 if the class does not have it.
+    places, extents: (N, 2) float32 in canvas units; the extents are those of the patch as pasted, if there is
+    one. attributes: by head, (N,) int64, 0 if the class does not have it.
     patches: (N,) int64, the number of the photo patch, -1 for none. weights: (N, W) float32, the attention
     over words behind the place; None without attention. log_probs: (N,) float32, of the attributes and the
     place, 0 where a row read no object.
     """
 
     places: Tensor
+    extents: Tensor
     attributes: dict[str, Tensor]
     patches: Tensor
     weights: Tensor | None
