@@ -11,7 +11,7 @@ sentences, or in ``--facts FILE`` (``scenes/facts.py``).
 
 Each cell is the share of facts that hold at 8 pixels and at ``--tolerance``. Baselines:
 
-- true scene (of photos not all facts hold in it, as things are partly hidden), on the grid: the same at the nearest points of a model's grid; and with no more objects than it
+- true scene, on the grid: the same at the nearest points of a model's grid; and with no more objects than it
   may place.
 - another scene: the scenes of the test set in a random order.
 - nearest text: the training scene whose text shares most words with the test text, rare words counting more.

@@ -1,5 +1,5 @@
-"""Scores of baselines without a model on a test set of scenes, layouts or composites: prints a Markdown table,
-writes JSON.
+"""Scores of baselines without a model on a test set of scenes, layouts or composites: prints a Markdown
+table, writes JSON.
 
     python benchmarks/scene_baselines.py [task=layout data=coco_layout ...] [--out FILE.json] [--seed 0]
 

@@ -4,6 +4,7 @@ from torch import Tensor
 
 from seq2scene.compositing.patch_store import PatchStore
 from seq2scene.models.composite_writer import CompositeWriter
+from seq2scene.nets.losses.contrastive import contrastive
 from seq2scene.nets.losses.triplet import triplet
 from seq2scene.nets.scene.scene_decoder import Taught
 from seq2scene.scenes.batch import SceneBatch
@@ -12,7 +13,8 @@ from seq2scene.tasks.scenes import SceneTask
 
 class CompositeTask(SceneTask):
     """A scene model whose objects are patches of the training photos. It learns appearances with a triplet
-    loss; before generating scenes, it embeds all patches again and indexes them by class.
+    loss, or contrasts each patch with all others of its class in the batch. Before generating scenes, it
+    embeds all patches again and indexes them by class.
     """
 
     model_class = CompositeWriter
@@ -23,8 +25,13 @@ class CompositeTask(SceneTask):
         if look is None:
             return super()._extra_loss(taught, batch)
         margin, paired = self.config["loss"]["margin"], batch.paired
-        positives, negatives = (self.model.embed(one) for one in (batch.positives, batch.negatives))
-        field = triplet(taught.appearances[paired], positives[paired], negatives[paired], margin)
+        positives = self.model.embed(batch.positives)
+        if temperature := self.config["loss"].get("contrast"):  # older configs do not have it
+            classes = batch.target.classes[batch.target.present]
+            field = contrastive(taught.appearances, positives, classes, temperature)
+        else:
+            negatives = self.model.embed(batch.negatives)
+            field = triplet(taught.appearances[paired], positives[paired], negatives[paired], margin)
         return look.weight * field.nll / field.count.clamp(min=1), field.count
 
     # Free running
