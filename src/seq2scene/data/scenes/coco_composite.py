@@ -20,7 +20,7 @@ from seq2scene.data.coco.segments_cache import stored_segments
 from seq2scene.data.park.choosing import Park
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.data.scenes.coco_layout import CocoSplits, box_classes, in_split, layout_heads, unit_grid
-from seq2scene.data.scenes.scene_module import SceneModule, Split
+from seq2scene.data.scenes.scene_module import JoinedCaptions, SceneModule, Split
 from seq2scene.errors import UserError
 from seq2scene.nets.vision.image_encoder import ImageEncoder
 from seq2scene.scenes.batch import SceneBatch
@@ -31,7 +31,7 @@ from seq2scene.sequences.corpus import how_to_get
 
 
 @dataclass(kw_only=True, eq=False)
-class CocoComposite(CocoSplits, SceneModule):
+class CocoComposite(CocoSplits, JoinedCaptions, SceneModule):
     """ROOT/annotations/{captions,instances,stuff}_NAME.json and the photos of NAME in ROOT/PHOTOS/NAME. The
     photos of a split and the patches of their segments are cut once and stored in the cache
     (``compositing.store_building``). Left out: photos without a caption or without a segment, and the

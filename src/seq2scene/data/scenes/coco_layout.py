@@ -14,7 +14,7 @@ import torch
 from seq2scene.data.coco.annotations import Captions, Instances, left_out, read_captions, read_instances
 from seq2scene.data.park.choosing import Park
 from seq2scene.data.park.photos_writing import ensure_photos
-from seq2scene.data.scenes.scene_module import SceneModule, Split
+from seq2scene.data.scenes.scene_module import JoinedCaptions, SceneModule, Split
 from seq2scene.errors import UserError
 from seq2scene.scenes.boxes import edges, on_square
 from seq2scene.scenes.canonical_order import by_type
@@ -62,7 +62,7 @@ class CocoBoxes(CocoSplits):
 
 
 @dataclass(kw_only=True, eq=False)
-class CocoLayout(CocoBoxes, SceneModule):
+class CocoLayout(CocoBoxes, JoinedCaptions, SceneModule):
     """ROOT/annotations/captions_NAME.json and instances_NAME.json, or the official archive that holds them.
     Images without a caption are left out, and so are crowds and boxes outside their image.
 

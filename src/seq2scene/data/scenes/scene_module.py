@@ -68,6 +68,7 @@ class SceneModule(TextModule):
 
     sentences = 1  # of a text, at most
     mix_texts = False  # true: see ``AbstractScenes``
+    joined = 1  # captions in a training text, at most, see ``JoinedCaptions``
 
     grid: dict[str, int] | None = None  # columns and rows; None: 28 of each
     heads: dict[str, dict[str, Any]] | None = None  # attributes to learn; None: all
@@ -218,7 +219,10 @@ class SceneModule(TextModule):
 
     def _of(self, split: str) -> Samples:
         if split not in self._samples:
-            self._samples[split] = make_samples(self.splits[split], self.reader)
+            read = self.splits[split]
+            if split == "train":
+                read = replace(read, texts=[[text * self.joined for text in texts] for texts in read.texts])
+            self._samples[split] = make_samples(read, self.reader)
         return self._samples[split]
 
     # Batches
@@ -244,12 +248,12 @@ class SceneModule(TextModule):
         return self._loader(draw, self._collate("train", truth=False))
 
     def _statements(self, split: str) -> SentenceStatements | None:
-        """What the sentences of a split state, if the data says."""
+        """What the sentences of a split to train on state, if the data says."""
         found = self._facts_of_sentences(split)
         if found is None:
             return None
         try:
-            return SentenceStatements(found, self.schema)
+            return SentenceStatements([text * self.joined for text in found], self.schema)
         except UserError as error:
             raise UserError(f"{self._facts_file(split)}: {error}") from error
 
@@ -290,6 +294,21 @@ class SceneModule(TextModule):
             )
 
         return collate
+
+
+@dataclass(kw_only=True, eq=False)
+class JoinedCaptions:
+    """Option of data with several captions of a photo, of one sentence each. joined: in training a text is so
+    many captions of its photo, drawn independently, less those that ``drop_sentences`` leaves out; models
+    then also read texts of so many sentences. Validation and test texts are single captions.
+    """
+
+    joined: int = 1
+
+    def __post_init__(self) -> None:
+        self.sentences, self.mix_texts = self.joined, self.joined > 1
+        super().__post_init__()
+        self._require_positive("joined")
 
 
 class OneTextEach:
