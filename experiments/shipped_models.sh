@@ -1,7 +1,7 @@
 #!/bin/bash
 # The models that ship with the package: trains them, exports them to src/seq2scene/trained and tests the folders.
 #   experiments/shipped_models.sh [NAME...]    without names: all; about an hour on one CPU core, park-scene most of it
-# park-layout, park-de-local and park-fr do not ship yet, and are made only if named.
+# park-de-local and park-fr do not ship yet, and are made only if named.
 # A run whose scores are already in RUNS is not trained again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -16,7 +16,8 @@ translator() {
 options() {
     case $1 in
         park-scene) echo experiment=park_faithful ;;
-        park-layout) echo task=layout model=relational_mini ;;
+        park-layout) echo task=layout ;;
+        park-composite) echo task=composite ;;
         park-de) translator attention=dot ;;
         park-de-none) translator attention=none model.encoder.reverse_source=true model.encoder.dropout=0 ;;
         park-de-location)
@@ -37,11 +38,18 @@ options() {
     esac
 }
 
-[ $# -gt 0 ] || set -- park-scene park-de park-de-{none,location,general,concat} park-captioner
+exported() {  # further options of export.py
+    case $1 in
+        park-composite) echo pack_photos=100 ;;
+    esac
+}
+
+[ $# -gt 0 ] || set -- park-scene park-layout park-composite park-de park-de-{none,location,general,concat} park-captioner
 for name in "$@"; do
     chosen=$(options "$name")
     [ -f "$RUNS/$name/metrics.json" ] ||
         "$PYTHON" src/train.py $chosen trainer=cpu hydra.run.dir="$RUNS/$name" overwrite=true
-    "$PYTHON" src/export.py ckpt="$RUNS/$name" to="$TRAINED/$name" half=true overwrite=true
+    "$PYTHON" src/export.py ckpt="$RUNS/$name" to="$TRAINED/$name" half=true overwrite=true \
+        $(exported "$name")
 done
 "$PYTHON" -m pytest -q tests/models/test_shipped_models.py

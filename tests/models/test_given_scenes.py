@@ -12,6 +12,7 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 
 from seq2scene.building import build
+from seq2scene.compositing.packed_store import pack
 from seq2scene.errors import UserError
 from seq2scene.models.folders import write_folder
 from seq2scene.models.given_scenes import interleaved
@@ -90,6 +91,16 @@ def test_a_model_folder_draws_what_the_model_draws(made, kind: str, tmp_path) ->
         assert np.array_equal(ours[0].picture(), theirs[0].picture())
     else:
         theirs[0].save(tmp_path / "scene.png")
+        photos = Path(model.description["photos"])
+        write_folder(
+            tmp_path / "few", checkpoint, {}, write_patches=partial(pack, model.store, photos, count=12)
+        )
+        few = load(tmp_path / "few")
+        scene = few.write(texts)[0]
+        names = {path.name for path in (tmp_path / "few" / "patches" / "photos").iterdir()}
+        used = {one["patch"]["photo"] for one in scene.objects if "patch" in one}
+        assert len(names) == 12 and used <= names
+        assert scene.picture().size == ours[0].picture().size
         write_folder(tmp_path / "bare", checkpoint, {})
         with pytest.raises(UserError, match=r"bare/patches holds no patches to write composites from"):
             load(tmp_path / "bare").write(texts)

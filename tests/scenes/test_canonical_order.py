@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import torch
 
-from seq2scene.scenes.canonical_order import in_canonical_order
+from seq2scene.scenes.canonical_order import by_type, in_canonical_order
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.schema import Head, Schema
@@ -41,3 +41,18 @@ def test_boxes_come_by_bottom_edge_then_from_the_left_then_by_class() -> None:
     assert in_canonical_order(objects, BOXES).classes.tolist() == [[4, 5, 3, 4, 0]]
     with_stuff = replace(BOXES, things=2)
     assert in_canonical_order(objects, with_stuff).classes.tolist() == [[4, 3, 4, 5, 0]]
+
+
+def test_by_type_boxes_come_by_class_then_stuff_and_both_from_the_lowest() -> None:
+    classes = torch.tensor([[6, 4, 5, 4, 3, 0]])
+    places = torch.tensor([[[0.5, 0.9], [0.5, 0.2], [0.5, 0.3], [0.5, 0.4], [0.5, 0.1], [0, 0]]])
+    objects = Objects(classes, places, {}, torch.full((1, 6, 2), 0.1))
+    schema = replace(BOXES, names=("cat", "dog", "sky", "grass"), things=2, order="type")
+    ordered = in_canonical_order(objects, schema)
+    assert ordered.classes.tolist() == [[3, 4, 4, 6, 5, 0]]
+    assert ordered.places[0, :, 1].tolist() == objects.places[0, [4, 3, 1, 0, 2, 5], 1].tolist()
+    by_bottom = in_canonical_order(objects, replace(schema, order="depth"))
+    assert torch.equal(by_type(by_bottom, 2).places, ordered.places)
+    whole = in_canonical_order(objects, replace(schema, things=None))
+    assert whole.classes.tolist() == [[3, 4, 4, 5, 6, 0]]
+    assert torch.equal(by_type(by_bottom).classes, whole.classes)

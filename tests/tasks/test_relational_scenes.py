@@ -11,6 +11,7 @@ from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import load_checkpoint
 from seq2scene.models.scene_strips import strip_of
 from seq2scene.scenes.objects import FIRST_CLASS
+from seq2scene.scenes.statements import statements
 from seq2scene.tasks.loading import build_task, task_of
 from test_configs import compose_plain
 
@@ -67,6 +68,33 @@ def test_it_trains_and_writes_in_every_task(made, task: str, tmp_path: Path) -> 
     if task == "composite":
         there = torch.isin(ours.objects.classes, torch.from_numpy(model.store.classes))
         assert torch.equal(ours.objects.patches >= 0, there) and there.any()
+        widths, heights = ours.objects.extents[there].unbind(1)  # as pasted: patches keep their aspect
+        ratios = torch.from_numpy(model.store.ratios)[ours.objects.patches[there]]
+        torch.testing.assert_close(widths / heights, ratios)
+        sides = replace(ours.objects, extents=None)
+        areas = model.schema.boxes(sides)[there][:, 2:].prod(1)
+        torch.testing.assert_close(widths * heights, areas)
+
+
+@pytest.mark.parametrize("task", ["layout", "composite"])
+def test_a_training_text_joins_captions_of_its_photo_with_what_they_state(made, task: str) -> None:
+    _, data = made(task, "data.joined=3", "data.drop_sentences=0.5")
+    captions, facts = data.texts("train"), data._facts_of_sentences("train")
+    first, joined = data._of("train").first, set()
+    scene_of = data._of("train").scenes
+    for batch in data.train_dataloader():
+        lengths = batch.texts.lengths.view(-1, 3)
+        for row, sample in enumerate(batch.rows.tolist()):
+            joined.add(int((lengths[row] > 0).sum()))
+            scene = scene_of[sample]
+            sayable = statements(
+                [one for text in facts[first[scene] : first[scene] + 5] for one in text[0]], data.schema
+            ).tolist()
+            stated = batch.stated[batch.stated[:, 0] == row, 1:].tolist()
+            assert all(one in sayable for one in stated)
+    assert joined == {1, 2, 3} and len(captions) == len(facts)
+    lengths = next(iter(data.val_dataloader())).texts.lengths.view(-1, 3)
+    assert (lengths[:, 0] > 0).all() and (lengths[:, 1:] == 0).all()
 
 
 def test_places_are_exact_and_no_class_comes_more_often_than_in_training(made) -> None:
