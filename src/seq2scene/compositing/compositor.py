@@ -147,11 +147,9 @@ class Compositor:
 
     def _lengths(self, numbers: np.ndarray, boxes: Tensor, side: int) -> list[int]:
         """Pixels along the longer side of each patch (N,) as it is shown, margins included."""
-        extents = boxes[:, 2:]
         if self.aspect == "kept":
-            ratios = torch.from_numpy(self.store.ratios[np.maximum(numbers, 0)])
-            extents = as_pasted(extents, ratios)
-        pixels = (extents * side).amax(1).ceil().clamp(1, side)
+            boxes = as_pasted(boxes, torch.from_numpy(self.store.ratios[np.maximum(numbers, 0)]))
+        pixels = (boxes[:, 2:] * side).amax(1).ceil().clamp(1, side)
         return (pixels.long() + 2 * (MARGIN + 1)).tolist()
 
 

@@ -92,11 +92,13 @@ def paste(
     return colours.clamp(0, 255), masks * has_area.view(-1, 1, 1, 1)
 
 
-def as_pasted(extents: Tensor, ratios: Tensor) -> Tensor:
-    """The width and height (..., 2) that patches of ``ratios`` (...,) have in boxes of ``extents`` (..., 2),
-    if they keep their aspect.
+def as_pasted(boxes: Tensor, ratios: Tensor) -> Tensor:
+    """The boxes (..., 4) that patches of ``ratios`` (...,) fill if they are pasted into ``boxes`` and keep their
+    aspect.
     """
-    return (extents.prod(-1, keepdim=True) * torch.stack([ratios, 1 / ratios], dim=-1)).sqrt()
+    centres, extents = boxes.split(2, dim=-1)
+    extents = (extents.prod(-1, keepdim=True) * torch.stack([ratios, 1 / ratios], dim=-1)).sqrt()
+    return torch.cat([centres, extents], dim=-1)
 
 
 def stretched(scene: Rendering, side: int) -> Rendering:

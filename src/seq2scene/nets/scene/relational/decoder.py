@@ -215,7 +215,7 @@ class RelationalDecoder(nn.Module):
             attributes={name: one[present] for name, one in attributes.items()},
             appearances=self._appearances(features[present]),
             object_attention=self._expected(logits, memory.weights),
-            attribute_attention=_looked(places, looked),
+            attribute_attention=None if looked is None else places.averaged(looked),
             pairs=PairPredictions(pairs, stated, alone),
         )
 
@@ -324,12 +324,10 @@ class RelationalDecoder(nn.Module):
         if self.retrieval is not None:
             wished = self._appearances(features.squeeze(1))
             patches, found = self.retrieval(objects, wished, state.patches)
-            shown = as_pasted(boxes[..., 2:], found.ratios.unsqueeze(1))
-            shown = shown.where((patches >= 0).view(-1, 1, 1), boxes[..., 2:])
-            boxes = torch.cat([boxes[..., :2], shown], dim=2)
-        weights = _looked(mixtures, looked)
+            shown = as_pasted(boxes, found.ratios.unsqueeze(1))
+            boxes = shown.where((patches >= 0).view(-1, 1, 1), boxes)
+        weights = None if looked is None else mixtures.averaged(looked).squeeze(1).float()
         alone = {name: values.squeeze(1) for name, values in objects.attributes.items()}
-        weights = None if weights is None else weights.squeeze(1).float()
         extents = boxes[..., 2:].squeeze(1)
         placed = Positioned(objects.places.squeeze(1), extents, alone, patches, weights, log_probs)
         return placed, boxes, self._tokens(objects, boxes)
@@ -448,13 +446,3 @@ def _rows(values: Tensor, rows: int) -> Tensor:
     """Repeats the values of each scene (B, ...) for its beams (rows, ...)."""
     beams = rows // len(values)
     return values if beams == 1 else values.repeat_interleave(beams, dim=0)
-
-
-def _looked(places: LaplaceMixture, weights: Tensor | None) -> Tensor | None:
-    """The attention behind a place: that of the pairs (N, T, S, W), averaged by each one's share of the
-    density: (N, T, W); None for None.
-    """
-    if weights is None:
-        return None
-    shares = places.log_weights.exp().unflatten(2, (weights.shape[2], -1)).sum(3)
-    return (shares.unsqueeze(2) @ weights.to(shares.dtype)).squeeze(2)

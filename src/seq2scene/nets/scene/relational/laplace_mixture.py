@@ -38,6 +38,13 @@ class LaplaceMixture:
         """
         return _pick(self.means, self.log_weights.argmax(-1))
 
+    def averaged(self, values: Tensor) -> Tensor:
+        """Values of anchors (..., S, W), each with C / S adjacent components, averaged by their shares of the
+        weight: (..., W).
+        """
+        shares = self.log_weights.exp().unflatten(-1, (values.shape[-2], -1)).sum(-1)
+        return (shares.unsqueeze(-2) @ values.to(shares.dtype)).squeeze(-2)
+
     def sample(self, draw: Draw) -> Tensor:
         """Points (..., 2): samples a component, then a point around its mean."""
         chosen = draw.choose(self.log_weights.flatten(0, -2)).view(self.log_weights.shape[:-1])
