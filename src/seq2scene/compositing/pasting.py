@@ -93,8 +93,8 @@ def paste(
 
 
 def as_pasted(boxes: Tensor, ratios: Tensor) -> Tensor:
-    """The boxes (..., 4) that patches of ``ratios`` (...,) fill if they are pasted into ``boxes`` and keep their
-    aspect.
+    """The boxes (..., 4) that patches of ``ratios`` (...,) fill when pasted into ``boxes`` with their aspect
+    kept.
     """
     centres, extents = boxes.split(2, dim=-1)
     extents = (extents.prod(-1, keepdim=True) * torch.stack([ratios, 1 / ratios], dim=-1)).sqrt()
