@@ -24,6 +24,7 @@ from seq2scene.scenes.objects import FIRST_CLASS
 from seq2scene.scenes.photos import LabelledPatches, Patches, Photos
 
 FACTS = "facts.json"
+CHUNK = 4096  # patches read at a time
 
 
 class PatchStore:
@@ -111,6 +112,26 @@ class PatchStore:
             boxes=torch.from_numpy(self._middles[rows]),
             ratios=torch.from_numpy(self.ratios[rows]),
         )
+
+    def fullness(self) -> np.ndarray:
+        """(A,) the share of its box that each segment fills: the middle half of its patch."""
+        edge, found = self.side // 4, np.zeros(len(self), dtype=np.float32)
+        inner = slice(edge, self.side - edge)
+        for first in range(0, len(self), CHUNK):
+            some = slice(first, first + CHUNK)
+            masks = _unpacked(torch.from_numpy(np.asarray(self._masks[some])), self.side)
+            found[some] = masks[:, inner, inner].float().mean((1, 2)).numpy()
+        return found
+
+    def holed(self, whole: float) -> np.ndarray:
+        """(A,) bool: patches of stuff with holes where things stood, which fill their box less than ``whole``
+        times as much as the fullest twentieth of their class.
+        """
+        fullness, holed = self.fullness(), np.zeros(len(self), dtype=bool)
+        for number in np.unique(self.classes[self.classes >= self.first_stuff]):
+            of_class = self.classes == number
+            holed |= of_class & (fullness < whole * np.quantile(fullness[of_class], 0.95))
+        return holed
 
     def run(self, number: int) -> bytes:
         """The mask of a patch as COCO's compressed run lengths, at the photo's own size."""

@@ -120,8 +120,9 @@ class CompositeWriter(SceneWriter):
         boxes = torch.from_numpy(store.boxes)
         vectors = box_vectors(boxes) if self.patch_encoder is None else self._embed_all(store)
         settings = self.config["retrieval"]
+        holed = torch.from_numpy(store.holed(settings.get("whole", 0.0)))  # older configs do not have it
         finder = stored_finder(
-            torch.from_numpy(store.classes),
+            torch.from_numpy(store.classes).masked_fill(holed, 0),
             vectors.float(),
             torch.from_numpy(store.photo),
             self.config["data"]["cache"],

@@ -142,6 +142,7 @@ KEYS = {
     "loss.hard": FLAG,
     "loss.self_critical.metric": one_of("cider", "bleu", "chrf") | LEFT_OUT,
     "retrieval.repeat": FLAG,
+    "retrieval.whole": SHARE,
     "loss.expectation": SHARE,
     "loss.reinforce.decay": CHANCE,
     "optimizer.momentum": CHANCE,
@@ -163,6 +164,7 @@ GROUPS = (
 )
 NAMES = {
     **dict.fromkeys(("batch_size", "eval_batch_size", "pool_batches", "eval_streams", "max_objects"), SIZE),
+    "joined": SIZE,
     **dict.fromkeys(("max_length", "max_words"), SIZE),
     **dict.fromkeys(("min_count", "vocabulary_size", "max_size"), SIZES),
     **dict.fromkeys(("side", "photo_side", "candidates", "stride", "rows", "columns", "classes"), SIZE),
@@ -171,7 +173,8 @@ NAMES = {
     **dict.fromkeys(("steps", "step_size", "steps_per_epoch"), SIZE),
     **dict.fromkeys(("weight_decay", "weight", "min_lr", "threshold"), number(0)),
     **dict.fromkeys(("initial_range", "embedding_range", "class_weight_std"), number(0)),
-    **dict.fromkeys(("object", "place", "margin", "object_attention", "attribute_attention"), number(0)),
+    **dict.fromkeys(("object", "place", "margin", "contrast"), number(0)),
+    **dict.fromkeys(("object_attention", "attribute_attention"), number(0)),
     **dict.fromkeys(("picture", "perceptual", "label", "doubly_stochastic", "reward", "entropy"), number(0)),
     **dict.fromkeys(("overlap", "transfer", "noise", "min_thing", "min_stuff", "min_area"), SHARE),
     **dict.fromkeys(("lr", "scale"), between(0)),
