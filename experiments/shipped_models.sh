@@ -40,7 +40,7 @@ options() {
 
 exported() {  # further options of export.py
     case $1 in
-        park-composite) echo pack_photos=100 ;;
+        park-composite) echo pack_photos=80 ;;
     esac
 }
 

@@ -1,5 +1,6 @@
 """A packed store is cut anew into the same patches, up to what JPEG loses."""
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,6 @@ def test_a_missing_photo_and_a_damaged_list_are_named(store, photos: Path, tmp_p
     (tmp_path / "packed" / PHOTOS / str(store.files[1])).unlink()
     with pytest.raises(UserError, match=f"1 of 2 photos are not where .*{store.files[1]}"):
         open_patches(tmp_path / "packed")
-    (tmp_path / "packed" / PACKED).write_text("{}")
+    (tmp_path / "packed" / PACKED).write_bytes(gzip.compress(b"{}"))
     with pytest.raises(UserError, match=f"{PACKED} is damaged"):
         open_patches(tmp_path / "packed")

@@ -43,6 +43,7 @@ def read(park_photos: Path):
         small += ["data.photos=.", "data.min_thing=0.001", "data.side=32", "data.min_count=1"]
         small += ["data.batch_size=4", f"data.cache={park_photos / 'cache'}", "patch_encoder.hidden=8"]
         small += ["trainer=cpu", "trainer.enable_progress_bar=false"]
+        small += ["loss.object=20", "loss.contrast=0", "retrieval.whole={things: 0, stuff: 0}"]
         small += ["model.encoder.dropout=0", "model.decoder.dropout=0"]
         small += [] if any(one.startswith("canvas=") for one in overrides) else TINY_CANVAS
         config = compose_plain(park_photos, *small, *overrides)
@@ -155,7 +156,7 @@ def test_gradients_reach_everything(made, heads: str) -> None:
 
 def test_the_triplet_loss_is_added_with_its_weight_and_margin(made) -> None:
     """10 * the mean of max(0, |Q - F| - |Q - F'| + 0.3) over objects that are not alone in their class."""
-    task, batch = made()
+    task, batch = made("heads.appearance.weight=10")
     task.eval()
     loss, taught = task.loss(batch), task.model(batch.texts, batch.target, batch.photos)
     found = fields(taught, batch.target, task.schema)
@@ -176,7 +177,8 @@ def test_the_triplet_loss_is_added_with_its_weight_and_margin(made) -> None:
     light, same = made("heads.appearance.weight=0")
     assert torch.equal(same.rows, batch.rows)
     assert light.eval().loss(same).total.item() == pytest.approx(plain, rel=1e-4)
-    wide, _ = made(loss={**task.config["loss"], "margin": 2.3})  # no pair is farther apart: + 2 * 10 a field
+    # no pair is farther apart than 2.3: + 2 * 10 a field
+    wide, _ = made("heads.appearance.weight=10", loss={**task.config["loss"], "margin": 2.3})
     more = wide.eval().loss(batch).total.item() - plain
     assert more == pytest.approx(
         10 * (near - far + 2.3)[batch.paired].mean().item() * loss.normaliser.item(), rel=1e-3

@@ -25,7 +25,10 @@ PHOTOS = ["data.min_count=1", "data.max_objects=9"]
 DATA = {
     "abstract": ["data=abstract_scenes"],
     "layout": ["data=coco_layout", "data.min_area=0.002", *PHOTOS],
-    "composite": ["data=coco_composite", "data.photos=.", "data.side=32", "data.min_thing=0.001", *PHOTOS],
+    "composite": [
+        *("data=coco_composite", "data.photos=.", "data.side=32", "data.min_thing=0.001", *PHOTOS),
+        *("heads.size.classes=17", "retrieval.whole={things: 0, stuff: 0}"),
+    ],
 }
 PICTURE = ["canvas=resnet50", "canvas.weights=none", "canvas.side=32", "canvas.trunk=resnet18"]
 PLANES = ["canvas=class_planes", "canvas.side=16", "canvas.widths=[4,8]"]

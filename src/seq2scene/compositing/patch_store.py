@@ -118,20 +118,22 @@ class PatchStore:
         edge, found = self.side // 4, np.zeros(len(self), dtype=np.float32)
         inner = slice(edge, self.side - edge)
         for first in range(0, len(self), CHUNK):
-            some = slice(first, first + CHUNK)
-            masks = _unpacked(torch.from_numpy(np.asarray(self._masks[some])), self.side)
+            some = np.arange(first, min(first + CHUNK, len(self)))
+            masks = _unpacked(_read(self._masks, some), self.side)
             found[some] = masks[:, inner, inner].float().mean((1, 2)).numpy()
         return found
 
-    def holed(self, whole: float) -> np.ndarray:
-        """(A,) bool: patches of stuff with holes where things stood, which fill their box less than ``whole``
-        times as much as the fullest twentieth of their class.
+    def broken(self, things: float, stuff: float) -> np.ndarray:
+        """(A,) bool: patches of segments that others hide in part, or that have holes where things stood.
+        They fill less of their box than ``things`` or ``stuff`` times what the fullest twentieth of their
+        class do.
         """
-        fullness, holed = self.fullness(), np.zeros(len(self), dtype=bool)
-        for number in np.unique(self.classes[self.classes >= self.first_stuff]):
+        fullness, broken = self.fullness(), np.zeros(len(self), dtype=bool)
+        for number in np.unique(self.classes[self.classes > 0]):
             of_class = self.classes == number
-            holed |= of_class & (fullness < whole * np.quantile(fullness[of_class], 0.95))
-        return holed
+            least = (things if number < self.first_stuff else stuff) * np.quantile(fullness[of_class], 0.95)
+            broken |= of_class & (fullness < least)
+        return broken
 
     def run(self, number: int) -> bytes:
         """The mask of a patch as COCO's compressed run lengths, at the photo's own size."""

@@ -120,9 +120,10 @@ class CompositeWriter(SceneWriter):
         boxes = torch.from_numpy(store.boxes)
         vectors = box_vectors(boxes) if self.patch_encoder is None else self._embed_all(store)
         settings = self.config["retrieval"]
-        holed = torch.from_numpy(store.holed(settings.get("whole", 0.0)))  # older configs do not have it
+        whole = settings.get("whole") or {"things": 0.0, "stuff": 0.0}  # older configs do not have it
+        broken = torch.from_numpy(store.broken(**whole))
         finder = stored_finder(
-            torch.from_numpy(store.classes).masked_fill(holed, 0),
+            torch.from_numpy(store.classes).masked_fill(broken, 0),
             vectors.float(),
             torch.from_numpy(store.photo),
             self.config["data"]["cache"],

@@ -142,7 +142,7 @@ KEYS = {
     "loss.hard": FLAG,
     "loss.self_critical.metric": one_of("cider", "bleu", "chrf") | LEFT_OUT,
     "retrieval.repeat": FLAG,
-    "retrieval.whole": SHARE,
+    **dict.fromkeys(("retrieval.whole.things", "retrieval.whole.stuff"), SHARE),
     "loss.expectation": SHARE,
     "loss.reinforce.decay": CHANCE,
     "optimizer.momentum": CHANCE,
