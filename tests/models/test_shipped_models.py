@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.request import urlopen
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -27,7 +28,7 @@ from seq2scene.models.checkpoints import load_checkpoint
 from seq2scene.models.folders import CARD, MODEL, SHIPPED
 from seq2scene.models.loading import shipped_models
 from seq2scene.models.scene_records import read_records
-from seq2scene.scenes.facts import things_of
+from seq2scene.scenes.facts import Fact, check, things_of
 
 pytestmark = pytest.mark.slow
 
@@ -70,7 +71,7 @@ def test_a_copy_whose_numbers_are_not_all_finite_is_refused(name: str, tmp_path:
 
 def test_there_are_models_for_each_lab_and_they_are_small() -> None:
     translators = {"park-de", *(f"park-de-{name}" for name in ATTENTIONS)}
-    assert {*shipped_models()} >= translators | {"park-scene", "park-captioner"}
+    assert {*shipped_models()} >= translators | {*ROOMS}
     assert sum(path.stat().st_size for path in SHIPPED.rglob("*") if path.is_file()) <= MOST
 
 
@@ -85,6 +86,18 @@ def test_the_hotdog_is_in_mikes_hand() -> None:
         ("thing", True),
         ("hold", True),
     ]
+
+
+@pytest.mark.parametrize("name", ["park-layout", "park-composite"])
+def test_boxes_show_what_a_caption_says(name: str) -> None:
+    model = seq2scene.load(name)
+    scene = model.write("Mike is holding the hot dog, and there is a tree next to Jenny.")
+    facts = [Fact("thing", kind) for kind in ("boy", "girl", "hot dog", "tree")]
+    facts.append(Fact("hold", "boy", "hot dog"))
+    assert check(facts, scene.written.objects, model.schema) == [True] * len(facts)
+    if model.store is not None:
+        assert all("patch" in one for one in scene.objects)
+        assert np.asarray(scene.picture()).std() > 10
 
 
 def test_park_de_translates_as_the_park_does() -> None:
