@@ -197,9 +197,10 @@ def test_a_word_that_is_no_choice_is_answered_with_those_that_are(composed, key:
 
 @pytest.mark.parametrize("optimizer", options("optimizer"))
 def test_every_optimizer_steps(composed, optimizer: str) -> None:
-    config = composed(*SIZES, f"optimizer={optimizer}")
+    settings = composed(*SIZES, f"optimizer={optimizer}")["optimizer"]
+    assert settings.pop("lr_of") is None  # read by the task
     weight = torch.nn.Parameter(torch.ones(2))
-    made = build(config["optimizer"], "optimizer", params=[weight])
+    made = build(settings, "optimizer", params=[weight])
     weight.sum().backward()
     made.step()
     assert (weight != 1).all()

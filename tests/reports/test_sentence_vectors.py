@@ -65,7 +65,8 @@ def test_the_report_holds_vectors_places_and_a_picture(models, tmp_path: Path) -
     (tmp_path / "in.tsv").write_text("a b c\tin order\nc b a\tturned\nzebra a\n", encoding="utf-8")
     task = load_task([models.a])
     write_sentence_vectors(task, read_sentences(str(tmp_path / "in.tsv"), task), tmp_path / "out")
-    stored = np.load(tmp_path / "out" / "sentence_vectors.npz")
+    with np.load(tmp_path / "out" / "sentence_vectors.npz") as file:
+        stored = dict(file)
     assert stored["sentences"].tolist() == ["a b c", "c b a", "zebra a"]
     assert stored["labels"].tolist() == ["in order", "turned", ""]
     vectors = task.model.sentence_vectors(["a b c", "c b a", "zebra a"])
