@@ -49,9 +49,10 @@ TASKS = {
         *("task=abstract", *ENCODER, "model.decoder.hidden_size=16", "model.decoder.heads=2"),
         *("model.decoder.pair_size=8", "gallery=2"),
     ],
-    "layout": ["task=layout", *ENCODER, *GRID],
+    "layout": ["task=layout", "model=text2scene_mini", *ENCODER, *GRID],
     "composite": [
-        *("task=composite", *ENCODER, *GRID, "canvas.side=32", "canvas.widths=[8,8,8]"),
+        *("task=composite", "model=text2scene_mini", *ENCODER, *GRID),
+        *("canvas.side=32", "canvas.widths=[8,8,8]"),
         *("heads.appearance.size=8", "patch_encoder.hidden=4", "data.max_objects=40"),
     ],
     "inpainting": [
