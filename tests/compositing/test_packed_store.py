@@ -1,6 +1,7 @@
 """A packed store is cut anew into the same patches, up to what JPEG loses."""
 
 import gzip
+import json
 from pathlib import Path
 
 import numpy as np
@@ -65,4 +66,14 @@ def test_a_missing_photo_and_a_damaged_list_are_named(store, photos: Path, tmp_p
         open_patches(tmp_path / "packed")
     (tmp_path / "packed" / PACKED).write_bytes(gzip.compress(b"{}"))
     with pytest.raises(UserError, match=f"{PACKED} is damaged"):
+        open_patches(tmp_path / "packed")
+
+
+@pytest.mark.parametrize("name", ["../outside.jpg", "/etc/hostname", "a/b.jpg", ""])
+def test_a_photo_outside_its_folder_is_refused(store, photos: Path, tmp_path: Path, name: str) -> None:
+    pack(store, photos, tmp_path / "packed", 2)
+    stated = json.loads(gzip.decompress((tmp_path / "packed" / PACKED).read_bytes()))
+    stated["files"][0] = name
+    (tmp_path / "packed" / PACKED).write_bytes(gzip.compress(json.dumps(stated).encode()))
+    with pytest.raises(UserError, match=f"{PACKED} is damaged.*{name} is no name of a file"):
         open_patches(tmp_path / "packed")

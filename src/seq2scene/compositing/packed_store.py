@@ -5,53 +5,25 @@ in ``photos/``. Cutting takes a second for a hundred photos.
 """
 
 import gzip
-import json
 import weakref
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from seq2scene.arrays import undamaged
 from seq2scene.compositing.patch_store import FACTS, PatchStore
-from seq2scene.compositing.store_building import store_patches
+from seq2scene.compositing.store_building import Segments, store_patches
 from seq2scene.errors import UserError
 from seq2scene.json_text import to_json
 from seq2scene.scenes.images import open_photo
 from seq2scene.scenes.objects import FIRST_CLASS
+from seq2scene.sequences.lines import read_json
 
 PACKED, PHOTOS = "segments.json.gz", "photos"
 QUALITY = 70  # of the JPEG files
-
-
-@dataclass(frozen=True)
-class PackedImages:
-    ids: np.ndarray
-    sizes: np.ndarray
-    files: list[str]
-
-
-@dataclass(frozen=True)
-class PackedLicenses:
-    of_images: list[int | None]
-    terms: dict[int, tuple[str, str]]
-
-
-@dataclass(frozen=True)
-class PackedSegments:
-    """The ``store_building.Segments`` of a packed store."""
-
-    images: PackedImages
-    licenses: PackedLicenses
-    image: np.ndarray
-    category: np.ndarray
-    boxes: np.ndarray
-    runs: list[bytes]
-    ids: list[str]
-    names: tuple[str, ...]
-    things: int
 
 
 def holds_patches(folder: Path) -> bool:
@@ -119,21 +91,28 @@ def _in_pixels(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return np.concatenate([centres - (extents - 1) / 2, extents], axis=1)
 
 
-def _read(path: Path) -> tuple[PackedSegments, tuple[int, int]]:
+def _read(path: Path) -> tuple[Segments, tuple[int, int]]:
+    """The segments, and the sides of patches and of photos. Raises UserError if the file is damaged, or names
+    a photo outside the folder.
+    """
+    stated: dict[str, Any] = read_json(path)
     with undamaged(path):
-        stated: dict[str, Any] = json.loads(gzip.decompress(path.read_bytes()))
-        images = PackedImages(np.asarray(stated["ids"]), np.asarray(stated["sizes"]), stated["files"])
+        for name in stated["files"]:
+            if not name or name != Path(name).name:
+                raise ValueError(f"{name[:80]} is no name of a file")
         terms = {int(number): tuple(named) for number, named in stated["terms"].items()}
         side, photo_side = stated["sides"]
-        segments = PackedSegments(
-            images,
-            PackedLicenses(stated["licenses"], terms),
-            np.asarray(stated["image"]),
-            np.asarray(stated["category"]),
-            np.asarray(stated["boxes"], dtype=np.float64),
-            [run.encode("ascii") for run in stated["runs"]],
-            stated["annotations"],
-            tuple(stated["names"]),
-            stated["things"],
+        segments = SimpleNamespace(
+            images=SimpleNamespace(
+                ids=np.asarray(stated["ids"]), sizes=np.asarray(stated["sizes"]), files=stated["files"]
+            ),
+            licenses=SimpleNamespace(of_images=stated["licenses"], terms=terms),
+            image=np.asarray(stated["image"]),
+            category=np.asarray(stated["category"]),
+            boxes=np.asarray(stated["boxes"], dtype=np.float64),
+            runs=[run.encode("ascii") for run in stated["runs"]],
+            ids=stated["annotations"],
+            names=tuple(stated["names"]),
+            things=stated["things"],
         )
         return segments, (side, photo_side)
