@@ -3,7 +3,7 @@ the words that it weighed at each step, where it looked, and what became of unkn
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -77,8 +77,7 @@ class Explanation:
 
 def beam_like(search: Constraints, size: int, normalisation: str = "average") -> Beam:
     """A beam search of ``size`` that returns as many hypotheses, with the constraints of another search."""
-    shared = {field.name: getattr(search, field.name) for field in fields(Constraints)}
-    return Beam(**shared, size=size, n_best=size, normalisation=normalisation, stop="size")
+    return Beam(**search.shared(), size=size, n_best=size, normalisation=normalisation, stop="size")
 
 
 @torch.inference_mode()

@@ -28,7 +28,7 @@ from seq2scene.models.folders import shipped_models as shipped_models
 from seq2scene.models.model import Model
 from seq2scene.models.translator import Translator
 from seq2scene.search.beam import Beam
-from seq2scene.search.constraints import Constraints
+from seq2scene.search.constraints import LIMITS, Constraints
 from seq2scene.search.ensemble import require_average
 from seq2scene.search.minimum_bayes_risk import MinimumBayesRisk
 from seq2scene.search.stepwise import Greedy, Sample
@@ -41,8 +41,7 @@ MODELS = {  # by task of this project; other tasks name theirs as ``model_class`
     "seq2scene.tasks.composites.CompositeTask": "composite_writer.CompositeWriter",
     "seq2scene.tasks.inpainting.InpaintingTask": "inpainter.Inpainter",
 }
-SEARCHES = {"greedy": Greedy, "beam": Beam, "sample": Sample, "mbr": MinimumBayesRisk}  # the group search
-LIMITS = ("max_ratio", "max_extra", "max_length")  # of outputs: the task's, for any search
+SEARCHES = {"greedy": Greedy, "beam": Beam, "sample": Sample, "mbr": MinimumBayesRisk}  # by option
 DEVICES = ("cpu", "cuda", "mps")
 NO_CACHE = "/dev/null/no-cache"  # where nothing can be written
 

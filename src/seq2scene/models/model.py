@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import wraps
 from typing import Any, ClassVar, Concatenate, ParamSpec, Self, TypeVar
 
@@ -84,8 +84,9 @@ class Model(nn.Module):
 
     def sampling(self, count: int, temperature: float, top_k: int, top_p: float) -> Sample:
         """A search that draws ``count`` outputs at random, within the limits of the model's own search."""
-        own = {field.name: getattr(self.search, field.name) for field in fields(Constraints)}
-        return Sample(**own, temperature=temperature, top_k=top_k, top_p=top_p, num_samples=count)
+        return Sample(
+            **self.search.shared(), temperature=temperature, top_k=top_k, top_p=top_p, num_samples=count
+        )
 
     def require_attention(self, what: str) -> None:
         """Raises UserError, its message starting with ``what``, unless the decoder has attention."""

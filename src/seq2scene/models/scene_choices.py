@@ -1,6 +1,6 @@
 """What a writer of scenes weighed when it chose each object of a scene."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -35,7 +35,7 @@ class Choice:
 
 def greedy_like(search: Constraints) -> Greedy:
     """Greedy search with the constraints of another search."""
-    return Greedy(**{field.name: getattr(search, field.name) for field in fields(Constraints)})
+    return Greedy(**search.shared())
 
 
 @torch.inference_mode()

@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Self
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from seq2scene.sequences.memory import Memory
 
 NEVER = -math.inf
 FREE = -1  # in a prefix: the search chooses
+LIMITS = ("max_ratio", "max_extra", "max_length")  # the options that bound the length of outputs
 MOST = 1_000_000  # of whatever is counted; more must be a typo
 BLOCK = 64  # columns per block in ``top``
 
@@ -156,6 +157,10 @@ class Constraints:
         """The most words of a sentence, EOS not counted, for sources of ``lengths`` (any)."""
         ratio, extra = min(self.max_ratio, self.max_length), min(self.max_extra, self.max_length)
         return ((lengths * ratio).long() + extra).clamp(max=self.max_length)
+
+    def shared(self) -> dict[str, Any]:
+        """The options that all searches have, as keyword arguments of another one."""
+        return {field.name: getattr(self, field.name) for field in fields(Constraints)}
 
     def require_objects(self, decoder: Decoder) -> None:
         """Raises UserError for ``whole_objects`` where the decoder writes words."""

@@ -18,15 +18,13 @@ from torch import nn
 from seq2scene.metrics.rewards import Reward
 from seq2scene.models.words import special_ids
 from seq2scene.nets.losses.linear_cross_entropy import linear_cross_entropy
-from seq2scene.search.constraints import Constraints
+from seq2scene.search.constraints import LIMITS, Constraints
 from seq2scene.search.hypotheses import Hypotheses
 from seq2scene.search.stepwise import Greedy, Sample
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.memory import Memory
 from seq2scene.sequences.padding import shift_right
 from seq2scene.tasks.task import Loss
-
-LIMITS = ("max_ratio", "max_extra", "max_length")
 
 
 def self_critical_loss(

@@ -45,7 +45,6 @@ class AbstractScenes(SceneModule):
     titles = raw.TITLES
 
     mix_texts: bool = False  # in training each sentence is drawn from either text of its scene on its own
-    order: Order = "depth"  # in which objects are placed, see ``scenes.canonical_order``
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -121,8 +120,9 @@ class AbstractScenes(SceneModule):
                 f"{self.folder}: no scene of its {split} set has objects and sentences; say which scenes "
                 f"are in it in splits/text2scene_{split}.txt, a number a line"
             )
-        order = self.order if self.schema is None else self.schema.order
-        return Split(numbers, place([scenes[n] for n in numbers], order), [texts[n] for n in numbers])
+        return Split(
+            numbers, place([scenes[n] for n in numbers], self._placing_order), [texts[n] for n in numbers]
+        )
 
 
 @dataclass(kw_only=True, eq=False)

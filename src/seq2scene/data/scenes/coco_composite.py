@@ -26,7 +26,7 @@ from seq2scene.nets.vision.image_encoder import ImageEncoder
 from seq2scene.scenes.batch import SceneBatch
 from seq2scene.scenes.canonical_order import by_type
 from seq2scene.scenes.objects import Objects
-from seq2scene.scenes.schema import Order, Schema, aspect_classes, choose_appearance, size_classes
+from seq2scene.scenes.schema import Schema, aspect_classes, choose_appearance, size_classes
 from seq2scene.sequences.corpus import how_to_get
 
 
@@ -50,7 +50,6 @@ class CocoComposite(CocoSplits, JoinedCaptions, SceneModule):
     side: int = 64  # pixels of stored patches
     photo_side: int = 128  # pixels of stored photos
     max_objects: int = 11  # of a photo; training photos with more are left out, others truncated
-    order: Order = "depth"  # in which objects are placed, see ``scenes.canonical_order``
     batch_size: int = 4
     eval_batch_size: int = 32
 
@@ -191,7 +190,7 @@ class CocoComposite(CocoSplits, JoinedCaptions, SceneModule):
         ids = store.image_ids[chosen].tolist()
         texts = [[[text] for text in captions[number]] for number in ids]
         objects = lay_out(store, chosen, box_classes(self._heads))
-        if (self.order if self.schema is None else self.schema.order) == "type":
+        if self._placing_order == "type":
             objects = by_type(objects, store.things)
         return Split(ids, objects, texts)
 

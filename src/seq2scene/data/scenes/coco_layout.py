@@ -24,7 +24,6 @@ from seq2scene.scenes.schema import (
     LEAST,
     MOST,
     Head,
-    Order,
     Schema,
     aspect_classes,
     check_settings,
@@ -68,8 +67,6 @@ class CocoLayout(CocoBoxes, JoinedCaptions, SceneModule):
 
     heads: of size and aspect, 17 classes of each by default.
     """
-
-    order: Order = "depth"  # in which objects are placed, see ``scenes.canonical_order``
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -137,7 +134,7 @@ class CocoLayout(CocoBoxes, JoinedCaptions, SceneModule):
             )
         of_boxes = boxes[wanted], instances.category[wanted], instances.image[wanted]
         objects = lay_out(*of_boxes, chosen, box_classes(self._heads))
-        if (self.order if self.schema is None else self.schema.order) == "type":
+        if self._placing_order == "type":
             objects = by_type(objects)
         return Split(ids[chosen].tolist(), objects, [texts[image] for image in chosen])
 

@@ -20,7 +20,7 @@ from seq2scene.scenes.batch import SceneBatch
 from seq2scene.scenes.facts import Facts, of_text, read_facts
 from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.scene_texts import SceneTexts
-from seq2scene.scenes.schema import Schema
+from seq2scene.scenes.schema import Order, Schema
 from seq2scene.scenes.statements import SentenceStatements
 from seq2scene.sequences.batch import Sentences
 from seq2scene.sequences.batching import EvaluationBatches, LengthBatches, Loader
@@ -73,6 +73,7 @@ class SceneModule(TextModule):
     grid: dict[str, int] | None = None  # columns and rows; None: 28 of each
     heads: dict[str, dict[str, Any]] | None = None  # attributes to learn; None: all
     max_objects: int = 9  # of a scene, the first in canonical order
+    order: Order = "depth"  # in which objects are placed, see ``scenes.canonical_order``
     stop_words: StopWords = "keep"  # English stop words: keep or remove
     max_words: int | None = None  # longer sentences are truncated; None: never
     min_count: int = 1  # rarer words are out of vocabulary
@@ -104,6 +105,11 @@ class SceneModule(TextModule):
 
     def _make_schema(self) -> Schema:
         raise NotImplementedError
+
+    @property
+    def _placing_order(self) -> Order:
+        """The order in use: that of the checkpoint that is evaluated or continued, if any."""
+        return self.order if self.schema is None else self.schema.order
 
     def compositor(self, split: str) -> Compositor | None:
         """What renders the true scenes of a split, if these are composites; after ``setup``."""
