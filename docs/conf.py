@@ -47,17 +47,8 @@ napoleon_numpy_docstring = False
 add_module_names = False
 python_use_unqualified_type_names = True
 
-OPTIONAL = re.compile(r"^([\w/]+)\*\n", re.M)  # of a contents list: pages that need not be there
 ELSEWHERE = re.compile(r"# .*\n\n\[.*\]\((\.\./\S+\.md)\)\n")
 CODE = re.compile(r"(``.*?``)")
-
-
-def drop_absent(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Sphinx warns of patterns that match no page."""
-    if docname == app.config.root_doc:
-        source[0] = OPTIONAL.sub(
-            lambda found: found[0] if any(HERE.glob(f"{found[1]}*.md")) else "", source[0]
-        )
 
 
 def read_elsewhere(app: Sphinx, docname: str, source: list[str]) -> None:
@@ -73,7 +64,7 @@ def read_elsewhere(app: Sphinx, docname: str, source: list[str]) -> None:
         return f"]({os.path.relpath(pages.get(target, target), own.parent)}{found[2] or ''})"
 
     if path != own:
-        source[0] = re.sub(r"\A#(?=\w)", "# ", path.read_text(encoding="utf-8"))
+        source[0] = path.read_text(encoding="utf-8")
         app.env.note_dependency(str(path))
     source[0] = re.sub(r"\]\(([^)#:\s]+)(#[^)\s]*)?\)", link, source[0])
 
@@ -115,6 +106,5 @@ def math_block(self: HTML5Translator, node: nodes.math_block) -> None:
 
 def setup(app: Sphinx) -> None:
     app.add_html_math_renderer("mathml", (inline_math, None), (math_block, None))
-    app.connect("source-read", drop_absent)
     app.connect("source-read", read_elsewhere)
     app.connect("autodoc-process-docstring", plain, priority=400)  # before Napoleon reads sections
