@@ -4,7 +4,8 @@
     python experiments/collect.py NAME=SEED_1,SEED_2,SEED_3 ...
 
 Of several runs, which differ by seed, a table has mean ± standard deviation (the sample's, n - 1). --json
-writes the scores of every run with its command, commit, minutes and hardware.
+adds the scores of every run to FILE, with its command, commit, minutes and hardware; rows of the same name
+are replaced.
 """
 
 import argparse
@@ -21,8 +22,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from omegaconf import OmegaConf
 
 from seq2scene.errors import UserError
-from seq2scene.json_text import to_json
+from seq2scene.json_text import write_json
 from seq2scene.metrics.scene_scores import HEADINGS
+from seq2scene.models.folders import without_places
 from seq2scene.reports.page.bootstrap import COVERED, Scores
 from seq2scene.reports.page.run_files import read_run
 from seq2scene.reports.page.test_sets import score_intervals
@@ -54,6 +56,7 @@ TEXT = {
     "perplexity": "perplexity",
     "perplexity_words": "without EOS",
 }
+HARDWARE = ("processor", "cores", "gpus")
 SCENE = list(SCORES)[list(SCORES).index("u_precision") :]
 
 
@@ -171,19 +174,27 @@ def provenance(runs: dict[str, Sequence[Path]]) -> list[dict[str, Any]]:
     for name, folders in runs.items():
         for folder in folders:
             record = read_run(folder).record
+            data = record.get("config", {}).get("paths", {}).get("data")
             rows.append(
                 {
                     "name": name,
                     "experiment": record.get("config", {}).get("name"),
                     "seed": record.get("config", {}).get("seed"),
-                    "command": record.get("command"),
+                    "command": without_places(record.get("command"), data),
                     "commit": record.get("git"),
                     "minutes": round(record["seconds"] / 60, 1) if "seconds" in record else None,
-                    "hardware": record.get("hardware"),
+                    "hardware": {key: record.get("hardware", {}).get(key) for key in HARDWARE},
                     "scores": measured_scores(folder),
                 }
             )
     return rows
+
+
+def recorded(path: Path, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows that a file has, of other names, and then these."""
+    names = {row["name"] for row in rows}
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    return [*(row for row in kept if row["name"] not in names), *rows]
 
 
 def lengths(runs: dict[str, Path], test: str) -> str:
@@ -253,7 +264,7 @@ def main() -> None:
     parser.add_argument("runs", nargs="+", help="NAME=RUN_FOLDER[,RUN_FOLDER...]")
     parser.add_argument("--epochs", action="store_true", help="also the validation scores of each epoch")
     parser.add_argument("--intervals", action="store_true", help="also bootstrap intervals of each run")
-    parser.add_argument("--json", type=Path, help="writes every run's scores and how they came about here")
+    parser.add_argument("--json", type=Path, help="adds every run's scores and how they came about")
     options = parser.parse_args()
     runs = read_runs(options.runs)
     single = {name: folders[0] for name, folders in runs.items() if len(folders) == 1}
@@ -272,7 +283,7 @@ def main() -> None:
         ):
             print(f"\n{lengths(single, test)}")
     if options.json:
-        options.json.write_text(to_json(provenance(runs), indent=1) + "\n", encoding="utf-8")
+        write_json(options.json, recorded(options.json, provenance(runs)))
         print(f"\n{options.json}: every run's scores, command, commit, minutes and hardware")
 
 

@@ -52,6 +52,21 @@ def test_what_is_no_run_is_refused(scripts, tmp_path, arguments, said):
         scripts["collect"]["read_runs"]([argument.format(run) for argument in arguments])
 
 
+def test_recorded_runs_replace_those_of_the_same_name_and_name_no_folder_of_the_machine(scripts, tmp_path):
+    run = make_run(tmp_path / "run", [], bleu=36.0)
+    command = "python src/train.py data.root=/home/somebody/data/x seed=3"
+    config = {"name": "mine", "seed": 3, "paths": {"data": "/home/somebody/data"}}
+    record = {"command": command, "config": config, "seconds": 90, "hardware": {"cores": 2, "system": "s"}}
+    (run / "run.json").write_text(json.dumps(record))
+    collect, file = scripts["collect"], tmp_path / "measured.json"
+    (row,) = collect["provenance"]({"a": [run]})
+    assert row["command"] == "python src/train.py data.root={data}/x seed=3"
+    assert (row["experiment"], row["seed"], row["minutes"]) == ("mine", 3, 1.5)
+    assert row["hardware"] == {"processor": None, "cores": 2, "gpus": None}
+    file.write_text(json.dumps([{"name": "a"}, {"name": "b"}]))
+    assert collect["recorded"](file, [row]) == [{"name": "b"}, row]
+
+
 def test_randomisation_agrees_with_trying_every_swap(scripts):
     rng = np.random.default_rng(1)
     one, other = (np.stack([rng.random(8) + gap, np.ones(8)], axis=1) for gap in (0, 0.3))
