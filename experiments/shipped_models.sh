@@ -1,7 +1,6 @@
 #!/bin/bash
 # The models that ship with the package: trains them, exports them to src/seq2scene/trained and tests the folders.
 #   experiments/shipped_models.sh [NAME...]    without names: all; about an hour on one CPU core, park-scene most of it
-# park-de-local and park-fr do not ship yet, and are made only if named.
 # A run whose scores are already in RUNS is not trained again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -9,7 +8,7 @@ PYTHON=${PYTHON:-.venv/bin/python} RUNS=${RUNS:-outputs/shipped} TRAINED=${TRAIN
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 
 translator() {
-    echo task=nmt model.{encoder,decoder}.{embedding_size=64,hidden_size=112} model.encoder.bidirectional=false \
+    echo task=nmt model.{encoder,decoder}.{embedding_size=48,hidden_size=96} model.encoder.bidirectional=false \
         model.encoder.dropout=0.1 optimizer.lr=0.003 trainer.max_epochs=12 "$@"
 }
 
@@ -21,8 +20,7 @@ options() {
         park-de) translator attention=dot ;;
         park-de-none) translator attention=none model.encoder.reverse_source=true model.encoder.dropout=0 ;;
         park-de-location)
-            translator attention=location model.encoder.bidirectional=true model.{encoder,decoder}.hidden_size=96 \
-                trainer.max_epochs=10
+            translator attention=location model.encoder.bidirectional=true model.encoder.hidden_size=48 trainer.max_epochs=14
             ;;
         park-de-general) translator attention=general model.encoder.dropout=0.2 trainer.max_epochs=10 ;;
         park-de-concat) translator attention=concat trainer.max_epochs=9 ;;
@@ -44,7 +42,8 @@ exported() {  # further options of export.py
     esac
 }
 
-[ $# -gt 0 ] || set -- park-scene park-layout park-composite park-de park-de-{none,location,general,concat} park-captioner
+[ $# -gt 0 ] || set -- park-scene park-layout park-composite park-de park-de-{none,location,general,concat,local} \
+    park-fr park-captioner
 for name in "$@"; do
     chosen=$(options "$name")
     [ -f "$RUNS/$name/metrics.json" ] ||
