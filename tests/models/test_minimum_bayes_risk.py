@@ -1,5 +1,7 @@
 """Of many sampled scenes, the one most like the others."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -7,6 +9,10 @@ import seq2scene
 from seq2scene.errors import UserError
 from seq2scene.metrics.scene_scores import SceneScores
 from seq2scene.models import expected_scores as scoring
+from seq2scene.models.checkpoints import load_checkpoint
+from seq2scene.models.folders import SHIPPED
+from seq2scene.models.loading import require_same_languages
+from seq2scene.scenes.objects import Objects
 from seq2scene.search.minimum_bayes_risk import MinimumBayesRisk
 from seq2scene.search.stepwise import Sample
 
@@ -59,6 +65,48 @@ def test_the_most_common_of_three_scenes_wins(model):
     both = sampled(model, Sample(**{**DRAWN, "num_samples": 1})).objects
     found = scoring.expected_scores(both[torch.tensor([1, 0, 0])], 3, model.schema)[0]
     assert found[1] == found[2] > found[0]
+
+
+def test_an_ensemble_chooses_among_the_samples_of_all_its_members(model):
+    drawn, search = Sample(**DRAWN), MinimumBayesRisk(**DRAWN, n_best=2)
+    both = seq2scene.load(["park-scene", "park-scene"])
+    found = sampled(both, search)
+    torch.manual_seed(3)
+    each = [model.decode(model.read(TEXTS), drawn) for _ in both.members]
+    rows = torch.arange(10).view(2, 5)
+    every = torch.cat([rows, rows + 10], 1).flatten()  # the samples of a text adjacent
+    longest = max(one.objects.classes.shape[1] for one in each)
+    classes, places = (
+        torch.cat([padded(getattr(one.objects, name), longest) for one in each])[every]
+        for name in ("classes", "places")
+    )
+    attributes = {
+        name: torch.cat([padded(one.objects.attributes[name], longest) for one in each])[every]
+        for name in model.schema.heads
+    }
+    scores = scoring.expected_scores(Objects.of(classes, places, attributes), 10, model.schema)
+    best = (torch.tensor([[0], [10]]) + scores.topk(2).indices).flatten()
+    assert torch.equal(found.objects.classes, classes[best])
+    assert torch.equal(found.objects.places, places[best])
+    with pytest.raises(UserError, match=r"write together only with search=mbr"):
+        both.write(TEXTS[0], search=drawn)
+    with pytest.raises(UserError, match=r"composites of several models cannot be compared"):
+        seq2scene.load(["park-composite", "park-composite"])
+    with pytest.raises(UserError, match=r"do not go together: their scenes have other object classes"):
+        require_same_languages(*differing("names", ("a",)))
+
+
+def differing(key: str, value: object) -> list:
+    """Two checkpoints, and their paths, whose schemas differ in ``key``."""
+    one = load_checkpoint(SHIPPED / "park-scene")
+    parts = one["hyper_parameters"]
+    described = parts["description"]
+    other = {**described, "schema": {**described["schema"], key: value}}
+    return [Path("a"), one, Path("b"), {"hyper_parameters": {**parts, "description": other}}]
+
+
+def padded(values: torch.Tensor, steps: int) -> torch.Tensor:
+    return torch.cat([values, values.new_zeros(len(values), steps - values.shape[1], *values.shape[2:])], 1)
 
 
 def test_it_is_refused_for_words_and_for_a_single_sample():

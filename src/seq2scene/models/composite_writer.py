@@ -59,6 +59,10 @@ class CompositeWriter(SceneWriter):
             )
         return cls(encoder, decoder, texts, patch_encoder=patch_encoder)
 
+    @classmethod
+    def ensemble(cls, members: Sequence[Self], average: str = "logits") -> Self:
+        raise UserError("ckpt: composites of several models cannot be compared, as each has its own patches")
+
     def embed(self, patches: LabelledPatches) -> Tensor:
         """Unit-length embeddings (N, size) of N patches."""
         dtype = next(self.parameters()).dtype

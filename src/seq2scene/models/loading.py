@@ -22,11 +22,9 @@ from seq2scene.models.checkpoints import (
     rename_weights,
     require_numbers,
 )
-from seq2scene.models.ensemble import Ensemble
 from seq2scene.models.folders import MODEL
 from seq2scene.models.folders import shipped_models as shipped_models
 from seq2scene.models.model import Model
-from seq2scene.models.translator import Translator
 from seq2scene.search.beam import Beam
 from seq2scene.search.constraints import LIMITS, Constraints
 from seq2scene.search.ensemble import require_average
@@ -53,7 +51,8 @@ def load(
     ensemble: str = "logits",
     cache: str | Path | None = None,
 ) -> Model:
-    """The model of a checkpoint, ready to use; for several translation checkpoints, their ``Ensemble``.
+    """The model of a checkpoint, ready to use; for several of translators or of scene writers, their
+    ensemble (``models.ensemble``).
 
     ckpt: a checkpoint, a run folder (its best checkpoint), a model folder (``models.folders``), the name of a
     model that ships with the package, or a list of these.
@@ -64,7 +63,7 @@ def load(
 
     Raises:
         UserError: there is no such checkpoint, device, average or search option; a file is damaged; weights
-            are not finite; or the checkpoints of an ensemble do not translate, or have different
+            are not finite; or the checkpoints of an ensemble cannot write together, or have different
             vocabularies.
     """
     device = find_device(device)
@@ -73,11 +72,8 @@ def load(
     checkpoints = [load_checkpoint(path) for path in paths]
     require_together(paths, checkpoints)
     models = [model_of(checkpoint, search, cache) for checkpoint in checkpoints]
-    if len(models) == 1:
-        return models[0].to(device)
-    if not isinstance(models[0], Translator):
-        raise UserError(f"an ensemble needs models that translate; task={_task(checkpoints[0])} does not")
-    return Ensemble(models, ensemble).eval().to(device)
+    model = models[0] if len(models) == 1 else models[0].ensemble(models, ensemble)
+    return model.eval().to(device)
 
 
 def find_device(name: str) -> str:
@@ -266,8 +262,8 @@ def require_together(paths: Sequence[Path], checkpoints: Sequence[dict[str, Any]
 def require_same_languages(
     path: Path, checkpoint: dict[str, Any], other_path: Path, other: dict[str, Any]
 ) -> None:
-    """Raises UserError naming the first difference unless both checkpoints are of one task and use the same
-    tokens with the same ids.
+    """Raises UserError naming the first difference unless both checkpoints are of one task, use the same
+    tokens with the same ids, and write scenes of the same schema.
     """
     ours, theirs = checkpoint["hyper_parameters"], other["hyper_parameters"]
     together = f"{path} and {other_path} do not go together"
@@ -275,14 +271,31 @@ def require_same_languages(
     if tasks[0] != tasks[1]:
         raise UserError(f"{together}: they are of different tasks, {tasks[0]} and {tasks[1]}")
     ours, theirs = ours["description"], theirs["description"]
-    for side in [key for key in ("source", "target", "language") if key in ours]:
-        if ours[side]["vocabulary"] != theirs[side]["vocabulary"]:
-            difference = _vocabulary_difference(ours[side]["vocabulary"], theirs[side]["vocabulary"])
+    languages, other_languages = _languages(ours), _languages(theirs)
+    for side in languages:
+        vocabularies = [one[side]["vocabulary"] for one in (languages, other_languages)]
+        if vocabularies[0] != vocabularies[1]:
+            difference = _vocabulary_difference(*vocabularies)
             raise UserError(f"{together}: their {side} vocabularies differ: {difference}")
-        if ours[side]["tokenizer"] != theirs[side]["tokenizer"]:
+        if languages[side]["tokenizer"] != other_languages[side]["tokenizer"]:
             raise UserError(f"{together}: their {side} tokenizers differ")
+    if "schema" in ours and _vocabulary_of_scenes(ours) != _vocabulary_of_scenes(theirs):
+        raise UserError(f"{together}: their scenes have other object classes, attributes or grids")
     if ours.get("source_eos") != theirs.get("source_eos"):
         raise UserError(f"{together}: the sources of one end in EOS (data.source_eos), the other's do not")
+
+
+def _languages(description: Mapping[str, Any]) -> dict[str, Any]:
+    """The states of a model's languages: source, target, language, or that of the texts of scenes."""
+    found = {side: description[side] for side in ("source", "target", "language") if side in description}
+    return found | ({"text": description["texts"]["language"]} if "texts" in description else {})
+
+
+def _vocabulary_of_scenes(description: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What two models must share for one to read the scenes of the other."""
+    schema = description["schema"]
+    attributes = {name: head["classes"] for name, head in schema["heads"].items()}
+    return tuple(schema["names"]), schema["grid"], tuple(schema["canvas"]), attributes
 
 
 def _vocabulary_difference(ours: dict[str, Any], theirs: dict[str, Any]) -> str:

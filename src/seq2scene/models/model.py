@@ -56,6 +56,14 @@ class Model(nn.Module):
     def _build(cls, config: Mapping[str, Any], description: Mapping[str, Any]) -> Self:
         raise NotImplementedError
 
+    @classmethod
+    def ensemble(cls, members: Sequence[Self], average: str = "logits") -> Self:
+        """Several models of this class that write together. average: see ``search.ensemble``.
+
+        Raises UserError if such models cannot.
+        """
+        raise UserError(f"ckpt: {len(members)} models of the kind {cls.kind} cannot write together; give one")
+
     def build_search(self, settings: Mapping[str, Any], where: str = "search") -> Constraints:
         """The search described by a config. where: its key, for messages."""
         return build(settings, where)

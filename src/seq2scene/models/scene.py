@@ -1,6 +1,6 @@
 """Scenes that a model has written: objects in order, and where in the text each was looked for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -40,6 +40,33 @@ class Written:
     object_attention: Tensor | None
     attribute_attention: Tensor | None
     log_probs: Tensor
+
+    @classmethod
+    def together(cls, several: Sequence[Self]) -> Self:
+        """The scenes of several results for the same B texts, those of the first result first."""
+        texts, steps = len(several[0].log_probs), max(one.objects.classes.shape[1] for one in several)
+
+        def joined(parts: Sequence[Tensor | None], padding: int = 0) -> Tensor | None:
+            if any(part is None for part in parts):
+                return None
+            longer = [part.new_full((len(part), steps, *part.shape[2:]), padding) for part in parts]
+            for new, part in zip(longer, parts, strict=True):
+                new[:, : part.shape[1]] = part
+            return torch.cat([new.view(texts, -1, *new.shape[1:]) for new in longer], 1).flatten(0, 1)
+
+        objects = [one.objects for one in several]
+        return cls(
+            Objects(
+                joined([one.classes for one in objects]),
+                joined([one.places for one in objects]),
+                {name: joined([one.attributes[name] for one in objects]) for name in objects[0].attributes},
+                joined([one.extents for one in objects]),
+                joined([one.patches for one in objects], padding=-1),
+            ),
+            joined([one.object_attention for one in several]),
+            joined([one.attribute_attention for one in several]),
+            torch.cat([one.log_probs for one in several], 1),
+        )
 
     def chosen(self, which: Tensor) -> Self:
         """Only the scenes ``which`` (B, M), M of each text by their numbers among its N, in that order."""

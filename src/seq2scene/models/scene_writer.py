@@ -67,6 +67,12 @@ class SceneWriter(Model):
         self.changes: Mapping[int, Change] = {}  # of the attention, see ``with_attention``
 
     @classmethod
+    def ensemble(cls, members: Sequence[Self], average: str = "logits") -> Self:
+        from seq2scene.models.scene_ensemble import SceneEnsemble  # a scene writer itself
+
+        return SceneEnsemble(members)
+
+    @classmethod
     def _build(cls, config: Mapping[str, Any], description: Mapping[str, Any]) -> Self:
         texts = SceneTexts.from_state(description["texts"])
         schema = Schema.from_state(description["schema"])
@@ -79,6 +85,11 @@ class SceneWriter(Model):
 
     def word_parts(self) -> dict[str, tuple[str, Vocabulary]]:
         return {"encoder.words.embedding": ("texts", self.texts.language.vocabulary)}
+
+    @property
+    def members(self) -> Sequence["SceneWriter"]:
+        """The models that write: this one, or those of an ensemble."""
+        return (self,)
 
     # Tensors
 
@@ -109,11 +120,23 @@ class SceneWriter(Model):
         given: the objects that each scene begins with, in the order they are placed; their boxes follow from
         their attributes. A given scene that ends in EOS is not continued.
         """
+        search = search or self.search
+        found = self.candidates(texts, search, given, **options)
+        if isinstance(search, MinimumBayesRisk):
+            from seq2scene.models.expected_scores import expected_scores  # imports torchmetrics
+
+            scores = expected_scores(found.objects, found.log_probs.shape[1], self.schema)
+            found = found.chosen(scores.topk(search.n_best).indices)
+        return found
+
+    def candidates(
+        self, texts: Sentences, search: Constraints, given: Objects | None = None, **options: Any
+    ) -> Written:
+        """All scenes that the search finds, see ``decode``; with ``search=mbr``, those it chooses among."""
         memory, most = self.encode(texts), self.schema.limits()
         if given is not None:
             memory = replace(memory, given=given)
             options["prefix"] = given.classes
-        search = search or self.search
         found = search(
             self.decoder,
             memory,
@@ -127,13 +150,7 @@ class SceneWriter(Model):
         )
         objects, placing = self.decoder.read_trace(found.tokens, found.trace)
         choosing = None if found.weights is None else found.weights.flatten(0, 1).float()
-        written = Written(objects, choosing, placing, found.log_probs)
-        if isinstance(search, MinimumBayesRisk):
-            from seq2scene.models.expected_scores import expected_scores  # imports torchmetrics
-
-            scores = expected_scores(objects, search.num_samples, self.schema)
-            written = written.chosen(scores.topk(search.n_best).indices)
-        return written
+        return Written(objects, choosing, placing, found.log_probs)
 
     def build_retrieval_index(self, folder: str | None = None) -> None:
         """Prepares for generation; does nothing here, see ``CompositeWriter``."""

@@ -61,6 +61,12 @@ class Translator(Model):
         self.source_eos = source_eos
 
     @classmethod
+    def ensemble(cls, members: Sequence[Self], average: str = "logits") -> Self:
+        from seq2scene.models.ensemble import Ensemble  # a translator itself
+
+        return Ensemble(members, average)
+
+    @classmethod
     def _build(cls, config: Mapping[str, Any], description: Mapping[str, Any]) -> Self:
         model = config["model"]
         source, target = (Language.from_state(description[side]) for side in ("source", "target"))

@@ -5,13 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from seq2scene.building import build
-from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import load_checkpoint, rename_weights
-from seq2scene.models.ensemble import Ensemble
 from seq2scene.models.folders import placed
 from seq2scene.models.loading import described_by, fill, require_together, without_pretrained
 from seq2scene.search.ensemble import require_average
-from seq2scene.tasks.nmt import NMT
 from seq2scene.tasks.task import Task
 
 NOWHERE = {"cache": "/dev/null/no-cache", "data": "/dev/null/no-data"}  # where nothing can be written
@@ -73,7 +70,7 @@ def load_task(
     changes: as in ``task_of``.
 
     Raises:
-        UserError: if the average is unknown, or if the members of an ensemble do not translate or have
+        UserError: if the average is unknown, or if the members of an ensemble cannot write together or have
             different vocabularies.
     """
     require_average(ensemble)
@@ -81,12 +78,5 @@ def load_task(
     require_together(paths, checkpoints)
     tasks = [task_of(checkpoint, places, **changes) for checkpoint in checkpoints]
     if len(tasks) > 1:
-        require_translation(tasks[0], "an ensemble")
-        tasks[0].model = Ensemble([task.model for task in tasks], ensemble)
+        tasks[0].model = tasks[0].model.ensemble([task.model for task in tasks], ensemble)
     return tasks[0].eval()
-
-
-def require_translation(task: Task, what: str) -> None:
-    """Raises UserError unless ``task`` translates, which ``what`` needs."""
-    if not isinstance(task, NMT):
-        raise UserError(f"{what} needs models that translate; task={task.config['task']['name']} does not")

@@ -135,9 +135,11 @@ class SceneTask(Task):
         return self.model.decode(texts, self.search(stage), **options)
 
     def _evaluate(self, batch: SceneBatch, stage: str) -> None:
-        taught = self.model(batch.texts, batch.target, batch.photos)
-        for name, field in fields(taught, batch.target, self.schema).items():
-            self._nll.setdefault(name, []).append(torch.stack([field.nll, field.count.to(field.nll.dtype)]))
+        for member in self.model.members:  # of an ensemble: the mean of their -log p
+            taught = member(batch.texts, batch.target, batch.photos)
+            for name, field in fields(taught, batch.target, self.schema).items():
+                sums = torch.stack([field.nll, field.count.to(field.nll.dtype)])
+                self._nll.setdefault(name, []).append(sums)
         written = self.write(batch.texts, stage)
         first = torch.arange(len(batch), device=written.log_probs.device) * written.log_probs.shape[1]
         objects = written.objects[first]
