@@ -17,7 +17,9 @@ options() {
         park-scene) echo experiment=park_faithful ;;
         park-layout) echo task=layout ;;
         park-composite) echo task=composite ;;
-        park-de) translator attention=dot ;;
+        park-de)
+            translator attention=dot model.{encoder,decoder}.{embedding_size=64,hidden_size=112} trainer.max_epochs=12
+            ;;
         park-de-none) translator attention=none model.encoder.reverse_source=true model.encoder.dropout=0 ;;
         park-de-location)
             translator attention=location model.encoder.bidirectional=true model.encoder.hidden_size=48 \
