@@ -49,6 +49,8 @@ for name in "$@"; do
     chosen=$(options "$name")
     [ -f "$RUNS/$name/metrics.json" ] ||
         "$PYTHON" src/train.py $chosen trainer=cpu hydra.run.dir="$RUNS/$name" overwrite=true
+done
+for name in "$@"; do  # after all are trained, as models record whether the repository had changes
     "$PYTHON" src/export.py ckpt="$RUNS/$name" to="$TRAINED/$name" half=true overwrite=true \
         $(exported "$name")
 done
