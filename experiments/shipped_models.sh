@@ -9,7 +9,7 @@ export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 
 translator() {
     echo task=nmt model.{encoder,decoder}.{embedding_size=48,hidden_size=96} model.encoder.bidirectional=false \
-        model.encoder.dropout=0.1 optimizer.lr=0.003 trainer.max_epochs=12 "$@"
+        model.encoder.dropout=0.1 optimizer.lr=0.003 trainer.max_epochs=14 "$@"
 }
 
 options() {
@@ -17,16 +17,17 @@ options() {
         park-scene) echo experiment=park_faithful ;;
         park-layout) echo task=layout ;;
         park-composite) echo task=composite ;;
-        park-de) translator attention=dot ;;
+        park-de)
+            translator attention=dot model.{encoder,decoder}.{embedding_size=64,hidden_size=112} trainer.max_epochs=12
+            ;;
         park-de-none) translator attention=none model.encoder.reverse_source=true model.encoder.dropout=0 ;;
         park-de-location)
-            translator attention=location model.encoder.bidirectional=true model.encoder.hidden_size=48 trainer.max_epochs=14
+            translator attention=location model.encoder.bidirectional=true model.encoder.hidden_size=48 \
+                trainer.max_epochs=9
             ;;
-        park-de-general) translator attention=general model.encoder.dropout=0.2 trainer.max_epochs=10 ;;
-        park-de-concat) translator attention=concat trainer.max_epochs=9 ;;
-        park-de-local)
-            translator attention=local_m attention.half_width=4 schedule=cosine trainer.max_epochs=10
-            ;;
+        park-de-general) translator attention=general ;;
+        park-de-concat) translator attention=concat trainer.max_epochs=12 ;;
+        park-de-local) translator attention=local_m attention.half_width=6 ;;
         park-fr) translator attention=dot data.target=fr ;;
         park-captioner)
             echo task=captioning data.park.train=800 data.park.val=48 model.annotations.size=128 \
@@ -48,6 +49,8 @@ for name in "$@"; do
     chosen=$(options "$name")
     [ -f "$RUNS/$name/metrics.json" ] ||
         "$PYTHON" src/train.py $chosen trainer=cpu hydra.run.dir="$RUNS/$name" overwrite=true
+done
+for name in "$@"; do  # after all are trained, as models record whether the repository had changes
     "$PYTHON" src/export.py ckpt="$RUNS/$name" to="$TRAINED/$name" half=true overwrite=true \
         $(exported "$name")
 done
