@@ -22,7 +22,6 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from seq2scene.building import OWN
-from seq2scene.compositing.packed_store import PHOTOS
 from seq2scene.errors import UserError
 from seq2scene.json_text import write_json
 
@@ -208,6 +207,8 @@ def read_folder(folder: Path) -> dict[str, Any]:
     if tensors:
         raise UserError(f"{folder / WEIGHTS}: {next(iter(tensors))} belongs to no part of the model")
     if "patches" in description:
+        from seq2scene.compositing.packed_store import PHOTOS  # imports what cuts patches, slow to import
+
         photos = folder / PATCHES / PHOTOS
         description |= {"patches": str(folder / PATCHES), "photos": str(photos) if photos.is_dir() else None}
     return {

@@ -76,8 +76,9 @@ class Beam(Constraints):
     normalisation, alpha: the kind of lp (none, average or gnmt) and its exponent.
     coverage: the weight beta of the coverage penalty; 0 for none.
     stop: when a sentence is done. ``exact``: once none of its beams can beat its ``n_best`` hypotheses, which
-    loses nothing. ``size``: also as soon as ``size`` hypotheses have ended. ``best``: also as soon as the
-    best continuation of a step is EOS and ``n_best`` hypotheses have ended.
+    loses nothing; until then, those that cannot are dropped. ``size``: also as soon as ``size`` hypotheses
+    have ended. ``best``: also as soon as the best continuation of a step is EOS and ``n_best`` hypotheses
+    have ended.
     pruning: drop a beam if its log-probability is more than this many nats below that of the best beam of its
     sentence (Freitag and Al-Onaizan 2017, relative threshold pruning); 0 for no pruning. Fewer than
     ``n_best`` hypotheses may then be found.
@@ -220,21 +221,31 @@ class Beam(Constraints):
             history=history,
             coverage=None if live.coverage is None else take(live.coverage, parents),
         )
-        done = self._done(live, best_ended=step.ended[:, 0] > NEVER)
+        bounds = self._bounds(live)
+        done = self._done(live, bounds, best_ended=step.ended[:, 0] > NEVER)
         going = unfinished(done)
         active.follow(parents, beams, going)
-        live = replace(live, totals=live.totals.masked_fill(done.unsqueeze(1), NEVER))
+        dropped = done.unsqueeze(1)
+        if self.stop == "exact":  # what follows a beam that cannot win cannot win either
+            dropped = dropped | (bounds <= live.best[:, -1:])
+        live = replace(live, totals=live.totals.masked_fill(dropped, NEVER))
         return live if going is None else live[going]
 
-    def _done(self, live: Live, best_ended: Tensor) -> Tensor:
+    def _bounds(self, live: Live) -> Tensor:
+        """(b, w) what the scores of the hypotheses that follow from each beam cannot exceed.
+
+        Log-probabilities only fall and lp only grows, so a beam's score is bounded by its current total over
+        the largest lp; the coverage penalty can only lower it.
+        """
+        longest = length_penalty(live.rules.limits.unsqueeze(1) + 1, self.normalisation, self.alpha)
+        return live.totals / longest
+
+    def _done(self, live: Live, bounds: Tensor, best_ended: Tensor) -> Tensor:
         """(b,) whether each sentence is done; ``best_ended`` (b,): whether the step's best candidate ended.
 
-        Stopping is exact if no beam can beat the worst hypothesis that would be returned. Log-probabilities
-        only fall and lp only grows, so a beam's score is bounded by its current total over the largest lp;
-        the coverage penalty can only lower it.
+        Stopping is exact if no beam can beat the worst hypothesis that would be returned.
         """
-        longest = length_penalty(live.rules.limits + 1, self.normalisation, self.alpha)
-        done = ~(live.totals.amax(1) / longest > live.best[:, -1])  # also if scores are NaN
+        done = ~(bounds.amax(1) > live.best[:, -1])  # also if scores are NaN
         match self.stop:
             case "size":
                 return done | (live.ended >= self.size)

@@ -12,7 +12,7 @@ from seq2scene.data.text.parallel_text import ParallelText
 from seq2scene.errors import UserError
 from seq2scene.models.loading import SEARCHES
 from seq2scene.nets.vision.image_encoder import ImageEncoder
-from seq2scene.running.commands.evaluation import data_settings, require_likelihoods
+from seq2scene.running.commands.evaluation import as_precise, data_settings, require_likelihoods
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.tokenizers import Whitespace
 from seq2scene.sequences.vocabulary import Vocabulary
@@ -119,3 +119,12 @@ def test_the_values_of_searches_that_can_be_changed_are_all_there_are() -> None:
     assert set(values.values()) == {None}
     assert values.keys() == {field.name for kind in SEARCHES.values() for field in fields(kind)}
     assert {path.stem for path in (CONF / "search").glob("*.yaml")} == SEARCHES.keys()
+
+
+def test_products_are_as_precise_as_in_training_unless_they_are_to_be_otherwise(composed) -> None:
+    learnt = {"trainer": OmegaConf.to_container(composed("train").trainer)}
+    assert learnt["trainer"]["float32_matmul"] == "high"  # of the relational model
+    for options, expected in (([], "high"), (["trainer.float32_matmul=highest"], "highest")):
+        trainer = composed("evaluate", "ckpt=any", *options).trainer
+        assert as_precise(trainer, learnt)["float32_matmul"] == expected
+    assert as_precise(composed("evaluate", "ckpt=any").trainer, {})["float32_matmul"] == "medium"

@@ -109,6 +109,14 @@ def data_settings(cfg: DictConfig, parts: Mapping[str, Any], given: Iterable[str
     return OmegaConf.to_container(cfg.data, resolve=True)
 
 
+def as_precise(trainer: Mapping[str, Any], learnt: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a trainer whose products are as precise as in training, unless they say otherwise.
+    learnt: the config of the checkpoint; that of a model folder may have no trainer.
+    """
+    before = learnt.get("trainer", {}).get("float32_matmul", "medium")
+    return {**trainer, "float32_matmul": trainer["float32_matmul"] or before}
+
+
 def follow_languages(data: DictConfig, description: Mapping[str, Any], given: Container[str]) -> None:
     """Switches a data set to the languages of a checkpoint where its files depend on them.
 
@@ -165,6 +173,7 @@ def evaluate(cfg: DictConfig) -> None:
     chosen = OmegaConf.to_container(cfg, resolve=True)
     folder = Path(HydraConfig.get().runtime.output_dir)
     check_values(chosen)
+    chosen["trainer"] = as_precise(chosen["trainer"], parts["config"])
     claim(folder, chosen)
     search = chosen_search(chosen["search"], parts["config"])
     changes = {} if search is None else {"search": search}
