@@ -6,10 +6,10 @@ Each chain trains a tiny model on generated data with ``resume=auto`` in one fol
 kill -9 at a moment drawn beforehand: half of the moments are uniform in CPU time, a quarter fall into the
 writing of a checkpoint, a quarter just before the run changes one of its files. Of several processes one is
 killed, and the others with it. The chain goes on until a start outlives its moment. Then the weights of
-last.ckpt and best.ckpt, the rows of metrics.csv, the test scores and the names of the files in the folder must
-equal those of the run that was never killed. Prints what the runs did when they were killed, and how many
-steps were lost. FILE receives the same as JSON after each chain; given a file of an earlier call, the benchmark
-goes on with it. --kills 0 prints its table so far.
+last.ckpt and best.ckpt, the rows of metrics.csv, the test scores and the names of the files in the folder
+must equal those of the run that was never killed. Prints what the runs did when they were killed, and how
+many steps were lost. FILE receives the same as JSON after each chain; given a file of an earlier call, the
+benchmark goes on with it. --kills 0 prints its table so far.
 """
 
 import argparse
