@@ -5,12 +5,14 @@
 A small valid file (``fuzzing.samples``) is damaged (``fuzzing.damage``) and read (``fuzzing.readers``). A
 reader may succeed or raise a UserError that names the file; anything else is a fault, as is a reading of more
 than SLOW seconds. FOLDER receives the first file of each fault, named after reader and error, FILE the counts
-as JSON. Exits with 1 if there are faults. The same seed gives the same files.
+as JSON; readers whose counts are already there are left out. Exits with 1 if there are faults. The same seed
+gives the same files.
 """
 
 import argparse
 import contextlib
 import io
+import json
 import logging
 import random
 import resource
@@ -98,9 +100,9 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
-    found = {}
+    found = json.loads(options.out.read_text("utf-8")) if options.out and options.out.exists() else {}
     print(f"{'reader':20} {'files':>6} {'read':>6} {'UserError':>9} {'faults':>6} {'slowest s':>9}")
-    for name in options.readers or READERS:
+    for name in (name for name in options.readers or READERS if name not in found):
         tally = fuzz(READERS[name], options.mutations, f"{options.seed} {name}")
         bad = {kind: count for kind, count in tally.counts.items() if kind in tally.faults}
         found[name] = {"files": options.mutations, "slowest": tally.slowest, "faults": sum(bad.values())}

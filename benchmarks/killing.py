@@ -13,6 +13,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
+import small_tasks  # noqa: F401  which puts this checkout on the path
 from pytorch_lightning.loops.evaluation_loop import _EvaluationLoop
 from pytorch_lightning.loops.fit_loop import _FitLoop
 from torch.optim.optimizer import register_optimizer_step_post_hook

@@ -223,6 +223,7 @@ def main() -> None:
             for each in json.loads(options.out.read_text("utf-8"))
         ]
     pairs = [(task, plan) for task in options.tasks.split(",") for plan in options.plans.split(",")]
+    random.Random(options.seed).shuffle(pairs)
     wholes: dict[tuple[str, str], Whole] = {}
     with TemporaryDirectory() as work:
         while sum(len(chain.kills) for chain in chains) < options.kills and time.monotonic() < end:
