@@ -4,9 +4,11 @@
     python benchmarks/memory.py --shapes nmt,abstract     # bounded against unbounded caches of shapes
     python benchmarks/memory.py --ranks 2                 # what processes of one run share of a corpus
 
-Each row trains a small model of a task for so many steps, or seconds. Growth is that of the resident memory
-over the second half, in MB per 1,000 steps, fitted by least squares; a row is flat if it is less than FLAT.
-Speed is in steps per second of CPU time of that half, which other processes on the machine disturb little.
+Each row trains a small model of a task for so many steps, or seconds. Growth is over the second half, per
+1,000 steps, fitted by least squares: in MB of the resident memory, in MB of what malloc has given out and not
+got back, and in thousands of Python's blocks. The resident memory also grows while the allocator finds no gap
+that fits; a row is flat if what is given out grows by less than FLAT. Speed is in steps per second of CPU
+time of that half, which other processes on the machine disturb little.
 
 PyTorch and oneDNN keep a compiled operation for each shape of a batch; ``entry`` bounds both caches. --shapes
 trains with that bound and with one that is never reached.
@@ -16,6 +18,8 @@ the mapped corpus: all processes of a machine share one copy of it.
 """
 
 import argparse
+import ctypes
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -30,9 +34,10 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from seq2scene.json_text import write_json
 from seq2scene.running.installation import MOST_SHAPES
 
-FLAT = 4.0  # MB per 1,000 steps
+FLAT = 0.1  # MB per 1,000 steps
 EVERY = 10  # steps between two readings
 NEVER = 10**6  # shapes
+SAMPLES = {"layout": 200, "composite": 60, "inpainting": 60, "captioning": 100, "layout_captioning": 100}
 LINES = 200_000
 PAGE = 4096  # bytes
 CACHES = ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY")
@@ -44,8 +49,9 @@ LONG = [
 
 @dataclass(frozen=True)
 class Row:
-    """shapes: the bound of the caches. first, last: resident MB at half of the steps and at the end. growth:
-    MB per 1,000 steps. speed: steps per second of CPU time.
+    """shapes: the bound of the caches. first, last: resident MB at half of the steps and at the end. growth,
+    given, blocks: of the resident memory, of malloc's and of Python's, per 1,000 steps. speed: steps per
+    second of CPU time.
     """
 
     task: str
@@ -54,6 +60,8 @@ class Row:
     first: float
     last: float
     growth: float
+    given: float
+    blocks: float
     speed: float
 
 
@@ -68,28 +76,45 @@ def after_each_step(note: Callable[[int], object]) -> None:
     register_optimizer_step_post_hook(hook)
 
 
+class Mallinfo2(ctypes.Structure):
+    """Of glibc: what malloc has, in bytes."""
+
+    names = "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost"
+    _fields_ = [(name, ctypes.c_size_t) for name in names.split()]
+
+
+def given_out() -> int:
+    """The bytes that malloc has given out, in its arenas and as mappings of their own."""
+    system = ctypes.CDLL(None)
+    system.mallinfo2.restype = Mallinfo2
+    now = system.mallinfo2()
+    return now.uordblks + now.hblkhd
+
+
 def measure(work: Path, task: str, steps: int, seconds: float, shapes: int) -> Row:
     folder, file = work / f"{task}-{shapes}", work / f"{task}-{shapes}.txt"
     limits = [f"trainer.max_steps={steps}", f"trainer.max_time={{seconds: {seconds:g}}}"]
 
     def note(step: int) -> None:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
+        counts = f"{given_out() / 1e6} {sys.getallocatedblocks() / 1e3}"
         with file.open("a") as opened:
-            opened.write(f"{step} {pages * PAGE / 1e6} {time.process_time()}\n")
+            opened.write(f"{step} {pages * PAGE / 1e6} {counts} {time.process_time()}\n")
 
     caches = dict.fromkeys(CACHES, str(shapes))
-    given = [*sized(task, 1200), *QUIET, *LONG, *limits, "data.batch_size=8"]
+    given = [*sized(task, SAMPLES.get(task, 1200)), *QUIET, *LONG, *limits, "data.batch_size=4"]
     run(folder, given, before=lambda rank: after_each_step(note), environment=caches)
     readings = np.loadtxt(file, ndmin=2)
     half = readings[len(readings) // 2 :]
-    growth = np.polyfit(half[:, 0], half[:, 1], 1)[0] * 1000
+    slopes = np.polyfit(half[:, 0], half[:, 1:4], 1)[0] * 1000
     taken, first, last = half[-1] - half[0], *half[[0, -1], 1]
-    return Row(task, shapes, int(half[-1, 0]), first, last, growth, taken[0] / taken[2])
+    return Row(task, shapes, int(half[-1, 0]), first, last, *slopes.tolist(), taken[0] / taken[4])
 
 
 def tell(row: Row) -> None:
-    flat = "flat" if row.growth < FLAT else "GROWS"
-    numbers = f"{row.steps:6} {row.first:8.1f} {row.last:8.1f} {row.growth:9.2f} {row.speed:8.1f}"
+    flat = "flat" if row.given < FLAT else "GROWS"
+    numbers = f"{row.steps:6} {row.first:8.1f} {row.last:8.1f} {row.growth:9.2f}"
+    numbers += f" {row.given:8.3f} {row.blocks:8.3f} {row.speed:8.1f}"
     print(f"{row.task:18} {row.shapes:8} {numbers}  {flat}", flush=True)
 
 
@@ -160,7 +185,7 @@ def main() -> None:
                 found.append(each)
         else:
             bounds = (MOST_SHAPES, NEVER) if options.shapes else (MOST_SHAPES,)
-            heads = f"{'half MB':>8} {'end MB':>8} {'MB/1,000':>9} {'steps/s':>8}"
+            heads = f"{'half MB':>8} {'end MB':>8} {'MB/1,000':>9} {'given':>8} {'blocks':>8} {'steps/s':>8}"
             print(f"{'task':18} {'shapes':>8} {'steps':>6} {heads}")
             for task in (options.shapes or options.tasks).split(","):
                 for bound in bounds:

@@ -3,29 +3,37 @@
     python benchmarks/reliability.py --kills 1000 [--tasks nmt,lm,...] [--minutes 10] [--seed 0] [--out FILE]
 
 Each chain trains a tiny model on generated data with ``resume=auto`` in one folder, in a process that gets
-kill -9 after a random time, until as many kills as drawn have fallen; the last start ends by itself. Then the
-weights of last.ckpt and best.ckpt and the rows of metrics.csv must equal those of the whole run. Prints where
-the kills fell, by what was on disk and how many steps were lost. FILE receives the same as JSON after each
-chain; given a file of an earlier call, the benchmark goes on with it. --kills 0 prints its table so far.
+kill -9 at a moment drawn beforehand: half of the moments are uniform in CPU time, a quarter fall into the
+writing of a checkpoint, a quarter just before the run changes one of its files. Of several processes one is
+killed, and the others with it. The chain goes on until a start outlives its moment. Then the weights of
+last.ckpt and best.ckpt, the rows of metrics.csv, the test scores and the names of the files in the folder
+must equal those of the run that was never killed. Prints what the runs did when they were killed, and how
+many steps were lost. FILE receives the same as JSON after each chain; given a file of an earlier call, the
+benchmark goes on with it. --kills 0 prints its table so far.
 """
 
 import argparse
 import contextlib
 import csv
 import json
+import os
 import random
 import shutil
+import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import killing
 import torch
-from small_tasks import QUIET, require, sized, start, wait
+from killing import PHASES, Moment, Shared
+from small_tasks import QUIET, TASKS, rendezvous, sized, start
 
 from seq2scene.caching import draft
 from seq2scene.json_text import write_json
@@ -33,17 +41,21 @@ from seq2scene.models.checkpoints import load_checkpoint
 from seq2scene.running.saving import LAST, PREVIOUS
 from seq2scene.running.starts import find_start
 
-TASKS = {"nmt": 120, "lm": 120, "abstract": 120, "layout": 52, "layout_captioning": 60}  # training samples
+SAMPLES = {"layout": 52, "composite": 44, "inpainting": 44, "captioning": 60, "layout_captioning": 60}
 COMMON = [
-    *("trainer.log_every_n_steps=1", "trainer.max_epochs=3", "trainer.limit_train_batches=8"),
-    *("trainer.limit_val_batches=2", "callbacks.early_stopping.patience=50", "data.batch_size=8"),
+    *("trainer.log_every_n_steps=1", "trainer.max_epochs=3", "trainer.limit_train_batches=6"),
+    *("trainer.limit_val_batches=2", "callbacks.early_stopping.patience=50", "data.batch_size=6"),
+    "page=false",
 ]
+TWO = "two processes"
 PLANS = {  # how often states are saved, and when it validates
     "epochs": [],
     "steps": ["callbacks.last.every_n_train_steps=1"],
     "half epochs": ["trainer.val_check_interval=0.5"],
     "accumulation": ["trainer.accumulate_grad_batches=3", "callbacks.last.every_n_train_steps=1"],
     "micro-batches": ["trainer.accumulate_grad_batches=3", "trainer.val_check_interval=0.25"],
+    "test": ["test=true", "trainer.limit_test_batches=2"],
+    TWO: ["trainer.devices=2", "trainer.accumulate_grad_batches=2", "callbacks.last.every_n_train_steps=1"],
 }
 
 
@@ -65,37 +77,59 @@ class Chain:
     different: list[str] = field(default_factory=list)
 
 
-def train(folder: Path, task: str, plan: str, seconds: float = float("inf")) -> int | None:
-    """The exit status of one start, or None if it was killed after some seconds."""
-    overrides = [*sized(task, TASKS[task]), *QUIET, *COMMON, *PLANS[plan], "resume=auto"]
-    return wait(start(folder, overrides), seconds)
+@dataclass(frozen=True)
+class Whole:
+    """A run that was never killed. seconds: of CPU time."""
+
+    folder: Path
+    did: Shared
+    seconds: float
 
 
-def whole(work: Path, task: str, plan: str) -> tuple[Path, float]:
-    """The run that is never killed, and how many seconds it takes when data are prepared."""
+def train(folder: Path, task: str, plan: str, moment: Moment | None = None) -> tuple[int, Shared, float]:
+    """One start, killed at a moment if it lasts that long. Returns the exit status (that of the last rank,
+    which is the one to be killed), what it did, and its CPU time.
+    """
+    overrides = [*sized(task, SAMPLES.get(task, 120)), *QUIET, *COMMON, *PLANS[plan], "resume=auto"]
+    count, shared = 2 if plan == TWO else 1, Shared()
+    ranks = []
+    for rank, place in enumerate(rendezvous(count)):
+        watch = partial(killing.watch, shared, folder, moment) if rank == count - 1 else lambda: None
+        ranks.append(start(folder, overrides, place, watch))
+    _, status, used = os.wait4(ranks.pop(), 0)
+    for rank in ranks:
+        if os.waitstatus_to_exitcode(status) < 0:
+            os.kill(rank, signal.SIGKILL)
+        _, other = os.waitpid(rank, 0)
+        status = status or other
+    return os.waitstatus_to_exitcode(status), shared, used.ru_utime + used.ru_stime
+
+
+def whole(work: Path, task: str, plan: str) -> Whole:
+    """The run that is never killed, once its data are prepared."""
     folder = work / f"{task}-{plan.replace(' ', '-')}"
-    train(folder, task, plan)  # prepares the data
-    for left in (folder, folder.with_suffix(".log")):
-        shutil.rmtree(left) if left.is_dir() else left.unlink()
-    began = time.monotonic()
-    require(train(folder, task, plan), folder.with_suffix(".log"))
-    return folder, time.monotonic() - began
+    for _ in range(1 if (work / f"{task}.prepared").exists() else 2):
+        shutil.rmtree(folder, ignore_errors=True)
+        status, did, seconds = train(folder, task, plan)
+        if status:
+            raise SystemExit(
+                f"{folder.name}: exit status {status}:\n{folder.with_suffix('.log').read_text()[-3000:]}"
+            )
+    (work / f"{task}.prepared").touch()
+    return Whole(folder, did, seconds)
 
 
-def run_chain(
-    work: Path, task: str, plan: str, expected: Path, seconds: float, chance: random.Random
-) -> Chain:
-    """Kills a run once to three times, lets it end, and compares it with the expected one."""
-    chain, folder = Chain(task, plan), work / "chain"
-    for _ in range(chance.randint(1, 3)):
-        before = rows(folder)
-        status = train(folder, task, plan, chance.uniform(0, seconds))
-        if status is not None:
-            chain.different += [f"exit status {status}"] if status else []
-            break
-        chain.kills.append(describe(folder, before))
-    status = train(folder, task, plan)
-    chain.different += [f"exit status {status}"] if status else compare(folder, expected)
+def run_chain(work: Path, task: str, plan: str, expected: Whole, chance: random.Random) -> Chain:
+    """Kills a run until a start outlives the moment drawn for it, and compares it with the expected one."""
+    chain, folder, status, step = Chain(task, plan), work / "chain", -signal.SIGKILL, 0
+    while status == -signal.SIGKILL:
+        moment = killing.draw(expected.did, expected.seconds, chance)
+        status, did, _ = train(folder, task, plan, moment)
+        if status == -signal.SIGKILL:
+            saved = saved_step(folder)
+            chain.kills.append(Kill(did.phase(), max(0, step + did.numbers[killing.STEPS] - saved)))
+            step = saved
+    chain.different += [f"exit status {status}"] if status else compare(folder, expected.folder)
     if not chain.different:
         shutil.rmtree(folder, ignore_errors=True)
         folder.with_suffix(".log").unlink()
@@ -107,16 +141,11 @@ def run_chain(
     return chain
 
 
-def describe(folder: Path, before: list[dict[str, str]]) -> Kill:
-    """What a killed start has left in its folder, which had the rows ``before`` in metrics.csv."""
-    now = rows(folder)
-    steps = max((int(row["step"]) + 1 for row in now if row.get("train/loss")), default=0)
-    saved = 0
-    if any((folder / name).is_file() for name in (LAST, PREVIOUS)):
-        saved = find_start(folder, quiet=True)[1]["global_step"]
-    half_written = list(folder.glob(".????????.*.ckpt"))
-    phase = "while saving" if half_written else "in training" if now != before else "before training"
-    return Kill(phase, max(0, steps - saved))
+def saved_step(folder: Path) -> int:
+    """The training step from which a run would go on."""
+    if not any((folder / name).is_file() for name in (LAST, PREVIOUS)):
+        return 0
+    return find_start(folder, quiet=True)[1]["global_step"]
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
@@ -134,7 +163,11 @@ def compare(folder: Path, expected: Path) -> list[str]:
         ours, theirs = (load_checkpoint(place / f"{name}.ckpt") for place in (folder, expected))
         parts = ["global_step", "epoch", "state_dict", "optimizer_states", "lr_schedulers", "random_states"]
         different += [f"{name}: {part}" for part in parts if not same(ours[part], theirs[part])]
-    return different
+    scores = [place / "metrics.json" for place in (folder, expected)]
+    if scores[1].exists() and not (scores[0].exists() and same(*(json.loads(s.read_text()) for s in scores))):
+        different.append("metrics.json")
+    files = [{str(path.relative_to(place)) for path in place.rglob("*")} for place in (folder, expected)]
+    return different + [f"file {name}" for name in sorted(files[0] ^ files[1])]
 
 
 def same(one: Any, other: Any) -> bool:
@@ -157,16 +190,19 @@ def report(chains: list[Chain]) -> None:
     kills = [kill for chain in chains for kill in chain.kills]
     equal = sum(not chain.different for chain in chains)
     print(f"\n{len(kills)} kills in {len(chains)} chains, {equal} of them equal to the whole run")
-    for phase, count in Counter(kill.phase for kill in kills).most_common():
+    counts = Counter(kill.phase for kill in kills)
+    for phase, count in ((phase, counts[phase]) for phase in PHASES if counts[phase]):
         lost = [kill.lost for kill in kills if kill.phase == phase]
         mean = sum(lost) / count
-        print(f"  {phase:16} {count:5} kills; steps lost: {mean:.1f} on average, {max(lost)} at most")
-    for plan in PLANS:
-        lost = [kill.lost for chain in chains if chain.plan == plan for kill in chain.kills]
-        good = [not chain.different for chain in chains if chain.plan == plan]
-        if good:
-            most = max(lost, default=0)
-            print(f"  {plan:16} {len(good):5} chains, {sum(good)} equal; at most {most} steps lost")
+        print(f"  {phase:18} {count:5} kills; steps lost: {mean:.1f} on average, {max(lost)} at most")
+    for names, of in ((PLANS, "plan"), (TASKS, "task")):
+        for name in names:
+            ours = [chain for chain in chains if getattr(chain, of) == name]
+            lost = [kill.lost for chain in ours for kill in chain.kills]
+            if ours:
+                good = sum(not chain.different for chain in ours)
+                told = f"{len(ours):5} chains, {good} equal; at most {max(lost, default=0)} steps lost"
+                print(f"  {name:18} {len(lost):5} kills in {told}")
 
 
 def main() -> None:
@@ -187,13 +223,14 @@ def main() -> None:
             for each in json.loads(options.out.read_text("utf-8"))
         ]
     pairs = [(task, plan) for task in options.tasks.split(",") for plan in options.plans.split(",")]
-    wholes: dict[tuple[str, str], tuple[Path, float]] = {}
+    random.Random(options.seed).shuffle(pairs)
+    wholes: dict[tuple[str, str], Whole] = {}
     with TemporaryDirectory() as work:
         while sum(len(chain.kills) for chain in chains) < options.kills and time.monotonic() < end:
             pair, chance = pairs[len(chains) % len(pairs)], random.Random(f"{options.seed} {len(chains)}")
             if pair not in wholes:
                 wholes[pair] = whole(Path(work), *pair)
-            chains.append(run_chain(Path(work), *pair, *wholes[pair], chance))
+            chains.append(run_chain(Path(work), *pair, wholes[pair], chance))
             tell(chains[-1])
             if options.out:
                 with draft(options.out) as part:

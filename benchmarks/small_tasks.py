@@ -4,6 +4,7 @@ They train in forks of one process, as imports take longer than training does he
 
 import gc
 import os
+import pickle
 import runpy
 import signal
 import socket
@@ -11,8 +12,11 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import partial, wraps
+from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "src")]
@@ -20,9 +24,11 @@ sys.path[:0] = [str(ROOT / "src")]
 import sacremoses  # noqa: E402, F401
 import yaml  # noqa: E402
 from hydra import compose, initialize_config_dir  # noqa: E402
+from hydra._internal.config_loader_impl import ConfigLoaderImpl  # noqa: E402
 
 yaml.SafeLoader = yaml.CSafeLoader  # OmegaConf's is one: it reads thirty files for a config
 
+from seq2scene.caching import draft  # noqa: E402
 from seq2scene.plotting.figures import new_figure, to_pixels  # noqa: E402
 from seq2scene.running.commands import training  # noqa: E402, F401
 from seq2scene.running.installation import CONF  # noqa: E402
@@ -35,6 +41,7 @@ with initialize_config_dir(str(CONF), version_base="1.3"):
     compose("train", ["task=nmt"])
 gc.collect()
 gc.freeze()
+CONFIGS = TemporaryDirectory()
 
 WORDS = ["model.decoder.embedding_size=16", "model.decoder.hidden_size=16"]
 ENCODER = ["model.encoder.embedding_size=16", "model.encoder.hidden_size=16"]
@@ -92,6 +99,25 @@ def _train(samples: int) -> str:
     return f"data.park.train={samples}"
 
 
+def once(compose: Callable[..., Any]) -> Callable[..., Any]:
+    """The same composition of a config, done once for all forks: it takes a third of their time."""
+
+    @wraps(compose)
+    def remembering(loader: ConfigLoaderImpl, *given: Any, **options: Any) -> Any:
+        facts = repr((given, options, os.getcwd(), str(loader.config_search_path)))
+        file = Path(CONFIGS.name, sha256(facts.encode()).hexdigest())
+        if not file.exists():
+            made = compose(loader, *given, **options)
+            with draft(file) as part:
+                part.write_bytes(pickle.dumps(made))
+        return pickle.loads(file.read_bytes())
+
+    return remembering
+
+
+ConfigLoaderImpl._load_configuration_impl = once(ConfigLoaderImpl._load_configuration_impl)
+
+
 def start(
     folder: Path,
     overrides: list[str],
@@ -143,6 +169,19 @@ def wait(process: int, seconds: float = float("inf")) -> int | None:
         time.sleep(0.005)
 
 
+def rendezvous(processes: int) -> list[dict[str, str]]:
+    """The environment of each of so many processes of a run on this machine."""
+    if processes == 1:
+        return [{}]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "NODE_RANK": "0"}
+    return [
+        {**place, "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(processes)}
+        for rank in range(processes)
+    ]
+
+
 def run(
     folder: Path,
     overrides: list[str],
@@ -155,16 +194,11 @@ def run(
 
     before: called in each process with its rank.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1]), "NODE_RANK": "0"}
     started = []
-    for rank in range(processes):
-        numbers = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(processes)}
-        ranked = {**environment, **place, **numbers} if processes > 1 else environment
+    for rank, place in enumerate(rendezvous(processes)):
         log = folder.with_name(f"{folder.name}-rank{rank}.log")
         given = [*overrides, f"trainer.devices={processes}"]
-        started.append((start(folder, given, ranked, partial(before, rank), log), log))
+        started.append((start(folder, given, {**environment, **place}, partial(before, rank), log), log))
     for process, log in started:
         require(wait(process), log)
 

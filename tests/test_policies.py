@@ -26,6 +26,7 @@ CONFIGS = sorted((ROOT / "conf").rglob("*.yaml"))
 # A module imports from its own part and from the floors below it.
 FLOORS = (
     {"errors", "json_text", "progress"},
+    {"unpacking"},
     {"building", "arrays"},
     {"caching"},
     {"sequences"},

@@ -16,6 +16,7 @@ from fuzzing.damage import zipped_bytes
 
 from seq2scene.app import caption_room
 from seq2scene.app.requests import Refused, parse
+from seq2scene.compositing.packed_store import PACKED, PHOTOS, open_patches
 from seq2scene.data.archives import unpack
 from seq2scene.data.captions.caption_files import read_coco, read_karpathy
 from seq2scene.data.coco.annotations import ARCHIVE, read_instances, read_panoptic, read_regions
@@ -29,6 +30,7 @@ from seq2scene.json_text import to_json
 from seq2scene.models.checkpoints import load_checkpoint
 from seq2scene.nets.vision.trunks import find_weights
 from seq2scene.plotting.curves import read_curves
+from seq2scene.reports.page import bootstrap
 from seq2scene.reports.page.page import write_report
 from seq2scene.reports.text.gold_error import read_gold_pairs
 from seq2scene.reports.text.lengths import read_csv
@@ -128,6 +130,7 @@ def of_manifest(path: Path) -> object:
 
 
 def of_page(path: Path) -> object:
+    bootstrap.DRAWS = 10  # which takes most of the time
     return write_report(path.parent)
 
 
@@ -192,6 +195,11 @@ READERS = {
     "coco segments": Reader("json", of_segments, SEGMENTED),
     "coco panoptic maps": Reader("png", of_panoptic_map, MAPPED),
     "coco archive": Reader("zip", of_archive, {ARCHIVE: zipped_bytes([(INSTANCES, samples.INSTANCES)])}),
+    "packed store": Reader(
+        "json",
+        lambda path: open_patches(path.parent),
+        {PACKED: samples.as_json(samples.STORE), f"{PHOTOS}/3.jpg": samples.JPEG},
+    ),
     "karpathy": Reader(
         "json", lambda path: read_karpathy(path, path.parent, ["train"]), {"dataset.json": samples.KARPATHY}
     ),

@@ -14,6 +14,7 @@ from safetensors.torch import save as tensors_as_bytes
 
 from seq2scene.json_text import to_json
 from seq2scene.scenes.grid import Grid
+from seq2scene.scenes.run_lengths import encoded
 from seq2scene.scenes.schema import Head, Schema
 from seq2scene.sequences.vocabulary import Vocabulary
 
@@ -115,3 +116,11 @@ LENGTHS = lines("system,shortest,longest,sentences,bleu,cumulative,ratio", "mode
 STARTS = saved(lambda out: np.save(out, np.array([0, 6])))
 WORDS = Vocabulary.count([["the", "dog", "cat", "at"]])
 JPEG = picture("RGB", "JPEG")
+MASK = np.zeros((16, 24), dtype=bool)
+MASK[2:10, 2:10] = True
+STORE = {
+    **{"names": ["person", "banner"], "things": 1, "sides": [8, 16], "ids": [3], "sizes": [[24, 16]]},
+    **{"files": ["3.jpg"], "licenses": [1], "terms": {"1": ["MIT", "https://mit"]}, "image": [0, 0]},
+    **{"category": [0, 1], "boxes": [[2, 2, 8, 8]] * 2, "annotations": ["7", "8"]},
+    "runs": [encoded(MASK).decode()] * 2,
+}

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 from seq2scene.errors import UserError
+from seq2scene.unpacking import require_sizes
 
 
 class Damaged(UserError):
@@ -43,9 +44,10 @@ def read_array(path: Path, mapped: Literal["r", "c"] | None = None) -> np.ndarra
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The arrays in a .npz file by name. Errors as ``undamaged``."""
+    """The arrays in a .npz file by name. Errors as ``undamaged``; UserError also for a bomb."""
     found = {}
     with undamaged(path), ZipFile(path) as packed:
+        require_sizes(path, packed.infolist())
         for name in packed.namelist():
             with packed.open(name) as file:
                 found[name.removesuffix(".npy")] = npy.read_array(file, allow_pickle=False)

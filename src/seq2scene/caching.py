@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import logging
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -20,6 +21,7 @@ from seq2scene.errors import UserError
 
 log = logging.getLogger(__name__)
 
+DRAFT = re.compile(r"\.[0-9a-f]{8}\..+")  # the name of a ``draft``
 T = TypeVar("T")
 
 
@@ -127,6 +129,15 @@ def draft(path: Path) -> Iterator[Path]:
         os.replace(part, path)
     finally:
         _remove(part)
+
+
+def remove_drafts(folder: Path) -> None:
+    """Removes the drafts of processes that were killed, from a folder that no other process writes to, and
+    from the folders in it.
+    """
+    for left in (*folder.glob(".????????.*"), *folder.glob("*/.????????.*")):
+        if DRAFT.fullmatch(left.name):
+            _remove(left)
 
 
 @contextmanager

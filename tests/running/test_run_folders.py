@@ -37,10 +37,12 @@ def test_a_requeued_job_never_overwrites_its_checkpoint(tmp_path: Path, monkeypa
 
 
 def test_what_a_killed_run_left_half_written_is_removed(tmp_path: Path) -> None:
-    for name in (".0123abcd.last.ckpt", ".hydra", "metrics.json.draft"):
+    kept = (".hydra", ".settings.d.json", "metrics.json.draft", "samples")
+    (tmp_path / "samples").mkdir()
+    for name in (".0123abcd.last.ckpt", ".0123abce.metrics.csv", "samples/.0123abcf.step1.png", *kept[:3]):
         (tmp_path / name).touch()
     claim(tmp_path, UNASKED)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".hydra", "metrics.json.draft"]
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == sorted(kept)
 
 
 def test_a_folder_with_a_run_is_refused_unless_it_may_be_written_over(tmp_path: Path) -> None:

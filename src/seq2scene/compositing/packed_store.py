@@ -18,12 +18,15 @@ from seq2scene.compositing.patch_store import FACTS, PatchStore
 from seq2scene.compositing.store_building import Segments, store_patches
 from seq2scene.errors import UserError
 from seq2scene.json_text import to_json
+from seq2scene.scenes.boxes import within
 from seq2scene.scenes.images import open_photo
 from seq2scene.scenes.objects import FIRST_CLASS
+from seq2scene.scenes.run_lengths import checked_runs
 from seq2scene.sequences.lines import read_json
 
 PACKED, PHOTOS = "segments.json.gz", "photos"
 QUALITY = 70  # of the JPEG files
+MOST_PIXELS, MOST_SIDE = 2**15, 2**10  # of a side of a photo; of a patch, or of a photo's square
 
 
 def holds_patches(folder: Path) -> bool:
@@ -93,26 +96,65 @@ def _in_pixels(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
 
 def _read(path: Path) -> tuple[Segments, tuple[int, int]]:
     """The segments, and the sides of patches and of photos. Raises UserError if the file is damaged, or names
-    a photo outside the folder.
+    a photo outside the folder: it may be a stranger's.
     """
     stated: dict[str, Any] = read_json(path)
     with undamaged(path):
-        for name in stated["files"]:
+        files, names, annotations, runs = (
+            _texts(stated, name) for name in ("files", "names", "annotations", "runs")
+        )
+        for name in files:
             if not name or name != Path(name).name:
                 raise ValueError(f"{name[:80]} is no name of a file")
-        terms = {int(number): tuple(named) for number, named in stated["terms"].items()}
-        side, photo_side = stated["sides"]
+        photos, patches, things = len(files), len(annotations), stated["things"]
+        sizes = _numbers(stated, "sizes", (photos, 2), 1, MOST_PIXELS)
+        image = _numbers(stated, "image", (patches,), 0, photos - 1)
+        boxes = np.asarray(stated["boxes"], dtype=np.float64)
+        inside = boxes.shape == (patches, 4) and within(boxes, sizes[image]).all()
+        if not inside or (boxes[:, :2] < -1).any() or (boxes[:, :2] + boxes[:, 2:] > sizes[image] + 1).any():
+            raise ValueError("boxes are not all inside their photos")
+        if len(runs) != patches or (np.diff(image) < 0).any():
+            raise ValueError("patches are not in the order of their photos")
+        if type(things) is not int or not 0 <= things <= len(names):
+            raise ValueError(f"{things} things of {len(names)} names")
+        side, photo_side = _numbers(stated, "sides", (2,), 1, MOST_SIDE).tolist()
         segments = SimpleNamespace(
             images=SimpleNamespace(
-                ids=np.asarray(stated["ids"]), sizes=np.asarray(stated["sizes"]), files=stated["files"]
+                ids=_numbers(stated, "ids", (photos,), 0, 2**63 - 1), sizes=sizes, files=files
             ),
-            licenses=SimpleNamespace(of_images=stated["licenses"], terms=terms),
-            image=np.asarray(stated["image"]),
-            category=np.asarray(stated["category"]),
-            boxes=np.asarray(stated["boxes"], dtype=np.float64),
-            runs=[run.encode("ascii") for run in stated["runs"]],
-            ids=stated["annotations"],
-            names=tuple(stated["names"]),
-            things=stated["things"],
+            licenses=_licenses(stated, photos),
+            image=image,
+            category=_numbers(stated, "category", (patches,), 0, len(names) - 1),
+            boxes=boxes,
+            runs=[
+                checked_runs({"size": [h, w], "counts": run.encode("ascii")}, w, h, f"{path}: runs")
+                for run, (w, h) in zip(runs, sizes[image].tolist(), strict=True)
+            ],
+            ids=annotations,
+            names=tuple(names),
+            things=things,
         )
         return segments, (side, photo_side)
+
+
+def _licenses(stated: dict[str, Any], photos: int) -> SimpleNamespace:
+    of_images = stated["licenses"]
+    known = [number for number in of_images if number is not None]
+    _numbers({"licenses": [0, *known]}, "licenses", (1 + len(known),), 0, 2**63 - 1)
+    if len(of_images) != photos:
+        raise ValueError("there is not one of licenses for each photo")
+    terms = {int(number): (name, url) for number, (name, url) in stated["terms"].items()}
+    return SimpleNamespace(of_images=of_images, terms=terms)
+
+
+def _texts(stated: dict[str, Any], name: str) -> list[str]:
+    if not isinstance(stated[name], list) or not all(isinstance(one, str) for one in stated[name]):
+        raise ValueError(f"{name} are no list of texts")
+    return stated[name]
+
+
+def _numbers(stated: dict[str, Any], name: str, shape: tuple[int, ...], least: int, most: int) -> np.ndarray:
+    found = np.asarray(stated[name])
+    if found.dtype != np.int64 or found.shape != shape or (found < least).any() or (found > most).any():
+        raise ValueError(f"{name} are not {shape} whole numbers from {least} to {most}")
+    return found

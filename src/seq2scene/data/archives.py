@@ -7,19 +7,18 @@ import stat
 import struct
 import tempfile
 import zlib
-from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from seq2scene.data.downloads import CHUNK, MANIFEST, progress_bars
 from seq2scene.errors import UserError
+from seq2scene.unpacking import require_sizes
 
 log = logging.getLogger(__name__)
 
 NOT_DATA = "__MACOSX"  # a folder that macOS adds to archives
 # Or of an unsupported format. ValueError: names and sizes in damaged headers.
 DAMAGE = (BadZipFile, EOFError, zlib.error, struct.error, NotImplementedError, RuntimeError, ValueError)
-RATIO, HARMLESS = 100, 2**28  # text shrinks to a fifth; bytes that no disk minds
 
 
 def unpack(archive: Path, root: Path) -> tuple[int, int]:
@@ -74,18 +73,6 @@ def _places(archive: Path, zipped: ZipFile, root: Path) -> dict[Path, ZipInfo]:
     tops = {name.parts[0] for name in names}
     inside = len(tops) == 1 and all(len(name.parts) > 1 for name in names)
     return {root.joinpath(*name.parts[inside:]): entry for name, entry in names.items()}
-
-
-def require_sizes(archive: Path, entries: Iterable[ZipInfo]) -> None:
-    """Raises UserError if ``entries`` together have more than ``HARMLESS`` bytes and ``RATIO`` times
-    the bytes of the archive, which is a bomb then.
-    """
-    unpacked, packed = sum(entry.file_size for entry in entries), archive.stat().st_size
-    if unpacked > max(HARMLESS, RATIO * packed):
-        raise UserError(
-            f"{archive}: {packed / 1e6:.1f} MB that would become {unpacked / 1e6:.0f} MB, more than {RATIO} "
-            "times as much, are no data; nothing was unpacked"
-        )
 
 
 def _is_there(place: Path, entry: ZipInfo) -> bool:

@@ -20,14 +20,16 @@ NAME = ExperimentWriter.NAME_METRICS_FILE
 class Rows(ExperimentWriter):
     """Writes rows as they come. The file is whole at every moment, except for its last line."""
 
-    def __init__(self, folder: str) -> None:
-        super().__init__(folder)  # deletes the file of an earlier run
-        self.written = 0
-
-    def start(self, rows: list[dict[str, Any]]) -> None:
-        """Replaces the file by these rows."""
-        self.metrics_keys = sorted(set().union(*rows))
-        self._rewrite(rows)
+    def __init__(self, folder: str, rows: list[dict[str, Any]]) -> None:
+        """Replaces the file of an earlier run by one of these rows, in one step: a run that is killed in
+        between must find it when it goes on.
+        """
+        super().__init__(folder)
+        self.metrics_keys, self.written = sorted(set().union(*rows)), 0
+        if rows:
+            self._rewrite(rows)
+        else:
+            Path(self.metrics_file_path).unlink(missing_ok=True)
 
     def save(self) -> None:
         written = self.written + len(self.metrics)
@@ -36,6 +38,9 @@ class Rows(ExperimentWriter):
         except OSError as error:
             raise UserError(f"{self.metrics_file_path} cannot be written: {error.strerror}") from error
         self.written = written
+
+    def _check_log_dir_exists(self) -> None:
+        """Leaves the file of an earlier run, which Lightning deletes."""
 
     def _rewrite_with_new_header(self, fieldnames: list[str]) -> None:
         self._rewrite(read_rows(Path(self.metrics_file_path)))
@@ -58,8 +63,7 @@ class MetricsFile(CSVLogger):
     @rank_zero_experiment
     def experiment(self) -> Rows:
         if self._experiment is None:
-            os.makedirs(self.log_dir, exist_ok=True)
-            self._experiment = Rows(self.log_dir)
+            self._start([])
         return self._experiment
 
     @rank_zero_only
@@ -72,8 +76,11 @@ class MetricsFile(CSVLogger):
         rows = read_rows(file)[: saved["rows"]] if file.is_file() else []
         if saved["due"] is not None and len(rows) == saved["rows"]:
             rows.append(saved["due"])
-        if rows:
-            self.experiment.start(rows)
+        self._start(rows)
+
+    def _start(self, rows: list[dict[str, Any]]) -> None:
+        os.makedirs(self.log_dir, exist_ok=True)
+        self._experiment = Rows(self.log_dir, rows)
 
 
 def state_of(trainer: pl.Trainer) -> dict[str, Any] | None:

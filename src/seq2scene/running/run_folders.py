@@ -9,6 +9,7 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from seq2scene.caching import remove_drafts
 from seq2scene.errors import UserError
 from seq2scene.running.processes.launchers import requeued
 
@@ -42,8 +43,7 @@ def claim(folder: Path, config: Mapping[str, Any], start: Path | None = None) ->
 
     start: the checkpoint to resume from; a run may continue in its own folder.
     """
-    for half_written in folder.glob(".????????.*.ckpt"):  # see ``caching.draft``
-        half_written.unlink(missing_ok=True)
+    remove_drafts(folder)
     own = start is not None and start.resolve().parent == folder.resolve()
     if own and start.name == "previous.ckpt":
         (folder / "last.ckpt").unlink(missing_ok=True)  # damaged; it must not become previous.ckpt

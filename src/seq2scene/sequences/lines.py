@@ -11,11 +11,12 @@ import json
 import sys
 import zlib
 from collections.abc import Callable, Iterator
-from io import BufferedReader, StringIO
+from io import BufferedReader, BytesIO, StringIO
 from pathlib import Path
 from typing import IO, Any
 
 from seq2scene.errors import UserError
+from seq2scene.unpacking import gunzipped
 
 GZIP = b"\x1f\x8b"
 MARK = b"\xef\xbb\xbf"
@@ -90,7 +91,7 @@ def lines_of(stream: BufferedReader, name: str, strict: bool = True) -> Iterator
     number = 0
     try:
         first = stream.peek(len(GZIP))[: len(GZIP)]
-        plain: IO[bytes] = gzip.GzipFile(fileobj=stream) if first == GZIP else stream
+        plain: IO[bytes] = gunzipped(stream, name) if first == GZIP else stream
         for number, line in enumerate(_raw_lines(plain, name), start=1):
             yield _decoded(line, name, number) if strict else line.decode(errors="replace")
     except DAMAGE as error:
@@ -193,7 +194,7 @@ def _opened(path: Path | str, hint: str) -> BufferedReader:
 
 def _unpacked(data: bytes, name: str) -> bytes:
     try:
-        return gzip.decompress(data) if data.startswith(GZIP) else data
+        return gunzipped(BytesIO(data), name).read() if data.startswith(GZIP) else data
     except DAMAGE as error:
         raise UserError(f"{_damaged(name, error)}: get it again") from None
 

@@ -11,11 +11,11 @@ from pycocotools import mask as run_lengths
 from scipy import ndimage
 
 from seq2scene.data.coco.annotations import License
-from seq2scene.data.coco.run_lengths import unpacked
 from seq2scene.data.coco.segments import canonical_order, distinct, mask_of, opened, read_segments
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.errors import UserError
 from seq2scene.scenes.boxes import inside, on_square
+from seq2scene.scenes.run_lengths import unpacked
 
 WIDTH, HEIGHT = 40, 30
 THINGS = [

@@ -13,11 +13,12 @@ from zipfile import ZipFile
 
 import numpy as np
 
-from seq2scene.data.archives import DAMAGE, require_sizes
+from seq2scene.data.archives import DAMAGE
 from seq2scene.data.coco.entries import Entries
 from seq2scene.errors import UserError
 from seq2scene.scenes.boxes import within
 from seq2scene.sequences.lines import parse_json
+from seq2scene.unpacking import require_sizes
 
 ARCHIVE = "annotations_trainval2017.zip"
 OUTSIDE = "objects that have no box inside their image"

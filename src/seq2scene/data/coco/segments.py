@@ -25,12 +25,12 @@ from seq2scene.data.coco.annotations import (
     read_regions,
 )
 from seq2scene.data.coco.entries import file_within, looked_up
-from seq2scene.data.coco.run_lengths import area, checked_runs, decoded, encoded
 from seq2scene.data.processes import forked
 from seq2scene.errors import UserError
 from seq2scene.progress import progress_bar
 from seq2scene.scenes.boxes import inside
 from seq2scene.scenes.images import readable
+from seq2scene.scenes.run_lengths import area, checked_runs, decoded, encoded
 
 OTHER = "other"  # the super-category of unnamed stuff
 REACH = 2  # radius of the ellipse of 5 x 5 pixels by which regions of stuff are opened

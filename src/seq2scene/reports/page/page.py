@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,7 @@ def show_page(folder: Path) -> None:
         print(f"on one page, to open in a browser: {write_report(folder)}", flush=True)
 
 
+@cache
 def _template() -> Any:
     environment = Environment(
         loader=PackageLoader("seq2scene.reports.page", "."),

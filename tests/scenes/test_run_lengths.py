@@ -9,7 +9,7 @@ import pytest
 from pycocotools import mask as coco
 from scipy import ndimage
 
-from seq2scene.data.coco.run_lengths import area, checked_runs, decoded, encoded, unpacked
+from seq2scene.scenes.run_lengths import area, checked_runs, decoded, encoded, unpacked
 
 
 @pytest.fixture(params=[0, 0.7, 3, 30])
