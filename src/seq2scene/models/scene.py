@@ -1,7 +1,7 @@
 """Scenes that a model has written: objects in order, and where in the text each was looked for."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -72,16 +72,22 @@ class Written:
         """Only the scenes ``which`` (B, M), M of each text by their numbers among its N, in that order."""
         first = torch.arange(len(which), device=which.device).unsqueeze(1) * self.log_probs.shape[1]
         rows = (first + which).flatten()
-        both = self.object_attention, self.attribute_attention
-        attentions = (None if weights is None else weights[rows] for weights in both)
-        return Written(self.objects[rows], *attentions, self.log_probs.gather(1, which))
+        return replace(self._taken(rows), log_probs=self.log_probs.gather(1, which))
 
     def alone(self, number: int) -> Self:
         """One of the B * N scenes, as a batch of its own."""
         only = slice(number, number + 1)
-        both = self.object_attention, self.attribute_attention
-        attentions = (None if weights is None else weights[only] for weights in both)
-        return Written(self.objects[only], *attentions, self.log_probs.view(-1, 1)[only])
+        return replace(self._taken(only), log_probs=self.log_probs.view(-1, 1)[only])
+
+    def _taken(self, rows: Tensor | slice) -> Self:
+        """With the objects and attentions of some of the B * N scenes alone."""
+        choosing, placing = self.object_attention, self.attribute_attention
+        return replace(
+            self,
+            objects=self.objects[rows],
+            object_attention=None if choosing is None else choosing[rows],
+            attribute_attention=None if placing is None else placing[rows],
+        )
 
 
 @dataclass(frozen=True)

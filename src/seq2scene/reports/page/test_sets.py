@@ -111,7 +111,7 @@ def score_rows(run: Run, test: str, intervals: Intervals, notes: list[str]) -> l
 def other_scores(run: Run, test: str, rows: Sequence[Score]) -> dict[str, str]:
     """All other numbers and texts in metrics.json, by name."""
     known = {row.name for row in rows}
-    found = {}
+    found: dict[str, str] = {}
     for name, value in run.scores[test].items():
         if isinstance(value, Mapping):
             found |= {f"{name}.{inner}": shown(one, 4) for inner, one in value.items()}
@@ -134,7 +134,8 @@ def _score(
         if agrees(value, recomputed):
             low, high = shown(start, digits), shown(end, digits)
             scale = 100 if name.startswith(PERCENT) else 1
-            bar = tuple(min(max(one / scale, 0.0), 1.0) for one in (start, value, end))
+            first, middle, last = (min(max(one / scale, 0.0), 1.0) for one in (start, value, end))
+            bar = (first, middle, last)
         else:
             notes.append(
                 f"{name}: no interval, as the files of samples give {recomputed:.4f} and metrics.json "
