@@ -47,10 +47,11 @@ class Written:
         texts, steps = len(several[0].log_probs), max(one.objects.classes.shape[1] for one in several)
 
         def joined(parts: Sequence[Tensor | None], padding: int = 0) -> Tensor | None:
-            if any(part is None for part in parts):
+            there = [part for part in parts if part is not None]
+            if len(there) < len(parts):
                 return None
-            longer = [part.new_full((len(part), steps, *part.shape[2:]), padding) for part in parts]
-            for new, part in zip(longer, parts, strict=True):
+            longer = [part.new_full((len(part), steps, *part.shape[2:]), padding) for part in there]
+            for new, part in zip(longer, there, strict=True):
                 new[:, : part.shape[1]] = part
             return torch.cat([new.view(texts, -1, *new.shape[1:]) for new in longer], 1).flatten(0, 1)
 
