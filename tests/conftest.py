@@ -2,6 +2,7 @@
 process that hands out the tests does without.
 """
 
+import fcntl
 import gc
 import os
 import random
@@ -55,6 +56,13 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def common(tmp_path_factory) -> Path:
+    """A folder for what takes seconds to make: of parallel runs, the same one."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
 # Two models of one small corpus, trained once for all tests that load checkpoints
 
 
@@ -68,11 +76,21 @@ class Models:
 
 
 @pytest.fixture(scope="session")
-def models(tmp_path_factory) -> Models:
+def models(common: Path) -> Models:
     """Trained to write words backwards, for as long as it takes to prefer some words to others."""
+    folder = common / "models"
+    with (common / "models.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (found := sorted(folder.glob("outputs/pair/*/[01]/best.ckpt"))):
+            _train_models(folder)
+            found = sorted(folder.glob("outputs/pair/*/[01]/best.ckpt"))
+    return Models(folder, *found)
+
+
+def _train_models(folder: Path) -> None:
     from entry_points import run
 
-    folder = tmp_path_factory.mktemp("models")
+    folder.mkdir(exist_ok=True)
     rng = random.Random(0)
     for split, count in (("train", 120), ("val", 8), ("test", 11)):
         lines = [[rng.choice("abcdefgh") for _ in range(rng.randint(1, 7))] for _ in range(count)]
@@ -84,27 +102,25 @@ def models(tmp_path_factory) -> Models:
     arguments += ["optimizer.lr=0.02", "data.batch_size=16", "trainer=cpu", "trainer.limit_train_batches=1.0"]
     arguments += ["trainer.enable_progress_bar=false", "~callbacks.samples", "trainer.max_epochs=3"]
     run("train.py", *arguments, work=folder)
-    (sweep,) = (folder / "outputs" / "pair").iterdir()
-    return Models(folder, *(sweep / number / "best.ckpt" for number in ("0", "1")))
 
 
 # Small worlds, for tests that only read them
 
 
 @pytest.fixture(scope="session")
-def park_scenes(tmp_path_factory) -> Path:
+def park_scenes(common: Path) -> Path:
     """A few scenes of the park in the format of Abstract Scenes."""
     from seq2scene.data.park.scenes_writing import ensure_scenes
 
-    return ensure_scenes(tmp_path_factory.mktemp("scenes"), train=24, val=4, test=4)
+    return ensure_scenes(common / "scenes", train=24, val=4, test=4)
 
 
 @pytest.fixture(scope="session")
-def park_photos(tmp_path_factory) -> Path:
+def park_photos(common: Path) -> Path:
     """A few photos of the park in the format of COCO."""
     from seq2scene.data.park.photos_writing import ensure_photos
 
-    return ensure_photos(tmp_path_factory.mktemp("photos"), train=24, val=6)
+    return ensure_photos(common / "photos", train=24, val=6)
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf, open_dict
 
+import composing
 import seq2scene.running.entry  # noqa: F401  (the configs' variables)
 from seq2scene.building import build
 from seq2scene.data.coco.annotations import ARCHIVE
@@ -292,3 +293,11 @@ def test_smoothing_does_not_touch_the_reported_likelihood(composed) -> None:
     ours, theirs = plain.loss(batch()), smooth.loss(batch())
     torch.testing.assert_close(ours.nll, theirs.nll)
     assert ours.total.item() != pytest.approx(theirs.total.item())
+
+
+def test_tests_parse_each_file_once(composed) -> None:
+    composed(*SIZES)
+    before = composing.read_once.cache_info()
+    composed(*SIZES)
+    after = composing.read_once.cache_info()
+    assert after.hits > before.hits and after.misses == before.misses

@@ -261,6 +261,7 @@ def test_every_family_of_abstract_scenes_trains_and_writes_scenes(
     small = [
         "debug=tiny_scenes",
         "trainer=cpu",
+        "gallery=2",
         "trainer.enable_progress_bar=false",
         "data.word_vectors=null",
     ]
@@ -301,6 +302,7 @@ def test_every_family_of_composites_trains_and_writes_composites(
     small = [
         "debug=tiny_scenes",
         "trainer=cpu",
+        "gallery=2",
         "trainer.enable_progress_bar=false",
         "data.word_vectors=null",
     ]

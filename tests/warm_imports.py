@@ -1,27 +1,25 @@
-"""What most commands import, and the grammars and fonts that they read: once, before they fork."""
+"""What most commands import and read: once, before they fork."""
 
 import gc
+import sys
+from pathlib import Path
 
 import PIL.Image
 import sacrebleu  # noqa: F401
-from hydra import compose, initialize_config_dir
 
-import composing  # noqa: F401
+import composing
 import seq2scene.running.commands.evaluation
 import seq2scene.running.commands.generation
 import seq2scene.running.commands.scene_generation
-import seq2scene.running.commands.training
 import seq2scene.tasks.nmt
 import seq2scene.tasks.scenes  # noqa: F401
-from seq2scene.plotting.figures import new_figure, to_pixels
-from seq2scene.running.installation import CONF
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "benchmarks"))
+import small_tasks  # noqa: F401  (warms grammars and fonts)
 
 PIL.Image.init()
-figure = new_figure(2, 2)
-figure.subplots().plot([0, 1])
-to_pixels(figure)
-with initialize_config_dir(str(CONF), version_base="1.3"):
-    compose("train", ["task=nmt"])
+for path in composing.CONF.rglob("*.yaml"):
+    composing.read_once(path.relative_to(composing.CONF).with_suffix("").as_posix())
 gc.collect()
 gc.freeze()  # a command ends with a collection, which would copy all of this
 gc.set_threshold(100_000, 20, 20)

@@ -66,7 +66,7 @@ def test_without_attention_an_unknown_word_stays():
 
 def test_a_forced_word_is_written_and_the_rest_follows_from_it():
     net = writer()
-    search = beam_like(net.search or Greedy(), 3)
+    search = beam_like(Greedy(), 3)
     first = explain(net, TEXT, search).translations[0].steps[0]
     other = next(
         one for one in first.alternatives if one.id not in (first.word.id, net.target.vocabulary.eos)

@@ -24,6 +24,7 @@ from seq2scene.models.explanation import explain
 from seq2scene.models.scene_choices import Candidate, choices, greedy_like
 from seq2scene.models.scene_writer import SceneWriter
 from seq2scene.models.translator import Translator
+from seq2scene.search.constraints import Normalisation
 
 MOST_NUMBER = 200  # of an object
 
@@ -45,7 +46,7 @@ def change(
     text: str,
     prefix: list[int],
     size: int,
-    normalisation: str,
+    normalisation: Normalisation,
     masked: list[int],
     weights: list[float] | None,
 ) -> dict[str, Any]:
@@ -66,7 +67,7 @@ def draw(writer: SceneWriter, text: str) -> dict[str, Any]:
     words = writer.words(sentences(writer, text))
     if len(words) > MOST_WORDS:
         raise UserError(f"text: {len(words)} words; at most {MOST_WORDS} are read here")
-    scene = writer.write(text, search=greedy_like(writer.search))
+    ((scene,),) = writer.scenes([text], greedy_like(writer.search))
     return {
         "desk": "layout" if writer.schema.sizes is None else "scene",
         "words": words,

@@ -30,7 +30,7 @@ def accepts(offer: Offer) -> bool:
 
 def describe(model: Captioner) -> dict[str, Any]:
     """What the page must know of a model: its size, and how it looks at photos."""
-    y, x = model.encoder.map_size
+    y, x = model.photo_encoder().map_size
     return {
         "grid": [y, x],
         "parameters": sum(one.numel() for one in model.parameters()),

@@ -22,6 +22,7 @@ def describe_clip_art(model: SceneWriter) -> dict[str, Any]:
     number of expressions + expression.
     """
     schema, pictures = model.schema, model.description["pictures"]
+    assert schema.sizes is not None, "a writer of clip art"
     _, poses, expressions, _ = schema.sizes.shape
     found = describe(model)
     for one, number in zip(found["classes"], range(FIRST_CLASS, schema.classes), strict=True):

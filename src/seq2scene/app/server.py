@@ -54,7 +54,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         if open_rooms:
-            _, names = next(iter(open_rooms.values()))
+            names = next(iter(open_rooms.values()))[1]
             worker.submit(partial(models.load, names[0]))
         yield
         worker.close()
@@ -240,7 +240,8 @@ async def _refused(_: Request, error: Exception) -> Response:
     return _json({"error": message}, getattr(error, "status", 400))
 
 
-async def _busy(_: Request, error: Busy) -> Response:
+async def _busy(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Busy)
     return _json({"error": str(error)}, 503, {"Retry-After": str(error.seconds)})
 
 

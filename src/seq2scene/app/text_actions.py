@@ -10,7 +10,7 @@ from seq2scene.errors import UserError
 from seq2scene.models.explanation import Candidate, Explanation, Translation, beam_like, explain
 from seq2scene.models.translator import Translator
 from seq2scene.search.beam_tree import Node
-from seq2scene.search.constraints import Constraints
+from seq2scene.search.constraints import Constraints, Normalisation
 
 MOST_TEXT, MOST_WORDS = 400, 60  # of a sentence: characters, tokens
 WIDEST = 8  # beam
@@ -48,7 +48,7 @@ def describe(model: Translator) -> dict[str, Any]:
 
 
 def translate(
-    model: Translator, text: str, prefix: list[int], size: int, normalisation: str
+    model: Translator, text: str, prefix: list[int], size: int, normalisation: Normalisation
 ) -> dict[str, Any]:
     """The translations of a text, best first, and the search that found them."""
     require_short(model, text)
@@ -57,7 +57,7 @@ def translate(
     return plain(model, told)
 
 
-def search_of(model: Translator, size: int, normalisation: str) -> Constraints:
+def search_of(model: Translator, size: int, normalisation: Normalisation) -> Constraints:
     return beam_like(model.search, size, normalisation)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from seq2scene.data.park.language.lexicon import NOUNS
 from seq2scene.data.park.language.reading import Statement, read_sentences
 from seq2scene.scenes.clip_art import THINGS
-from seq2scene.scenes.facts import BOX_KINDS, in_words, things_of
+from seq2scene.scenes.facts import in_words, shows_in_boxes, things_of
 from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.schema import Schema
 
@@ -49,7 +49,7 @@ def _on(schema: Schema, statements: tuple[Statement, ...]) -> list[Statement]:
     """The statements that can be checked, with the class names of the schema."""
     if schema.sizes is not None:
         return list(statements)
-    seen = [one for one in statements if one.said.kind in BOX_KINDS and not one.said.denied]
+    seen = [one for one in statements if shows_in_boxes(one.said) and not one.said.denied]
     return [Statement(_renamed(one.said), tuple(dict.fromkeys(map(_renamed, one.facts)))) for one in seen]
 
 

@@ -27,6 +27,7 @@ from seq2scene.scenes.schema import Schema
 
 SQUARES = 32  # of the checkerboard, along a side
 GREYS = (214, 232)
+COMPOSITE = "the objects of a composite have patches"
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,7 @@ class Compositor:
         """
         objects = objects[:1].to("cpu")
         boxes = normalised(self.schema.boxes(objects)[0], self.schema.canvas)
+        assert objects.patches is not None, COMPOSITE
         numbers = objects.patches[0].numpy()
         lengths = self._lengths(numbers, boxes, side)
         for step in range(int(objects.present.sum())):
@@ -107,14 +109,14 @@ class Compositor:
         objects = self.schema.with_end(objects.to("cpu"))
         objects = objects.cut(max(int(objects.present.sum(1).max()), 1))
         boxes = normalised(self.schema.boxes(objects), self.schema.canvas)
+        assert objects.patches is not None, COMPOSITE
         numbers = objects.patches.flatten().numpy()
         if self.photos is None:
             patches = self.store.patches(numbers)
         else:
             lengths = self._lengths(numbers, boxes.flatten(0, 1), side)
             patches = _stacked([self._patch(*each) for each in zip(numbers, lengths, strict=True)])
-        tensors = (patches.pictures, patches.masks, patches.boxes, patches.ratios)
-        patches = Patches(*(each.to(device).unflatten(0, objects.classes.shape) for each in tensors))
+        patches = patches.map(lambda tensor: tensor.to(device).unflatten(0, objects.classes.shape))
         classes, boxes = objects.classes.to(device), boxes.to(device)
         first_stuff = self.store.first_stuff
         return render(classes, boxes, patches, (side, side), first_stuff, self.aspect, self.edges)
@@ -157,13 +159,10 @@ def _stacked(patches: list[Patches]) -> Patches:
     """Batches of one patch each as one batch, padded to the largest; pictures repeat their border."""
     sizes = np.array([one.pictures.shape[2:] for one in patches])
     room = sizes.max(0) - sizes
-    pictures, masks = (
-        [
-            np.pad(getattr(one, name).numpy(), ((0, 0), (0, 0), (0, rows), (0, columns)), mode)
-            for one, (rows, columns) in zip(patches, room.tolist(), strict=True)
-        ]
-        for name, mode in (("pictures", "edge"), ("masks", "constant"))
-    )
+    paddings = [((0, 0), (0, 0), (0, rows), (0, columns)) for rows, columns in room.tolist()]
+    pairs = list(zip(patches, paddings, strict=True))
+    pictures = [np.pad(one.pictures.numpy(), padding, mode="edge") for one, padding in pairs]
+    masks = [np.pad(one.masks.numpy(), padding) for one, padding in pairs]
     return Patches(
         *(torch.from_numpy(np.concatenate(padded)) for padded in (pictures, masks)),
         *(torch.cat([getattr(one, name) for one in patches]) for name in ("boxes", "ratios")),

@@ -50,7 +50,8 @@ def full_patches(
             shapes[found[n], 0, :rows, :columns] = crop_nearest(
                 run_lengths.decode(masks[n]), windows[n : n + 1], (columns, rows)
             )
-    boxes = np.tile(np.float32([0.5, 0.5, 1, 1]), (len(numbers), 1))  # an area is needed even where empty
+    whole = np.array([0.5, 0.5, 1, 1], dtype=np.float32)  # an area is needed even where empty
+    boxes = np.tile(whole, (len(numbers), 1))
     square = sizes.max(1, keepdims=True)
     in_photo = store.boxes[wanted].astype(np.float64) * square
     in_photo[:, 1] -= square[:, 0] - sizes[:, 1]

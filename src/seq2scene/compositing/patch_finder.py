@@ -163,10 +163,9 @@ class PatchFinder:
         if not (folder / PATCHES).is_file():
             raise UserError(f"{folder}: no patch finder was saved here; give the folder of one")
         try:
-            for number, patches in torch.load(folder / PATCHES, weights_only=True).items():
-                finder.indexes[number] = ClassIndex(
-                    *patches, library().read_index(str(folder / f"{number}.faiss"))
-                )
+            for number, (numbers, photos) in torch.load(folder / PATCHES, weights_only=True).items():
+                index = library().read_index(str(folder / f"{number}.faiss"))
+                finder.indexes[number] = ClassIndex(numbers, photos, index)
         except (RuntimeError, EOFError, UnpicklingError, ValueError, TypeError, AttributeError) as error:
             raise Damaged(f"{folder}: a file of this patch finder is damaged; delete the folder") from error
         return finder

@@ -35,6 +35,4 @@ class PatchRetrieval:
             numbers = own.where(own >= 0, numbers)
         found = self.store.patches(numbers.cpu().numpy())
         device = objects.classes.device
-        return numbers.to(device), Patches(
-            *(each.to(device) for each in (found.pictures, found.masks, found.boxes, found.ratios))
-        )
+        return numbers.to(device), found.map(lambda tensor: tensor.to(device))

@@ -104,7 +104,8 @@ def store_patches(
     _check(job, hint)
     store = Path(folder) / "patches" / job.key()
     advice = "choose another folder"
-    fill = partial(kept, store, lambda: job, lambda *each: _fill(*each, what), advice, resume=True)
+    write = partial(_fill, what=what)
+    fill = partial(kept, store, lambda: job, write, advice, resume=True)
     return renewed(store, fill, PatchStore.open, advice)
 
 
@@ -132,7 +133,8 @@ class _Job:
             context_windows(centred(self.segments.boxes[these])),
             self.segments.images.sizes[photo],
         )
-        rows = {name: np.zeros(shape, kind) for name, (kind, shape) in self.layout(1, len(windows)).items()}
+        layout = self.layout(1, len(windows))
+        rows: dict[str, Any] = {name: np.zeros(shape, kind) for name, (kind, shape) in layout.items()}
         if self.encoder is not None:
             del rows["features"]
             rows["large"] = np.zeros((len(windows), 3, self.encoder.size, self.encoder.size), np.uint8)
@@ -154,13 +156,13 @@ class _Job:
         if self.encoder is not None:
             mean = tuple(self.encoder.mean.flatten().round().int().tolist())
             for n, window in enumerate(windows):
-                rows["large"][n] = crop(picture, window, rows["large"].shape[2:], mean)
+                rows["large"][n] = crop(picture, window, (self.encoder.size, self.encoder.size), mean)
         return rows, ""
 
     def layout(self, photos: int, patches: int) -> dict[str, tuple[type, tuple[int, ...]]]:
         """Type and shape of the large arrays for given numbers of photos and patches."""
         byte, side, whole = np.uint8, self.side, self.photo_side
-        layout = {
+        layout: dict[str, tuple[type, tuple[int, ...]]] = {
             "pictures": (byte, (patches, 3, side, side)),
             "masks": (byte, (patches, (side * side + 7) // 8)),
             "labels": (byte, (patches, side, side)),

@@ -235,7 +235,7 @@ def _throw_away(part: Path) -> None:
 # Sizes and checksums
 
 
-def _measure(stream: IO[bytes]) -> tuple[int, str]:
+def _measure(stream: IO[bytes] | gzip.GzipFile) -> tuple[int, str]:
     """Size and SHA-256 of the contents of a stream."""
     size, digest = 0, hashlib.sha256()
     while chunk := stream.read(CHUNK):

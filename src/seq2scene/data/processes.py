@@ -11,7 +11,8 @@ from seq2scene.errors import UserError
 
 CHUNK = 32  # items sent to a process at a time
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 _work: Callable[[Any], Any] | None = None  # of a forked process
 
 
@@ -44,4 +45,5 @@ def _inherit(work: Callable[[Any], Any]) -> None:
 
 
 def _call(item: Any) -> Any:
+    assert _work is not None, "inherited by the process"
     return _work(item)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import pytorch_lightning as pl
@@ -21,6 +21,13 @@ from seq2scene.sequences.vocabulary import SPECIAL_SYMBOLS, Vocabulary
 log = logging.getLogger(__name__)
 
 MANY = 0.1  # share of the running words of a training text that may be unknown without a notice
+
+
+class Ranks(TypedDict):
+    """Which of the processes this one is, of how many."""
+
+    rank: int
+    world: int
 
 
 @dataclass(kw_only=True, eq=False)
@@ -100,7 +107,7 @@ class TextModule(pl.LightningDataModule):
     def setup(self, stage: str | None = None) -> None:
         """Reads the splits of ``stage`` (None: all), and learns the language unless it was given."""
         splits = {"fit": ["train", "val"], "validate": ["val"], "test": self.test_names}
-        self._compare(splits.get(stage, list(self.files)))
+        self._compare(splits[stage] if stage in splits else list(self.files))
 
     def _compare(self, splits: list[str]) -> None:
         """Loads the splits and, if train is among them, reports what others share with it."""
@@ -145,7 +152,7 @@ class TextModule(pl.LightningDataModule):
         on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
         return Loader(plan, collate, prefetch=4 if on_gpu else 0, pin_memory=on_gpu)
 
-    def _ranks(self) -> dict[str, int]:
+    def _ranks(self) -> Ranks:
         if self.trainer is None:
             return {"rank": 0, "world": 1}
         return {"rank": self.trainer.global_rank, "world": self.trainer.world_size}

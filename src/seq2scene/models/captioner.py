@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeAlias
 
 import torch
 from PIL import Image
@@ -26,7 +26,7 @@ from seq2scene.sequences.vocabulary import Vocabulary
 
 CHUNK = 128  # images at a time
 
-Photo = Image.Image | Path | str
+Photo: TypeAlias = Image.Image | Path | str
 
 
 class Captioner(Model):
@@ -149,23 +149,28 @@ class Captioner(Model):
 
         Raises UserError for a captioner of layouts, and for files that are not images.
         """
-        self.require_photos("photos")
         images = torch.stack([self.square(photo) for photo in photos])
         target = self.language.batch([""] * len(photos), eos=True)
         return CaptionBatch(images, target, torch.arange(len(photos))).to(self.device)
 
     def square(self, photo: Photo) -> Tensor:
         """A photo as the encoder sees it: (3, size, size) uint8."""
+        encoder = self.photo_encoder()
         opened = as_photo(photo) if isinstance(photo, Image.Image) else open_photo(photo)
-        return square(opened, self.encoder.size, self.encoder.resize)
+        return square(opened, encoder.size, encoder.resize)
 
-    def require_photos(self, what: str) -> None:
-        """Raises UserError, its message starting with ``what``, for a captioner of layouts."""
+    def photo_encoder(self, what: str = "photos") -> nn.Module:
+        """The encoder of photos. Raises UserError, its message starting with ``what``, for a captioner of
+        layouts, and for one without an encoder.
+        """
         if self.schema is not None:
             raise UserError(
                 f"{what}: this captioner reads layouts, not photos; python src/evaluate.py ckpt=LAYOUTS "
                 "captioner=CKPT captions the layouts that a model generates"
             )
+        if self.encoder is None:
+            raise UserError(f"{what}: this captioner has no image encoder, and reads stored features alone")
+        return self.encoder
 
     def unknown(self, text: str) -> list[str]:
         """The words of a text that are out of vocabulary."""
@@ -187,10 +192,10 @@ class Captioner(Model):
         Raises UserError if the search cannot return several hypotheses, for files that are not images, if
         attention is requested from a model without it, and for a captioner of layouts.
         """
-        single = isinstance(image, Photo)
+        images = [image] if isinstance(image, Photo) else list(image)
         search = with_n_best(search or self.search, n_best)
-        found = self.hypotheses([image] if single else list(image), prefix, search, keep_attention)
-        return as_asked(found, single, n_best)
+        found = self.hypotheses(images, prefix, search, keep_attention)
+        return as_asked(found, isinstance(image, Photo), n_best)
 
     def sample(
         self,
@@ -204,11 +209,10 @@ class Captioner(Model):
         """``count`` captions of a photo, or of each photo of a list, drawn at random; see
         ``search.stepwise.Sample``. The same seed gives the same ones.
         """
-        single = isinstance(image, Photo)
+        images = [image] if isinstance(image, Photo) else list(image)
         with seeded(seed):
-            search = self.sampling(count, temperature, top_k, top_p)
-            found = self.hypotheses([image] if single else list(image), search=search)
-        return found[0] if single else found
+            found = self.hypotheses(images, search=self.sampling(count, temperature, top_k, top_p))
+        return found[0] if isinstance(image, Photo) else found
 
     @verb
     def hypotheses(
@@ -220,6 +224,7 @@ class Captioner(Model):
         batch_size: int = CHUNK,
     ) -> list[list[Hypothesis]]:
         """All hypotheses for each photo, best first; ``batch_size`` photos are processed at a time."""
+        encoder = self.photo_encoder()
         if keep_attention:
             self.require_attention("keep_attention")
         rows: list[list[Hypothesis]] = []
@@ -227,5 +232,5 @@ class Captioner(Model):
             batch = self.read(some)
             forced = forced_prefix(self.language, prefix, len(batch), self.device)
             found = self.decode(batch, search, prefix=forced, keep_weights=keep_attention)
-            rows += read_hypotheses(found, self.language, [self.encoder.cells] * len(batch))
+            rows += read_hypotheses(found, self.language, [encoder.cells] * len(batch))
         return rows

@@ -86,6 +86,7 @@ def changed_readings(
     (B, W) and final state, if all of them, with all heads, attend to the words as ``changes`` say for the
     object of each number.
     """
+    assert readings.reader is not None, "classes that attend to words"
     found = {}
     for number, change in changes.items():
         attention = ChangedAttention(readings.reader.attention, {0: change})

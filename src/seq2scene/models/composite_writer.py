@@ -64,7 +64,8 @@ class CompositeWriter(SceneWriter):
         raise UserError("ckpt: composites of several models cannot be compared, as each has its own patches")
 
     def embed(self, patches: LabelledPatches) -> Tensor:
-        """Unit-length embeddings (N, size) of N patches."""
+        """Unit-length embeddings (N, size) of N patches, where the schema has appearances."""
+        assert self.patch_encoder is not None, "patches are embedded where appearances are learnt"
         dtype = next(self.parameters()).dtype
         features = None if patches.features is None else patches.features.to(dtype)
         pictures, masks = patches.pictures.to(dtype), patches.masks.unsqueeze(1)
@@ -138,6 +139,8 @@ class CompositeWriter(SceneWriter):
 
     @torch.no_grad()
     def _embed_all(self, store: PatchStore) -> Tensor:
+        """The embeddings (A, size) of all patches of the store, on the CPU."""
+        assert self.patch_encoder is not None, "patches are embedded where appearances are learnt"
         training, numbers = self.patch_encoder.training, np.arange(len(store))
         self.patch_encoder.eval()
         slices = np.split(numbers, range(CHUNK, len(numbers), CHUNK))

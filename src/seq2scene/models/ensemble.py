@@ -20,11 +20,11 @@ class Ensemble(Translator):
 
     def __init__(self, members: Sequence[Translator], average: str = "logits") -> None:
         decoder, first = EnsembleDecoder([one.decoder for one in members], average), members[0]
-        super().__init__(None, decoder, first.source, first.target, first.source_eos, first.search)
+        super().__init__(None, decoder, first.source, first.target, first.source_eos, first._search)
         self.config, self.description = first.config, first.description
         self.members = nn.ModuleList(members)
 
-    def encode(self, source: Sentences) -> Memories:
+    def encode(self, source: Sentences) -> Memories:  # type: ignore[override]  # read by its decoder alone
         """The memory of the source for each member."""
         return Memories(tuple(one.encode(source) for one in self.members))
 

@@ -12,7 +12,7 @@ from seq2scene.models.translator import Translator
 from seq2scene.search.backpointers import Step
 from seq2scene.search.beam import Beam
 from seq2scene.search.beam_tree import Node, beam_tree
-from seq2scene.search.constraints import Constraints
+from seq2scene.search.constraints import Constraints, Normalisation
 from seq2scene.sequences.alignments import hard_alignment
 from seq2scene.sequences.batch import Sentences
 from seq2scene.sequences.padding import shift_right
@@ -75,7 +75,7 @@ class Explanation:
     beam: tuple[Node, ...]
 
 
-def beam_like(search: Constraints, size: int, normalisation: str = "average") -> Beam:
+def beam_like(search: Constraints, size: int, normalisation: Normalisation = "average") -> Beam:
     """A beam search of ``size`` that returns as many hypotheses, with the constraints of another search."""
     return Beam(**search.shared(), size=size, n_best=size, normalisation=normalisation, stop="size")
 
@@ -131,12 +131,12 @@ def _written(
     probabilities = translator.decoder.output(features[0]).float().softmax(1)  # (T, V)
     never = torch.tensor([vocabulary.pad, vocabulary.bos], device=probabilities.device)
     best = probabilities.index_fill(1, never, 0).topk(min(count, len(vocabulary) - 2))
-    copied = [None] * tokens.shape[1]
+    copied: list[str | None] = [None] * tokens.shape[1]
     if weights is not None:
         soft = translator.soft_alignment(source, tokens, weights)
         sources, split = hard_alignment(soft)[0].tolist(), translator.source.tokenizer.split(text)
         unknown = (tokens[0] == vocabulary.unk).tolist()
-        copied = replace_unknown(copied, unknown, sources, split, {})
+        copied = replace_unknown([None] * len(unknown), unknown, sources, split, {})
     return [
         Written(
             _candidate(translator, number, float(row[number])),

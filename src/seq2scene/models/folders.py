@@ -128,8 +128,9 @@ def without_places(value: Any, data: str | None) -> Any:
 
     def portable(found: re.Match) -> str:
         path = Path(found[0])
-        inside = data is not None and path.is_relative_to(data)
-        return f"{DATA}/{path.relative_to(data) if inside else path.name}"
+        if data is not None and path.is_relative_to(data):
+            return f"{DATA}/{path.relative_to(data)}"
+        return f"{DATA}/{path.name}"
 
     return PATH.sub(portable, value)
 

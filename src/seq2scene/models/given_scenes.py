@@ -29,8 +29,10 @@ def require_room(given: Objects, names: Sequence[str], schema: Schema, repeat: b
             raise UserError(
                 f"{name}: {len(kinds)} objects; this model places at most {schema.max_objects} per scene"
             )
+        if limits is None:
+            continue
         counts = kinds.bincount(minlength=schema.classes)
-        for number in [] if limits is None else (counts > limits).nonzero().flatten().tolist():
+        for number in (counts > limits).nonzero().flatten().tolist():
             raise UserError(
                 f"{name}: {int(counts[number])} objects of class {schema.name(number)}, and no training "
                 f"scene has more than {int(limits[number])}; remove some, or set "

@@ -135,13 +135,16 @@ class LanguageModel(Model):
         """The log-probability of a text, or of each text in a list; ``eos``: include the probability of
         ending there.
         """
-        texts = [text] if isinstance(text, str) else list(text)
-        scores = [score for some in in_chunks(texts, CHUNK) for score in self.log_probs(some, eos).tolist()]
+        scores = self._scores([text] if isinstance(text, str) else list(text), eos)
         return scores[0] if isinstance(text, str) else scores
 
+    def _scores(self, texts: Sequence[str], eos: bool = True) -> list[float]:
+        return [score for some in in_chunks(texts, CHUNK) for score in self.log_probs(some, eos).tolist()]
+
+    @verb
     def perplexity(self, text: str | Sequence[str]) -> float | list[float]:
         """exp(-log p / n) of the n tokens of a text, EOS included, or of each text in a list."""
         texts = [text] if isinstance(text, str) else list(text)
         counts = [len(self.language.encode(one)) + 1 for one in texts]
-        found = [math.exp(-score / n) for score, n in zip(self.score(texts), counts, strict=True)]
+        found = [math.exp(-score / n) for score, n in zip(self._scores(texts), counts, strict=True)]
         return found[0] if isinstance(text, str) else found

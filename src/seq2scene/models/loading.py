@@ -198,7 +198,7 @@ def chosen_search(given: Mapping[str, Any], config: Mapping[str, Any]) -> dict[s
     search = {**kept, **chosen}
     known = {name: {field.name for field in fields(kind)} for name, kind in SEARCHES.items()}
     named = {f"{kind.__module__}.{kind.__qualname__}": name for name, kind in SEARCHES.items()}
-    name = named.get(search.get("_target_"))  # None: another kind, whose options are checked on building
+    name = named.get(search.get("_target_", ""))  # None: another kind, whose options are checked on building
     for key in chosen if name else ():
         others = [other for other, options in known.items() if key in options]
         if others and name not in others:

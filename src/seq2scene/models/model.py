@@ -26,10 +26,9 @@ M = TypeVar("M", bound=nn.Module)
 class Model(nn.Module):
     """A net together with what is needed to use it: vocabularies or a schema, and a search.
 
-    search: how it decodes; may be replaced; None for a model that does not generate. config, description: the
-    composed config and the data description it was built from, as plain containers; both empty for a model
-    assembled by hand. kind: what such a model is called, by which commands choose what to do with it.
-    fixed_statistics: modules that stay in evaluation mode when the model is trained, see
+    config, description: the composed config and the data description it was built from, as plain containers;
+    both empty for a model assembled by hand. kind: what such a model is called, by which commands choose what
+    to do with it. fixed_statistics: modules that stay in evaluation mode when the model is trained, see
     ``fine_tuning.freeze``.
     """
 
@@ -38,7 +37,7 @@ class Model(nn.Module):
 
     def __init__(self, search: Constraints | None = None) -> None:
         super().__init__()
-        self.search = search
+        self._search = search
         self.config: Mapping[str, Any] = {}
         self.description: Mapping[str, Any] = {}
         self.fixed_statistics: list[nn.Module] = []
@@ -63,6 +62,17 @@ class Model(nn.Module):
         Raises UserError if such models cannot.
         """
         raise UserError(f"ckpt: {len(members)} models of the kind {cls.kind} cannot write together; give one")
+
+    @property
+    def search(self) -> Constraints:
+        """How it decodes; may be replaced. Raises UserError if the model was given no search."""
+        if self._search is None:
+            raise UserError("this model has no search: give one, such as search=Greedy()")
+        return self._search
+
+    @search.setter
+    def search(self, search: Constraints) -> None:
+        self._search = search
 
     def build_search(self, settings: Mapping[str, Any], where: str = "search") -> Constraints:
         """The search described by a config. where: its key, for messages."""

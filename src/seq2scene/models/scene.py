@@ -1,7 +1,7 @@
 """Scenes that a model has written: objects in order, and where in the text each was looked for."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -47,10 +47,11 @@ class Written:
         texts, steps = len(several[0].log_probs), max(one.objects.classes.shape[1] for one in several)
 
         def joined(parts: Sequence[Tensor | None], padding: int = 0) -> Tensor | None:
-            if any(part is None for part in parts):
+            there = [part for part in parts if part is not None]
+            if len(there) < len(parts):
                 return None
-            longer = [part.new_full((len(part), steps, *part.shape[2:]), padding) for part in parts]
-            for new, part in zip(longer, parts, strict=True):
+            longer = [part.new_full((len(part), steps, *part.shape[2:]), padding) for part in there]
+            for new, part in zip(longer, there, strict=True):
                 new[:, : part.shape[1]] = part
             return torch.cat([new.view(texts, -1, *new.shape[1:]) for new in longer], 1).flatten(0, 1)
 
@@ -72,16 +73,22 @@ class Written:
         """Only the scenes ``which`` (B, M), M of each text by their numbers among its N, in that order."""
         first = torch.arange(len(which), device=which.device).unsqueeze(1) * self.log_probs.shape[1]
         rows = (first + which).flatten()
-        both = self.object_attention, self.attribute_attention
-        attentions = (None if weights is None else weights[rows] for weights in both)
-        return Written(self.objects[rows], *attentions, self.log_probs.gather(1, which))
+        return replace(self._taken(rows), log_probs=self.log_probs.gather(1, which))
 
     def alone(self, number: int) -> Self:
         """One of the B * N scenes, as a batch of its own."""
         only = slice(number, number + 1)
-        both = self.object_attention, self.attribute_attention
-        attentions = (None if weights is None else weights[only] for weights in both)
-        return Written(self.objects[only], *attentions, self.log_probs.view(-1, 1)[only])
+        return replace(self._taken(only), log_probs=self.log_probs.view(-1, 1)[only])
+
+    def _taken(self, rows: Tensor | slice) -> Self:
+        """With the objects and attentions of some of the B * N scenes alone."""
+        choosing, placing = self.object_attention, self.attribute_attention
+        return replace(
+            self,
+            objects=self.objects[rows],
+            object_attention=None if choosing is None else choosing[rows],
+            attribute_attention=None if placing is None else placing[rows],
+        )
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ class SceneEnsemble(SceneWriter):
 
     def __init__(self, members: Sequence[SceneWriter]) -> None:
         first = members[0]
-        super().__init__(first.encoder, first.decoder, first.texts, first.search)
+        super().__init__(first.encoder, first.decoder, first.texts, first._search)
         self.config, self.description = first.config, first.description
         self.writers = nn.ModuleList(members)
 

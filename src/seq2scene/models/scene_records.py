@@ -28,7 +28,7 @@ def scene_records(
     for row, (scene, present) in enumerate(zip(scenes, objects.present, strict=True)):
         for one, (width, height) in zip(scene, extents[row, present].tolist(), strict=True):
             one |= {"width": width, "height": height}
-        if store is not None:
+        if store is not None and objects.patches is not None:
             for one, number in zip(scene, objects.patches[row, present].tolist(), strict=True):
                 one |= {"patch": store.credit(number)} if number >= 0 else {}
     return scenes

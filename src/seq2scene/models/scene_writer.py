@@ -232,12 +232,9 @@ class SceneWriter(Model):
         Raises UserError if a text has too many sentences, if the search cannot return several scenes, and for
         a given scene that the model could not have written, see ``read_given``.
         """
-        single = isinstance(text, str)
-        texts = [text] if single else list(text)
-        if single and given is not None:
-            given = [given]
-        found = self.scenes(texts, with_n_best(search or self.search, n_best), given=given)
-        return as_asked(found, single, n_best)
+        texts, begun = _listed(text, given)
+        found = self.scenes(texts, with_n_best(search or self.search, n_best), given=begun)
+        return as_asked(found, isinstance(text, str), n_best)
 
     def sample(
         self,
@@ -253,15 +250,11 @@ class SceneWriter(Model):
         """``count`` scenes of a text, or of each text of a list, drawn at random; see
         ``search.stepwise.Sample``. given: as in ``write``. The same seed gives the same ones.
         """
-        single = isinstance(text, str)
-        search = self.sampling(count, temperature, top_k, top_p)
+        texts, begun = _listed(text, given)
+        search = replace(self.sampling(count, temperature, top_k, top_p), place_temperature=place_temperature)
         with seeded(seed):
-            found = self.scenes(
-                [text] if single else list(text),
-                replace(search, place_temperature=place_temperature),
-                given=[given] if single and given is not None else given,
-            )
-        return found[0] if single else found
+            found = self.scenes(texts, search, given=begun)
+        return found[0] if isinstance(text, str) else found
 
     @verb
     def scenes(
@@ -388,6 +381,13 @@ class SceneWriter(Model):
         compositor = self.compositor(edges)
         strip = strip_of(self, scene.written, 0, words, heading=heading, compositor=compositor)
         return Image.fromarray(strip)
+
+
+def _listed(text: str | Sequence[str], given: Any) -> tuple[list[str], Sequence[Given | None] | None]:
+    """The texts, and what each scene begins with; ``given`` is that of one text, or a list for several."""
+    if isinstance(text, str):
+        return [text], None if given is None else [given]
+    return list(text), given
 
 
 def build_net(

@@ -244,10 +244,11 @@ class Translator(Model):
         shift: int,
     ) -> list[list[Hypothesis]]:
         """The hypotheses with unknown words replaced according to each one's alignment."""
-        written = [list(row) for row in written]
+        written, weights = [list(row) for row in written], found.weights
+        assert weights is not None, "unknown words are replaced by their attention"
         for n in range(found.tokens.shape[1]):
             ids = found.tokens[:, n]
-            sources = hard_alignment(self.soft_alignment(source, ids, found.weights[:, n], shift)).tolist()
+            sources = hard_alignment(self.soft_alignment(source, ids, weights[:, n], shift)).tolist()
             unknown = (ids == self.target.vocabulary.unk).tolist()
             for row, text in enumerate(texts):
                 if n < len(written[row]):
@@ -294,8 +295,9 @@ class Translator(Model):
         found: list[Alignment] = []
         for some in in_chunks(as_pairs(source, target), CHUNK):
             batch = self._batch(some)
-            weights = self.forced_weights(batch).float()
-            soft = self.soft_alignment(batch.source, batch.target.ids, weights, shift).cpu()
+            weights = self.forced_weights(batch)
+            assert weights is not None, "of a model with attention"
+            soft = self.soft_alignment(batch.source, batch.target.ids, weights.float(), shift).cpu()
             for (ours, theirs), matrix, best in zip(some, soft, hard_alignment(soft).tolist(), strict=True):
                 read = tuple(self.source.tokenizer.split(ours))
                 written = tuple(self.target.tokenizer.split(theirs))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypedDict
 
 import numpy as np
 import torch
@@ -85,8 +86,16 @@ def forced_prefix(
     return pad_sequence(rows, batch_first=True, padding_value=FREE).to(device)
 
 
-def special_ids(vocabulary: Vocabulary) -> dict[str, int]:
+class SpecialIds(TypedDict):
     """The special token ids that a search needs."""
+
+    bos: int
+    eos: int
+    pad: int
+    unk: int
+
+
+def special_ids(vocabulary: Vocabulary) -> SpecialIds:
     return {"bos": vocabulary.bos, "eos": vocabulary.eos, "pad": vocabulary.pad, "unk": vocabulary.unk}
 
 

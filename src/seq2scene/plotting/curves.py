@@ -59,7 +59,8 @@ def read_curves(metrics: Path) -> Curves:
         step = row.pop("step")
         for name, value in row.items():
             if name != "epoch" and value and step:
-                points[name].append(tuple(_number(text, name, metrics, line) for text in (step, value)))
+                point = (_number(step, name, metrics, line), _number(value, name, metrics, line))
+                points[name].append(point)
     return arrange(points)
 
 

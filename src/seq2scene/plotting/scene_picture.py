@@ -17,7 +17,8 @@ def draw_steps(
     """One scene (the first of ``objects``) step by step: the background, then a picture after each object,
     (height, width, 3) uint8 at ``scale`` pixels per unit of the canvas.
     """
-    size = tuple(round(side * scale) for side in schema.canvas)
+    width, height = schema.canvas
+    size = (round(width * scale), round(height * scale))
     canvas = open_picture(pictures, BACKGROUND).resize(size, Image.Resampling.LANCZOS)
     steps = [np.asarray(canvas.convert("RGB"))]
     for step in objects.present[0].nonzero().flatten().tolist():
@@ -38,6 +39,7 @@ def _sprite(
     objects: Objects, step: int, schema: Schema, pictures: Mapping[str, Tensor], scale: float
 ) -> tuple[Image.Image, tuple[int, int]]:
     """An object's picture at its size, and its upper left corner in pixels."""
+    assert schema.sizes is not None, "only clip art has pictures of its own"
     value = {name: int(values[0, step]) for name, values in objects.attributes.items()}
     name = schema.names[int(objects.classes[0, step]) - FIRST_CLASS]
     variant = value.get("pose", 0) * schema.sizes.shape[2] + value.get("expression", 0)

@@ -59,6 +59,8 @@ class Rows(ExperimentWriter):
 class MetricsFile(CSVLogger):
     """Lightning's logger to ``metrics.csv``; ``go_on`` continues the file of the run that is resumed."""
 
+    _experiment: Rows | None
+
     @property
     @rank_zero_experiment
     def experiment(self) -> Rows:

@@ -142,9 +142,11 @@ def _differences(model: Translator, encoder: Encoder, step: Step, folder: Path) 
         states, keys, *first = encoder(ids)
         previous = torch.randint(len(model.target.vocabulary), (hypotheses,), generator=random)
         rows = [leaf.expand(hypotheses, *leaf.shape[1:]).contiguous() for leaf in first]
-        for net, session, arguments in zip(
-            (encoder, step), sessions, ((ids,), (previous, states, keys, *rows)), strict=True
-        ):
+        graphs: list[tuple[Any, Any, tuple[Tensor, ...]]] = [
+            (encoder, sessions[0], (ids,)),
+            (step, sessions[1], (previous, states, keys, *rows)),
+        ]
+        for net, session, arguments in graphs:
             for _ in range(3 if net is step else 1):  # from the first state and from later ones
                 wanted = net(*arguments)
                 found = _run(session, net, arguments)

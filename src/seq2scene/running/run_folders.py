@@ -45,7 +45,7 @@ def claim(folder: Path, config: Mapping[str, Any], start: Path | None = None) ->
     """
     remove_drafts(folder)
     own = start is not None and start.resolve().parent == folder.resolve()
-    if own and start.name == "previous.ckpt":
+    if start is not None and own and start.name == "previous.ckpt":
         (folder / "last.ckpt").unlink(missing_ok=True)  # damaged; it must not become previous.ckpt
     if requeued() and not own and (folder / "last.ckpt").is_file():
         raise UserError(

@@ -93,6 +93,7 @@ def with_start(arguments: Sequence[str], conf: Path) -> list[str]:
         cfg = _compose([one for one in others if not one.startswith("-")], conf)
         own = any(one.startswith("hydra.run.dir=") for one in others)
         runs = Path(cfg.paths.outputs, cfg.name)
+        folder: Path | None
         if own:
             folder = Path(cfg.hydra.run.dir)
         elif asked:
@@ -103,7 +104,8 @@ def with_start(arguments: Sequence[str], conf: Path) -> list[str]:
         return others  # Hydra reports what is wrong with them
     if folder is None or not (start := _start(folder)):
         say(f"resume=auto: no checkpoint in {folder or runs}: a new run starts")
-        left = own and folder.is_dir()  # files of a run that was killed before its first checkpoint
+        # a run that was killed before its first checkpoint has left files
+        left = own and folder is not None and folder.is_dir()
         return [*others, "overwrite=true"] if left else others
     path, checkpoint = start
     say(f"resume=auto: goes on in {folder} from {path.name}, step {checkpoint['global_step']}")

@@ -47,8 +47,8 @@ def by_type(objects: Objects, things: int | None = None) -> Objects:
 def in_canonical_order(objects: Objects, schema: Schema) -> Objects:
     """The objects of each scene (B, T) sorted by their ``ranks``; the sort is stable."""
     order = [
-        sorted(range(len(there)), key=lambda step, there=there, rank=rank: (not there[step], rank[step]))
-        for there, rank in zip(objects.present.tolist(), ranks(objects, schema), strict=True)
+        [step for _, _, step in sorted(zip(absent, rank, range(len(absent)), strict=True))]
+        for absent, rank in zip((~objects.present).tolist(), ranks(objects, schema), strict=True)
     ]
     shape = objects.classes.shape
     return objects.take(torch.tensor(order, dtype=torch.int64, device=objects.classes.device).view(shape))

@@ -144,11 +144,11 @@ def type_of(name: str) -> int:
 
 @dataclass(frozen=True)
 class Placed:
-    """A thing at its place: (x, y) the centre of its scaled picture, in whole pixels."""
+    """A thing at its place: (x, y) the centre of its scaled picture, in pixels; whole ones in the park."""
 
     name: str
-    x: int
-    y: int
+    x: float
+    y: float
     z: int
     flip: int
     pose: int = 0

@@ -138,24 +138,26 @@ def in_words(fact: Fact, schema: Schema) -> str:
     dog``, ``no cat``.
     """
     titles = dict(zip(schema.names, schema.titles or schema.names, strict=True))
-    subject, thing, recipient = (titles.get(n, n) for n in (fact.subject, fact.object, fact.recipient))
+    subject = titles.get(fact.subject, fact.subject)
     if fact.kind == "thing":
         counted = f"{fact.count} x {subject}" if fact.count > 1 else subject
         return f"no {counted}" if fact.denied else counted
-    said, verbs = (fact.value, VALUE_VERBS) if fact.kind in ATTRIBUTES else (fact.kind, VERBS)
+    said, verbs = fact.kind, VERBS
+    if fact.kind in ATTRIBUTES and fact.value:
+        said, verbs = fact.value, VALUE_VERBS
     if said in verbs:
         verb, *rest = verbs[said].split()
         words = ["does not", verb, *rest] if fact.denied else [f"{verb}s", *rest]
     else:
         words = ["is not" if fact.denied else "is", said.replace("_", " ")]
-    words += [thing] if thing else []
-    words += ["to", recipient] if recipient else []
+    words += [titles.get(fact.object, fact.object)] if fact.object else []
+    words += ["to", titles.get(fact.recipient, fact.recipient)] if fact.recipient else []
     return " ".join([subject, *words])
 
 
 # What holds
 
-Things = dict[str, list[Placed]] | dict[str, list[Box]]  # by class
+Things = Mapping[str, Sequence[Placed | Box]]  # by class; all of one kind
 
 
 def things_of(objects: Objects, schema: Schema) -> list[Things]:
@@ -164,18 +166,19 @@ def things_of(objects: Objects, schema: Schema) -> list[Things]:
     """
     at = objects.present
     names = [schema.name(number) for number in objects.classes[at].tolist()]
+    made: list[Placed] | list[Box]
     if schema.sizes is None:
         boxes = schema.boxes(objects)[at] * (CANVAS[0] / max(schema.canvas))
         made = [Box(*box) for box in boxes.tolist()]
     else:
         made = [Placed(name, *values) for name, values in zip(names, _placed(objects), strict=True)]
-    scenes: list[Things] = [{} for _ in range(len(objects))]
+    scenes: list[dict[str, list[Placed | Box]]] = [{} for _ in range(len(objects))]
     for row, name, thing in zip(at.nonzero()[:, 0].tolist(), names, made, strict=True):
         scenes[row].setdefault(name, []).append(thing)
-    return scenes
+    return [*scenes]
 
 
-def _placed(objects: Objects) -> Iterator[tuple[float, ...]]:
+def _placed(objects: Objects) -> Iterator[tuple[float, float, int, int, int, int]]:
     """x, y, depth, flip, pose and expression of each object, scene by scene."""
     at, none = objects.present, torch.zeros_like(objects.classes)
     heads = (objects.attributes.get(head, none) for head in ("size", "flip", "pose", "expression"))
@@ -189,6 +192,11 @@ def check(facts: Sequence[Fact], objects: Objects, schema: Schema, tolerance: fl
     return [holds(fact, things, tolerance) for fact in facts]
 
 
+def shows_in_boxes(fact: Fact) -> bool:
+    """Whether a fact can be checked on boxes, which have neither depth nor pose nor direction."""
+    return fact.kind in BOX_KINDS and fact.recipient is None
+
+
 def holds(fact: Fact, things: Things, tolerance: float = FAIR) -> bool:
     """Whether a fact holds for these things. If a class occurs more than once, any one of them suffices.
 
@@ -198,37 +206,44 @@ def holds(fact: Fact, things: Things, tolerance: float = FAIR) -> bool:
     holds if the scene is not empty and lacks it.
 
     Raises:
-        UserError: facts of this kind cannot be checked on boxes.
+        UserError: facts of this kind, or with a recipient, cannot be checked on boxes.
     """
     subjects = things.get(fact.subject, [])
     boxes = bool(subjects) and isinstance(subjects[0], Box)
-    if boxes and fact.kind not in BOX_KINDS:
+    if boxes and not shows_in_boxes(fact):
         raise UserError(
-            f"{to_plain(fact)}: {fact.kind} cannot be checked on boxes; possible are {', '.join(BOX_KINDS)}"
+            f"{to_plain(fact)}: {fact.kind} cannot be checked on boxes; possible are {', '.join(BOX_KINDS)}, "
+            "without a recipient"
         )
     if fact.denied:
         needed = things if fact.kind == "thing" else subjects
         return bool(needed) and not holds(replace(fact, denied=False), things, STRICT)
+    value = fact.value or ""
     match fact.kind:
         case "thing":
             return len(subjects) >= fact.count
         case "colour":
             return bool(subjects)  # each clip-art class has one colour
         case "size":
-            return any(one.z == SIZES[fact.value] for one in subjects)
+            return any(one.z == SIZES[value] for one in subjects)
         case "mood":
-            return any(EXPRESSIONS[one.expression] in MOODS[fact.value] for one in subjects)
+            placed = (one for one in subjects if isinstance(one, Placed))
+            return any(EXPRESSIONS[one.expression] in MOODS[value] for one in placed)
         case "pose":
-            return any(POSES[one.pose] in STANCES[fact.value] for one in subjects)
+            placed = (one for one in subjects if isinstance(one, Placed))
+            return any(POSES[one.pose] in STANCES[value] for one in placed)
         case kind:
             meaning = BOX_RELATIONS[kind] if boxes else RELATIONS[kind]
             return _related(meaning, fact, things, tolerance - NEAR)
 
 
 def _related(meaning: Callable[..., bool], fact: Fact, things: Things, slack: float) -> bool:
-    others = things.get(fact.object, [])
+    others = things.get(fact.object, []) if fact.object else []
     for one in things.get(fact.subject, []):
-        if fact.recipient and not any(receives(one, to, slack) for to in things.get(fact.recipient, [])):
+        if fact.recipient and not any(
+            isinstance(one, Placed) and isinstance(to, Placed) and receives(one, to, slack)
+            for to in things.get(fact.recipient, [])
+        ):
             continue
         if any(meaning(one, other, slack) for other in others if other is not one):
             return True

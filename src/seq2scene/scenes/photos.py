@@ -29,9 +29,16 @@ class Patches:
 
     def flatten(self) -> Self:
         """(B, T) patches as (B T,)."""
-        ratios = None if self.ratios is None else self.ratios.flatten()
-        return Patches(
-            self.pictures.flatten(0, 1), self.masks.flatten(0, 1), self.boxes.flatten(0, 1), ratios
+        return self.map(lambda tensor: tensor.flatten(0, 1))
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Self:
+        """The patches with each of their tensors changed."""
+        return replace(
+            self,
+            pictures=change(self.pictures),
+            masks=change(self.masks),
+            boxes=change(self.boxes),
+            ratios=None if self.ratios is None else change(self.ratios),
         )
 
 
@@ -84,7 +91,10 @@ class Photos:
     masks: Tensor
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
-        return Photos(*(each.to(device, non_blocking=non_blocking) for each in (self.pictures, self.masks)))
+        return self._map(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> Self:
-        return Photos(self.pictures.pin_memory(), self.masks.pin_memory())
+        return self._map(Tensor.pin_memory)
+
+    def _map(self, change: Callable[[Tensor], Tensor]) -> Self:
+        return replace(self, pictures=change(self.pictures), masks=change(self.masks))

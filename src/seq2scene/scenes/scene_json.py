@@ -109,7 +109,7 @@ def _faults(one: Any, schema: Schema) -> Iterator[str]:
             yield f"{key}: objects of class {kind} have no such key; they have {', '.join(known)}"
     for key in ("x", "y", *sorted(one.keys() & {"width", "height"})):
         value = one.get(key)
-        if type(value) not in (int, float) or not -FAR < value < FAR:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not -FAR < value < FAR:
             yield f"{key}={value}: it must be a number, in canvas units"
     for key in heads:
         value, most = one.get(key), schema.heads[key].classes - 1

@@ -55,6 +55,7 @@ class SpritePainter(nn.Module):
         super().__init__()
         self.width, self.height, self.whole_canvas = width, height, whole_canvas
         across, down = width / schema.canvas[0], height / schema.canvas[1]
+        assert schema.sizes is not None, "a schema of clip art"
         poses, expressions = schema.sizes.shape[1:3]
         table = torch.zeros(schema.classes, poses, expressions, len(schema.scales), dtype=torch.int64)
         sprites = [Sprite(torch.zeros(4, 1, 1), 0, 0, 0, 0)]  # number 0: no object

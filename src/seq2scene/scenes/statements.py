@@ -4,7 +4,8 @@ A statement is a relation of a subject to an object, or a size, mood or pose of 
 the canvas, whose class is SOS. Denied facts are not statements, as they do not say where anything is.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,7 +18,7 @@ from seq2scene.scenes.schema import Schema
 
 RECIPIENT = "recipient"  # of a gift or a kicked ball
 RELATIVE = (*RELATIONS, RECIPIENT)  # statements about two objects: the first of STATEMENTS
-VALUES = {"size": SIZES, "mood": MOODS, "pose": STANCES}
+VALUES: dict[str, Mapping[str, Any]] = {"size": SIZES, "mood": MOODS, "pose": STANCES}
 STATEMENTS = (
     *((kind, None) for kind in RELATIVE),
     *((kind, value) for kind in VALUES for value in VALUES[kind]),

@@ -17,6 +17,7 @@ from seq2scene.search.backpointers import Step, best_endings, follow
 from seq2scene.search.constraints import (
     NEVER,
     Constraints,
+    Normalisation,
     Rules,
     require,
     require_number,
@@ -90,7 +91,7 @@ class Beam(Constraints):
 
     size: int = 5
     n_best: int = 1
-    normalisation: Literal["none", "average", "gnmt"] = "none"
+    normalisation: Normalisation = "none"
     alpha: float = 1.0
     coverage: float = 0.0
     stop: Literal["exact", "size", "best"] = "exact"
@@ -128,9 +129,8 @@ class Beam(Constraints):
         keep_weights: bool = False,
         record: list[Step] | None = None,
     ) -> Hypotheses:
-        """Searches for the B sentences of ``memory``. ``prefix``: (B, P) forced beginnings, right-padded.
-        ``most``: (V,) how often each id may be written, None for any number. ``record``: an empty list, to
-        which every step of the search is appended (``search.beam_tree``).
+        """As ``Constraints.__call__``. ``record``: an empty list, to which every step of the search is
+        appended (``search.beam_tree``).
         """
         self.require_objects(decoder)
         rules = self.rules(memory, bos, eos, pad, unk, prefix, most)

@@ -3,17 +3,19 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import torch
 from torch import Tensor
 
 from seq2scene.errors import UserError
 from seq2scene.search.decoder import Decoder, PlacingDecoder
+from seq2scene.search.hypotheses import Hypotheses
 from seq2scene.sequences.memory import Memory
 
 NEVER = -math.inf
 FREE = -1  # in a prefix: the search chooses
+Normalisation = Literal["none", "average", "gnmt"]  # of the log-probability of a hypothesis
 LIMITS = ("max_ratio", "max_extra", "max_length")  # the options that bound the length of outputs
 MOST = 1_000_000  # of whatever is counted; more must be a typo
 BLOCK = 64  # columns per block in ``top``
@@ -121,7 +123,7 @@ class Rules:
 
 @dataclass(frozen=True, kw_only=True)
 class Constraints:
-    """Options common to all searches. Lengths count words, without EOS.
+    """A search, and the options common to all. Lengths count words, without EOS.
 
     max_ratio, max_extra, max_length: a sentence has at most ``max_ratio * source length + max_extra`` words,
     and never more than ``max_length``; then EOS is forced. A longer forced prefix is written in full.
@@ -152,6 +154,24 @@ class Constraints:
         fits = self.min_length <= self.max_length
         require("min_length", self.min_length, fits, f"at most search.max_length={self.max_length}")
         require_whole("no_repeat_ngram", self.no_repeat_ngram, 0)
+
+    def __call__(
+        self,
+        decoder: Decoder,
+        memory: Memory,
+        *,
+        bos: int,
+        eos: int,
+        pad: int,
+        unk: int,
+        prefix: Tensor | None = None,
+        most: Tensor | None = None,
+        keep_weights: bool = False,
+    ) -> Hypotheses:
+        """Searches for the B sentences of ``memory``. ``prefix``: (B, P) forced beginnings, right-padded.
+        ``most``: (V,) how often each id may be written, None for any number.
+        """
+        raise NotImplementedError
 
     def limits(self, lengths: Tensor) -> Tensor:
         """The most words of a sentence, EOS not counted, for sources of ``lengths`` (any)."""

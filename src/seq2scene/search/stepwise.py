@@ -3,13 +3,21 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from seq2scene.search.beam import length_penalty
-from seq2scene.search.constraints import Constraints, Rules, require, require_number, require_whole, top
+from seq2scene.search.constraints import (
+    Constraints,
+    Normalisation,
+    Rules,
+    require,
+    require_number,
+    require_whole,
+    top,
+)
 from seq2scene.search.decoder import ActiveSentences, Decoder, PlacingDecoder, map_tensors, unfinished
 from seq2scene.search.drawing import PlaceDraw, draw
 from seq2scene.search.hypotheses import Hypotheses, expand, force_empty, whole_log_probs
@@ -45,9 +53,6 @@ class Greedy(Constraints):
         most: Tensor | None = None,
         keep_weights: bool = False,
     ) -> Hypotheses:
-        """Searches for the B sentences of ``memory``. ``prefix``: (B, P) forced beginnings, right-padded.
-        ``most``: (V,) how often each id may be written, None for any number.
-        """
         self.require_objects(decoder)
         rules = self.rules(memory, bos, eos, pad, unk, prefix, most)
         return write_stepwise(
@@ -91,7 +96,7 @@ class Sample(Constraints):
     top_p: float = 1.0
     num_samples: int = 1
     n_best: int | None = None
-    normalisation: Literal["none", "average", "gnmt"] = "none"
+    normalisation: Normalisation = "none"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -121,8 +126,7 @@ class Sample(Constraints):
         keep_weights: bool = False,
         generator: torch.Generator | None = None,
     ) -> Hypotheses:
-        """Samples for the B sentences of ``memory``. ``prefix``: (B, P) forced beginnings, right-padded.
-        ``most``: (V,) how often each id may be written, None for any number.
+        """As ``Constraints.__call__``.
 
         generator: a random number generator on any device; None for PyTorch's global one. The same generator
         state gives the same output.

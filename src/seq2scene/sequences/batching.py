@@ -113,7 +113,7 @@ class LengthBatches:
         """The boundaries of steps in ``order``: (steps + 1,)."""
         if self.by == "sentences":
             return np.arange(self._steps + 1) * len(order) // self._steps
-        size = self.size
+        size = float(self.size)
         bounds = self._cut_tokens(order, size)
         while len(bounds) - 1 > self._steps:
             size *= 1.01

@@ -259,4 +259,4 @@ def _read_entry(entry: Path) -> Arrays:
 
 
 def _checksum(file: Path) -> int:
-    return zlib.crc32(np.memmap(file, np.uint8, "r"))
+    return zlib.crc32(np.memmap(file, np.uint8, "r").data)

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from io import BufferedReader, BytesIO, StringIO
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from seq2scene.errors import UserError
 from seq2scene.unpacking import gunzipped
@@ -91,14 +91,14 @@ def lines_of(stream: BufferedReader, name: str, strict: bool = True) -> Iterator
     number = 0
     try:
         first = stream.peek(len(GZIP))[: len(GZIP)]
-        plain: IO[bytes] = gunzipped(stream, name) if first == GZIP else stream
+        plain = gunzipped(stream, name) if first == GZIP else stream
         for number, line in enumerate(_raw_lines(plain, name), start=1):
             yield _decoded(line, name, number) if strict else line.decode(errors="replace")
     except DAMAGE as error:
         raise UserError(f"{_damaged(name, error)}, after line {number}: get it again") from None
 
 
-def _raw_lines(stream: IO[bytes], name: str) -> Iterator[bytes]:
+def _raw_lines(stream: BufferedReader | gzip.GzipFile, name: str) -> Iterator[bytes]:
     """Lines without line ends and byte-order mark."""
     first = stream.readline().removeprefix(MARK)
     _refuse_other_encodings(first, name)
@@ -117,7 +117,9 @@ def typed_lines(text: str) -> list[str]:
 
 def standard_input() -> Iterator[str]:
     """The lines of standard input, each as soon as it arrives."""
-    return lines_of(sys.stdin.buffer, "standard input")
+    stream = sys.stdin.buffer
+    assert isinstance(stream, BufferedReader), "of a file or a pipe"
+    return lines_of(stream, "standard input")
 
 
 # Tables

@@ -14,12 +14,12 @@ from typing import TextIO
 from seq2scene.caching import draft
 from seq2scene.errors import UserError
 
-STDOUT = (None, "-", "/dev/stdout")
+STDOUT = ("-", "/dev/stdout")
 
 
 def require_output(path: str | None, key: str = "out") -> None:
     """Raises UserError, naming ``key``, unless a file can be written at ``path``, or lines sent to it."""
-    if goes_through(path):
+    if path is None or goes_through(path):
         return
     if Path(path).is_dir() or path.endswith("/"):
         raise UserError(f"{key}={path} is a folder: name a file in it, as {key}={Path(path) / 'NAME'}")
@@ -45,7 +45,7 @@ def require_folder(path: str | None, key: str) -> None:
 
 def goes_through(path: str | None) -> bool:
     """Whether lines are sent immediately: to stdout (None or ``-``), a pipe or a device."""
-    if path in STDOUT:
+    if path is None or path in STDOUT:
         return True
     known = Path(path)
     return known.exists() and not known.is_dir() and (not known.is_file() or known.is_relative_to("/dev"))
@@ -56,7 +56,7 @@ def open_output(path: str | None) -> Iterator[TextIO]:
     """Where to write lines: a temporary file that replaces ``path`` at the end, so that an old file survives
     an error; or ``path`` itself if it ``goes_through``.
     """
-    if path in STDOUT:
+    if path is None or path in STDOUT:
         with open(sys.stdout.fileno(), "w", encoding="utf-8", closefd=False) as lines:
             yield lines
     elif goes_through(path):

@@ -8,9 +8,9 @@ import io
 import logging
 import re
 import string
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, lru_cache
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from seq2scene.errors import UserError
 from seq2scene.sequences.treebank import treebank_tokens
@@ -24,7 +24,7 @@ RESERVED = "\u2585"  # sentencepiece skips lines that contain it
 class Tokenizer(Protocol):
     """The interface of all tokenizers."""
 
-    name: ClassVar[str]
+    name: str
 
     def train(self, lines: Iterable[str]) -> None:
         """Learns from the training text; most tokenizers have nothing to learn."""
@@ -226,7 +226,9 @@ class Words(Treebank):
 
 
 PUNCTUATION = str.maketrans("", "", string.punctuation)
-TOKENIZERS = {kind.name: kind for kind in (Whitespace, Moses, Treebank, Words, SentencePiece, Character)}
+TOKENIZERS: dict[str, Callable[..., Tokenizer]] = {
+    kind.name: kind for kind in (Whitespace, Moses, Treebank, Words, SentencePiece, Character)
+}
 CHOICES = ["whitespace", "moses", "treebank", "bpe", "unigram", "character"]
 
 

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -18,15 +19,16 @@ from seq2scene.sequences.corpus import Tokens
 from seq2scene.sequences.lines import read_lines
 
 log = logging.getLogger(__name__)
+Word = TypeVar("Word")
 
 
 def replace_unknown(
-    words: Sequence[str],
+    words: Sequence[Word],
     unknown: Sequence[bool],
     sources: Sequence[int],
     source: Sequence[str],
     dictionary: Mapping[str, str],
-) -> list[str]:
+) -> list[Word | str]:
     """One sentence with its unknown words replaced.
 
     words (T,) of the hypothesis, unknown (T,) which of them to replace, sources (T,) the position in

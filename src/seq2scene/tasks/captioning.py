@@ -101,6 +101,7 @@ class Captioning(Task):
         (``self_critical_loss``).
         """
         if self.metric is not None and self.training:
+            assert self.reward is not None, "built when training starts"
             return self_critical_loss(
                 self.model,
                 partial(self.model.encode, batch),
@@ -123,7 +124,7 @@ class Captioning(Task):
         total, nll = linear_cross_entropy(
             features[gold.mask], output.weight, output.bias, gold.ids[gold.mask], self.smoothing
         )
-        if sampled is not None:
+        if sampled is not None and self.reinforce is not None:
             with torch.no_grad():
                 log_likelihood = gold_log_probs(features, gold, output).sum(dim=1)
             total = total + self.reinforce(sampled, gold.mask, log_likelihood)

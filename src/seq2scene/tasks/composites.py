@@ -25,6 +25,7 @@ class CompositeTask(SceneTask):
         if look is None:
             return super()._extra_loss(taught, batch)
         margin, paired = self.config["loss"]["margin"], batch.paired
+        assert batch.positives is not None and batch.negatives is not None, "batches of composites"
         positives = self.model.embed(batch.positives)
         if temperature := self.config["loss"].get("contrast"):  # older configs do not have it
             classes = batch.target.classes[batch.target.present]

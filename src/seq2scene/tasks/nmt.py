@@ -54,8 +54,8 @@ class NMT(Task):
         self.per_sentence = per_sentence(config["loss"])
         self.lowercase = getattr(self.target.tokenizer, "lowercase", False)
         metric = reward_metric(config["loss"], ("bleu", "chrf"))
-        rewards = {None: None, "bleu": bleu_reward, "chrf": chrf_reward}
-        self.reward = rewards[metric] and rewards[metric](self.lowercase)
+        rewards = {"bleu": bleu_reward, "chrf": chrf_reward}
+        self.reward = None if metric is None else rewards[metric](self.lowercase)
         self.build_scores()
         self.keep_weights = False  # whether to return attention when translating test sets
 

@@ -68,7 +68,7 @@ class Task(pl.LightningModule):
     """
 
     logs_perplexity = True  # whether exp(loss) is a perplexity
-    curves = ("perplexity", "bleu")  # the scores plotted as learning curves
+    curves: tuple[str, ...] = ("perplexity", "bleu")  # the scores plotted as learning curves
     shown: tuple[str, ...] = ("perplexity",)  # the validation scores that the progress line shows
     model_class: ClassVar[type[Model]]
     model: Model
@@ -103,8 +103,10 @@ class Task(pl.LightningModule):
         self.scores = nn.ModuleDict({f"{stage}_scores": self._build_scores() for stage in STAGES})
 
     def search(self, stage: str) -> Constraints:
-        """The search of a stage: ``val_search`` in validation, the model's in tests."""
-        return self.val_search if stage == "val" else self.model.search
+        """The search of a stage: ``val_search`` in validation, if there is one; else the model's."""
+        if stage == "val" and self.val_search is not None:
+            return self.val_search
+        return self.model.search
 
     def _build_scores(self) -> nn.Module:
         """The metrics of a stage: a ModuleDict by name, unless ``_computed`` is overridden."""
@@ -130,7 +132,7 @@ class Task(pl.LightningModule):
         """The gradients of this rank's micro-batches since the last step, by parameter, and the sums of their
         normalisers and losses, on the CPU; None right after a step.
         """
-        if self._normaliser is None:
+        if self._normaliser is None or self._total is None:
             return None
         gradients = {name: p.grad.cpu() for name, p in self.named_parameters() if p.grad is not None}
         sums = {"normaliser": self._normaliser.cpu(), "total": self._total.cpu()}
@@ -153,6 +155,7 @@ class Task(pl.LightningModule):
         """Divides gradients by the true normaliser and clips their norm to ``trainer.gradient_clip_val``."""
         if gradient_clip_algorithm == "value":
             raise UserError("trainer.gradient_clip_algorithm=value: gradients can only be clipped by norm")
+        assert self._normaliser is not None and self._total is not None, "of the training steps before"
         sums = torch.stack([self._normaliser, self._total.to(self._normaliser)])
         self._normaliser = self._total = None
         if self.trainer.world_size > 1:

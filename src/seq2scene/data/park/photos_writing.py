@@ -123,7 +123,8 @@ def _write(folder: Path, seed: int, sizes: dict[str, int]) -> None:
         write_lines(folder / FACTS / f"{name}.jsonl", facts)
         categories = {"instances": thing_categories(), "stuff": stuff_categories(), "captions": None}
         for kind, annotations in found.items():
-            content = {"info": ABOUT, "licenses": LICENCES, "images": images, "annotations": annotations}
+            content: dict[str, Any] = {"info": ABOUT, "licenses": LICENCES, "images": images}
+            content |= {"annotations": annotations}
             content |= {"categories": categories[kind]} if categories[kind] else {}
             path = folder / "annotations" / f"{kind}_{name}.json"
             path.write_text(to_json(content), encoding="utf-8")
@@ -165,6 +166,7 @@ def captions_of(scene: Scene, rng: Random) -> dict[str, Message]:
 
 def names_in(part: Message | Clause | Place | Mention | str | None) -> frozenset[str]:
     """The classes that a message mentions; ``both`` counts as two."""
+    parts: tuple[Message | Clause | Place | Mention | str | None, ...]
     match part:
         case Message(clauses=clauses):
             parts = clauses

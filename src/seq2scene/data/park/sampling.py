@@ -104,7 +104,7 @@ def _child(rng: Random, name: str, things: list[Placed]) -> None:
     free = [seat for seat in seats if not any(t.kind == "child" and t.x == seat.x for t in things)]
     if POSES[pose] in ("sit", "kneel") and free and rng.random() < 0.7:
         seat = rng.choice(free)
-        height = SURFACES.get(seat.name, INSIDES.get(seat.name))
+        height = SURFACES[seat.name] if seat.name in SURFACES else INSIDES[seat.name]
         bottom = seat.top + height * seat.height
         things.append(_put(name, seat.x, bottom, seat.z, rng.randrange(2), pose, expression))
         return

@@ -59,7 +59,7 @@ def ensure_scenes(
     """
     sizes = {"train": train, "val": val, "test": test}
     name = f"scenes-v{VERSION}-seed{seed}-{train}-{val}-{test}"
-    facts = {"version": VERSION, "seed": seed, **sizes}
+    facts: dict[str, int | str] = {"version": VERSION, "seed": seed, **sizes}
     if held_out:
         name, facts = f"{name}-held_out{held_out}", {**facts, "held_out": held_out}
     if english == "rich":

@@ -55,6 +55,7 @@ class MonolingualModule(TextModule):
     def initial_vectors(self) -> dict[str, Tensor]:
         if self.word_vectors is None:
             return {}
+        assert self.learnt_language is not None, "setup first"
         return {"language": self._read_vectors(self.word_vectors, self.learnt_language.vocabulary)}
 
     # Reading

@@ -112,6 +112,7 @@ class ParallelText(TextModule):
         return self._text(split)[1].lines()
 
     def initial_vectors(self) -> dict[str, Tensor]:
+        assert self.languages is not None, "setup first"
         found = {}
         for number, side in enumerate(("source", "target")):
             if (path := _side(self.word_vectors, number)) is not None:
@@ -231,18 +232,18 @@ class ParallelText(TextModule):
         rates = [_side(self.bpe_dropout, side) for side in (0, 1)]
         if not any(rates):
             return collate
+        assert self.languages is not None, "setup first"
+        (source, target), (read, written) = self.corpora["train"], self.languages
 
         def collate_anew(chosen: np.ndarray) -> ParallelBatch:
             batch = collate(chosen)
-            sides = zip(("source", "target"), self.corpora["train"], self.languages, rates, strict=True)
-            anew = {
-                name: segment(
-                    text, language, batch.lines.numpy(), rate, self.seed, self.source_eos or name == "target"
-                )
-                for name, text, language, rate in sides
-                if rate
-            }
-            return replace(batch, **anew)
+            lines, seed = batch.lines.numpy(), self.seed
+            if rates[0]:
+                anew = segment(source, read, lines, rates[0], seed, self.source_eos)
+                batch = replace(batch, source=anew)
+            if rates[1]:
+                batch = replace(batch, target=segment(target, written, lines, rates[1], seed, eos=True))
+            return batch
 
         return collate_anew
 

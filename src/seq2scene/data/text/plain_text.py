@@ -73,9 +73,11 @@ class PlainText(MonolingualModule):
     # Batches
 
     def _training_loader(self) -> Loader:
-        return self._stream_loader("train") if self.batch_by == "stream" else self._training_lines()
+        if self.batch_by == "stream":
+            return self._stream_loader("train")
+        return self._training_lines(self.batch_by)
 
-    def _training_lines(self) -> Loader:
+    def _training_lines(self, by: Literal["sentences", "tokens"]) -> Loader:
         text = self.corpora["train"]
         limit = np.inf if self.max_length is None else self.max_length
         empty, long = text.lengths == 0, text.lengths > limit
@@ -87,7 +89,7 @@ class PlainText(MonolingualModule):
             self._report("training on %d of %d lines: %s", len(kept), len(text), left_out)
         lengths = text.lengths[kept] + 1
         plan = LengthBatches(
-            *(lengths, lengths, self.batch_size, self.batch_by, self.pool_batches, self.seed), **self._ranks()
+            *(lengths, lengths, self.batch_size, by, self.pool_batches, self.seed), **self._ranks()
         )
         batches = plan.batches(0)
         self.padding_efficiency = {"text": padding_efficiency(batches, lengths)}
@@ -100,6 +102,7 @@ class PlainText(MonolingualModule):
     def _training_batch(self, text: Corpus, rows: np.ndarray) -> TextBatch:
         if not self.bpe_dropout:
             return collate_lines(text, rows)
+        assert self.learnt_language is not None, "setup first"
         gold = segment(text, self.learnt_language, rows, self.bpe_dropout, self.seed, True)
         return sentence_batch(gold, text.vocabulary.bos)
 

@@ -1,6 +1,7 @@
 """Pretrained word vectors for a vocabulary."""
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,8 @@ def read_word_vectors(path: Path, vocabulary: Vocabulary) -> tuple[Tensor, int]:
     known = {
         token: number for number, token in enumerate(vocabulary.state()["tokens"]) if token in vocabulary
     }
-    found = _from_npz(path, known) if path.suffix == ".npz" else _from_text(path, known)
+    read = _from_npz if path.suffix == ".npz" else _from_text
+    found: Mapping[int, Sequence[float] | np.ndarray] = read(path, known)
     if not found:
         raise UserError(
             f"data.word_vectors={path}: none of the {len(known)} words of this data has a vector there"

@@ -130,6 +130,7 @@ class XuDecoder(RecurrentDecoder):
         hidden, seen, weights, places = [], [], [], []
         for t, word in enumerate(gates):
             context, looked = self.attend(layer[0].unsqueeze(1), memory, (step + t).unsqueeze(1))
+            assert context is not None and looked is not None, "this decoder has an attention"
             context = context.squeeze(1)
             if drawn is not None:
                 place = torch.multinomial(looked.squeeze(1).detach(), 1).squeeze(1)

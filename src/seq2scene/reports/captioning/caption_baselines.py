@@ -60,7 +60,7 @@ def summaries(task: Captioning, data: CaptionModule, split: str) -> Tensor:
         classes = data.images_of(split, np.arange(len(data.references(split))))["layouts"].classes
         return one_hot(classes, task.schema.classes)[:, :, FIRST_CLASS:].sum(dim=1).float()
     photos = [data.image_path(split, row) for row in range(len(data.references(split)))]
-    features = stored_features(task.model.encoder, photos, data.cache, split)
+    features = stored_features(task.model.photo_encoder(), photos, data.cache, split)
     blocks = torch.arange(len(photos)).split(BLOCK)
     return torch.cat([features[rows.numpy()].float().mean(dim=(2, 3)) for rows in blocks])
 

@@ -24,7 +24,7 @@ def photo_batch(task: Captioning, photos: Sequence[Path]) -> CaptionBatch:
     Raises:
         UserError: a file is not a picture.
     """
-    encoder = task.model.encoder
+    encoder = task.model.photo_encoder()
     images = torch.stack([read_photo(photo, encoder.size, encoder.resize) for photo in photos])
     target = task.language.batch([""] * len(photos), eos=True)
     return CaptionBatch(images, target, torch.arange(len(photos))).to(task.device)
@@ -47,11 +47,12 @@ def draw_caption(task: Captioning, batch: CaptionBatch, found: Hypotheses, row: 
         return None
     words = task.language.tokens(found.tokens[row, 0])
     weights = found.weights[row, 0, : len(words)]
-    if batch.layouts is not None:
+    if batch.layouts is not None and task.schema is not None:
         layout = batch.layouts.to("cpu")
         classes, boxes = layout.classes[row : row + 1], layout.boxes[row : row + 1]
         places, extents = boxes.split(2, dim=2)
         picture = draw_layout(Objects(classes, places, {}, extents), task.schema, SIDE)
         return draw_image_attention(picture, box_maps(weights.cpu(), boxes[0]), words)
-    weights = weights.unflatten(1, task.model.encoder.map_size)
+    assert batch.images is not None, "of photos, batches to draw have the images"
+    weights = weights.unflatten(1, task.model.photo_encoder().map_size)
     return draw_image_attention(batch.images[row].permute(1, 2, 0).cpu().numpy(), weights, words)

@@ -65,12 +65,12 @@ def _panel(quantity: str, curves: dict[str, np.ndarray]) -> Panel:
     steps = even_ticks(0.0, max(last, 1.0))
     end = max(last, 1.0)
 
-    def x(step: float | np.ndarray) -> float | np.ndarray:
-        return LEFT + step / end * (WIDTH - LEFT - RIGHT)
+    def x(steps: np.ndarray) -> np.ndarray:
+        return LEFT + steps / end * (WIDTH - LEFT - RIGHT)
 
-    def y(value: float | np.ndarray) -> float | np.ndarray:
+    def y(values: np.ndarray) -> np.ndarray:
         scale = np.log if logarithmic else np.asarray
-        share = (scale(value) - scale(bottom)) / (scale(top) - scale(bottom))
+        share = (scale(values) - scale(bottom)) / (scale(top) - scale(bottom))
         return TOP + (1 - share) * (HEIGHT - TOP - BOTTOM)
 
     def draw(stage: str, points: np.ndarray) -> Curve:
@@ -84,8 +84,8 @@ def _panel(quantity: str, curves: dict[str, np.ndarray]) -> Panel:
     return Panel(
         TITLES.get(quantity, quantity.replace("_", " ")),
         [draw(stage, points) for stage, points in curves.items()],
-        [(float(x(tick)), f"{tick:g}") for tick in steps if tick <= end],
-        [(float(y(tick)), f"{tick:g}") for tick in ticks],
+        [(float(x(np.asarray(tick))), f"{tick:g}") for tick in steps if tick <= end],
+        [(float(y(np.asarray(tick))), f"{tick:g}") for tick in ticks],
     )
 
 

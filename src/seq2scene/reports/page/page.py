@@ -108,13 +108,11 @@ def test_set(run: Run, test: str, pictures: Pictures, notes: Notes) -> dict[str,
     found: dict[str, Any] = {"name": test, "resampled": "", "scenes": [], "sentences": {}, "total": 0}
     found["read"] = "image" if "captions" in run.reports else "source"
 
-    def wrote(report: str, file: str) -> bool:
-        return report in run.reports or (folder / file).is_file()
-
+    report, file = test_sets.sample_file(run, test)
     rows: test_sets.Rows = []
-    if wrote("scenes", f"{test}.scenes.jsonl"):
+    if report == "scenes":
         with part_of(notes, f"{test}: intervals of scores"):
-            rows = read_lines(folder / f"{test}.scenes.jsonl")
+            rows = read_lines(file)
             intervals, found["resampled"] = test_sets.scene_intervals(rows)
             found["total"] = len(rows)
         if rows and "faithfulness_all" in run.scores[test] and "facts" not in rows[0]:
@@ -125,13 +123,13 @@ def test_set(run: Run, test: str, pictures: Pictures, notes: Notes) -> dict[str,
     if rows and (folder / f"{test}.gallery").is_dir():
         with part_of(notes, f"{test}: gallery"):
             found["scenes"] = test_sets.gallery(folder, test, rows, pictures)
-    if wrote("captions", f"{test}.captions.jsonl") and not rows:
+    if report == "captions":
         with part_of(notes, f"{test}: captions"):
-            captions = read_lines(folder / f"{test}.captions.jsonl")
+            captions = read_lines(file)
             found["sentences"] = test_sets.choose(test_sets.captions(captions))
             found["total"] = len(captions)
             intervals, found["resampled"] = test_sets.caption_intervals(captions)
-    if wrote("hypotheses", f"{test}.hypotheses.txt"):
+    if report == "hypotheses":
         with part_of(notes, f"{test}: translations"):
             lines = test_sets.translation_lines(folder, test)
             found["sentences"] = test_sets.choose(test_sets.translations(lines))

@@ -43,4 +43,4 @@ class Pictures:
             self.left_out += 1
             return None
         self.size, self.shown = self.size + len(uri), self.shown + 1
-        return Picture(uri, *image.size, text)
+        return Picture(uri, image.width, image.height, text)

@@ -111,7 +111,7 @@ def score_rows(run: Run, test: str, intervals: Intervals, notes: list[str]) -> l
 def other_scores(run: Run, test: str, rows: Sequence[Score]) -> dict[str, str]:
     """All other numbers and texts in metrics.json, by name."""
     known = {row.name for row in rows}
-    found = {}
+    found: dict[str, str] = {}
     for name, value in run.scores[test].items():
         if isinstance(value, Mapping):
             found |= {f"{name}.{inner}": shown(one, 4) for inner, one in value.items()}
@@ -134,7 +134,8 @@ def _score(
         if agrees(value, recomputed):
             low, high = shown(start, digits), shown(end, digits)
             scale = 100 if name.startswith(PERCENT) else 1
-            bar = tuple(min(max(one / scale, 0.0), 1.0) for one in (start, value, end))
+            first, middle, last = (min(max(one / scale, 0.0), 1.0) for one in (start, value, end))
+            bar = (first, middle, last)
         else:
             notes.append(
                 f"{name}: no interval, as the files of samples give {recomputed:.4f} and metrics.json "
@@ -157,6 +158,25 @@ def _beside(run: Run, scores: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]
     return beside
 
 
+# Samples
+
+SAMPLES = {  # the file in which a report writes the samples of a test set, after its name
+    "scenes": "scenes.jsonl",
+    "captions": "captions.jsonl",
+    "hypotheses": "hypotheses.txt",
+}
+
+
+def sample_file(run: Run, test: str) -> tuple[str | None, Path]:
+    """The report that wrote the samples of a test set, and its file: the first that is there, or one that is
+    missing although the run was to write it. (None, the run's folder) if there is neither.
+    """
+    files = [(report, run.folder / f"{test}.{ending}") for report, ending in SAMPLES.items()]
+    there = [(report, file) for report, file in files if file.is_file()]
+    due = [(report, file) for report, file in files if report in run.reports]
+    return next(iter([*there, *due]), (None, run.folder))
+
+
 # Intervals
 
 
@@ -164,16 +184,16 @@ def score_intervals(run: Run, test: str) -> tuple[Intervals, str]:
     """Of the scores of a test set, from whatever its reports wrote, and what was resampled. Raises UserError
     if they wrote neither scenes, captions nor hypotheses.
     """
-    folder = run.folder
-    if (scenes := folder / f"{test}.scenes.jsonl").is_file():
-        return scene_intervals(read_lines(scenes))
-    if (captions := folder / f"{test}.captions.jsonl").is_file():
-        return caption_intervals(read_lines(captions))
-    if (folder / f"{test}.hypotheses.txt").is_file():
-        return translation_intervals(run, test, translation_lines(folder, test))
-    raise UserError(
-        f"{folder}: nothing to resample for {test}; its run needs the report scenes, captions or hypotheses"
-    )
+    report, file = sample_file(run, test)
+    if report is None or not file.is_file():
+        raise UserError(
+            f"{run.folder}: nothing to resample for {test}; its run needs the report scenes, captions or "
+            "hypotheses"
+        )
+    if report == "hypotheses":
+        return translation_intervals(run, test, translation_lines(run.folder, test))
+    rows = read_lines(file)
+    return scene_intervals(rows) if report == "scenes" else caption_intervals(rows)
 
 
 def scene_intervals(rows: Rows) -> tuple[Intervals, str]:

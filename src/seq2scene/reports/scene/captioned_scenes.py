@@ -54,8 +54,10 @@ class CaptionedScenes(Report):
         self._nets = load_captioner(self.captioner, task), inpainter_for(task, self.inpainter)
 
     def score(self, test: ScoredSet) -> None:
-        captioner, inpainter = (None if net is None else net.to(test.device) for net in self._nets)
-        teller = Teller(captioner, test.task, test.data, test.name, inpainter)
+        assert self._nets is not None, "check comes first"
+        captioner, inpainter = self._nets
+        inpainter = None if inpainter is None else inpainter.to(test.device)
+        teller = Teller(captioner.to(test.device), test.task, test.data, test.name, inpainter)
         scores, self._lines = score_captions(teller, test.outputs, test.rank, test.world)
         test.scores.update(scores)
 
@@ -108,6 +110,7 @@ class Teller:
     inpainter: Inpainter | None = None
 
     def layouts(self, objects: Objects) -> dict[str, Any]:
+        assert self.captioner.schema is not None, "a captioner of layouts"
         most = self.captioner.schema.max_objects
         return {"images": None, "layouts": layouts_of(objects, self.task.schema, most)}
 
@@ -116,6 +119,7 @@ class Teller:
         return {"images": compositor.render(objects, self.side, self.captioner.device).pictures}
 
     def inpainted(self, objects: Objects, compositor: Compositor) -> dict[str, Any]:
+        assert self.inpainter is not None
         made = photos_of(self.inpainter, objects, compositor, self.side)
         return {"images": torch.stack(list(made))}
 
@@ -128,7 +132,7 @@ class Teller:
 
     @property
     def side(self) -> int:
-        return self.captioner.model.encoder.size
+        return self.captioner.model.photo_encoder().size
 
     def written(self, found: Sequence[Result], rows: Sequence[int]) -> dict[str, Told]:
         """Captions of the samples ``rows`` as they were written."""

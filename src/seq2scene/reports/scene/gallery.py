@@ -88,7 +88,7 @@ def draw_gallery(
     copies = written.log_probs.shape[1]
     first = written.objects[torch.arange(len(chosen), device=task.device) * copies]
     photos = None
-    if inpainter is not None:
+    if inpainter is not None and compositor is not None:
         photos = photos_of(inpainter, first, compositor, HEIGHT, empty_canvas(HEIGHT))
     stated = data.facts(name)
     items, sheet = [], []

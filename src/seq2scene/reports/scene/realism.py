@@ -60,9 +60,13 @@ class Realism(Report):
         self._nets = load_inception(self.weights), inpainter_for(task, self.inpainter)
 
     def score(self, test: ScoredSet) -> None:
-        inception, inpainter = (None if net is None else net.to(test.device) for net in self._nets)
+        assert self._nets is not None, "check comes first"
+        inception, inpainter = self._nets
+        inpainter = None if inpainter is None else inpainter.to(test.device)
         ranks = test.rank, test.world
-        found = score_realism(inception, test.task, test.data, test.name, test.outputs, inpainter, *ranks)
+        found = score_realism(
+            inception.to(test.device), test.task, test.data, test.name, test.outputs, inpainter, *ranks
+        )
         test.scores.update(found)
 
     def show(self, results: Mapping[str, Mapping[str, Any]]) -> None:
@@ -125,6 +129,7 @@ def score_realism(
     """
     device = next(extractor.parameters()).device
     compositor, true = task.compositor(), data.compositor(split)
+    assert compositor is not None, "the report is for composites"
     rows = np.unique(np.searchsorted(true.store.image_ids, data.scene_ids(split)))
     written, least = sorted({row for one in found for row in one.rows.tolist()}), max(world, 2)
     if min(len(rows), len(written)) < least:
@@ -165,6 +170,7 @@ def compare(
             found = Found(features.shape[1])
             distance = FrechetInceptionDistance(found, reset_real_features=False).to(device)
         distance.update(features, real=True)
+    assert distance is not None, "there are photos"
     results = {}
     for kind, pictures in made.items():
         distance.reset()

@@ -8,7 +8,7 @@ from seq2scene.errors import UserError
 from seq2scene.plotting.attention_map import draw_attention
 from seq2scene.plotting.figures import save_picture
 from seq2scene.reports.report import Report, ScoredSet
-from seq2scene.reports.text.alignment_recorder import Kind, RecordAlignments
+from seq2scene.reports.text.alignment_recorder import AlignedLine, Kind, RecordAlignments
 from seq2scene.sequences.alignments import links, require_shift, write_pharaoh
 from seq2scene.tasks.nmt import NMT
 
@@ -37,7 +37,7 @@ class Alignments(Report):
         require_shift(shift)
         self.pictures = pictures
         self.recorder = RecordAlignments(of, shift, pictures)
-        self._lines = []
+        self._lines: list[AlignedLine] = []
 
     def check(self, task: NMT) -> None:
         super().check(task)

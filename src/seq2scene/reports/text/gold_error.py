@@ -55,6 +55,7 @@ class GoldError(Report):
         self._pairs = read_gold_pairs(self.gold, self.text)
 
     def finish(self, evaluation: Evaluation, folder: Path) -> None:
+        assert self._pairs is not None, "check comes first"
         self._scores = score_gold(evaluation, self._pairs, self.shift, folder)
 
     def show(self, results: Mapping[str, Mapping[str, Any]]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 from sacrebleu.metrics import BLEU
@@ -125,7 +125,7 @@ def read_csv(path: Path) -> dict[str, list[LengthRow]]:
     and line for anything else.
     """
     systems: dict[str, list[LengthRow]] = {}
-    kinds = {field.name: field.type for field in fields(LengthRow)}
+    kinds = get_type_hints(LengthRow)
     for line, told in read_table(path):
         try:
             row = LengthRow(**{name: kind(told[name]) for name, kind in kinds.items()})

@@ -60,7 +60,7 @@ class UnknownWords(Report):
             raise UserError("unknown_words: replace=copy or FILE.tsv, or learn=FILE.tsv, says what to do")
         if self.learn is not None:
             require_output(self.learn, "learn_dictionary")
-        if self.replace not in (None, self.learn):
+        if self.replace is not None and self.replace != self.learn:
             self._dictionary = chosen_dictionary(self.replace)
 
     def callbacks(self) -> list[pl.Callback]:
@@ -69,7 +69,7 @@ class UnknownWords(Report):
     def score(self, test: ScoredSet) -> None:
         if not self._learnt:
             entries = learn_dictionary(test, self.shift)
-            if test.rank == 0:
+            if self.learn is not None and test.rank == 0:
                 save_dictionary(Path(self.learn), entries)
             if self.replace == self.learn:
                 self._dictionary = {entry.source: entry.target for entry in entries}

@@ -89,7 +89,7 @@ class Best(Kept):
         """
         current = torch.tensor(score)
         if self.check_monitor_top_k(trainer, current):
-            self._take(trainer, current, last and load_checkpoint(last))
+            self._take(trainer, current, None if last is None else load_checkpoint(last))
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, module: pl.LightningModule, checkpoint: dict[str, Any]

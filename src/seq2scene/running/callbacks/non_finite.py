@@ -117,6 +117,7 @@ class NonFinite(pl.Callback):
         """Acts on the step before, whose values have arrived by now."""
         step, self._unread = self._unread, None
         if step is not None:
+            assert step.ready is not None, "steps without an event are judged at once"
             step.ready.synchronize()
             if self._is_bad(step):
                 self._tell(step)

@@ -6,6 +6,7 @@ for a captioner; a language model samples texts with a fixed seed.
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -25,7 +26,7 @@ from seq2scene.tasks.captioning import Captioning
 from seq2scene.tasks.lm import LM
 from seq2scene.tasks.scenes import SceneTask
 
-Table = list[list]  # column names, then rows
+Table = list[list[Any]]  # column names, then rows
 TRANSLATIONS = ["line", "source", "reference", "translation", "log_prob"]
 TEXTS = ["number", "text", "log_prob"]
 CAPTIONS = ["number", "photo", "reference", "caption", "log_prob"]
@@ -86,7 +87,8 @@ class Samples(pl.Callback):
         objects = to_plain(written.objects.to("cpu"), module.schema)
         true = to_plain(truth[torch.tensor(chosen)], module.schema)
         copies = written.log_probs.shape[1]
-        rows, pictures = [SCENES], {}
+        rows: Table = [SCENES]
+        pictures: dict[int, np.ndarray] = {}
         for row, line in enumerate(chosen):
             at, text = row * copies, " ".join(sentences[line])
             names = [" ".join(one["class"] for one in scene) for scene in (true[row], objects[at])]
@@ -103,13 +105,14 @@ class Samples(pl.Callback):
         chosen = self._spread(len(references))
         batch = split_batch(module, data, "val", chosen)
         found = module.caption(batch, "val", keep_weights=True).to("cpu")
-        rows, pictures = [CAPTIONS], {}
+        rows: Table = [CAPTIONS]
+        pictures: dict[int, np.ndarray] = {}
         for row, number in enumerate(chosen):
             text, score = module.language.decode(found.tokens[row, 0]), found.log_probs[row, 0].item()
             name = data.image_name("val", number)
             rows.append([number + 1, name, references[number][0], text, round(score, 3)])
-            if row < self.pictures and found.weights is not None:
-                pictures[number + 1] = draw_caption(module, batch, found, row)
+            if row < self.pictures and (picture := draw_caption(module, batch, found, row)) is not None:
+                pictures[number + 1] = picture
         return rows, pictures
 
     def _spread(self, total: int) -> list[int]:

@@ -24,7 +24,7 @@ def generate_captions(cfg: DictConfig, model: Captioner) -> None:
     names or of a list, have their files before their captions; ``scores`` and n best put log-probabilities
     between. ``pictures=FOLDER`` draws where each word of the best caption looked.
     """
-    model.require_photos("ckpt")
+    model.photo_encoder("ckpt")
     for key in ("text", "file"):
         if cfg[key] is not None:
             raise UserError(f"{key}: this model captions photos; give image=FILE.jpg, a folder or a list")
@@ -117,6 +117,7 @@ def _draw(path: Path, model: Captioner, photo: Path, best: Hypothesis) -> None:
     from seq2scene.plotting.figures import save_picture  # matplotlib takes half a second to import
     from seq2scene.plotting.image_attention import draw_image_attention
 
-    weights = best.attention[: len(best.words)].reshape(-1, *model.encoder.map_size)
+    assert best.attention is not None, "kept for the pictures"
+    weights = best.attention[: len(best.words)].reshape(-1, *model.photo_encoder().map_size)
     picture = model.square(photo).permute(1, 2, 0).numpy()
     save_picture(path, draw_image_attention(picture, weights, list(best.words)))

@@ -136,7 +136,7 @@ def follow_languages(data: DictConfig, description: Mapping[str, Any], given: Co
         return
     needed = " ".join(f"data.{key}={code}" for key, code in wanted.items())
     after = _test_files(data)
-    turned = before and all(before[name] != after[name] for name in after)
+    turned = before and after and all(before[name] != after[name] for name in after)
     if not turned or any(f"data.{key}" in given for key in other):
         told = " ".join(f"data.{key}={code}" for key, code in own.items())
         raise UserError(f"{told}: the checkpoint has learnt {needed}; give test sets of these")

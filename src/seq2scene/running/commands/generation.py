@@ -185,5 +185,6 @@ def _draw(path: Path, model: "Translator", line: str, best: Hypothesis) -> None:
     columns = model.source_tokens(line)
     rows = [*best.words, *model.target.vocabulary.tokens([model.target.vocabulary.eos])]
     if columns:
+        assert best.attention is not None, "kept for the pictures"
         weights = best.attention[: len(rows), : len(columns)]
         save_picture(path, draw_attention(weights, columns, rows))

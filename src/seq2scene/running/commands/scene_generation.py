@@ -7,6 +7,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from seq2scene.caching import draft
+from seq2scene.compositing.pasting import Edges
 from seq2scene.errors import UserError
 from seq2scene.models.inpainter import Inpainter
 from seq2scene.models.loading import load_inpainter
@@ -75,7 +76,7 @@ def generate_scenes(cfg: DictConfig, model: SceneWriter, chunks: Iterator[list[s
             lines.flush()
 
 
-def _draw(path: Path, model: SceneWriter, scene: Scene, edges: str, inpainter: Inpainter | None) -> None:
+def _draw(path: Path, model: SceneWriter, scene: Scene, edges: Edges, inpainter: Inpainter | None) -> None:
     """The picture of a scene, and beside it its strip, its JSON, and what the inpainter makes of it."""
     scene.save(path, SCALE, edges)
     _save(path.with_suffix(".strip.png"), model.strip(scene, edges).save)

@@ -117,7 +117,7 @@ def _train(
             finish_reports(trainer, task, data, reports, folder)
         if trainer.is_global_zero:
             show_results(results, task, reports)
-            if results:
+            if chosen is not None and results:
                 tested = f"epoch {chosen['epoch']}, step {chosen['global_step']}"
                 write_run_record(
                     folder, "train.py", overrides, started, config, task, reports, tested, trainer.world_size

@@ -30,7 +30,7 @@ def _text(value: Any) -> str:
 
 
 def _is_number(value: Any, *types: type) -> bool:
-    return isinstance(value, types) and not isinstance(value, bool) and math.isfinite(value)
+    return type(value) in types and math.isfinite(value)
 
 
 def whole(low: int, high: float = math.inf) -> Good:

@@ -75,7 +75,8 @@ def commented(path: Path) -> Iterator[tuple[str, str, str]]:
     own line between top-level keys has an empty key. Hydra's own keys are left out.
     """
     text = path.read_text(encoding="utf-8")
-    lines, end = text.splitlines(), None
+    lines = text.splitlines()
+    end: int | None = None
     for key, value in yaml.compose(text, yaml.SafeLoader).value:
         if key.value == "hydra":
             continue

@@ -68,10 +68,11 @@ def local_devices(devices: int | str | Sequence[int], accelerator: str = "auto")
 def _count(devices: int | str | Sequence[int], every: int) -> int:
     if devices in ("auto", -1, "-1"):
         return every
+    listed: int | str | Sequence[int | str] = devices
     if isinstance(devices, str) and "," in devices:
-        devices = [index for index in devices.split(",") if index.strip()]
+        listed = [index for index in devices.split(",") if index.strip()]
     try:
-        count = int(devices) if isinstance(devices, int | str) else len(devices)
+        count = int(listed) if isinstance(listed, int | str) else len(listed)
     except (ValueError, TypeError):
         count = 0
     if count < 1 or isinstance(devices, bool):
@@ -329,7 +330,8 @@ def _children(program: Sequence[str], count: int) -> Iterator[_Children]:
     finally:
         children.kill()
         for process in children.processes:
-            process.stdin.close()
+            if process.stdin is not None:
+                process.stdin.close()
         _leave_group(broken=True)
 
 
@@ -378,9 +380,12 @@ def _watch(children: _Children) -> Iterator[None]:
                 children.kill()
                 signal.pthread_kill(main, signal.SIGUSR2)
                 if not (heard.wait(PATIENCE) and over.wait(FAREWELL)) and not over.is_set():
-                    told = f"error: {children.failure}" if children.failure else str(Stopped(stopped))
+                    if children.failure or stopped is None:
+                        told, status = f"error: {children.failure}", 1
+                    else:
+                        told, status = str(Stopped(stopped)), Stopped(stopped).status
                     print(told, file=sys.stderr, flush=True)
-                    os._exit(1 if children.failure else Stopped(stopped).status)
+                    os._exit(status)
                 return
 
     handler = signal.signal(signal.SIGUSR2, interrupt)

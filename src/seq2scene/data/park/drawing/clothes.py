@@ -49,8 +49,8 @@ def crown(pen: Pen) -> None:
     pen.line([(6, 30), (50, 30)], 1.4)
     for x, colour in ((14, BLUE), (28, RED), (42, GREEN)):
         pen.fill(colour, ellipse(x, 33, 2.6), shade=0, outline=0.8)
-    for x, y in ((3.8, 8), (28, 4.4), (52.2, 8)):
-        pen.fill(YELLOW, ellipse(x, y, 2.4), shade=0, outline=1)
+    for across, down in ((3.8, 8), (28, 4.4), (52.2, 8)):
+        pen.fill(YELLOW, ellipse(across, down, 2.4), shade=0, outline=1)
 
 
 def chefs_hat(pen: Pen) -> None:

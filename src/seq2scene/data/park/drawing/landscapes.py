@@ -88,7 +88,8 @@ def landscape(scene: Scene, rng: np.random.Generator) -> Landscape:
     rows = np.arange(SIZE[1])[:, None]
     pixels = colours.reshape(3, -1).take(regions * SIZE[1] + rows, axis=1)
     grains = (
-        np.float32([getattr(r, name) for r in REGIONS]).take(regions) * cut(name, rng) for name in GRAINS
+        np.array([getattr(r, name) for r in REGIONS], np.float32).take(regions) * cut(name, rng)
+        for name in GRAINS
     )
     pixels *= 1 + sum(grains)
     pixels += (250 * light - pixels) * (0.85 * cover * sky)
@@ -99,9 +100,12 @@ def _colours(rng: np.random.Generator, hour: Hour, horizon: float) -> np.ndarray
     """The colour of each region in each row, (3, R, H), in white light, with a random tint per region."""
     rows = np.arange(SIZE[1], dtype=np.float32)
     depth = np.clip((rows - horizon) / (SIZE[1] - horizon), 0, 1)
-    far, near = (np.float32([getattr(r, name) for r in REGIONS]).T[..., None] for name in ("far", "near"))
+    far, near = (
+        np.array([getattr(r, name) for r in REGIONS], np.float32).T[..., None] for name in ("far", "near")
+    )
     colours = (far + (near - far) * depth) * rng.normal(1, 0.035, (3, len(REGIONS), 1))
-    top, low = (np.float32(colour)[:, None] / np.float32(hour.light)[:, None] for colour in hour[:2])
+    light = np.array(hour.light, np.float32)[:, None]
+    top, low = (np.array(colour, np.float32)[:, None] / light for colour in (hour.top, hour.horizon))
     for name in ("sky-other", "clouds"):
         colours[:, PLACE[name]] = top + (low - top) * np.clip(rows / horizon, 0, 1) ** 1.3
     return colours.astype(np.float32)

@@ -48,8 +48,8 @@ def slide(pen: Pen) -> None:
     for x in (60, 84):
         pen.limb([(x + 12, 22), (x - 20, 175)], 5, BLUE)
     for y in (50, 76, 102, 128, 154):
-        x = 60 + 12 - 32 * (y - 22) / 153
-        pen.limb([(x, y), (x + 24, y)], 3.4, YELLOW)
+        left = 60 + 12 - 32 * (y - 22) / 153
+        pen.limb([(left, y), (left + 24, y)], 3.4, YELLOW)
     pen.limb([(130, 26), (138, 175)], 5, BLUE)
     chute = curve((126, 28), (148, 66), (166, 116), (184, 148), (205, 156))
     lower = [(x - 4, y + 19) for x, y in chute]

@@ -42,7 +42,8 @@ SKIN: Colour = (252, 208, 170)
 
 def mix(one: Colour, other: Colour, share: float) -> Colour:
     """A colour between two, at ``share`` of the way from the first."""
-    return tuple(round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
+    return red, green, blue
 
 
 def ellipse(x: float, y: float, across: float, down: float | None = None, turn: float = 0) -> list[Point]:
@@ -89,15 +90,14 @@ def _spline(points: Sequence[Point], steps: int = 10) -> list[Point]:
     found = []
     for a, b, c, d in zip(points, points[1:], points[2:], points[3:], strict=False):
         for t in (k / steps for k in range(steps)):
-            found.append(
-                tuple(
-                    b[i]
-                    + t * (c[i] - a[i]) / 2
-                    + t**2 * (a[i] - 2.5 * b[i] + 2 * c[i] - d[i] / 2)
-                    + t**3 * (1.5 * (b[i] - c[i]) + (d[i] - a[i]) / 2)
-                    for i in (0, 1)
-                )
+            x, y = (
+                b[i]
+                + t * (c[i] - a[i]) / 2
+                + t**2 * (a[i] - 2.5 * b[i] + 2 * c[i] - d[i] / 2)
+                + t**3 * (1.5 * (b[i] - c[i]) + (d[i] - a[i]) / 2)
+                for i in (0, 1)
             )
+            found.append((x, y))
     return found
 
 

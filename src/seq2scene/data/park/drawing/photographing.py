@@ -93,12 +93,12 @@ def cut_out(thing: Placed, light: np.ndarray, rng: np.random.Generator) -> Cutou
     a, b, d, e = thing.facing * cosine, thing.facing * sine, -sine, cosine
     into = (a, b, picture.width / 2 - a * x - b * y, d, e, picture.height / 2 - d * x - e * y)
     turned = picture.transform((width, height), Image.AFFINE, into, Image.BILINEAR)
-    *colour, alpha = np.asarray(turned, dtype=np.float32).transpose(2, 0, 1)
+    *bands, alpha = np.asarray(turned, dtype=np.float32).transpose(2, 0, 1)
     solid = int((alpha >= SOLID * 255).sum())
     rows, columns = _inside(top, height, SIZE[1]), _inside(left, width, SIZE[0])
     within = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
     alpha = alpha[within] / 255
-    colour = np.stack([band[within] for band in colour])
+    colour = np.stack([band[within] for band in bands])
     colour = (_hue(math.radians(rng.uniform(-7, 7))) @ colour.reshape(3, -1)).reshape(colour.shape)
     colour *= light * rng.uniform(0.92, 1.08) * _shading(rng, *alpha.shape)
     return Cutout(thing, (rows, columns), colour, alpha, solid)

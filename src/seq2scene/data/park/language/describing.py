@@ -115,7 +115,7 @@ def _shared_mood(facts: Facts) -> Saying:
 
 def _told(facts: Facts, fact: Relation) -> frozenset[str]:
     """The things that a relation mentions, and whether the sentence gives the pose of its subject."""
-    names = {fact.subject, fact.object, fact.recipient} - {None}
+    names = {name for name in (fact.subject, fact.object, fact.recipient) if name is not None}
     stance = facts.stance(fact.subject) if fact.kind in SPATIAL else None
     return frozenset(
         names | ({f"{fact.subject} pose"} if fact.kind in SHOWS_POSE or stance in SPOKEN_POSES else set())

@@ -119,7 +119,7 @@ def _objects(clause: Clause, verb: Verb, at: str) -> list[Word]:
     thing = clause.object
     phrase = noun_phrase(thing, f"{at}o", subject=False) if thing and thing.form != "gap" else []
     particle = words(verb.particle, f"{at}v")
-    late = bool(thing) and thing.form == "pronoun"
+    late = thing is not None and thing.form == "pronoun"
     found = words(verb.preposition, f"{at}v", f"{at}o.of") + (
         phrase + particle if late else particle + phrase
     )
@@ -129,6 +129,7 @@ def _objects(clause: Clause, verb: Verb, at: str) -> list[Word]:
 
 
 def _there(clause: Clause) -> list[Word]:
+    assert clause.place is not None, "what is there is somewhere"
     be = words("there", "0v") + words("are" if _plural(clause.subject) else "is", "0v")
     return be + noun_phrase(clause.subject, "0s") + _place(clause.place, "0p")
 

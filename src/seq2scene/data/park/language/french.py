@@ -106,6 +106,7 @@ def sentence(message: Message) -> list[Word]:
         case "plain":
             body = clause(one, "0")
         case "there":
+            assert one.place is not None, "what is there is somewhere"
             body = words("il y a", "0v") + noun_phrase(one.subject, "0s") + _place(one.place, "0p")
         case "seen":
             body = words("on", "man") + words("voit", "see") + words("que", "that") + clause(one, "0")

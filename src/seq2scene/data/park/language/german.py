@@ -181,6 +181,7 @@ def _behind(clause: Clause, at: str) -> list[Word]:
 
 
 def _there(clause: Clause) -> list[Word]:
+    assert clause.place is not None, "what is there is somewhere"
     finite, _ = _verb(clause, "0")
     return _place(clause.place, "0p") + finite + noun_phrase(clause.subject, "nominative", "0s")
 
@@ -217,13 +218,13 @@ def noun_phrase(mention: Mention, case: str, at: str, none: str | None = None) -
     if mention.form == "name":
         return words(NAMES[mention.name], noun)
     if none:
-        article = "keine" if gender == "p" else "k" + INDEFINITE[gender].split()[index]
-        found, kind = words(article, f"{at}.article", none), "none"
+        kein = "keine" if gender == "p" else "k" + INDEFINITE[gender].split()[index]
+        found, kind = words(kein, f"{at}.article", none), "none"
     else:
         table = DEFINITE if mention.form == "definite" else INDEFINITE
         pointing = [POINTING] if mention.relative else []
-        article = words(table[gender].split(" ")[index], f"{at}.article", *pointing)
-        found, kind = article, mention.form
+        found = words(table[gender].split(" ")[index], f"{at}.article", *pointing)
+        kind = mention.form
     ending = ENDINGS[kind][gender].split()[index]
     for what, adjective in (("size", mention.size), ("colour", mention.colour)):
         found += words(ADJECTIVES[adjective].german + ending, f"{at}.{what}") if adjective else []

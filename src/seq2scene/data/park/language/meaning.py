@@ -54,9 +54,9 @@ class Clause:
         for relation, mention in stated:
             yield from (f"{subject}|{relation}|{mention.name}" for subject in subjects)
         mentions = [self.subject, self.object, self.recipient, *(place.anchor for place in places)]
-        for mention in mentions:
-            if mention and mention.relative:
-                yield from mention.relative.combinations()
+        for each in mentions:
+            if each and each.relative:
+                yield from each.relative.combinations()
 
 
 @dataclass(frozen=True)

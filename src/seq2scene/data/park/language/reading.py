@@ -327,7 +327,8 @@ def _rest(words: Words, at: int, it: Noun | None, before: tuple[Noun, ...]) -> R
 
 def _statements(subjects: tuple[Noun, ...], said: Said, before: tuple[Noun, ...]) -> tuple[Statement, ...]:
     found: list[Statement] = []
-    places = list(said.places) + [("near", noun) for noun in before if said.nearby]
+    places: list[tuple[str, Noun] | None] = [*said.places]
+    places += [("near", noun) for noun in before if said.nearby]
     for subject in subjects:
         found += _counted(subject)
         for thing in said.objects or (None,):

@@ -74,6 +74,6 @@ def seen_in_boxes(facts: Iterable[Fact], categories: Mapping[str, str]) -> tuple
     relations = [
         replace(fact, subject=categories[fact.subject], object=categories[fact.object])
         for fact in facts
-        if fact.kind in BOX_RELATIONS
+        if fact.kind in BOX_RELATIONS and fact.object is not None
     ]
     return tuple(dict.fromkeys([*things, *relations]))

@@ -48,7 +48,9 @@ def placed(facts: Facts) -> Message | None:
     """Where somebody is, in first position, and what they do there."""
     kinds = ("hold", "wear", "raise", "eat", "read", "look", "wave", "play", "kick", "give")
     fact = facts.relation(kinds)
-    where = facts.relation(SPATIAL, fact.subject) if fact else None
+    if fact is None:
+        return None
+    where = facts.relation(SPATIAL, fact.subject)
     if where is None or facts.scene[where.object].kind != "large" or fact.object == where.object:
         return None
     front = Place(where.kind, facts.mention(where.object, 0.88))
@@ -89,8 +91,9 @@ def _faces(child: Placed, other: Placed) -> bool:
 def because(facts: Facts) -> Message | None:
     """A mood and a possible reason."""
     child = facts.rng.choice(facts.children)
-    mood = Clause("be", Mention(child.name, "name"), adjective=MOODS[EXPRESSIONS[child.expression]])
-    reason = _reason(facts, child, mood.adjective)
+    feeling = MOODS[EXPRESSIONS[child.expression]]
+    mood = Clause("be", Mention(child.name, "name"), adjective=feeling)
+    reason = _reason(facts, child, feeling)
     return Message("because", (mood, reason)) if reason else None
 
 
@@ -107,8 +110,9 @@ def _reason(facts: Facts, child: Placed, mood: str) -> Clause | None:
         return lack if lack.object else None
     if mood == "surprised":
         fact = facts.relation(("next_to", "behind", "in_front_of", "above", "look", "in", "on"))
-        kind = facts.scene[fact.subject].kind if fact else None
-        return facts.clause(fact) if kind in ("animal", "sky") and fact.object != child.name else None
+        if fact is None or fact.object == child.name:
+            return None
+        return facts.clause(fact) if facts.scene[fact.subject].kind in ("animal", "sky") else None
     if "s_3" in facts.scene and facts.rng.random() < 0.5:
         return Clause("shine", Mention("s_3"))
     fact = facts.relation(gains, child.name)
@@ -176,6 +180,7 @@ def _with_head(facts: Facts, fact: Relation, head: Mention) -> Message:
     clause = facts.clause(fact)
     if clause.object:
         return Message("plain", (replace(clause, object=head),))
+    assert clause.place is not None, "a relation is a verb with an object, or a place"
     return Message("plain", (replace(clause, place=replace(clause.place, anchor=head)),))
 
 
@@ -201,8 +206,9 @@ def again(facts: Facts) -> Message | None:
     first, second = facts.clause(where, facts.mention(name, 1.0)), facts.clause(fact)
     if name in CHILDREN:
         first = replace(first, subject=Mention(name, "name"))
-    slot = "recipient" if fact.recipient else "object"
-    return Message("and", (first, replace(second, **{slot: Mention(name, "pronoun")})))
+    again = Mention(name, "pronoun")
+    second = replace(second, recipient=again) if fact.recipient else replace(second, object=again)
+    return Message("and", (first, second))
 
 
 def twice(facts: Facts) -> Message | None:
@@ -328,7 +334,8 @@ WAYS: dict[Callable[[Facts], Message | None], int] = {
 
 def tell(scene: Scene, rng: Random, count: int) -> list[Message]:
     """``count`` different messages about a scene, all true."""
-    facts, found = Facts(scene, rng), []
+    facts = Facts(scene, rng)
+    found: list[Message] = []
     while len(found) < count:
         way = rng.choices(list(WAYS), list(WAYS.values()))[0]
         message = way(facts.begin())

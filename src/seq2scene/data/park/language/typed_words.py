@@ -4,6 +4,8 @@ They are those of ``english`` and ``rich_english``, and a few more. Tables are b
 """
 
 import re
+from collections.abc import Mapping
+from typing import TypeVar
 
 from seq2scene.data.park.language import english, rich_english
 from seq2scene.data.park.language.lexicon import NOUNS
@@ -18,7 +20,8 @@ CONTRACTED = (
     (r"\bno one\b|\bnobody\b", "?"),
 )
 SIZES = {"big": "big", "large": "big", "huge": "big", "small": "small", "little": "small", "tiny": "small"}
-COLOURS = {noun.colour for noun in NOUNS.values()} - {None} | {"black", "brown"}
+Meaning = TypeVar("Meaning")
+COLOURS = {noun.colour for noun in NOUNS.values() if noun.colour} | {"black", "brown"}
 COUNTS = {"two": 2, "three": 3, "four": 4, "five": 5}
 ARTICLES = {"the": "definite", "a": "indefinite", "an": "indefinite", "some": "indefinite", "no": "no"}
 BOTH = (
@@ -49,7 +52,7 @@ def words_of(sentence: str) -> Words:
     return words if len(words) <= MOST_WORDS else ()
 
 
-def phrases(table: dict[str, object]) -> dict[Words, object]:
+def phrases(table: Mapping[str, Meaning]) -> dict[Words, Meaning]:
     return {tuple(phrase.split()): value for phrase, value in table.items()}
 
 
@@ -102,7 +105,7 @@ def _verb_tables() -> tuple[dict[str, tuple[str, str | None]], ...]:
 
 
 def _preposition_table() -> dict[str, str]:
-    found = {}
+    found: dict[str, str] = {}
     for relation, said in english.PREPOSITIONS.items():
         key = "on the" if relation == "on" else said
         for way in (said, *rich_english.PHRASES.get(key, ())):
@@ -111,7 +114,7 @@ def _preposition_table() -> dict[str, str]:
 
 
 NOUN_TABLE = phrases(_noun_table())
-AFTER_BE, FINITE, BASE = map(phrases, _verb_tables())
+AFTER_BE, FINITE, BASE = (phrases(table) for table in _verb_tables())
 PREPOSITIONS = phrases(_preposition_table())
 BE = {("is",), ("are",)}
 TRANSITIVE = {

@@ -324,6 +324,7 @@ class RelationalDecoder(nn.Module):
         if self.retrieval is not None:
             wished = self._appearances(features.squeeze(1))
             patches, found = self.retrieval(objects, wished, state.patches)
+            assert found.ratios is not None, "patches of a store know their ratios"
             shown = as_pasted(boxes, found.ratios.unsqueeze(1))
             boxes = shown.where((patches >= 0).view(-1, 1, 1), boxes)
         weights = None if looked is None else mixtures.averaged(looked).squeeze(1).float()
