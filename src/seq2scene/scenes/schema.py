@@ -194,7 +194,9 @@ class Schema:
             "names": tuple(state["names"]),
             "canvas": tuple(state["canvas"]),
             "scales": tuple(state["scales"]),
-            "titles": tuple(state["titles"]),
+            "titles": tuple(
+                title.replace(" '", "'") for title in state["titles"]
+            ),  # "chef 's hat", of older ones
             "most": tuple(state.get("most", ())),  # missing in older descriptions
             "appearance": None if state["appearance"] is None else Appearance(**state["appearance"]),
         }
