@@ -115,7 +115,11 @@ def test_labels_of_boxes_cover_no_other_label_and_stay_on_the_canvas(page) -> No
             const titles = ["boy", "storm cloud", "wizard's hat", "sky", "a class with a very long name"];
             const kinds = new Map(titles.map((title) => [title, { title, heads: [] }]));
             const crowd = [...Array(40).keys()].map((n) => ({
-                class: titles[n % 5], x: (n * 7 % 10) / 10, y: (n % 4) / 3, width: 0.05 + n / 50, height: 0.05,
+                class: titles[n % 5],
+                x: n * 7 % 10 / 10,
+                y: n % 4 / 3,
+                width: 0.05 + n / 50,
+                height: 0.05,
             }));
             return boxes.places(crowd, { kinds });
         }"""
