@@ -7,7 +7,7 @@ const TEXTS = [
   "The boy is holding a kite.",
   "A cat is under the tree.",
   "The girl is next to the slide.",
-  "The boy holds a hot dog next to the grill.",
+  "The boy is holding a hot dog next to the grill.",
   "A dog is next to the tent.",
 ];
 
