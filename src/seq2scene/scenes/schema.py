@@ -83,8 +83,8 @@ class Schema:
         return (SPECIALS + self.names)[number]
 
     def title(self, number: int) -> str:
-        """The readable name of a class."""
-        return (SPECIALS + (self.titles or self.names))[number]
+        """The readable name of a class; titles may be tokenised, as "chef 's hat"."""
+        return (SPECIALS + (self.titles or self.names))[number].replace(" '", "'")
 
     def has(self, head: str) -> Tensor:
         """(classes,) bool: which object classes have the head."""
@@ -194,9 +194,7 @@ class Schema:
             "names": tuple(state["names"]),
             "canvas": tuple(state["canvas"]),
             "scales": tuple(state["scales"]),
-            "titles": tuple(
-                title.replace(" '", "'") for title in state["titles"]
-            ),  # "chef 's hat", of older ones
+            "titles": tuple(state["titles"]),
             "most": tuple(state.get("most", ())),  # missing in older descriptions
             "appearance": None if state["appearance"] is None else Appearance(**state["appearance"]),
         }

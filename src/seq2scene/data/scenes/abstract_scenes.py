@@ -131,7 +131,7 @@ class ParkScenes(Park, AbstractScenes):
 
     write = staticmethod(ensure_scenes)
     least: ClassVar = {"held_out": 0}
-    titles = tuple(PARK_TITLES.get(name, NOUNS[name].english.replace(" '", "'")) for name in raw.NAMES)
+    titles = tuple(PARK_TITLES.get(name, NOUNS[name].english) for name in raw.NAMES)
 
 
 def place(scenes: list[list[raw.Placed]], order: Order = "depth") -> Objects:
