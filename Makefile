@@ -43,7 +43,7 @@ $(INSTALLED): requirements.txt setup.cfg setup.py pyproject.toml
 		|| { echo "error: $(PYTHON) is not a Python of version 3.11 or newer" >&2; exit 1; }
 	@"$(PYTHON)" -m venv .venv \
 		|| { echo "error: no virtual environment could be made (on Debian and Ubuntu: apt install python3-venv)" >&2; exit 1; }
-	@echo "installing into .venv (5.5 GB, most of it PyTorch; once, some minutes)"
+	@echo "installing into .venv (6.4 GB, most of it PyTorch; once, some minutes)"
 	@$(PIP) -r requirements.txt
 	@$(PIP) --no-deps --editable .
 	@touch $@

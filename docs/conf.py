@@ -24,6 +24,7 @@ write(HERE / "_generated" / "configuration")
 
 project = "seq2scene"
 author = "the seq2scene authors"
+copyright = f"2026, {author}"
 release = version = seq2scene.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build", "lessons/README.md"]
@@ -85,8 +86,12 @@ def plain(app: Sphinx, what: str, name: str, obj: object, options: object, lines
 
 
 def mathml(node: nodes.Element, as_block: bool = False) -> str:
-    """A formula as MathML; sizes of brackets, which docutils does not know, are left to the browser."""
+    """A formula as MathML; sizes of brackets, which docutils does not know, are left to the browser. An index
+    would be put below an accented letter, and a function close to the name of another.
+    """
     text = re.sub(r"\\[bB]igg?[lr]?(?![a-zA-Z])", "", node.astext())
+    text = re.sub(r"(\\(?:bar|tilde|hat) ?\w)(?=_)", r"\1{}", text)
+    text = re.sub(r"\\(exp|log) ?(?=\\mathrm)", r"\\\1\\,", text)
     try:
         return tex2mathml(text, as_block=as_block)
     except MathError as error:

@@ -108,6 +108,30 @@ def test_a_typed_text_is_drawn_step_by_step(page) -> None:
     assert "1.000" in shares
 
 
+def test_labels_of_boxes_cover_no_other_label_and_stay_on_the_canvas(page) -> None:
+    found = page.evaluate(
+        """async () => {
+            const { boxes } = await import("/static/scenes/boxes.js");
+            const titles = ["boy", "storm cloud", "wizard's hat", "sky", "a class with a very long name"];
+            const kinds = new Map(titles.map((title) => [title, { title, heads: [] }]));
+            const crowd = [...Array(40).keys()].map((n) => ({
+                class: titles[n % 5],
+                x: n * 7 % 10 / 10,
+                y: n % 4 / 3,
+                width: 0.05 + n / 50,
+                height: 0.05,
+            }));
+            return boxes.places(crowd, { kinds });
+        }"""
+    )
+    assert all(0 <= one["x"] <= 400 - one["width"] and 0 <= one["y"] <= 400 - one["height"] for one in found)
+    for number, one in enumerate(found):
+        for other in found[:number]:
+            apart = [abs(one["y"] - other["y"]) >= 15]
+            apart += [a["x"] >= b["x"] + b["width"] for a, b in ((one, other), (other, one))]
+            assert any(apart), (one, other)
+
+
 def test_what_is_dragged_away_is_no_longer_held_until_it_is_undone(page) -> None:
     load(page, SUN, MIKE, HOTDOG)
     hold(page, True, True, True)

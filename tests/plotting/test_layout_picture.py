@@ -55,6 +55,16 @@ def test_later_boxes_lie_over_earlier_ones() -> None:
     assert is_colour(draw_layout(layout(second, first), SCHEMA)[corner], CAT).any()
 
 
+def test_names_cover_no_other_name_and_no_box_that_is_smaller() -> None:
+    pile = [(number, 0.5, 0.5, 0.06, 0.02) for number in (CAT, DRIER, KITE)]
+    alone = {row[0]: is_colour(draw_layout(layout(row), SCHEMA), row[0]).sum() for row in pile}
+    together = draw_layout(layout(*pile), SCHEMA)
+    outline = 2 * (61 + 21) * 10  # which the last box draws over
+    for number in (CAT, DRIER):
+        assert is_colour(together, number).sum() >= alone[number] - outline
+    assert is_colour(together, KITE).sum() == alone[KITE]
+
+
 def test_steps_begin_empty_and_end_with_the_whole() -> None:
     boxes = layout((CAT, 0.5, 0.5, 0.4, 0.4), (KITE, 0.6, 0.5, 0.4, 0.4))
     steps = draw_layout_steps(boxes, SCHEMA, side=200)

@@ -124,7 +124,7 @@ def check(model: SceneWriter, text: str, objects: list[PlainObject]) -> dict[str
     return {
         "order": sorted(range(len(objects)), key=rank.__getitem__),
         "checkable": checkable,
-        "sentences": checked_sentences(text, placed, schema) if checkable else [],
+        "sentences": checked_sentences(" ".join(model.sentences(text)), placed, schema) if checkable else [],
     }
 
 

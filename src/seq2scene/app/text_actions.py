@@ -63,7 +63,7 @@ def search_of(model: Translator, size: int, normalisation: Normalisation) -> Con
 
 def require_short(model: Translator, text: str) -> None:
     """Raises UserError for a text of too many tokens."""
-    count = len(model.source.tokenizer.split(text))
+    count = len(model.source.split(text))
     if count > MOST_WORDS:
         raise UserError(f"text: {count} words; at most {MOST_WORDS} are translated here: give one sentence")
 

@@ -116,7 +116,7 @@ def explain(
 def source_words(translator: Translator, text: str) -> list[SourceWord]:
     """The source positions of a text."""
     language = translator.source
-    words = [SourceWord(word, word in language.vocabulary) for word in language.tokenizer.split(text)]
+    words = [SourceWord(word, word in language.vocabulary) for word in language.split(text)]
     return words + [SourceWord(None, True)] * translator.source_eos
 
 
@@ -134,7 +134,7 @@ def _written(
     copied: list[str | None] = [None] * tokens.shape[1]
     if weights is not None:
         soft = translator.soft_alignment(source, tokens, weights)
-        sources, split = hard_alignment(soft)[0].tolist(), translator.source.tokenizer.split(text)
+        sources, split = hard_alignment(soft)[0].tolist(), translator.source.split(text)
         unknown = (tokens[0] == vocabulary.unk).tolist()
         copied = replace_unknown([None] * len(unknown), unknown, sources, split, {})
     return [

@@ -170,6 +170,7 @@ class SceneWriter(Model):
 
     def sentences(self, text: str) -> list[str]:
         """A text as the model reads it: whole if it was trained on captions, else split into sentences."""
+        text = self.texts.language.readable(text)
         if self.schema.sentences == 1:
             return [text.strip()] if text.strip() else []
         return split_sentences(text)

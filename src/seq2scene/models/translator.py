@@ -253,7 +253,7 @@ class Translator(Model):
             for row, text in enumerate(texts):
                 if n < len(written[row]):
                     one = written[row][n]
-                    count, split = len(one.words), self.source.tokenizer.split(text)
+                    count, split = len(one.words), self.source.split(text)
                     gaps, places = unknown[row][:count], sources[row][:count]
                     words = replace_unknown(one.words, gaps, places, split, dictionary)
                     text_of_words = self.target.tokenizer.join(words)
@@ -299,8 +299,8 @@ class Translator(Model):
             assert weights is not None, "of a model with attention"
             soft = self.soft_alignment(batch.source, batch.target.ids, weights.float(), shift).cpu()
             for (ours, theirs), matrix, best in zip(some, soft, hard_alignment(soft).tolist(), strict=True):
-                read = tuple(self.source.tokenizer.split(ours))
-                written = tuple(self.target.tokenizer.split(theirs))
+                read = tuple(self.source.split(ours))
+                written = tuple(self.target.split(theirs))
                 linked = tuple(sorted(links(best), key=lambda link: link[1]))
                 found.append(Alignment(read, written, matrix[: len(written), : len(read)].numpy(), linked))
         return found[0] if isinstance(source, str) else found

@@ -15,7 +15,7 @@ import torch
 from seq2scene.errors import UserError
 from seq2scene.json_text import to_json
 from seq2scene.scenes.clip_art import CANVAS, EXPRESSIONS, POSES, Placed
-from seq2scene.scenes.objects import Objects
+from seq2scene.scenes.objects import FIRST_CLASS, Objects
 from seq2scene.scenes.relations import BOX_RELATIONS, NEAR, RELATIONS, Box, receives
 from seq2scene.scenes.schema import Schema
 from seq2scene.sequences.lines import each_line, parse_json
@@ -137,7 +137,7 @@ def in_words(fact: Fact, schema: Schema) -> str:
     """A fact in a few words, with class titles: ``Mike holds ball``, ``dog is not left of tree``, ``3 x
     dog``, ``no cat``.
     """
-    titles = dict(zip(schema.names, schema.titles or schema.names, strict=True))
+    titles = {name: schema.title(number) for number, name in enumerate(schema.names, start=FIRST_CLASS)}
     subject = titles.get(fact.subject, fact.subject)
     if fact.kind == "thing":
         counted = f"{fact.count} x {subject}" if fact.count > 1 else subject

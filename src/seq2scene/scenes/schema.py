@@ -83,8 +83,8 @@ class Schema:
         return (SPECIALS + self.names)[number]
 
     def title(self, number: int) -> str:
-        """The readable name of a class."""
-        return (SPECIALS + (self.titles or self.names))[number]
+        """The readable name of a class; titles may be tokenised, as "chef 's hat"."""
+        return (SPECIALS + (self.titles or self.names))[number].replace(" '", "'")
 
     def has(self, head: str) -> Tensor:
         """(classes,) bool: which object classes have the head."""

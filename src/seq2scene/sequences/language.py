@@ -1,34 +1,56 @@
 """A language as a model sees it: conversion between text and ids."""
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from seq2scene.sequences.batch import Sentences
 from seq2scene.sequences.padding import pad
-from seq2scene.sequences.tokenizers import Tokenizer, restore
+from seq2scene.sequences.tokenizers import Tokenizer, Words, restore
+from seq2scene.sequences.typed_text import readable
 from seq2scene.sequences.vocabulary import Vocabulary
 
 
 class Language:
-    """A tokenizer and a vocabulary."""
+    """A tokenizer and a vocabulary. Texts are read as ``readable``; corpora, which a model is trained and
+    tested on, as they are (``sequences.corpus``).
+    """
 
     def __init__(self, tokenizer: Tokenizer, vocabulary: Vocabulary):
         self.tokenizer = tokenizer
         self.vocabulary = vocabulary
 
+    @cached_property
+    def _alphabet(self) -> frozenset[str]:
+        return frozenset().union(*self.vocabulary.words())
+
+    def readable(self, text: str) -> str:
+        """A text with characters that no word of the vocabulary has in the form in which its words have them,
+        see ``sequences.typed_text``.
+        """
+        return readable(text, self._alphabet)
+
+    def split(self, text: str) -> list[str]:
+        """The tokens of a line."""
+        return self.tokenizer.split(self.readable(text))
+
     def encode(self, text: str) -> list[int]:
         """The ids of a line, without special symbols around them."""
-        return self.vocabulary.ids(self.tokenizer.split(text))
+        return self.vocabulary.ids(self.split(text))
 
     def unknown(self, text: str) -> list[str]:
-        """The words of a text that are out of vocabulary."""
-        return [token for token in self.tokenizer.split(text) if token not in self.vocabulary]
+        """The words of a text that are out of vocabulary, or that the tokenizer leaves out as it cannot read
+        them.
+        """
+        text, tokenizer = self.readable(text), self.tokenizer
+        tokens = tokenizer.stripped(text) if isinstance(tokenizer, Words) else tokenizer.split(text)
+        return [token for token in tokens if token not in self.vocabulary]
 
     def batch(self, lines: Sequence[str], eos: bool = False) -> Sentences:
         """Lines as a padded batch (B, T), T at least 1; with ``eos`` each ends in EOS."""
-        return self.batch_tokens([self.tokenizer.split(line) for line in lines], eos)
+        return self.batch_tokens([self.split(line) for line in lines], eos)
 
     def batch_tokens(self, lines: Sequence[Sequence[str]], eos: bool = False) -> Sentences:
         """As ``batch``, of tokenised lines."""

@@ -218,8 +218,12 @@ class Words(Treebank):
         self._read = lru_cache(maxsize=2**17)(super().split)  # texts are read once to count, once to encode
 
     def split(self, text: str) -> list[str]:
+        return [token for token in self.stripped(text) if token.isalpha()]
+
+    def stripped(self, text: str) -> list[str]:
+        """The tokens without punctuation and without stop words, alphabetic or not."""
         tokens = (token.translate(PUNCTUATION) for token in self._read(text))
-        return [token for token in tokens if token.isalpha() and token not in self._left_out]
+        return [token for token in tokens if token and token not in self._left_out]
 
     def state(self) -> dict:
         return {"name": self.name, "stop_words": self.stop_words}

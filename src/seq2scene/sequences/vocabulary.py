@@ -56,6 +56,10 @@ class Vocabulary:
         """The tokens of ids, special symbols included."""
         return [self._tokens[i] for i in ids]
 
+    def words(self) -> list[str]:
+        """All tokens but the special symbols."""
+        return list(self._ids)
+
     def shared(self, other: "Vocabulary") -> tuple[list[int], list[int]]:
         """The tokens that two vocabularies share, special symbols first: their ids here, and there."""
         words = [token for token in self._ids if token in other]

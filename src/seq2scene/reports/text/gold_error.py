@@ -1,7 +1,7 @@
 """Alignment error rate: sentence pairs are force-decoded and their alignments held against gold ones."""
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from seq2scene.sequences.alignments import (
     require_shift,
     write_pharaoh,
 )
-from seq2scene.sequences.batch import ParallelBatch
+from seq2scene.sequences.batch import ParallelBatch, Sentences
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.lines import read_lines
 from seq2scene.sequences.tokenizers import Tokenizer, Whitespace
@@ -158,10 +158,15 @@ def _gold_batches(evaluation: Evaluation, pairs: GoldPairs) -> Iterator[Parallel
     for start in range(0, len(mine), BATCH):
         lines = mine[start : start + BATCH]
         yield ParallelBatch(
-            source.batch([pairs.sources[line] for line in lines], bool(task.description["source_eos"])),
-            target.batch([pairs.targets[line] for line in lines], eos=True),
+            _as_annotated(source, pairs.sources, lines, bool(task.description["source_eos"])),
+            _as_annotated(target, pairs.targets, lines, eos=True),
             torch.tensor(lines),
         )
+
+
+def _as_annotated(language: Language, texts: Sequence[str], lines: list[int], eos: bool) -> Sentences:
+    """Lines as their tokens, which the alignments count, whatever their characters."""
+    return language.batch_tokens([language.tokenizer.split(texts[line]) for line in lines], eos)
 
 
 def _unknown_shares(task: NMT, pairs: GoldPairs) -> dict[str, float]:

@@ -54,11 +54,11 @@ export async function open(section, room) {
   const stage = el("div", { class: "pile" });
   section.append(
     field,
+    el("div", { class: "row" }, press, picker),
     examples(texts, (example) => {
       field.value = example;
       write();
     }),
-    el("div", { class: "row" }, press, picker),
     status.line,
     stage,
   );

@@ -5,7 +5,13 @@ import { openDesk } from "../scenes/desk.js";
 import { patches } from "../scenes/patches.js";
 import { sources } from "../scenes/sources.js";
 
-const TEXTS = ["A dog is next to the tent.", "The boy is near the tree.", "The girl is holding a kite under the sun."];
+const TEXTS = [
+  "The boy is near the tree.",
+  "The boy is kicking the ball.",
+  "The plane is over the tent.",
+  "An owl is near the apple tree.",
+  "The girl is holding a kite under the sun.",
+];
 
 const LEAD =
   "Type a sentence: the model pastes it together from patches of photos, one by one, and below are the words that it attended to and where each patch comes from. Drag, change, remove or add patches, and let it go on from there.";

@@ -61,11 +61,11 @@ export async function open(section, room) {
   const board = el("div", { class: "board" });
   section.append(
     field,
+    el("div", { class: "row" }, button("Translate", translateAll, { class: "primary" }), beam, ranking),
     examples(texts, (text) => {
       field.value = text;
       translateAll();
     }),
-    el("div", { class: "row" }, button("Translate", translateAll, { class: "primary" }), beam, ranking),
     toggles,
     board,
   );

@@ -3,7 +3,7 @@
 import { svg } from "../dom.js";
 
 const SIDE = 400;
-const LETTER = 6.4; // mean width of a letter of a label
+const LETTERS = 11.5; // size of a label's letters
 const TAG = 15; // height of a label
 
 /** The rectangle of an object, in view units: as given, or as its size and aspect say. */
@@ -26,20 +26,54 @@ function inkOn(colour) {
   return 0.299 * red + 0.587 * green + 0.114 * blue > 150 ? "#000" : "#fff";
 }
 
-/** A box with its label. */
-export function outlined(one, kind, info) {
-  const place = box(one, kind, info);
-  const width = kind.title.length * LETTER + 8;
-  const x = clamp(place.x, SIDE - width);
-  const y = clamp(place.y, SIDE - TAG);
+const pen = document.createElement("canvas").getContext("2d");
+pen.font = `600 ${LETTERS}px ${getComputedStyle(document.documentElement).fontFamily}`;
+
+/** The places of labels: at a corner, inside of a box with room for one and outside of others, where
+ * they cover no label placed before; else in the nearest free row. */
+function places(objects, info) {
+  const placed = [];
+  for (const one of objects) {
+    const kind = info.kinds.get(one.class);
+    const { x, y, width, height } = box(one, kind, info);
+    const wide = Math.min(pen.measureText(kind.title).width + 8, SIDE);
+    const [right, bottom] = [x + width - wide, y + height];
+    const inside = [[x, y], [right, y], [x, bottom - TAG], [right, bottom - TAG]];
+    const outside = [[x, y - TAG], [x, bottom], [right, y - TAG], [right, bottom]];
+    const corners = width > wide && height > 2 * TAG ? [...inside, ...outside] : [...outside, ...inside];
+    const rows = Array.from({ length: Math.floor(SIDE / TAG) }, (_, row) => [x, row * TAG]);
+    rows.sort((one, other) => Math.abs(one[1] - y) - Math.abs(other[1] - y));
+    const choices = [...corners, ...rows].map(([left, top]) => ({
+      x: clamp(left, SIDE - wide),
+      y: clamp(top, SIDE - TAG),
+      width: wide,
+      height: TAG,
+    }));
+    const isFree = (place) =>
+      placed.every((other) => Math.abs(place.y - other.y) >= TAG || place.x >= other.x + other.width || other.x >= place.x + wide);
+    placed.push(choices.find(isFree) ?? choices[0]);
+  }
+  return placed;
+}
+
+/** A box, with room for its label. */
+export function outlined(one, kind, info, place) {
   return svg(
     "g",
-    { class: "box" },
-    svg("rect", { ...place, fill: kind.colour, "fill-opacity": 0.08, stroke: kind.colour, "stroke-width": 2.5 }),
-    svg("rect", { x, y, width, height: TAG, fill: kind.colour }),
-    svg("text", { x: x + 4, y: y + 11.5, "font-size": 11.5, fill: inkOn(kind.colour) }, kind.title),
+    {},
+    svg("rect", { ...box(one, kind, info), fill: kind.colour, "fill-opacity": 0.08, stroke: kind.colour, "stroke-width": 2.5 }),
+    svg("rect", { ...place, fill: "transparent" }),
   );
 }
+
+/** The label of a box. */
+const label = (kind, place) =>
+  svg(
+    "g",
+    { class: "tag" },
+    svg("rect", { ...place, fill: kind.colour }),
+    svg("text", { x: place.x + 4, y: place.y + LETTERS, "font-size": LETTERS, fill: inkOn(kind.colour) }, kind.title),
+  );
 
 export const boxes = {
   view: () => [SIDE, SIDE],
@@ -48,9 +82,12 @@ export const boxes = {
   titles: { size: "Size", aspect: "Narrow to wide" },
   box,
 
+  places,
+  label,
+
   background: () => svg("rect", { width: SIDE, height: SIDE, fill: "#fff" }),
 
-  element: (one, kind, info) => outlined(one, kind, info),
+  element: (one, kind, info, model, room, place) => outlined(one, kind, info, place),
 
   /** An object with other values; its exact extents are those of its old size. */
   changed(one, values) {

@@ -186,6 +186,7 @@ export async function openDesk(section, room, lead, look, texts, extras = () => 
   }
 
   async function receive(found, given) {
+    unknown.hidden = true;
     if (!found) return;
     const words = [...new Set(found.unknown)];
     unknown.hidden = words.length === 0;

@@ -29,6 +29,12 @@ function checkerboard(side) {
 export const patches = {
   ...boxes,
 
+  /** Of the boxes whose patches are left to the model; null for patches, which have no label. */
+  places(objects, info) {
+    const found = boxes.places(objects.filter((one) => !layers.has(key(one))), info);
+    return objects.map((one) => (layers.has(key(one)) ? null : found.shift()));
+  },
+
   /** Fetches the patches that have not been drawn where they are now. */
   async prepare(objects, ask) {
     if (objects.every((one) => layers.has(key(one)))) return;
@@ -53,11 +59,11 @@ export const patches = {
     );
   },
 
-  element(one, kind, info) {
+  element(one, kind, info, model, room, place) {
     const layer = layers.get(key(one));
-    if (!layer) return outlined(one, kind, info); // its patch is left to the model
-    const { src, ...place } = layer;
-    return svg("image", { href: src, ...place, preserveAspectRatio: "none" });
+    if (!layer) return outlined(one, kind, info, place);
+    const { src, ...at } = layer;
+    return svg("image", { href: src, ...at, preserveAspectRatio: "none" });
   },
 
   details({ patch }) {

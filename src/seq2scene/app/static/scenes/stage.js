@@ -10,12 +10,21 @@ const clamp = (value, most) => Math.min(Math.max(value, 0), most);
 /** A scene that is only looked at. look: see clip_art.js. */
 export function drawing({ look, info, model, room, objects, label }) {
   const [width, height] = look.view(info);
+  const places = look.places?.(objects, info) ?? [];
   return svg(
     "svg",
     { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label },
     look.background(info, model, room),
-    inDepth(look, objects, info).map(({ one }) => look.element(one, info.kinds.get(one.class), info, model, room)),
+    inDepth(look, objects, info).map(({ one, number }) =>
+      look.element(one, info.kinds.get(one.class), info, model, room, places[number]),
+    ),
+    labels(look, objects, info, places),
   );
+}
+
+/** The labels of objects, above all of them, each at its place if it has one. */
+function labels(look, objects, info, places) {
+  return objects.map((one, number) => places[number] && look.label(info.kinds.get(one.class), places[number]));
 }
 
 /** Objects with their numbers, in the order in which they cover each other. */
@@ -36,8 +45,10 @@ export function describe(one, info) {
 export function stage(look, events) {
   const layer = svg("g", {});
   const outline = svg("rect", { class: "outline", rx: 4, hidden: true });
-  const root = svg("svg", { class: "stage", role: "group", "aria-label": "The scene" }, layer, outline);
+  const above = svg("g", { "aria-hidden": "true" });
+  const root = svg("svg", { class: "stage", role: "group", "aria-label": "The scene" }, layer, above, outline);
   let shown = null;
+  let named = []; // the numbers of the objects that have a label
   let kept = new Map(); // elements of the last show by what they show, as new ones would flicker
 
   const place = (box, dx = 0, dy = 0) => {
@@ -60,6 +71,7 @@ export function stage(look, events) {
     const { one, box } = shown.items[number];
     const scale = 1 / root.getScreenCTM().a;
     const [width, height] = look.view(shown.info);
+    const label = above.children[named.indexOf(number)];
     let delta = null;
     const at = (event) => {
       const to = (start, moved, most) => clamp(start * look.unit + moved * scale, most) - start * look.unit;
@@ -68,7 +80,7 @@ export function stage(look, events) {
     const move = (event) => {
       if (delta === null && Math.hypot(event.clientX - down.clientX, event.clientY - down.clientY) < 3) return;
       delta = at(event);
-      element.setAttribute("transform", `translate(${delta[0]} ${delta[1]})`);
+      for (const part of [element, label]) part?.setAttribute("transform", `translate(${delta[0]} ${delta[1]})`);
       place(box, ...delta);
     };
     const end = (event) => {
@@ -76,7 +88,7 @@ export function stage(look, events) {
       root.removeEventListener("pointerup", end);
       root.removeEventListener("pointercancel", end);
       if (delta && event.type === "pointerup") events.move(number, shifted(one, ...delta));
-      else if (delta) element.removeAttribute("transform");
+      else if (delta) for (const part of [element, label]) part?.removeAttribute("transform");
       else if (wasSelected && event.type === "pointerup") events.select(next(event, number));
     };
     root.setPointerCapture(down.pointerId);
@@ -130,6 +142,7 @@ export function stage(look, events) {
           },
         },
       },
+      svg("title", {}, info.kinds.get(one.class).title),
       inside,
     );
 
@@ -146,9 +159,10 @@ export function stage(look, events) {
       reused.set(key, element);
       return element;
     };
+    const places = look.places?.(objects, info) ?? [];
     const elements = inDepth(look, objects.slice(0, count), info).map(({ one, number }) => {
-      const inside = () => look.element(one, info.kinds.get(one.class), info, model, room, number);
-      const element = keep(`${model} ${number} ${JSON.stringify(one)}`, () => made(one, number, info, inside()));
+      const inside = () => look.element(one, info.kinds.get(one.class), info, model, room, places[number]);
+      const element = keep(`${model} ${number} ${JSON.stringify([one, places[number]])}`, () => made(one, number, info, inside()));
       element.setAttribute("class", ["object", fresh?.has(number) && "fresh"].filter(Boolean).join(" "));
       element.classList.toggle("arriving", number === arriving);
       element.setAttribute("aria-pressed", String(number === selected));
@@ -156,6 +170,8 @@ export function stage(look, events) {
     });
     const background = keep(`${model} background`, () => look.background(info, model, room));
     layer.replaceChildren(background, ...elements);
+    named = [...objects.keys()].slice(0, count).filter((number) => places[number]);
+    above.replaceChildren(...labels(look, objects.slice(0, count), info, places).filter(Boolean));
     kept = reused;
     const isSelected = selected !== null && selected < count;
     outline.toggleAttribute("hidden", !isSelected);
