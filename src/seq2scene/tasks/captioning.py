@@ -53,7 +53,7 @@ class Captioning(Task):
     curves = shown = ("perplexity", "bleu_4", "cider")
     model_class = Captioner
     model: Captioner
-    columns = (Column("perplexity", "perplexity"), *CAPTION_COLUMNS)
+    columns = (Column("perplexity", "perplexity"), *CAPTION_COLUMNS, Column("meteor", "meteor"))
 
     def __init__(self, config: dict[str, Any], description: dict[str, Any]) -> None:
         super().__init__(config, description)

@@ -137,6 +137,8 @@ KEYS = {
     "reports.lengths.group": SIZE,
     "reports.alignments.pictures": whole(0),
     "reports.caption_pictures.count": whole(0),
+    "reports.captions.meteor": FLAG,
+    "reports.captions.meteor_jar": PATH | LEFT_OUT,
     "reports.gallery.count": whole(0),
     "loss.smoothing": CHANCE,
     "loss.hard": FLAG,

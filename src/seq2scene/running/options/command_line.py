@@ -23,6 +23,7 @@ PATHS = (  # and names of runs, which become folder names
     *("patches", "photos", "inpainter", "captioner", "realism", "scene"),
     *("paths.root", "paths.data", "paths.outputs", "paths.cache", "hydra.run.dir", "hydra.sweep.dir"),
     *("data.root", "data.cache", "data.photos", "data.val_images", "data.composites.root"),
+    "reports.captions.meteor_jar",
     *("canvas.weights", "image_encoder.weights", "logger.wandb.project", "logger.wandb.group"),
 )
 LISTS = (  # one path, or [several]; *: any name
