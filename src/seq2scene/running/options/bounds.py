@@ -142,7 +142,7 @@ KEYS = {
     "reports.gallery.count": whole(0),
     "loss.smoothing": CHANCE,
     "loss.hard": FLAG,
-    "loss.self_critical.metric": one_of("cider", "bleu", "chrf") | LEFT_OUT,
+    "loss.self_critical.metric": one_of("cider", "bleu", "chrf", "faithfulness") | LEFT_OUT,
     "retrieval.repeat": FLAG,
     **dict.fromkeys(("retrieval.whole.things", "retrieval.whole.stuff"), SHARE),
     "loss.expectation": SHARE,
