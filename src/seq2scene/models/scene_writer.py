@@ -1,6 +1,6 @@
 """The scene model that users work with: text in, objects out (Text2Scene, Tan, Feng and Ordonez 2019)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -40,6 +40,10 @@ HEIGHT = 400  # of a picture in pixels at scale 1
 
 Given = Scene | Sequence[PlainObject]  # the objects that a scene begins with
 
+# The sentences of B texts, scenes (B * copies), those of a text adjacent, and the number of copies -> (B,
+# copies), the merit of each scene
+Merit = Callable[[Sentences, Objects, int], torch.Tensor]
+
 
 class SceneWriter(Model):
     """A text encoder and a decoder of scenes.
@@ -65,6 +69,7 @@ class SceneWriter(Model):
         self.texts = texts
         self.schema: Schema = decoder.schema
         self.changes: Mapping[int, Change] = {}  # of the attention, see ``with_attention``
+        self.merit: Merit | None = None  # of the samples of search=mbr; None: their expected scores
 
     @classmethod
     def _build(cls, config: Mapping[str, Any], description: Mapping[str, Any]) -> Self:
@@ -129,11 +134,14 @@ class SceneWriter(Model):
         choosing = None if found.weights is None else found.weights.flatten(0, 1).float()
         written = Written(objects, choosing, placing, found.log_probs)
         if isinstance(search, MinimumBayesRisk):
-            from seq2scene.models.expected_scores import expected_scores  # imports torchmetrics
-
-            scores = expected_scores(objects, search.num_samples, self.schema)
-            written = written.chosen(scores.topk(search.n_best).indices)
+            merits = (self.merit or self._expected_scores)(texts, objects, search.num_samples)
+            written = written.chosen(merits.topk(search.n_best).indices)
         return written
+
+    def _expected_scores(self, texts: Sentences, objects: Objects, copies: int) -> torch.Tensor:
+        from seq2scene.models.expected_scores import expected_scores  # imports torchmetrics
+
+        return expected_scores(objects, copies, self.schema)
 
     def build_retrieval_index(self, folder: str | None = None) -> None:
         """Prepares for generation; does nothing here, see ``CompositeWriter``."""

@@ -142,6 +142,10 @@ class SceneModule(TextModule):
         self.schema = Schema.from_state(description["schema"])
         self._vectors = description["word_vectors"]
 
+    def use_schema(self, schema: Schema) -> None:
+        """Takes the schema of another module or a checkpoint; call before anything is read."""
+        self.schema = schema
+
     def texts(self, split: str) -> list[list[str]]:
         """The sentences of each sample, as in the files."""
         return [text for texts in self.splits[split].texts for text in texts]

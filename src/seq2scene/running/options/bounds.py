@@ -96,7 +96,7 @@ KEYS = {
     "init": PATH | LEFT_OUT,
     "freeze": PATTERNS,
     "optimizer.lr_of": Good(lambda value: value is None, "patterns and factors, as {encoder.*: 0.1}"),
-    **dict.fromkeys(("inpainter", "captioner", "realism", "scene"), PATH | LEFT_OUT),
+    **dict.fromkeys(("inpainter", "captioner", "realism", "rerank", "scene"), PATH | LEFT_OUT),
     "batch_size": SIZE,
     "n_best": SIZE,
     "pack_photos": SIZE | LEFT_OUT,
