@@ -1,6 +1,8 @@
-"""BLEU, ROUGE-L and CIDEr-D of captions: by hand, by the published code, and invariants."""
+"""BLEU, ROUGE-L, CIDEr-D and METEOR of captions: by hand, by the published code, and invariants."""
 
 import math
+from importlib.util import find_spec
+from shutil import which
 
 import pytest
 
@@ -9,6 +11,7 @@ from seq2scene.metrics.caption_bleu import CaptionBleu
 from seq2scene.metrics.caption_words import caption_words
 from seq2scene.metrics.cider import CiderD, cider_d
 from seq2scene.metrics.human_agreement import human_line
+from seq2scene.metrics.meteor import Meteor, MeteorProcess, find_meteor
 from seq2scene.metrics.rouge import RougeL, common
 
 REFERENCES = [
@@ -39,6 +42,15 @@ def score(make, captions=CAPTIONS, references=REFERENCES) -> float:
 @pytest.mark.parametrize(("make", "expected"), list(zip(METRICS, PUBLISHED, strict=True)), ids=NAMES)
 def test_scores_are_those_of_the_published_evaluation(make, expected: float) -> None:
     assert score(make) == pytest.approx(expected, rel=1e-8)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    which("java") is None or find_spec("pycocoevalcap") is None, reason="needs Java and the extra meteor"
+)
+def test_meteor_is_that_of_the_published_evaluation() -> None:
+    with MeteorProcess(find_meteor()) as process:
+        assert score(lambda: Meteor(process)) == pytest.approx(28.43936926431725, rel=1e-12)
 
 
 @pytest.mark.parametrize("make", METRICS, ids=NAMES)

@@ -194,16 +194,14 @@ def test_captions_of_layouts_are_scored_beside_baselines_and_those_of_other_layo
     # its training layouts are those of the test set, so the nearest to each is itself
     assert scores["nearest_image"]["bleu_1"] == pytest.approx(100)
     lines = [json.loads(line) for line in (tmp_path / "test.captions.jsonl").read_text().splitlines()]
-    assert [line["image"] for line in lines] == [
-        str(number) for number in data.layouts.splits["test"].numbers
-    ]
+    assert [line["image"] for line in lines] == [str(number) for number in data.scenes.splits["test"].numbers]
 
 
 def test_where_a_captioner_looked_is_drawn_over_the_layout(captioner, work: Path, tmp_path: Path) -> None:
     data = prepared(composed(work, *CAPTIONER))
     test = ScoredSet(task=captioner, data=data, device=captioner.device, name="test")
     CaptionPictures(2).write(test, tmp_path)
-    numbers = data.layouts.splits["test"].numbers
+    numbers = data.scenes.splits["test"].numbers
     files = sorted((tmp_path / "test.captions").iterdir())
     assert [file.name for file in files] == [f"0000_{numbers[0]}.png", f"0005_{numbers[5]}.png"]
 
@@ -249,7 +247,7 @@ def test_a_captioner_of_other_classes_or_of_photos_is_refused_by_name(layouts, c
 
 
 def test_what_makes_no_layouts_is_told_to_leave_a_captioner_out(captioner, work: Path) -> None:
-    with pytest.raises(UserError, match="task=layout_captioning makes no layouts and no composites"):
+    with pytest.raises(UserError, match="task=layout_captioning makes no scenes"):
         load_captioner(work / "captioner.ckpt", captioner)
 
 

@@ -28,6 +28,7 @@ from seq2scene.running.commands.evaluation import evaluate_task
 from seq2scene.running.processes.trainers import make_trainer
 from seq2scene.tasks.captioning import FREE_RUNNING, Caption
 from small_captioner import SMALL, small_captioner
+from small_meteor import stand_in
 
 pytestmark = pytest.mark.slow
 
@@ -67,6 +68,24 @@ def test_captions_are_written_with_their_photos_and_people_are_scored_beside(rea
     people = results["test"]["human_line"]
     assert people.keys() == set(FREE_RUNNING)
     assert people["cider"] == pytest.approx(human_line(CiderD(), data.references("test")))
+
+
+def test_meteor_joins_the_scores_and_a_failure_of_it_costs_none(
+    ready, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    trainer, task, data = ready
+    report = Captions(meteor_jar=str(stand_in(tmp_path, monkeypatch)))
+    report.check(task)
+    found = evaluate_task(trainer, task, data, [report], tmp_path)["test"]
+    people = [found[kind]["meteor"] for kind in ("human_line", "another_image")]
+    assert all(0 <= score <= 100 for score in (found["meteor"], *people))
+    report.show({})
+    assert capsys.readouterr().out == ""
+    (tmp_path / "bin" / "java").write_text("#!/bin/sh\necho no memory >&2")
+    found = evaluate_task(trainer, task, data, [report], tmp_path)["test"]
+    assert "meteor" not in found and found["human_line"].keys() == set(FREE_RUNNING)
+    report.show({})
+    assert "METEOR failed: no memory; the scores are without METEOR" in capsys.readouterr().out
 
 
 def test_a_model_that_says_what_people_say_scores_as_its_captions_do(ready, tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from seq2scene.metrics.cider import DocumentFrequencies, likeness
 from seq2scene.metrics.rewards import bleu_reward, chrf_reward, cider_reward, stored_frequencies
 from seq2scene.models.translator import Translator
 from seq2scene.nets.text.decoders import LuongDecoder
+from seq2scene.running.callbacks.endings import Diverged
+from seq2scene.running.callbacks.non_finite import NonFinite, replay
 from seq2scene.search.stepwise import Greedy
 from seq2scene.sequences.caption_batch import CaptionBatch
 from seq2scene.sequences.padding import shift_right
@@ -22,6 +24,7 @@ from small_captioner import LANGUAGE, SMALL, small_captioner
 from small_translators import sentences, translator
 from test_configs import compose_plain
 
+TRAINER = {"precision": "32-true", "global_step": 0, "current_epoch": 0, "global_rank": 0, "world_size": 1}
 WORDS, EOS, LONGEST = (4, 5, 6), 3, 3
 EVERY = [one for size in range(LONGEST + 1) for one in product(WORDS, repeat=size)]
 
@@ -106,7 +109,7 @@ REFERENCES = [("A dog runs.", "the dog runs on grass"), ("a red hat", "A hat tha
 def test_the_reward_of_captions_is_cider_with_the_frequencies_of_training_and_the_end_a_word(
     tmp_path,
 ) -> None:
-    reward = cider_reward(REFERENCES, tmp_path)
+    reward = cider_reward(stored_frequencies(REFERENCES, tmp_path))
     golds = [[(*caption_words(text), "<end>") for text in told] for told in REFERENCES]
     frequencies = DocumentFrequencies.of(golds)
     (whole, broken), texts = reward(["a dog runs", "a dog runs on"], [REFERENCES[0]] * 2), golds[0]
@@ -131,8 +134,11 @@ def test_bleu_and_chrf_of_single_sentences() -> None:
 # Tasks
 
 
-def test_a_captioner_learns_from_the_captions_that_it_samples(tmp_path, monkeypatch) -> None:
-    task = small_captioner(compose_plain(tmp_path, *SMALL, "loss=self_critical", f"paths.cache={tmp_path}"))
+def test_a_captioner_learns_from_the_captions_that_it_samples_and_a_bad_step_can_be_replayed(
+    tmp_path, monkeypatch
+) -> None:
+    config = compose_plain(tmp_path, *SMALL, "loss=self_critical", f"paths.cache={tmp_path}")
+    task = small_captioner(config)
     told = [("a red square",), ("a green square", "green square")]
     data = SimpleNamespace(references={"train": told}.__getitem__)
     monkeypatch.setattr(Captioning, "trainer", SimpleNamespace(datamodule=data))
@@ -143,10 +149,19 @@ def test_a_captioner_learns_from_the_captions_that_it_samples(tmp_path, monkeypa
         torch.arange(2),
         tuple(told),
     )
-    plain, drawn = task.loss(batch), task.train().loss(batch)
+    plain, callback = task.loss(batch), NonFinite(str(tmp_path))
+    trainer = SimpleNamespace(**TRAINER, lightning_module=task)
+    callback.on_train_start(trainer, task)
+    callback.on_train_batch_start(trainer, task, batch, 0)
+    drawn = task.train().loss(batch)
     assert not plain.logged and drawn.logged.keys() == {"reward", "greedy_reward"}
     drawn.total.backward()
     assert all(torch.isfinite(p.grad).all() for p in task.parameters() if p.grad is not None)
+    norms = torch.stack([p.grad.norm() for p in task.parameters() if p.grad is not None])
+    with pytest.raises(Diverged):
+        task.guard(torch.optim.SGD(task.parameters(), 0.1), drawn.total, torch.tensor(torch.nan), norms)
+    (again,) = replay(tmp_path / "non_finite_step_1.pt", small_captioner(config))
+    assert again.total == drawn.total and again.logged == drawn.logged
 
 
 def test_what_cannot_be_combined_is_refused(tmp_path) -> None:

@@ -12,7 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -81,6 +81,19 @@ class DocumentFrequencies:
             images += 1
             counts.update(set().union(*map(ngrams, golds)))
         return cls(images, {gram: count for gram, count in counts.items() if count > 1})
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """The inverse of ``plain``."""
+        counts = {tuple(gram.split(" ")): int(count) for gram, count in plain["counts"].items()}
+        return cls(int(plain["images"]), counts)
+
+    def plain(self) -> dict[str, Any]:
+        """Plain containers."""
+        return {
+            "images": self.images,
+            "counts": {" ".join(gram): count for gram, count in self.counts.items()},
+        }
 
     def vectors(self, words: Sequence[str]) -> "Vectors":
         """The vectors of a caption or a reference."""

@@ -1,9 +1,12 @@
-"""Rewards of self-critical training: a score of each of several texts, given its references."""
+"""Rewards of self-critical training: a score of each of several texts, given its references, or of each of
+several scenes, given the facts that its text states.
+"""
 
 import json
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from sacrebleu.metrics import BLEU, CHRF
 
@@ -12,9 +15,15 @@ from seq2scene.caching import kept, key, renewed
 from seq2scene.json_text import to_json, write_json
 from seq2scene.metrics.caption_words import caption_words
 from seq2scene.metrics.cider import DocumentFrequencies, Vectors, likeness
+from seq2scene.scenes.facts import Facts, holds, things_of
+from seq2scene.scenes.objects import Objects
+from seq2scene.scenes.schema import Schema
 
 # Texts and the references of each -> scores, the higher the better
 Reward = Callable[[Sequence[str], Sequence[Sequence[str]]], list[float]]
+
+# Scenes, the facts that the text of each states, and their schema -> scores, the higher the better
+SceneReward = Callable[[Objects, Sequence[Facts], Schema], list[float]]
 
 END = "<end>"  # of a caption: no text has this word
 VERSION = 1  # raise it when the words of captions change
@@ -45,12 +54,11 @@ def _of_sacrebleu(scorer: BLEU | CHRF, captions: bool) -> Reward:
     return reward
 
 
-def cider_reward(references: Sequence[Sequence[str]], cache: Path | str) -> Reward:
-    """CIDEr-D, 0 to 10, with the document frequencies of ``references``, the training captions of each image.
+def cider_reward(frequencies: DocumentFrequencies) -> Reward:
+    """CIDEr-D, 0 to 10, with the ``stored_frequencies`` of the training captions.
 
     The end of a caption counts as a word: without it, captions that break off ("a man on a") score high.
     """
-    frequencies = stored_frequencies(references, cache)
 
     @lru_cache(maxsize=2**14)
     def golds(texts: tuple[str, ...]) -> list[Vectors]:
@@ -68,21 +76,26 @@ def _ended(text: str) -> tuple[str, ...]:
 
 
 def stored_frequencies(references: Sequence[Sequence[str]], cache: Path | str) -> DocumentFrequencies:
-    """The document frequencies of captions that count their end as a word; counted once and cached."""
+    """The document frequencies of ``references``, the captions of each image, with the end of each as a word;
+    counted once and cached.
+    """
     facts = ["document frequencies", VERSION, [list(told) for told in references]]
     path = Path(cache) / f"{key(to_json(facts))}.json"
 
     def make() -> Path:
         return kept(path, count, write_json)
 
-    def count() -> dict:
-        found = DocumentFrequencies.of([_ended(text) for text in told] for told in references)
-        return {"images": found.images, "counts": {" ".join(gram): n for gram, n in found.counts.items()}}
+    def count() -> dict[str, Any]:
+        return DocumentFrequencies.of([_ended(text) for text in told] for told in references).plain()
 
     def read(path: Path) -> DocumentFrequencies:
         with undamaged(path):
-            stored = json.loads(path.read_text("utf-8"))
-            counts = {tuple(gram.split(" ")): int(count) for gram, count in stored["counts"].items()}
-            return DocumentFrequencies(int(stored["images"]), counts)
+            return DocumentFrequencies.from_plain(json.loads(path.read_text("utf-8")))
 
     return renewed(path, make, read)
+
+
+def faithfulness_reward(objects: Objects, facts: Sequence[Facts], schema: Schema) -> list[float]:
+    """The share of the facts of each text that hold in its scene, 0 to 1; 0 where a text states none."""
+    scenes = zip(facts, things_of(objects.to("cpu"), schema), strict=True)
+    return [sum(holds(fact, things) for fact in text) / max(len(text), 1) for text, things in scenes]

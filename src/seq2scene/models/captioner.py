@@ -1,8 +1,8 @@
-"""The captioner that users work with: photos or layouts in, captions out (Xu et al. 2015)."""
+"""The captioner that users work with: photos, layouts or scenes in, captions out (Xu et al. 2015)."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, Union
 
 import torch
 from PIL import Image
@@ -11,10 +11,14 @@ from torch import Tensor, nn
 from seq2scene.building import build
 from seq2scene.errors import UserError
 from seq2scene.models.model import Model, as_asked, in_chunks, seeded, verb, with_n_best
+from seq2scene.models.scene_records import read_records
 from seq2scene.models.words import Hypothesis, forced_prefix, gold_log_probs, read_hypotheses, special_ids
 from seq2scene.nets.text.initialisation import initialise_uniform
 from seq2scene.nets.text.recurrent_decoder import RecurrentDecoder
 from seq2scene.scenes.images import as_photo, open_photo, square
+from seq2scene.scenes.layouts import layouts_of
+from seq2scene.scenes.objects import Objects
+from seq2scene.scenes.scene_json import PlainObject
 from seq2scene.scenes.schema import Schema
 from seq2scene.search.constraints import Constraints
 from seq2scene.search.hypotheses import Hypotheses
@@ -24,13 +28,18 @@ from seq2scene.sequences.memory import Memory
 from seq2scene.sequences.padding import shift_right
 from seq2scene.sequences.vocabulary import Vocabulary
 
+if TYPE_CHECKING:
+    from seq2scene.models.scene import Scene
+
 CHUNK = 128  # images at a time
 
 Photo: TypeAlias = Image.Image | Path | str
+Given = Union["Scene", Sequence[PlainObject]]  # a scene or its objects
 
 
 class Captioner(Model):
-    """Writes captions with any recurrent decoder, attending to locations of photos or to objects of layouts.
+    """Writes captions with any recurrent decoder, attending to locations of photos, or to objects of layouts
+    or of clip-art scenes.
 
     encoder: images (B, 3, H, W) -> maps (B, D, y, x); None if batches hold features only, or layouts.
     annotations: turns maps, or layouts if there is a ``schema``, into annotations (B, S, D). The memory's
@@ -65,7 +74,8 @@ class Captioner(Model):
             encoder = build(config["image_encoder"], "image_encoder")
             facts = {"map_size": encoder.output_size}
         else:
-            facts = {"classes": schema.classes}
+            heads = {name: head.classes for name, head in schema.heads.items()}
+            facts = {"classes": schema.classes, "heads": heads}
         annotations = build(model["annotations"], "model.annotations", **facts)
         sizes = {"query_size": model["decoder"]["hidden_size"], "memory_size": annotations.output_size}
         decoder = build(
@@ -166,7 +176,8 @@ class Captioner(Model):
         if self.schema is not None:
             raise UserError(
                 f"{what}: this captioner reads layouts, not photos; python src/evaluate.py ckpt=LAYOUTS "
-                "captioner=CKPT captions the layouts that a model generates"
+                "captioner=CKPT captions the layouts that a model generates, and python src/generate.py "
+                "ckpt=CKPT scene=FILE.json one"
             )
         if self.encoder is None:
             raise UserError(f"{what}: this captioner has no image encoder, and reads stored features alone")
@@ -224,13 +235,72 @@ class Captioner(Model):
         batch_size: int = CHUNK,
     ) -> list[list[Hypothesis]]:
         """All hypotheses for each photo, best first; ``batch_size`` photos are processed at a time."""
-        encoder = self.photo_encoder()
         if keep_attention:
             self.require_attention("keep_attention")
-        rows: list[list[Hypothesis]] = []
-        for some in in_chunks(images, batch_size):
-            batch = self.read(some)
-            forced = forced_prefix(self.language, prefix, len(batch), self.device)
-            found = self.decode(batch, search, prefix=forced, keep_weights=keep_attention)
-            rows += read_hypotheses(found, self.language, [encoder.cells] * len(batch))
-        return rows
+        batches = map(self.read, in_chunks(images, batch_size))
+        return [row for batch in batches for row in self._captions(batch, prefix, search, keep_attention)]
+
+    def _captions(
+        self, batch: CaptionBatch, prefix: str | None, search: Constraints | None, keep_attention: bool
+    ) -> list[list[Hypothesis]]:
+        forced = forced_prefix(self.language, prefix, len(batch), self.device)
+        memory = self.encode(batch)
+        found = self.decode(memory, search, prefix=forced, keep_weights=keep_attention)
+        return read_hypotheses(found, self.language, memory.lengths.tolist())
+
+    # Scenes and layouts
+
+    def read_scenes(self, scenes: Sequence[Given], name: str = "scene") -> CaptionBatch:
+        """Scenes, or their objects, as a batch on the model's device, with empty targets (EOS only).
+
+        Raises UserError, its message starting with ``name`` (and the number of the scene if there are
+        several), for a captioner of photos, and for anything that is not a list of complete objects of the
+        captioner's schema.
+        """
+        if self.schema is None:
+            raise UserError(f"{name}: this captioner reads photos, not scenes")
+        names = [f"{name} {number}" if len(scenes) > 1 else name for number in range(1, len(scenes) + 1)]
+        objects = read_records([getattr(one, "objects", one) for one in scenes], names, self.schema)
+        return self._of_objects(objects, self.schema, [""] * len(scenes))
+
+    def _of_objects(self, objects: Objects, schema: Schema, texts: Sequence[str]) -> CaptionBatch:
+        layouts = layouts_of(objects, schema, self.schema.max_objects)
+        target = self.language.batch(texts, eos=True)
+        return CaptionBatch(None, target, torch.arange(len(texts)), layouts=layouts).to(self.device)
+
+    def describe(
+        self,
+        scene: Given | Sequence[Given],
+        n_best: int = 1,
+        prefix: str | None = None,
+        search: Constraints | None = None,
+    ) -> Hypothesis | list[Hypothesis] | list[list[Hypothesis]]:
+        """The text of a scene (a ``Scene`` that a model has written, or its objects), or the texts of a list
+        of scenes; as ``caption``. Raises UserError as ``read_scenes`` does.
+        """
+        single = hasattr(scene, "objects") or all(isinstance(one, Mapping) for one in scene)
+        search = with_n_best(search or self.search, n_best)
+        return as_asked(self.descriptions([scene] if single else list(scene), prefix, search), single, n_best)
+
+    @verb
+    def descriptions(
+        self,
+        scenes: Sequence[Given],
+        prefix: str | None = None,
+        search: Constraints | None = None,
+        batch_size: int = CHUNK,
+    ) -> list[list[Hypothesis]]:
+        """All hypotheses for each scene, best first; ``batch_size`` scenes are processed at a time."""
+        batches = map(self.read_scenes, in_chunks(scenes, batch_size))
+        return [row for batch in batches for row in self._captions(batch, prefix, search, False)]
+
+    @verb
+    def text_log_probs(self, texts: Sequence[str], objects: Objects, schema: Schema) -> Tensor:
+        """log p (B,) of each text given its scene, the end included. schema: of the ``objects`` (B, T), with
+        the classes of the captioner's.
+        """
+        found = []
+        for rows in torch.arange(len(texts)).split(CHUNK):
+            some = [texts[row] for row in rows]
+            found.append(self.log_probs(self._of_objects(objects[rows], schema, some)).sum(1))
+        return torch.cat(found)

@@ -1,6 +1,6 @@
 """The scene model that users work with: text in, objects out (Text2Scene, Tan, Feng and Ordonez 2019)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -40,6 +40,10 @@ HEIGHT = 400  # of a picture in pixels at scale 1
 
 Given = Scene | Sequence[PlainObject]  # the objects that a scene begins with
 
+# The sentences of B texts, scenes (B * copies), those of a text adjacent, and the number of copies -> (B,
+# copies), the merit of each scene
+Merit = Callable[[Sentences, Objects, int], torch.Tensor]
+
 
 class SceneWriter(Model):
     """A text encoder and a decoder of scenes.
@@ -65,6 +69,7 @@ class SceneWriter(Model):
         self.texts = texts
         self.schema: Schema = decoder.schema
         self.changes: Mapping[int, Change] = {}  # of the attention, see ``with_attention``
+        self.merit: Merit | None = None  # of the samples of search=mbr; None: their expected scores
 
     @classmethod
     def ensemble(cls, members: Sequence[Self], average: str = "logits") -> Self:
@@ -123,10 +128,8 @@ class SceneWriter(Model):
         search = search or self.search
         found = self.candidates(texts, search, given, **options)
         if isinstance(search, MinimumBayesRisk):
-            from seq2scene.models.expected_scores import expected_scores  # imports torchmetrics
-
-            scores = expected_scores(found.objects, found.log_probs.shape[1], self.schema)
-            found = found.chosen(scores.topk(search.n_best).indices)
+            merits = (self.merit or self._expected_scores)(texts, found.objects, found.log_probs.shape[1])
+            found = found.chosen(merits.topk(search.n_best).indices)
         return found
 
     def candidates(
@@ -151,6 +154,11 @@ class SceneWriter(Model):
         objects, placing = self.decoder.read_trace(found.tokens, found.trace)
         choosing = None if found.weights is None else found.weights.flatten(0, 1).float()
         return Written(objects, choosing, placing, found.log_probs)
+
+    def _expected_scores(self, texts: Sentences, objects: Objects, copies: int) -> torch.Tensor:
+        from seq2scene.models.expected_scores import expected_scores  # imports torchmetrics
+
+        return expected_scores(objects, copies, self.schema)
 
     def build_retrieval_index(self, folder: str | None = None) -> None:
         """Prepares for generation; does nothing here, see ``CompositeWriter``."""

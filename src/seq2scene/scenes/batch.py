@@ -20,9 +20,9 @@ class SceneBatch:
     texts: B * S sentences, those of a scene adjacent; scenes with fewer than S are padded with empty ones.
     target: the objects to place, in canonical order, each scene ending in EOS. truth: for evaluation, the
     full scenes, neither truncated nor snapped to the grid, with every attribute in the data; else None. rows:
-    (B,) int64 on the CPU, the index of each sample in its split. facts: for evaluation, the facts that each
-    text states, if the data provides them; else None. stated: for training, these facts as (F, 4) int64, see
-    ``scenes.statements``; else None.
+    (B,) int64 on the CPU, the index of each sample in its split. facts: for evaluation and self-critical
+    training, the facts that each text states, if the data provides them; else None. stated: for other
+    training, these facts as (F, 4) int64, see ``scenes.statements``; else None.
 
     For composites, photos: with the masks of the objects. positives: the patches of the P target objects,
     scene by scene. negatives: for each, another patch of its class. paired: (P,) bool, False if the class has

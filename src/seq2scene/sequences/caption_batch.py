@@ -1,7 +1,7 @@
 """Batches of images and captions, passed from data modules to tasks."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import torch
@@ -12,14 +12,16 @@ from seq2scene.sequences.batch import Sentences
 
 @dataclass(frozen=True)
 class Layouts:
-    """Objects of B images, right-padded to S objects, S at least 1.
+    """Objects of B images or scenes, right-padded to S objects, S at least 1.
 
     classes: (B, S) int64, each object's class, 0 on padding. boxes: (B, S, 4) float32 centre x, y, width and
-    height as fractions of a square canvas, y pointing down.
+    height as fractions of a square canvas, y pointing down. attributes: of clip art, by name, (B, S) int64, 0
+    on padding.
     """
 
     classes: Tensor
     boxes: Tensor
+    attributes: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.classes)
@@ -30,11 +32,14 @@ class Layouts:
         return self.classes != 0
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
-        moved = (part.to(device, non_blocking=non_blocking) for part in (self.classes, self.boxes))
-        return type(self)(*moved)
+        return self._each(lambda part: part.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> Self:
-        return type(self)(self.classes.pin_memory(), self.boxes.pin_memory())
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, do: Callable[[Tensor], Tensor]) -> Self:
+        attributes = {name: do(values) for name, values in self.attributes.items()}
+        return type(self)(do(self.classes), do(self.boxes), attributes)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 of photos, or to objects of layouts.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,9 +14,9 @@ from torch.nn import ModuleDict
 from seq2scene.building import build
 from seq2scene.errors import UserError
 from seq2scene.metrics.caption_bleu import CaptionBleu
-from seq2scene.metrics.cider import CiderD
+from seq2scene.metrics.cider import CiderD, DocumentFrequencies
 from seq2scene.metrics.perplexity import Perplexity
-from seq2scene.metrics.rewards import Reward, bleu_reward, chrf_reward, cider_reward
+from seq2scene.metrics.rewards import Reward, bleu_reward, chrf_reward, cider_reward, stored_frequencies
 from seq2scene.metrics.rouge import RougeL
 from seq2scene.models.captioner import Captioner
 from seq2scene.models.words import gold_log_probs
@@ -25,9 +26,9 @@ from seq2scene.nets.text.xu_decoder import XuDecoder
 from seq2scene.search.hypotheses import Hypotheses
 from seq2scene.sequences.caption_batch import CaptionBatch
 from seq2scene.sequences.padding import shift_right
-from seq2scene.tasks.self_critical import self_critical_loss
+from seq2scene.tasks.self_critical import reward_metric, self_critical_loss
 from seq2scene.tasks.task import Column, Loss, Task
-from seq2scene.tasks.words import loss_of_words, per_sentence, reward_metric
+from seq2scene.tasks.words import loss_of_words, per_sentence
 
 FREE_RUNNING = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider")
 CAPTION_COLUMNS = tuple(Column(name, name, 3 if name == "cider" else 2) for name in FREE_RUNNING)
@@ -53,7 +54,7 @@ class Captioning(Task):
     curves = shown = ("perplexity", "bleu_4", "cider")
     model_class = Captioner
     model: Captioner
-    columns = (Column("perplexity", "perplexity"), *CAPTION_COLUMNS)
+    columns = (Column("perplexity", "perplexity"), *CAPTION_COLUMNS, Column("meteor", "meteor"))
 
     def __init__(self, config: dict[str, Any], description: dict[str, Any]) -> None:
         super().__init__(config, description)
@@ -71,7 +72,9 @@ class Captioning(Task):
         self.metric = reward_metric(loss, ("cider", "bleu", "chrf"))
         if hard and self.metric is not None:
             raise UserError("loss=self_critical: not with loss.hard=true; leave one out")
-        self.reward: Reward | None = None
+        made = {"bleu": bleu_reward, "chrf": chrf_reward}.get(self.metric)
+        self.reward: Reward | None = made and made(captions=True)
+        self._frequencies: DocumentFrequencies | None = None
         self.build_scores()
 
     def _build_scores(self) -> ModuleDict:
@@ -88,9 +91,17 @@ class Captioning(Task):
     def on_fit_start(self) -> None:
         if self.metric == "cider":
             references = self.trainer.datamodule.references("train")
-            self.reward = cider_reward(references, self.config["data"]["cache"])
-        elif self.metric is not None:
-            self.reward = {"bleu": bleu_reward, "chrf": chrf_reward}[self.metric](captions=True)
+            self._reward_cider(stored_frequencies(references, self.config["data"]["cache"]))
+
+    def _reward_cider(self, frequencies: DocumentFrequencies) -> None:
+        self._frequencies, self.reward = frequencies, cider_reward(frequencies)
+
+    def loss_state(self) -> dict[str, Any]:
+        return {} if self._frequencies is None else self._frequencies.plain()
+
+    def load_loss_state(self, state: Mapping[str, Any]) -> None:
+        if state:
+            self._reward_cider(DocumentFrequencies.from_plain(state))
 
     # Teacher forcing
 

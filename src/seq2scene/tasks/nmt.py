@@ -17,9 +17,9 @@ from seq2scene.search.hypotheses import Hypotheses
 from seq2scene.sequences.batch import ParallelBatch, Sentences
 from seq2scene.sequences.padding import shift_right
 from seq2scene.sequences.tokenizers import whole_words
-from seq2scene.tasks.self_critical import self_critical_loss
+from seq2scene.tasks.self_critical import reward_metric, self_critical_loss
 from seq2scene.tasks.task import Column, Loss, Task
-from seq2scene.tasks.words import loss_of_words, per_sentence, reward_metric
+from seq2scene.tasks.words import loss_of_words, per_sentence
 
 TABLE = ("bleu_tok", "bleu", "chrf", "perplexity", "perplexity_words")  # columns of the table of test scores
 

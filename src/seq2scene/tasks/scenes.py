@@ -11,6 +11,7 @@ from seq2scene.compositing.compositor import Compositor
 from seq2scene.compositing.pasting import Edges
 from seq2scene.errors import UserError
 from seq2scene.metrics.faithfulness import Faithfulness
+from seq2scene.metrics.rewards import faithfulness_reward
 from seq2scene.metrics.scene_scores import HEADINGS, SceneScores
 from seq2scene.models.scene import Written
 from seq2scene.models.scene_writer import SceneWriter
@@ -20,6 +21,8 @@ from seq2scene.nets.scene.scene_decoder import Taught
 from seq2scene.scenes.batch import SceneBatch
 from seq2scene.scenes.objects import PAD, Objects
 from seq2scene.sequences.batch import Sentences
+from seq2scene.tasks.self_critical import reward_metric
+from seq2scene.tasks.self_critical_scenes import self_critical_scene_loss
 from seq2scene.tasks.task import STAGES, Column, Loss, Task
 
 PAIR_LOSSES = ("statements", "related_place", "unrelated_place")
@@ -53,6 +56,8 @@ class SceneTask(Task):
     def __init__(self, config: dict[str, Any], description: dict[str, Any]) -> None:
         super().__init__(config, description)
         self.schema = self.model.schema
+        rewards = {None: None, "faithfulness": faithfulness_reward}
+        self.reward = rewards[reward_metric(config["loss"], ("faithfulness",))]
         self.weights = self._weights()
         # They never change, and DDP would broadcast them at every step.
         self._ddp_params_and_buffers_to_ignore = [
@@ -73,7 +78,7 @@ class SceneTask(Task):
             raise UserError("heads=null: choose an option; one of its heads is dropped with '~heads.NAME'")
         for name, weight in loss.items():
             number = isinstance(weight, int | float) and not isinstance(weight, bool)
-            if name != "per" and not (number and 0 <= weight < float("inf")):
+            if name not in ("per", "self_critical") and not (number and 0 <= weight < float("inf")):
                 raise UserError(f"loss.{name}={weight} must be a number of 0 or more")
         relates = isinstance(self.model.decoder, RelationalDecoder)
         for name in PAIR_LOSSES:
@@ -87,12 +92,20 @@ class SceneTask(Task):
     def _build_scores(self) -> SceneScores:
         return build(self.config["scores"], "scores", schema=self.schema)
 
+    def setup(self, stage: str) -> None:
+        if stage == "fit" and self.reward is not None:
+            self.trainer.datamodule.train_on_facts()
+
     # Teacher forcing
 
     def loss(self, batch: SceneBatch) -> Loss:
         """The weighted sum of -log p over all fields, divided by the number of fields (``loss.per=field``,
-        the authors' code) or of scenes (``loss.per=scene``, the paper's sums).
+        the authors' code) or of scenes (``loss.per=scene``, the paper's sums). With ``loss=self_critical``
+        that of sampled scenes, unweighted (``self_critical_scene_loss``).
         """
+        if self.reward is not None and self.training:
+            per_scene = self.config["loss"]["per"] == "scene"
+            return self_critical_scene_loss(self.model, batch, self.reward, self.search("val"), per_scene)
         memory = self.model.encode(batch.texts)
         taught = self.model.decoder(memory, batch.target, batch.photos)
         found = fields(taught, batch.target, self.schema)

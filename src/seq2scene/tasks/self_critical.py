@@ -9,12 +9,14 @@ on y, and makes the estimate less noisy. A sentence that reaches the length limi
 is not the model's choice and has no gradient. Padding and BOS, which are never written, have no probability.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import nn
 
+from seq2scene.errors import UserError
 from seq2scene.metrics.rewards import Reward
 from seq2scene.models.words import special_ids
 from seq2scene.nets.losses.linear_cross_entropy import linear_cross_entropy
@@ -25,6 +27,22 @@ from seq2scene.sequences.language import Language
 from seq2scene.sequences.memory import Memory
 from seq2scene.sequences.padding import shift_right
 from seq2scene.tasks.task import Loss
+
+
+def reward_metric(loss: Mapping[str, Any], good: Sequence[str]) -> str | None:
+    """The metric of ``loss=self_critical``, by default the first of the ``good`` ones; None for another loss.
+
+    Raises UserError if it is none of them.
+    """
+    if (settings := loss.get("self_critical")) is None:  # older configs do not have it
+        return None
+    metric = settings["metric"] or good[0]
+    if metric not in good:
+        raise UserError(
+            f"loss.self_critical.metric={metric} is not a choice for this task; choose one of "
+            f"{', '.join(good)}"
+        )
+    return metric
 
 
 def self_critical_loss(
@@ -47,7 +65,7 @@ def self_critical_loss(
     """
     ids = special_ids(language.vocabulary)
     longest = {name: getattr(limits, name) for name in LIMITS}
-    with _evaluating(net), torch.no_grad():
+    with evaluating(net), torch.no_grad():
         memory = encode()
         drawn, greedy = (kind(**longest)(decoder, memory, **ids) for kind in (Sample, Greedy))
     scores, baseline = (
@@ -80,7 +98,8 @@ def _texts(found: Hypotheses, language: Language) -> list[str]:
 
 
 @contextmanager
-def _evaluating(net: nn.Module) -> Iterator[None]:
+def evaluating(net: nn.Module) -> Iterator[None]:
+    """Evaluation mode within the block."""
     training = net.training
     net.eval()
     try:

@@ -115,6 +115,13 @@ class Task(pl.LightningModule):
     def loss(self, batch: Any) -> Loss:
         raise NotImplementedError
 
+    def loss_state(self) -> dict[str, Any]:
+        """What the loss depends on besides the config, the weights and the batch, in plain containers."""
+        return {}
+
+    def load_loss_state(self, state: Mapping[str, Any]) -> None:
+        """Restores what ``loss_state`` returned."""
+
     def training_step(self, batch: Any, index: int) -> Tensor:
         loss = self.loss(batch)
         total = loss.total.detach()

@@ -65,7 +65,7 @@ def test_evaluation_sees_every_layout_once_with_all_its_captions(root: Path) -> 
 
 def test_a_layout_is_cut_after_so_many_objects(root: Path) -> None:
     data = set_up(root, max_objects=2)
-    whole = data.layouts.splits["train"].objects.present.sum(1)
+    whole = data.scenes.splits["train"].objects.present.sum(1)
     shown = torch.cat([data.images_of("train", [row])["layouts"].mask.sum(1) for row in range(len(whole))])
     assert shown.tolist() == whole.clamp(max=2).tolist() and whole.max() > 2
 

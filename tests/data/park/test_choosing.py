@@ -126,6 +126,6 @@ def test_photos_to_halve_are_two_or_more(tmp_path):
 
 def test_captions_of_layouts_are_of_the_photos_that_were_chosen(tmp_path):
     data = layout_captions(str(tmp_path), PHOTOS)
-    data.layouts.read(["train"])
-    assert len(data.layouts.splits["train"].numbers) == PHOTOS["train"]
-    assert data.layouts.folder == data.folder
+    data.scenes.read(["train"])
+    assert len(data.scenes.splits["train"].numbers) == PHOTOS["train"]
+    assert data.scenes.folder == data.folder

@@ -3,7 +3,7 @@ them.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -95,6 +95,7 @@ class SceneModule(TextModule):
         self.reader: SceneTexts | None = None
         self.schema: Schema | None = None
         self._vectors: Tensor | None = None
+        self._train_facts = False
         self.splits: dict[str, Split] = {}
         self._samples: dict[str, Samples] = {}
 
@@ -141,6 +142,10 @@ class SceneModule(TextModule):
         self.schema = Schema.from_state(description["schema"])
         self._vectors = description["word_vectors"]
 
+    def use_schema(self, schema: Schema) -> None:
+        """Takes the schema of another module or a checkpoint; call before anything is read."""
+        self.schema = schema
+
     def texts(self, split: str) -> list[list[str]]:
         """The sentences of each sample, as in the files."""
         return [text for texts in self.splits[split].texts for text in texts]
@@ -157,6 +162,18 @@ class SceneModule(TextModule):
         """What the text of each sample states (``scenes.facts``); None where the data does not say."""
         found = self._facts_of_sentences(split)
         return None if found is None else [of_text(text) for text in found]
+
+    def train_on_facts(self) -> None:
+        """Gives training batches ``facts`` instead of ``stated``. Raises UserError where the data does not
+        say what its training texts state.
+        """
+        path = self._facts_file("train")
+        if not path.is_file():
+            raise UserError(
+                f"loss=self_critical: the reward is the share of stated facts that hold, and there are no "
+                f"{path}; choose data of the park, or loss=cross_entropy"
+            )
+        self._train_facts = True
 
     def _facts_of_sentences(self, split: str) -> list[list[Facts]] | None:
         """What each sentence of the text of each sample states; None where the data does not say."""
@@ -275,8 +292,14 @@ class SceneModule(TextModule):
         # Generated boxes have the sizes of their size classes, so targets must not have exact ones.
         targets = replace(self.schema.with_end(objects), extents=None)
         padding = self.reader.language.vocabulary.pad
-        facts = self.facts(split) if truth else None
-        stated = None if truth else self._statements(split)
+        facts = self._facts_of_sentences(split) if truth or self._train_facts else None
+        stated = None if truth or self._train_facts else self._statements(split)
+        joined = 1 if truth else self.joined
+
+        def stated_by(samples: Sequence[int]) -> Facts:
+            """The facts of a text whose sentences are taken from ``samples``, -1 for none."""
+            taken = [(facts[sample] * joined, at) for at, sample in enumerate(samples) if sample >= 0]
+            return of_text([sentences[at] for sentences, at in taken if at < len(sentences)])
 
         def collate(rows: np.ndarray) -> SceneBatch:
             rows = rows.reshape(len(rows), -1)  # (B, 1), or (B, S) if each sentence is drawn on its own
@@ -295,7 +318,7 @@ class SceneModule(TextModule):
                 target.cut(steps),
                 which,
                 whole,
-                facts=tuple(facts[row] for row in which.tolist()) if facts else None,
+                facts=tuple(map(stated_by, told.tolist())) if facts else None,
                 stated=stated.of(told) if stated else None,
             )
 

@@ -23,28 +23,37 @@ class Field:
     count: Tensor
 
 
-def fields(taught: Taught, objects: Objects, schema: Schema) -> dict[str, Field]:
+def fields(
+    taught: Taught, objects: Objects, schema: Schema, factors: Tensor | None = None
+) -> dict[str, Field]:
     """``object`` (including END), ``place``, and each head at the true place, for the classes that have it.
 
     Places are either logits of the grid's cells or densities over the canvas (``LaplaceMixture``).
+
+    factors: (B, T), what every -log p of a step is multiplied by; None: 1.
     """
     real, present = objects.classes != PAD, objects.present
+    of_real, of_present = (None if factors is None else factors[steps] for steps in (real, present))
     found = {
-        "object": _field(taught.objects, objects.classes[real]),
-        "place": _places(taught.places, objects, schema),
+        "object": _field(taught.objects, objects.classes[real], of_real),
+        "place": _places(taught.places, objects, schema, of_present),
     }
     classes = objects.classes[present]
     for name, logits in taught.attributes.items():
         has = schema.has(name).to(classes.device)[classes]
-        found[name] = _field(logits[has], objects.attributes[name][present][has])
+        own = None if of_present is None else of_present[has]
+        found[name] = _field(logits[has], objects.attributes[name][present][has], own)
     return found
 
 
-def _places(places: Tensor | LaplaceMixture, objects: Objects, schema: Schema) -> Field:
+def _places(
+    places: Tensor | LaplaceMixture, objects: Objects, schema: Schema, factors: Tensor | None
+) -> Field:
     present = objects.present
     if isinstance(places, LaplaceMixture):
-        return Field(-places.log_prob(objects.places[present]).sum(), present.sum())
-    return _field(places, schema.cells(objects)[present])
+        nll = -places.log_prob(objects.places[present])
+        return Field((nll if factors is None else factors * nll).sum(), present.sum())
+    return _field(places, schema.cells(objects)[present], factors)
 
 
 def pair_losses(pairs: PairPredictions, stated: Tensor | None, objects: Objects) -> dict[str, Tensor]:
@@ -69,8 +78,11 @@ def pair_losses(pairs: PairPredictions, stated: Tensor | None, objects: Objects)
     return found
 
 
-def _field(logits: Tensor, gold: Tensor) -> Field:
-    return Field(F.cross_entropy(logits.float(), gold, reduction="sum"), gold.new_tensor(len(gold)))
+def _field(logits: Tensor, gold: Tensor, factors: Tensor | None) -> Field:
+    count = gold.new_tensor(len(gold))
+    if factors is None:
+        return Field(F.cross_entropy(logits.float(), gold, reduction="sum"), count)
+    return Field((factors * F.cross_entropy(logits.float(), gold, reduction="none")).sum(), count)
 
 
 def doubly_stochastic(weights: Tensor, steps: Tensor, words: Tensor) -> Tensor:

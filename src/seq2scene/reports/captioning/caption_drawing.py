@@ -1,6 +1,7 @@
 """Batches of photos and layouts for a captioner, and pictures of where it looked at them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,8 @@ def draw_caption(task: Captioning, batch: CaptionBatch, found: Hypotheses, row: 
         layout = batch.layouts.to("cpu")
         classes, boxes = layout.classes[row : row + 1], layout.boxes[row : row + 1]
         places, extents = boxes.split(2, dim=2)
-        picture = draw_layout(Objects(classes, places, {}, extents), task.schema, SIDE)
+        square = replace(task.schema, canvas=(1.0, 1.0))
+        picture = draw_layout(Objects(classes, places, {}, extents), square, SIDE)
         return draw_image_attention(picture, box_maps(weights.cpu(), boxes[0]), words)
     assert batch.images is not None, "of photos, batches to draw have the images"
     weights = weights.unflatten(1, task.model.photo_encoder().map_size)

@@ -1,14 +1,18 @@
 """Captions of a test set, and beside them the scores of people and of captions of other images."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from seq2scene.errors import UserError
 from seq2scene.json_text import to_json
 from seq2scene.metrics.human_agreement import human_line
+from seq2scene.metrics.meteor import Meteor, MeteorProcess, find_meteor
 from seq2scene.reports.report import Report, ScoredSet
 from seq2scene.tasks.captioning import FREE_RUNNING, Captioning
+from seq2scene.tasks.task import Task
 
 
 class Captions(Report):
@@ -17,18 +21,62 @@ class Captions(Report):
     Adds the scores of people by the same metrics, ``human_line`` (``metrics.human_agreement``), and those of
     the model's captions when each is given to another image, ``another_image``: what remains says nothing
     about an image. It is missing where there is a single image.
+
+    meteor: adds ``meteor`` to all of these, for English captions, if it can be computed; if not, a line says
+    what is missing. meteor_jar: of METEOR 1.5, by default that of the package pycocoevalcap.
     """
 
     name = "captions"
     tasks = (Captioning,)
     comparisons = (("human_line", "people"), ("another_image", "shuffled"))
 
+    def __init__(self, meteor: bool = True, meteor_jar: str | None = None) -> None:
+        self.meteor, self.meteor_jar = meteor, meteor_jar
+        self._jar: Path | None = None
+        self._left_out = ""  # why METEOR is, if it is
+
+    def check(self, task: Task) -> None:
+        super().check(task)
+        if not self.meteor or task.description.get("language_code", "en") != "en":
+            return
+        try:
+            self._jar = find_meteor(self.meteor_jar)
+        except UserError as error:
+            if self.meteor_jar is not None:
+                raise
+            self._left_out = str(error)
+
     def score(self, test: ScoredSet) -> None:
         references, count = references_of(test), len(test.outputs)
+        captions = [caption.text for caption in test.outputs]
         test.scores["human_line"] = human_scores(test.task, references)
-        if count > 1:
-            moved = [test.outputs[row].text for row in another(count)]
+        moved = [captions[row] for row in another(count)] if count > 1 else None
+        if moved is not None:
             test.scores["another_image"] = caption_scores(test.task, moved, references)
+        if self._jar is not None and test.rank == 0:
+            try:
+                self._score_meteor(test.scores, captions, moved, references)
+            except UserError as error:
+                self._left_out = str(error)
+
+    def _score_meteor(
+        self,
+        scores: dict[str, Any],
+        captions: Sequence[str],
+        moved: Sequence[str] | None,
+        references: Sequence[Sequence[str]],
+    ) -> None:
+        with MeteorProcess(self._jar) as process:
+            metric = Meteor(process, sync_on_compute=False)  # this rank has all captions
+            found = {"human_line": human_line(metric, references)}
+            for kind, texts in (("another_image", moved), ("", captions)):
+                if texts is not None:
+                    metric.update(texts, references)
+                    found[kind] = float(metric.compute())
+                    metric.reset()
+        scores["meteor"] = found.pop("")
+        for kind, value in found.items():
+            scores[kind]["meteor"] = value
 
     def write(self, test: ScoredSet, folder: Path) -> None:
         rows = [
@@ -42,6 +90,10 @@ class Captions(Report):
         ]
         lines = [to_json(row, ensure_ascii=False) + "\n" for row in rows]
         (folder / f"{test.name}.captions.jsonl").write_text("".join(lines), encoding="utf-8")
+
+    def show(self, results: Mapping[str, Mapping[str, Any]]) -> None:
+        if self._left_out:
+            print(f"{self._left_out}; the scores are without METEOR")
 
 
 def references_of(test: ScoredSet) -> list[tuple[str, ...]]:

@@ -32,7 +32,8 @@ SCENE_WIDTH, STRIP_WIDTH, MAP_WIDTH, PLOT_WIDTH = (
     900,
     700,
 )  # pixels of pictures at most
-PERCENT = ("bleu", "chrf", "rouge")  # how the names of scores from 0 to 100 begin; others are from 0 to 1
+# How the names of scores from 0 to 100 begin; others are from 0 to 1
+PERCENT = ("bleu", "chrf", "rouge", "meteor")
 SHAPES = ("size", "aspect", "iou")  # scores of layouts and composites
 ENDS, BETWEEN = 5, 10  # sentences shown of the best and of the worst, and of those between them
 MOST_PICTURES = 12  # maps of attention shown of a folder

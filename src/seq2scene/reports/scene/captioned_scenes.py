@@ -1,5 +1,5 @@
-"""Captions of layouts and composites, scored against the captions that people gave the photo, as Hong et al.
-2018 and Tan et al. 2019 evaluate layouts.
+"""Captions of scenes, layouts and composites, scored against those that people gave the true scene or photo,
+as Hong et al. 2018 and Tan et al. 2019 evaluate layouts.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,8 +39,9 @@ class CaptionedScenes(Report):
     """Adds the scores of a captioner's captions of the scenes (``score_captions``) and writes the captions,
     NAME.captions.jsonl, a sample per line.
 
-    captioner: a checkpoint or run of task=layout_captioning, for composites of task=captioning. inpainter:
-    one of task=inpainting; what it makes of composites is captioned too.
+    captioner: a checkpoint or run of task=layout_captioning, for clip-art scenes of task=scene_captioning,
+    for composites of task=captioning. inpainter: one of task=inpainting; what it makes of composites is
+    captioned too.
     """
 
     name = "captioned_scenes"
@@ -78,18 +79,18 @@ def _rows(results: Mapping[str, Mapping[str, Any]]) -> Iterator[Row]:
 
 
 def load_captioner(path: str | Path, task: Task) -> Captioning:
-    """The captioner of a checkpoint, or of a run's best one, for the scenes of ``task``: one of layouts for
-    layouts, one of photos for composites.
+    """The captioner of a checkpoint, or of a run's best one, for the scenes of ``task``: one of clip-art
+    scenes or of layouts, or one of photos for composites.
 
     Raises:
-        UserError: the task writes neither, there is no such checkpoint, or it is of another task or of other
-            classes.
+        UserError: the task writes no scenes, there is no such checkpoint, or it is of another task or of
+            other classes.
     """
-    if not isinstance(task, SceneTask) or task.schema.sizes is not None:
-        raise UserError(
-            f"captioner: task={task.config['task']['name']} makes no layouts and no composites; leave it out"
-        )
-    kind = "captioning" if isinstance(task, CompositeTask) else "layout_captioning"
+    if not isinstance(task, SceneTask):
+        raise UserError(f"captioner: task={task.config['task']['name']} makes no scenes; leave it out")
+    kind = "layout_captioning" if task.schema.sizes is None else "scene_captioning"
+    if isinstance(task, CompositeTask):
+        kind = "captioning"
     captioner = task_of(load_beside("captioner", path, kind))
     assert isinstance(captioner, Captioning)
     if captioner.schema is not None:

@@ -150,6 +150,7 @@ class NonFinite(pl.Callback):
         weights = {name: value.cpu() for name, value in module.state_dict().items()}
         batches = [to_containers(batch) for batch in step.batches]
         kept = {"why": why, "batches": batches, "random_state": dict(step.random), "state_dict": weights}
+        kept["loss_state"] = module.loss_state()
         save_whole(kept, path)
         return path
 
@@ -160,6 +161,7 @@ def replay(path: Path, task: Task) -> list[Loss]:
     """
     kept = torch.load(path, map_location="cpu", weights_only=True)
     task.load_state_dict(kept["state_dict"])
+    task.load_loss_state(kept.get("loss_state", {}))  # earlier files do not have it
     torch.set_rng_state(kept["random_state"]["cpu"])
     task.train()
     return [task.loss(from_containers(batch)) for batch in kept["batches"]]

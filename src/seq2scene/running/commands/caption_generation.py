@@ -1,4 +1,4 @@
-"""Captions of a photo, of those in a folder, or of those that a file lists."""
+"""Captions of a photo, of those in a folder, or of those that a file lists; or of a scene."""
 
 import os
 import sys
@@ -13,6 +13,7 @@ from seq2scene.errors import UserError
 from seq2scene.models.captioner import Captioner
 from seq2scene.models.words import Hypothesis
 from seq2scene.scenes.images import is_photo, readable
+from seq2scene.scenes.scene_json import read_scene
 from seq2scene.sequences.lines import read_lines
 from seq2scene.sequences.output import open_output, require_scores, tell_unknown
 
@@ -22,8 +23,12 @@ TOLD = 5  # files that a message names
 def generate_captions(cfg: DictConfig, model: Captioner) -> None:
     """``image=``: one photo, one caption or its n best. Several photos, of a folder in the order of their
     names or of a list, have their files before their captions; ``scores`` and n best put log-probabilities
-    between. ``pictures=FOLDER`` draws where each word of the best caption looked.
+    between. ``pictures=FOLDER`` draws where each word of the best caption looked. ``scene=`` is described in
+    the same way by a captioner of scenes or layouts.
     """
+    if cfg.scene is not None:
+        _describe(cfg, model)
+        return
     model.photo_encoder("ckpt")
     for key in ("text", "file"):
         if cfg[key] is not None:
@@ -48,6 +53,19 @@ def generate_captions(cfg: DictConfig, model: Captioner) -> None:
                 if kept:
                     _draw(Path(cfg.pictures) / f"{row}_{photo.stem}.png", model, photo, captions[0])
             out.flush()
+
+
+def _describe(cfg: DictConfig, model: Captioner) -> None:
+    for key in ("text", "file", "image", "pictures", "replace_unk"):
+        if cfg[key] is not None:
+            raise UserError(f"{key}: a scene is described without it; leave it out")
+    model.read_scenes([scene := read_scene(cfg.scene, "check scene=")], f"scene={cfg.scene}")
+    if cfg.prefix is not None:
+        tell_unknown("prefix", model.unknown(cfg.prefix))
+    (captions,) = model.descriptions([scene], cfg.prefix)
+    require_scores([captions[0].log_prob], 0)
+    with open_output(cfg.out) as out:
+        _write(out, captions, None, cfg.scores or model.n_best > 1)
 
 
 def require_pictures(photos: Sequence[Path]) -> None:

@@ -16,6 +16,7 @@ from seq2scene.errors import UserError
 from seq2scene.json_text import write_json
 from seq2scene.models.checkpoints import find_checkpoints, load_checkpoint
 from seq2scene.models.loading import chosen_search
+from seq2scene.models.reranking import rerank
 from seq2scene.reports.page.page import show_page
 from seq2scene.reports.report import Evaluation, Report, ScoredSet, check_reports
 from seq2scene.reports.tables import show_results
@@ -178,6 +179,8 @@ def evaluate(cfg: DictConfig) -> None:
     search = chosen_search(chosen["search"], parts["config"])
     changes = {} if search is None else {"search": search}
     task = load_task(paths, cfg.ensemble, chosen["paths"], **changes)
+    if cfg.rerank is not None:
+        rerank(task.model, cfg.rerank)
     task.description = relocated(task.description, chosen["patches"], chosen["photos"])
     reports = build_reports(chosen_reports(chosen, task))
     check_reports(reports, task)

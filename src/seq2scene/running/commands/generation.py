@@ -52,8 +52,15 @@ def generate(cfg: DictConfig) -> None:
         model.search = with_n_best(model.search, cfg.n_best)
     if cfg.bfloat16:
         model.to(torch.bfloat16)
-    if cfg.scene is not None and model.kind != "scene writer":
-        raise UserError("scene: only models of scenes go on from one; leave it out, or give one of these")
+    if cfg.scene is not None and model.kind not in ("scene writer", "captioner"):
+        raise UserError(
+            "scene: only models of scenes go on from one, and their captioners describe it; leave it out, or "
+            "give one of these"
+        )
+    if cfg.rerank is not None:
+        from seq2scene.models.reranking import rerank
+
+        rerank(model, cfg.rerank)
     torch.manual_seed(cfg.seed)
     if cfg.image is not None and model.kind != "captioner":
         raise UserError("image: this model reads text; give text=... or file=..., or a model that captions")

@@ -20,9 +20,10 @@ PATHS = (  # and names of runs, which become folder names
     *("file", "image", "out", "pictures", "source", "target", "resume", "init", "mirror"),
     *("name", "run", "to"),
     *("replace_unk", "learn_dictionary", "gold", "gold_text", "sentence_vectors"),
-    *("patches", "photos", "inpainter", "captioner", "realism", "scene"),
+    *("patches", "photos", "inpainter", "captioner", "realism", "rerank", "scene"),
     *("paths.root", "paths.data", "paths.outputs", "paths.cache", "hydra.run.dir", "hydra.sweep.dir"),
     *("data.root", "data.cache", "data.photos", "data.val_images", "data.composites.root"),
+    "reports.captions.meteor_jar",
     *("canvas.weights", "image_encoder.weights", "logger.wandb.project", "logger.wandb.group"),
 )
 LISTS = (  # one path, or [several]; *: any name
