@@ -152,7 +152,7 @@ class Search:
                 if log is not None:  # whoever ran it has ended
                     yield Trial(self.study, frozen._trial_id), log
                     return
-        if len(known) >= trials:
+        if sum(one.state != TrialState.WAITING for one in known) >= trials:
             yield None
             return
         trial = self.study.ask(self.space)

@@ -1,8 +1,11 @@
 """Runs in Weights & Biases: metrics sorted into sections of a dashboard, samples with their history, data and
 checkpoint as artifacts. Without an account or a network a run stays offline, in its folder.
+
+W&B is imported by what uses it: it takes half a second, which runs without it need not wait for.
 """
 
 import hashlib
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -11,12 +14,9 @@ from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
-import wandb
 from hydra.core.hydra_config import HydraConfig
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
-from wandb import env
-from wandb.errors import CommError, UsageError
 
 from seq2scene.json_text import to_json
 from seq2scene.metrics.directions import lower_is_better
@@ -73,13 +73,15 @@ class WandbRun(WandbLogger):
         self.checkpoint, self.confusion = checkpoint, confusion
         self._best: float | None = None
         self._judged: set[str] = set()
-        self._table: wandb.Table | None = None
+        self._table: Any = None
 
     @property
     def experiment(self) -> Any:
         """W&B's run. If it cannot be had online, one line says why, and it is offline."""
         if rank_zero_only.rank != 0 or self._experiment is not None:
             return super().experiment
+        from wandb.errors import CommError, UsageError
+
         try:
             run = super().experiment
         except (UsageError, CommError) as error:
@@ -92,10 +94,9 @@ class WandbRun(WandbLogger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        if self.monitor in metrics:
-            value = float(metrics[self.monitor])
-            if self._best is None or self._improves(value):
-                self._best = value
+        if self.monitor is not None and not math.isnan(value := float(metrics.get(self.monitor, math.nan))):
+            better = min if lower_is_better(self.monitor) else max
+            self._best = value if self._best is None else better(self._best, value)
             metrics = {**metrics, "val/best": self._best}
         named = {dashboard_name(name): value for name, value in metrics.items()}
         for name in named.keys() - self._judged:
@@ -104,9 +105,6 @@ class WandbRun(WandbLogger):
                 best = "min" if lower_is_better(_score(name)) else "max"
                 self.experiment.define_metric(name, step_metric=STEP, step_sync=True, summary=f"{best},last")
         super().log_metrics(named, step)
-
-    def _improves(self, value: float) -> bool:
-        return value < self._best if lower_is_better(self.monitor) else value > self._best
 
     def callbacks(self) -> list[pl.Callback]:
         """What observes training for the dashboard."""
@@ -124,6 +122,8 @@ class WandbRun(WandbLogger):
         """Adds samples to one table of all validations, and shows their pictures (H, W, 3) also alone, where
         W&B goes back and forth in time. pictures: by the first value of the row they belong to.
         """
+        import wandb
+
         if self._table is None:
             self._table = wandb.Table(columns=["step", *columns, "picture"], log_mode="INCREMENTAL")
         images = {line: wandb.Image(picture) for line, picture in pictures.items()}
@@ -135,6 +135,8 @@ class WandbRun(WandbLogger):
     @rank_zero_only
     def log_confusion(self, found: Mapping[str, Counts], step: int) -> None:
         """Charts of how often each class was predicted as which, by field."""
+        import wandb
+
         charts = {
             f"confusion/{name}": wandb.plot_table(
                 "wandb/confusion_matrix/v1",
@@ -151,6 +153,8 @@ class WandbRun(WandbLogger):
         """Names the data that the run uses: an artifact of its settings and of a digest of vocabularies and
         classes, without the data.
         """
+        import wandb
+
         if self.experiment.disabled:
             return
         with attempt("W&B's artifact of the data"):
@@ -167,6 +171,8 @@ class WandbRun(WandbLogger):
     @rank_zero_only
     def log_checkpoint(self, path: Path, scores: Mapping[str, Any]) -> None:
         """Logs a checkpoint as the run's model, unless ``checkpoint`` is false. scores: of the test sets."""
+        import wandb
+
         if self.experiment.disabled or not self.checkpoint:
             return
         with attempt("W&B's artifact of the checkpoint"):
@@ -208,6 +214,9 @@ def wandb_logger(
     and are a group, unless ``group`` is given. W&B's files in the home directory go to ``save_dir`` if that
     is not writable.
     """
+    import wandb
+    from wandb import env
+
     for variable, folder in ((env.DATA_DIR, env.get_data_dir()), (env.CACHE_DIR, env.get_cache_dir())):
         if not _writable(Path(folder)):
             os.environ[variable] = str(Path(save_dir) / "wandb")

@@ -122,8 +122,12 @@ def read_choices(folder: Path) -> Mapping[str, str]:
 
 
 def read_metric(folder: Path, name: str) -> list[float]:
-    """The values of a metric in metrics.csv so far, in order."""
-    return [float(row[name]) for row in _metrics(folder) if row.get(name)]
+    """The values of a metric in metrics.csv so far, in order. Raises UserError for one that is no number."""
+    found = [row[name] for row in _metrics(folder) if row.get(name)]
+    try:
+        return [float(value) for value in found]
+    except ValueError as error:
+        raise UserError(f"{folder / 'metrics.csv'}: {name}: {error}; mend or remove the line") from None
 
 
 def read_columns(folder: Path) -> list[str]:

@@ -1,5 +1,6 @@
 """Training: from a composed config to a folder with checkpoints, curves, samples and test scores."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -232,11 +233,14 @@ def _chosen(trainer: pl.Trainer) -> dict[str, Any] | None:
 
 
 def finish(loggers: list) -> None:
-    """Finishes the loggers, so that the next job of a sweep starts its own run."""
+    """Finishes the loggers, so that the next job of a sweep starts its own run. W&B shows a run as failed if
+    this is called while an exception is on its way.
+    """
+    failed = sys.exc_info()[0] is not None
     for logger in loggers:
         logger.finalize("success")
         if isinstance(logger, WandbRun) and rank_zero_only.rank == 0:
-            logger.experiment.finish()
+            logger.experiment.finish(exit_code=int(failed))
 
 
 def _tell_files(config: dict[str, Any], folder: Path, reports: Sequence[Report]) -> None:
