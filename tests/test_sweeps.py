@@ -85,7 +85,7 @@ def test_the_best_runs_come_first_with_the_settings_that_differ_and_how_they_end
         tmp_path / "1", [*same, "optimizer.lr=0.01"], [0.5], run=record(3), metrics='{"mine": {"score": 0.4}}'
     )
     make_run(tmp_path / "2", [*same, "attention=none"], [], error="job 2: no | room\nattention=none\n")
-    make_run(tmp_path / "10", [*same, "attention=concat"], [0.2], pruned="pruned after validation 1\n")
+    make_run(tmp_path / "10", [*same, "attention=concat"], [0.2], pruned="after validation 1\n")
     make_run(tmp_path / "11", same, [0.4])
     name, low, rows = summary["summarise"](tmp_path)
     assert (name, low) == ("val/score", False)
@@ -95,7 +95,7 @@ def test_the_best_runs_come_first_with_the_settings_that_differ_and_how_they_end
     assert rows[1].settings == {"attention": "general", "optimizer.lr": "0.002"}  # what it was not told
     said = summary["write"](tmp_path, name, low, rows)
     assert "| 0.5000 | general | 0.01 | 0.4000 | 3.0 | done | 1 |" in said
-    assert "| failed: no / room | 2 |" in said and "| pruned: pruned after validation 1 | 10 |" in said
+    assert "| failed: no / room | 2 |" in said and "| pruned: after validation 1 | 10 |" in said
     assert said == (tmp_path / "sweep.md").read_text() and (tmp_path / "sweep.png").stat().st_size > 1000
     with open(tmp_path / "sweep.csv", newline="") as file:
         assert [row["note"] for row in csv.DictReader(file)][-1] == "no | room"
@@ -178,7 +178,7 @@ def test_a_search_goes_on_where_it_was_interrupted_and_ends_bad_trials(search, t
     again.run(6)
     assert begun.number == 3 and (tmp_path / "found" / "3" / "called").read_text() == "auto\n"
     assert [trial.state.name for trial in again.study.trials] == ["COMPLETE"] * 5 + ["PRUNED"]
-    assert (tmp_path / "found" / "5" / "pruned.txt").read_text() == "pruned after validation 1\n"
+    assert (tmp_path / "found" / "5" / "pruned.txt").read_text() == "after validation 1\n"
     assert again.best().value == pytest.approx(0.012)
     with pytest.raises(UserError, match="another space"):
         search(rate="0.0001,0.002")

@@ -121,11 +121,12 @@ class Search:
             study_name=folder.name,
             load_if_exists=True,
             direction="maximize" if self.maximize else "minimize",
-            sampler=optuna.samplers.TPESampler(seed=seed),
             pruner=optuna.pruners.MedianPruner(n_warmup_steps=warm_up)
             if prune
             else optuna.pruners.NopPruner(),
         )
+        # Another call goes on with other draws than those that the study began with.
+        self.study.sampler = optuna.samplers.TPESampler(seed=seed + len(self.study.trials))
         described = {"fixed": sorted(self.fixed), "space": {key: str(one) for key, one in self.space.items()}}
         before = self.study.user_attrs.get("described", described)
         if before != described:
@@ -188,7 +189,7 @@ class Search:
         if pruned is not None and process.returncode != 0:
             self.study.tell(trial, state=TrialState.PRUNED)
             said = f"pruned after validation {pruned}"
-            (run / "pruned.txt").write_text(f"{said}\n", encoding="utf-8")
+            (run / "pruned.txt").write_text(f"after validation {pruned}\n", encoding="utf-8")
         elif process.returncode == 0 and values:
             best = (max if self.maximize else min)(values)
             self.study.tell(trial, best)

@@ -3,7 +3,7 @@
 #   sh experiments/sweeps/slurm.sh
 # More arguments are those of src/train.py and hydra.launcher.partition=..., .account=..., .qos=...
 exec "${PYTHON:-.venv/bin/python}" src/train.py -m name=slurm_grid task=abstract test=false \
-    hydra/launcher="${LAUNCHER:-submitit_slurm}" \
+    hydra/launcher=submitit_slurm \
     hydra.launcher.timeout_min=240 \
     hydra.launcher.cpus_per_task=8 \
     hydra.launcher.gpus_per_node=1 \

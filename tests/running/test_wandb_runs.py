@@ -38,6 +38,7 @@ def test_a_home_that_cannot_be_written_and_a_missing_account_stop_nothing(tmp_pa
         logger.log_samples("val/scenes", ["line", "text"], [[7, "a"], [9, "b"]], {7: picture}, step)
     logger.log_confusion({"pose": Counts(("sit", "run"), torch.tensor([[3, 1], [0, 2]]))}, 3)
     logger.experiment.finish()
+    wandb.teardown()  # W&B's service ends, and has written all
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("logger=wandb: this run stays offline: No API key configured")
     assert re.fullmatch(r"logger=wandb: offline; to upload this run: wandb sync \S+", said[1])
