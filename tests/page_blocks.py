@@ -153,6 +153,8 @@ def check_command(words: list[str], conf: Path = CONF) -> list[list[str]]:
             script, *rest = (one for one in options if not one.startswith("-"))
             assert (ROOT / script).is_file(), f"{script} does not exist"
             return check_job("train", rest, conf)
+        case ["sh", script, *rest]:
+            return check_job("train", [*arguments_of(ROOT / script), *rest], conf)
         case ["make", target, *rest]:
             makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
             assert re.search(rf"^{target}:", makefile, re.M), f"make {target}: no such target"
@@ -166,6 +168,12 @@ def check_command(words: list[str], conf: Path = CONF) -> list[list[str]]:
         case _:
             raise AssertionError(f"{' '.join(words)}: not a command that is known; say why it is not run")
     return []
+
+
+def arguments_of(script: Path) -> list[str]:
+    """The arguments that a shell script gives to src/train.py."""
+    (words,) = commands(script.read_text(encoding="utf-8"))
+    return [word for word in words[words.index("src/train.py") + 1 :] if not word.startswith("$")]
 
 
 def check_script(script: Path, arguments: list[str]) -> None:

@@ -3,8 +3,6 @@
 import csv
 import json
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +10,9 @@ import torch
 
 from entry_points import command, run
 from seq2scene.models.checkpoints import load_checkpoint
+from seq2scene.running.callbacks.samples import TRANSLATIONS
 from seq2scene.tasks.loading import task_of
+from wandb_records import check_dashboard, tables
 
 pytestmark = pytest.mark.slow
 
@@ -109,14 +109,12 @@ def test_a_run_leaves_what_it_promises(trained: Path) -> None:
 
 
 def test_weights_and_biases_and_tensorboard_hold_curves_tables_and_heat_maps(trained: Path) -> None:
-    (record,) = (trained / "wandb").glob("offline-run-*")
-    wandb = [sys.executable, "-m", "wandb", "leet", "inspect", "--json", str(record)]
-    lines = subprocess.run(wandb, capture_output=True, text=True, check=True).stdout
-    for key in ("val/bleu_tok", "train/loss", "val/translations", "val/attention"):
-        assert key in lines, key
-    assert list(record.glob("files/media/images/**/*.png")) and list(
-        record.glob("files/media/table/**/*.json")
-    )
+    found = check_dashboard(trained, "val/bleu_tok")
+    assert {"val/perplexity", "train/perplexity", "speed/tokens_per_second"} <= found.history.keys()
+    for table in (added := tables(found, "samples/table")):
+        assert table["columns"] == ["step", *TRANSLATIONS, "picture"] and len(table["data"]) == 8
+    assert len(added) == 3
+    assert len(list(found.folder.glob("files/media/images/samples/line_1_*.png"))) == 3
     assert list(trained.glob("events.out.tfevents.*"))
 
 

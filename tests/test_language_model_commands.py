@@ -11,6 +11,7 @@ from entry_points import command, run
 from seq2scene.models.checkpoints import load_checkpoint
 from seq2scene.tasks.loading import task_of
 from test_commands import rows, runs, weights
+from wandb_records import check_dashboard
 
 pytestmark = pytest.mark.slow
 
@@ -66,6 +67,8 @@ def test_it_learns_the_text_and_evaluation_repeats_its_perplexity(work: Path, by
     assert (folder / "curves.png").stat().st_size > 0
     samples = rows(sorted((folder / "samples").glob("*.csv"))[-1])
     assert len(samples) == 8 and samples[0].keys() == {"number", "text", "log_prob"}
+    if loggers:
+        check_dashboard(folder, "val/perplexity")
     run("evaluate.py", f"ckpt={folder}", "trainer.enable_progress_bar=false", work=work)
     again = json.loads((runs(work, "evaluate")[-1] / "metrics.json").read_text())["test"]
     assert again == pytest.approx(scores, rel=1e-5)

@@ -14,6 +14,7 @@ from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.models.checkpoints import load_checkpoint
 from seq2scene.running.callbacks.samples import SCENES
 from test_commands import fails, runs
+from wandb_records import check_dashboard, offline_run, tables
 
 pytestmark = pytest.mark.slow
 
@@ -112,14 +113,20 @@ def test_the_scores_of_a_run_are_the_means_over_its_scenes(trained: Path) -> Non
 
 
 def test_weights_and_biases_hold_scenes_as_table_and_as_strips(trained: Path) -> None:
-    (record,) = (trained / "wandb").glob("offline-run-*")
-    tables = [json.loads(path.read_text()) for path in record.glob("files/media/table/val/scenes*.json")]
-    assert len(tables) == 2 and all(one["columns"] == SCENES and len(one["data"]) == 8 for one in tables)
-    assert len(list(record.glob("files/media/images/val/scenes/line_1_*.png"))) == 2
-    said = b"".join(path.read_bytes() for path in record.glob("*.wandb"))
-    for key in ("val/u_recall", "val/faithfulness_relation", "val/nll_place", "train/loss", "val/scenes"):
-        assert key.encode() in said, key
+    found = check_dashboard(trained, "val/score")
+    for table in (added := tables(found, "samples/table")):
+        assert table["columns"] == ["step", *SCENES, "picture"] and len(table["data"]) == 8
+    assert len(added) == 2 and len(list(found.folder.glob("files/media/images/samples/line_1_*.png"))) == 2
+    assert {"val/u_recall", "faithfulness/relation", "nll/place"} <= found.history.keys()
     assert list(trained.glob("events.out.tfevents.*"))
+
+
+def test_weights_and_biases_hold_what_is_taken_for_what(trained: Path) -> None:
+    found = offline_run(trained)
+    objects, poses = (tables(found, f"confusion/{name}_table")[-1]["data"] for name in ("object", "pose"))
+    steps = sum(count for *_, count in objects)
+    children = sum(count for true, _, count in objects if true.startswith(("Mike", "Jenny", "hb")))
+    assert 0 < children == sum(count for *_, count in poses) < steps
 
 
 def test_evaluation_repeats_the_scores_and_the_scenes_of_training(trained: Path, work: Path) -> None:

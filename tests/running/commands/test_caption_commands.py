@@ -8,6 +8,7 @@ import pytest
 from captioned_photos import write_coco
 from entry_points import run
 from small_captioner import SMALL
+from wandb_records import check_dashboard
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +31,7 @@ def command(work: Path):
 @pytest.fixture(scope="module")
 def trained(command, work: Path) -> Path:
     """The folder of a finished run."""
-    small = ["data=coco_captions", "data.min_count=1", "debug=once", "search.max_extra=5"]
+    small = ["data=coco_captions", "data.min_count=1", "debug=once", "search.max_extra=5", "logger=wandb"]
     command("train.py", *SMALL, *QUIET, *small)
     (folder,) = (work / "outputs" / "captioning").iterdir()
     return folder
@@ -42,6 +43,7 @@ def test_a_run_leaves_captions_people_s_scores_and_samples(trained: Path) -> Non
     assert len((trained / "test.captions.jsonl").read_text().splitlines()) == 2
     assert len(list((trained / "samples").glob("*_line_*.png"))) == 2
     assert (trained / "curves.png").is_file()
+    assert "samples/line_1/path" in check_dashboard(trained, "val/cider").history
 
 
 def test_evaluation_adds_baselines_and_pictures_and_else_says_the_same(

@@ -19,6 +19,7 @@ from seq2scene.running.callbacks.inpainting import TABLE, draw_mending
 from seq2scene.running.commands.evaluation import evaluate_task
 from seq2scene.running.processes.trainers import filter_warnings, make_trainer
 from seq2scene.tasks.loading import load_task
+from wandb_records import check_dashboard
 
 pytestmark = pytest.mark.slow
 
@@ -43,6 +44,7 @@ SMALL = [
     "callbacks.samples.lines=2",
     "callbacks.samples.pictures=1",
     "test=false",
+    "logger=wandb",
     "name=inpainter",
 ]
 
@@ -71,6 +73,7 @@ def test_a_run_draws_composites_and_what_became_of_them(run: Path) -> None:
     with Image.open(picture) as opened:
         assert opened.width > 300
     assert (run / "curves.png").is_file()
+    assert {"val/psnr", "samples/line_1/path"} <= check_dashboard(run, "val/error").history.keys()
 
 
 def test_a_checkpoint_holds_what_an_inpainter_needs_and_no_trunk(run: Path) -> None:

@@ -1,5 +1,6 @@
 """What a run's folder says about the run."""
 
+import csv
 import shlex
 from collections import Counter
 from collections.abc import Mapping
@@ -27,6 +28,7 @@ RECORD = {
     "parameters": {"total": int, "trainable": int, "parts": dict},
     "hardware": {"gpus": list, "processor": str, "cores": int, "system": str},
 }
+OVERRIDES = ".hydra/overrides.yaml"
 LONGEST_NAME = 200  # characters of a test set's name, which names files
 
 
@@ -77,14 +79,17 @@ class Run:
             return None
 
 
-def read_run(folder: Path) -> Run:
-    """Raises UserError if ``folder`` holds no scores, which every evaluated run has, or a damaged file."""
-    if not (folder / "metrics.json").is_file():
+def read_run(folder: Path, tested: bool = True) -> Run:
+    """Raises UserError if ``folder`` holds a damaged file, or no scores, which every evaluated run has. A run
+    that need not be ``tested`` may have none, and its checkpoints are not opened.
+    """
+    has_scores = (folder / "metrics.json").is_file()
+    if tested and not has_scores:
         raise UserError(
             f"{folder}: no metrics.json, so nothing was evaluated; run=FOLDER is the folder of a run of "
             "train.py (test=true) or evaluate.py"
         )
-    scores = _read_scores(folder / "metrics.json")
+    scores = _read_scores(folder / "metrics.json") if has_scores else {}
     path = folder / "run.json"
     if path.is_file():
         record = read_json(path)
@@ -94,23 +99,64 @@ def read_run(folder: Path) -> Run:
         config = record["config"]
         return Run(folder, record, config, record.get("model_config", config) or {}, scores)
     note = "run.json is missing: hardware, versions and the time taken are unknown"
-    record, config, model_config = _from_other_files(folder)
+    record, config, model_config = _from_other_files(folder, tested)
     return Run(folder, record, config, model_config, scores, [note])
 
 
-def _from_other_files(folder: Path) -> tuple[dict[str, Any], Mapping[str, Any], Mapping[str, Any]]:
+def find_runs(folder: Path) -> list[Path]:
+    """The folders of all runs in ``folder``, however deep, in the order of their numbers and names."""
+    runs = {path.parent.parent for path in folder.rglob(OVERRIDES)}
+    return sorted(runs, key=lambda run: [(len(part), part) for part in run.relative_to(folder).parts])
+
+
+def read_overrides(folder: Path) -> list[str] | None:
+    """What a run was called with, None if nothing says so."""
+    found = _read_yaml(folder / OVERRIDES, list)
+    return None if found is None else list(map(str, found))
+
+
+def read_choices(folder: Path) -> Mapping[str, str]:
+    """The options of all config groups that a run chose, by group; {} if nothing says so."""
+    found = _read_yaml(folder / ".hydra" / "hydra.yaml", {"hydra": {"runtime": {"choices": dict}}})
+    return ((found or {}).get("hydra", {}).get("runtime") or {}).get("choices") or {}
+
+
+def read_metric(folder: Path, name: str) -> list[float]:
+    """The values of a metric in metrics.csv so far, in order. Raises UserError for one that is no number."""
+    found = [row[name] for row in _metrics(folder) if row.get(name)]
+    try:
+        return [float(value) for value in found]
+    except ValueError as error:
+        raise UserError(f"{folder / 'metrics.csv'}: {name}: {error}; mend or remove the line") from None
+
+
+def read_columns(folder: Path) -> list[str]:
+    """The names of the metrics in metrics.csv so far."""
+    return list(_metrics(folder).fieldnames or [])
+
+
+def _metrics(folder: Path) -> csv.DictReader:
+    """The rows of metrics.csv, without a last line that is still being written."""
+    file = folder / "metrics.csv"
+    text = read_text(file).decode() if file.is_file() else ""
+    return csv.DictReader(text[: text.rfind("\n") + 1].splitlines())
+
+
+def _from_other_files(
+    folder: Path, tested: bool
+) -> tuple[dict[str, Any], Mapping[str, Any], Mapping[str, Any]]:
     """The record, config and model_config of a run without run.json."""
     record: dict[str, Any] = {}
-    kinds = {".hydra/config.yaml": CONFIG, ".hydra/overrides.yaml": list, "hparams.yaml": CONFIG}
-    config, overrides, logged = (_read_yaml(folder / name, kind) for name, kind in kinds.items())
+    config, logged = (_read_yaml(folder / name, CONFIG) for name in (".hydra/config.yaml", "hparams.yaml"))
+    overrides = read_overrides(folder)
     evaluates = "ckpt" in (config or {})
     if overrides is not None:
         script = "src/evaluate.py" if evaluates else "src/train.py"
-        record["command"] = shlex.join(["python", script, *map(str, overrides)])
+        record["command"] = shlex.join(["python", script, *overrides])
     if evaluates:
         record["model_config"] = {}
         return record, config, {}
-    if (folder / "best.ckpt").is_file():
+    if tested and (folder / "best.ckpt").is_file():
         checkpoint = load_checkpoint(folder / "best.ckpt")
         logged = logged or checkpoint["hyper_parameters"]["config"]
         record["git"] = checkpoint.get("git")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.loggers import TensorBoardLogger, WandbLogger
+from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from seq2scene.models.scene_strips import strip_of
@@ -20,6 +20,7 @@ from seq2scene.plotting.figures import save_picture
 from seq2scene.reports.captioning.caption_drawing import draw_caption, split_batch
 from seq2scene.reports.report import attempt
 from seq2scene.reports.scene.scene_drawing import true_pictures
+from seq2scene.running.wandb_runs import WandbRun
 from seq2scene.scenes.scene_json import to_plain
 from seq2scene.sequences.batch import Sentences
 from seq2scene.tasks.captioning import Captioning
@@ -145,10 +146,8 @@ class Samples(pl.Callback):
         columns, *rows = table
         kind = name if name == "val/scenes" else "val/attention"
         for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                logger.log_table(name, columns=columns, data=rows)
-                for line, picture in pictures.items():
-                    logger.log_image(f"{kind}/line_{line}", images=[picture])
+            if isinstance(logger, WandbRun):
+                logger.log_samples(name, columns, rows, pictures, trainer.global_step)
             elif isinstance(logger, TensorBoardLogger):
                 text = "\n".join("|".join(map(str, row)) for row in [columns, ["---"] * len(columns), *rows])
                 logger.experiment.add_text(name, text, trainer.global_step)

@@ -1,5 +1,6 @@
 """Training: from a composed config to a folder with checkpoints, curves, samples and test scores."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,6 @@ import pytorch_lightning as pl
 import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from seq2scene.building import build
@@ -36,6 +36,7 @@ from seq2scene.running.processes.trainers import filter_warnings, make_trainer, 
 from seq2scene.running.resuming import given_overrides, resume
 from seq2scene.running.run_folders import claim
 from seq2scene.running.run_records import git_revision, now, write_run_record
+from seq2scene.running.wandb_runs import WandbRun
 from seq2scene.tasks.loading import build_task, task_of
 from seq2scene.tasks.task import Task
 
@@ -98,12 +99,16 @@ def _train(
     watch = Watch(_monitored(callbacks, config["schedule"]))
     callbacks += [Provenance(overrides, git_revision()), watch, *more]
     callbacks += [callback for report in reports for callback in report.callbacks()]
+    dashboards = [logger for logger in loggers if isinstance(logger, WandbRun)]
+    callbacks += [callback for dashboard in dashboards for callback in dashboard.callbacks()]
     trainer = make_trainer(config["trainer"], callbacks=callbacks, logger=loggers, default_root_dir=folder)
     torch.manual_seed(
         config["seed"] + trainer.global_rank
     )  # equal weights, but different dropout on each rank
     for logger in loggers:
         logger.log_hyperparams({**config, "git": git_revision()})
+    for dashboard in dashboards:
+        dashboard.log_data(config, data.description())
     try:
         diverged = _fit(trainer, task, data, start)
         if trainer.is_global_zero and (folder / "metrics.csv").is_file():
@@ -117,11 +122,15 @@ def _train(
             finish_reports(trainer, task, data, reports, folder)
         if trainer.is_global_zero:
             show_results(results, task, reports)
+            tested = "nothing"
             if chosen is not None and results:
                 tested = f"epoch {chosen['epoch']}, step {chosen['global_step']}"
-                write_run_record(
-                    folder, "train.py", overrides, started, config, task, reports, tested, trainer.world_size
-                )
+            write_run_record(
+                folder, "train.py", overrides, started, config, task, reports, tested, trainer.world_size
+            )
+            if saved := _saved(trainer):
+                for dashboard in dashboards:
+                    dashboard.log_checkpoint(saved[0], results)
             _tell_files(config, folder, reports)
             if results and config["page"]:
                 show_page(folder)
@@ -226,11 +235,14 @@ def _chosen(trainer: pl.Trainer) -> dict[str, Any] | None:
 
 
 def finish(loggers: list) -> None:
-    """Finishes the loggers, so that the next job of a sweep starts its own run."""
+    """Finishes the loggers, so that the next job of a sweep starts its own run. W&B shows a run as failed if
+    this is called while an exception is on its way.
+    """
+    failed = sys.exc_info()[0] is not None
     for logger in loggers:
         logger.finalize("success")
-        if isinstance(logger, WandbLogger) and rank_zero_only.rank == 0:
-            logger.experiment.finish()
+        if isinstance(logger, WandbRun) and rank_zero_only.rank == 0:
+            logger.experiment.finish(exit_code=int(failed))
 
 
 def _tell_files(config: dict[str, Any], folder: Path, reports: Sequence[Report]) -> None:
