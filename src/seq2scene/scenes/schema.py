@@ -114,6 +114,7 @@ class Schema:
         """The number of an object's picture among those of its class, for clip art. none: the value of
         missing attributes, 0.
         """
+        assert self.sizes is not None, "a schema of clip art"
         number = none
         for name, count in zip(self.variants, self.sizes.shape[1:-1], strict=True):
             number = number * count + attributes.get(name, none)

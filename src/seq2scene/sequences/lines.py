@@ -138,9 +138,9 @@ def read_table(
     """
     text = read_text(path, hint).decode()
     delimiter = max(delimiters, key=text.partition("\n")[0].count)
-    empty = None if strict else ""
+    missing = None if strict else ""
     table = StringIO(text, newline="")
-    rows = csv.DictReader(table, restval=empty, delimiter=delimiter, strict=strict)
+    rows = csv.DictReader(table, restval=missing, delimiter=delimiter, strict=strict)
     last = 0
     try:
         names = [name.strip() for name in rows.fieldnames or ()]
@@ -148,12 +148,12 @@ def read_table(
             raise UserError(f"{path}, line 1: the columns {names} must each have a name of their own")
         for row in rows:
             if None in row or None in row.values():
-                count = len(rows.fieldnames) - list(row.values()).count(None) + len(row.pop(None, ()))
-                more = strict and count > len(rows.fieldnames)
+                count = len(names) - list(row.values()).count(None) + len(row.pop(None, ()))
+                more = strict and count > len(names)
                 quoted = f'; a text with {delimiter!r} in it must be in "quotes"' if more else ""
                 raise UserError(
-                    f"{path}, line {rows.line_num}: a row of {count} fields under a header of "
-                    f"{len(rows.fieldnames)}{quoted}; mend or remove it"
+                    f"{path}, line {rows.line_num}: a row of {count} fields under a header of {len(names)}"
+                    f"{quoted}; mend or remove it"
                 )
             yield rows.line_num, row
             last = rows.line_num
