@@ -18,12 +18,13 @@ from seq2scene.app import caption_room
 from seq2scene.app.requests import Refused, parse
 from seq2scene.compositing.packed_store import PACKED, PHOTOS, open_patches
 from seq2scene.data.archives import unpack
-from seq2scene.data.captions.caption_files import read_coco, read_karpathy
-from seq2scene.data.coco.annotations import ARCHIVE, read_instances, read_panoptic, read_regions
+from seq2scene.data.captions.caption_files import read_caption_table, read_coco, read_karpathy
+from seq2scene.data.coco.annotations import ARCHIVE, Classes, read_instances, read_panoptic, read_regions
 from seq2scene.data.coco.segments import read_segments
 from seq2scene.data.downloads import MANIFEST, DataFile, fetch_all
 from seq2scene.data.scenes.abstract_files import opaque_size, read_scenes, read_sentences, read_split
 from seq2scene.data.scenes.coco_layout import read_ids
+from seq2scene.data.scenes.scene_tables import read_scene_table
 from seq2scene.data.text.word_vectors import read_word_vectors
 from seq2scene.errors import UserError
 from seq2scene.json_text import to_json
@@ -203,6 +204,13 @@ READERS = {
     "karpathy": Reader(
         "json", lambda path: read_karpathy(path, path.parent, ["train"]), {"dataset.json": samples.KARPATHY}
     ),
+    "export": Reader(
+        "json", partial(read_instances, segmentations=True, exported=Classes()), {"a.json": samples.INSTANCES}
+    ),
+    "table of captions": Reader("text", read_caption_table, {"captions.csv": samples.CAPTION_TABLE}),
+    "lines of captions": Reader("json", read_caption_table, {"captions.jsonl": samples.CAPTION_LINES}),
+    "table of scenes": Reader("text", read_scene_table, {"scenes.csv": samples.SCENE_TABLE}),
+    "lines of scenes": Reader("json", read_scene_table, {"scenes.jsonl": samples.SCENE_LINES}),
     "abstract scenes": Reader("text", partial(read_scenes, hint=""), {"scenes.txt": samples.SCENES}),
     "abstract sentences": Reader("text", partial(read_sentences, scenes=TWO, hint=""), SENTENCES),
     "abstract split": Reader(

@@ -77,6 +77,15 @@ FACTS = lines(
     to_json({"scene": 0, "texts": [[[{"kind": "hold", "subject": "hb0", "object": "t_13"}], []]]}),
     to_json({"scene": 1, "texts": [[[{"kind": "mood", "subject": "hb0", "value": "happy", "count": 1}]]]}),
 )
+CAPTION_TABLE = lines("image,caption", '3.jpg,"A dog, a cat."', "5.jpg,A red ball.", "5.jpg,One ball.")
+CAPTION_LINES = lines(
+    to_json({"image": "3.jpg", "captions": ["A dog.", "One."]}), to_json({"image": "5.jpg", "caption": "A."})
+)
+SCENE_TABLE = lines("scene,text,name,x,y,depth,mood", "1,A dog.,dog,10,20,1,", "1,,girl,30,4.5,0,sad")
+SCENE_LINES = lines(
+    to_json({"text": "A dog.", "objects": [{"name": "dog", "x": 1, "y": 2.5, "size": 0.7, "flip": True}]}),
+    to_json({"scene": "b", "texts": ["A girl.", "One."], "objects": [{"name": "girl", "x": 1, "y": 2}]}),
+)
 NAMES = ("s_3", "hb0", "t_4")
 HEADS = {"size": Head(3), "flip": Head(2), "pose": Head(7, only=("hb0",))}
 SCHEMA = Schema(

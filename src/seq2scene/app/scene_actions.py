@@ -54,6 +54,8 @@ def describe(model: SceneWriter) -> dict[str, Any]:
 
 def _values(model: SceneWriter, head: str) -> list[str]:
     count, names = model.schema.heads[head].classes, HEADS.get(head, ())
+    if values := model.schema.heads[head].values:
+        return list(values)
     clip_art = model.schema.sizes is not None
     return list(names) if clip_art and len(names) == count else [str(number) for number in range(count)]
 

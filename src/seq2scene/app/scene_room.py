@@ -1,5 +1,6 @@
 """The scene desk: texts to scenes of clip art."""
 
+from math import prod
 from typing import Any
 
 from seq2scene.app.model_table import Offer
@@ -18,19 +19,19 @@ def accepts(offer: Offer) -> bool:
 
 
 def describe_clip_art(model: SceneWriter) -> dict[str, Any]:
-    """As ``describe``, with the name and the size in pixels of each class's pictures, by variant: pose *
-    number of expressions + expression.
+    """As ``describe``, with the name and the size in pixels of each class's pictures, by variant, and the
+    attributes that make variants (``Schema.variant``), each with the number of its values.
     """
     schema, pictures = model.schema, model.description["pictures"]
     assert schema.sizes is not None, "a writer of clip art"
-    _, poses, expressions, _ = schema.sizes.shape
+    counts = schema.sizes.shape[1:-1]
     found = describe(model)
     for one, number in zip(found["classes"], range(FIRST_CLASS, schema.classes), strict=True):
-        name, varies = schema.name(number), bool({"pose", "expression"} & {*one["heads"]})
-        variants = range(poses * expressions if varies else 1)
+        name, varies = schema.name(number), bool({*schema.variants} & {*one["heads"]})
+        variants = range(prod(counts) if varies else 1)
         one["pictures"] = [picture_name(pictures, name, variant) for variant in variants]
         one["sizes"] = [list(open_picture(pictures, picture).size) for picture in one["pictures"]]
-    return {**found, "background": BACKGROUND, "expressions": expressions}
+    return {**found, "background": BACKGROUND, "variants": dict(zip(schema.variants, counts, strict=True))}
 
 
 def sprite(model: SceneWriter, name: str) -> File | None:

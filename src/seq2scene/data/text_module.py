@@ -3,7 +3,7 @@
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 import pytorch_lightning as pl
 from torch import Tensor
 
+from seq2scene.data.held_out import hold_out, with_shares
 from seq2scene.data.text.word_vectors import read_word_vectors
 from seq2scene.errors import UserError
 from seq2scene.sequences.batching import Loader, Plan
@@ -34,7 +35,8 @@ class Ranks(TypedDict):
 class TextModule(pl.LightningDataModule):
     """Training, validation and named test sets of text. Subclasses read the files and make the batches.
 
-    files: what each split is read from. test_names: the splits other than train and val.
+    files: what each split is read from, the training file where a share of it is held out for the split (see
+    ``data.held_out``). test_names: the splits other than train and val.
     padding_efficiency: of each side, real tokens / padded tokens; filled with the training loader.
 
     Raises UserError if an option is out of its range.
@@ -51,7 +53,7 @@ class TextModule(pl.LightningDataModule):
     def __post_init__(self) -> None:
         super().__init__()
         self.root, self.cache = (str(Path(place).expanduser()) for place in (self.root, self.cache))
-        self.files = self._split_files()
+        self.files, self._shares = with_shares(self._split_files())
         for name in self.files:
             if not re.fullmatch(r"[\w-][\w.-]*", str(name)):
                 raise UserError(f"data.tests: a test set cannot be called {name}: files are named after it")
@@ -61,6 +63,7 @@ class TextModule(pl.LightningDataModule):
         self._train_loader: Loader | None = None
         self._place: dict[str, int] | None = None
         self._compared: set[str] = {"train"}
+        self._divided: set[Path] = set()  # files of which shares are held out, once reported
 
     @cached_property
     def folder(self) -> Path:
@@ -70,7 +73,9 @@ class TextModule(pl.LightningDataModule):
     # What subclasses provide
 
     def _split_files(self) -> dict[str, Any]:
-        """What each split is read from, train and val among them; the others are test sets."""
+        """What each split is read from, train and val among them, or the share of the training file that is
+        held out for it; the others are test sets.
+        """
         return {"train": None, "val": None, "test": None}
 
     @property
@@ -148,6 +153,19 @@ class TextModule(pl.LightningDataModule):
 
     # Tools
 
+    def _part(self, split: str, names: Sequence[str], path: Path, what: str = "photos") -> np.ndarray:
+        """(N,) bool: which of the ``names`` in the file of a split are in the split, and not held out for
+        another.
+        """
+        if not self._shares or split not in ("train", *self._shares):
+            return np.ones(len(names), dtype=bool)
+        parts = hold_out(names, self._shares, path, what)
+        if path not in self._divided:
+            self._divided.add(path)
+            sizes = (f"{name} has {int(part.sum())}" for name, part in parts.items())
+            self._report("%s: of its %d %s, %s", path, len(names), what, ", ".join(sizes))
+        return parts[split]
+
     def _loader(self, plan: Plan, collate: Callable[[np.ndarray], Any]) -> Loader:
         on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
         return Loader(plan, collate, prefetch=4 if on_gpu else 0, pin_memory=on_gpu)
@@ -197,10 +215,12 @@ class TextModule(pl.LightningDataModule):
 
 
 def named_splits(train: Any, val: Any, tests: dict[str, Any]) -> dict[str, Any]:
-    """All splits by name; raises UserError if a test set has the name of another split."""
+    """All splits by name, without tests that are None; raises UserError if a test set has the name of another
+    split.
+    """
     if {"train", "val"} & tests.keys():
         raise UserError("data.tests: a test set cannot be called train or val")
-    return {"train": train, "val": val, **tests}
+    return {"train": train, "val": val, **{name: test for name, test in tests.items() if test is not None}}
 
 
 def same_language(description: Mapping[str, Any], name: str, key: str, own: str) -> str:

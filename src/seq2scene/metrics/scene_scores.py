@@ -4,6 +4,8 @@ The objects of a scene are its unigrams, pairs of objects with overlapping boxes
 greedily within their classes, by the similarity of their positions, and counted.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torchmetrics import Metric
@@ -61,7 +63,7 @@ class SceneScores(Metric):
     @property
     def row(self) -> tuple[str, ...]:
         """The scores of the paper's table, except b_coord, which rises when fewer objects are matched."""
-        return (*ROW, *(name for name in ("pose", "expression") if name in self.names))
+        return (*ROW, *(name for name in self.schema.variants if name in self.names))
 
     def raw(self, prediction: Objects, truth: Objects) -> dict[str, Tensor]:
         """The scores (B,) of every scene, as published."""
@@ -98,7 +100,7 @@ def scene_scores(prediction: Objects, truth: Objects, schema: Schema) -> dict[st
     the accuracy of that attribute over matched objects of the classes that have it. A score with nothing to
     count is 0, except that b_recall is -1 if the truth has no bigrams and anything was predicted.
     """
-    predicted, true = _in_order(prediction), _in_order(truth)
+    predicted, true = _in_order(prediction, schema.variants), _in_order(truth, schema.variants)
     canvas = torch.tensor(schema.canvas, device=predicted.places.device)
     centres, true_centres = predicted.places / canvas, true.places / canvas
 
@@ -142,16 +144,16 @@ def _ratio(some: Tensor, of: Tensor) -> Tensor:
     return some.sum(1).float() / of.sum(1).clamp(min=1)
 
 
-def _in_order(objects: Objects) -> Objects:
-    """The objects of each scene sorted by class, pose, expression, x and y: the order of matching, which also
-    gives overlapping pairs their direction.
+def _in_order(objects: Objects, variants: Sequence[str]) -> Objects:
+    """The objects of each scene sorted by class, ``variants`` (pose, expression), x and y: the order of
+    matching, which also gives overlapping pairs their direction.
     """
     zeros = torch.zeros_like(objects.classes)
     x, y = objects.places.unbind(2)
-    pose, expression = (objects.attributes.get(name, zeros) for name in ("pose", "expression"))
+    shown = [objects.attributes.get(name, zeros) for name in variants]
     classes = objects.classes.where(objects.present, torch.iinfo(torch.int64).max)  # padding last
     order = torch.arange(classes.shape[1], device=classes.device).expand_as(classes)
-    for key in (y, x, expression, pose, classes):  # stable sorts, the primary key last
+    for key in (y, x, *shown[::-1], classes):  # stable sorts, the primary key last
         order = order.gather(1, key.gather(1, order).argsort(dim=1, stable=True))
     return Objects(
         objects.classes.gather(1, order),

@@ -54,10 +54,9 @@ def describe(schema: Schema, objects: Objects, step: int) -> str:
     number = int(objects.classes[0, step])
     parts = [schema.title(number)]
     names = {"size": SIZES, "flip": ("facing right", "facing left"), "pose": POSES, "expression": EXPRESSIONS}
-    for head in schema.heads:
-        if bool(schema.has(head)[number]):
-            value = int(objects.attributes[head][0, step])
-            parts.append(
-                names[head][value] if head in names and schema.sizes is not None else f"{head} {value}"
-            )
+    for name, head in schema.heads.items():
+        if bool(schema.has(name)[number]):
+            value = int(objects.attributes[name][0, step])
+            known = head.values or (names.get(name, ()) if schema.sizes is not None else ())
+            parts.append(known[value] if len(known) == head.classes else f"{name} {value}")
     return ", ".join(parts)

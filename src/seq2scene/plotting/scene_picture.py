@@ -42,8 +42,7 @@ def _sprite(
     assert schema.sizes is not None, "only clip art has pictures of its own"
     value = {name: int(values[0, step]) for name, values in objects.attributes.items()}
     name = schema.names[int(objects.classes[0, step]) - FIRST_CLASS]
-    variant = value.get("pose", 0) * schema.sizes.shape[2] + value.get("expression", 0)
-    sprite = open_picture(pictures, picture_name(pictures, name, variant))
+    sprite = open_picture(pictures, picture_name(pictures, name, schema.variant(value, 0)))
     size = schema.scales[value.get("size", 0)] * scale
     sprite = sprite.resize(
         (max(1, round(sprite.width * size)), max(1, round(sprite.height * size))), Image.Resampling.LANCZOS

@@ -92,6 +92,14 @@ def within(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return ((extents > 0) & (first < sizes) & (first + extents > 0)).all(axis=1)
 
 
+def clipped(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Boxes (A, 4) (left, top, width, height) without what is outside images of ``sizes`` (A, 2), which they
+    are ``within``.
+    """
+    first = np.maximum(boxes[:, :2], 0)
+    return np.concatenate([first, np.minimum(boxes[:, :2] + boxes[:, 2:], sizes) - first], axis=1)
+
+
 def inside(boxes: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """Boxes (A, 4) (left, top, width, height), moved and clipped as by ``corners``: at least a pixel wide and
     high, except those that start within the last pixel.

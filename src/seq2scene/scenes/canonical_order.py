@@ -21,7 +21,8 @@ def ranks(objects: Objects, schema: Schema) -> list[list[Rank]]:
     """
     number = objects.classes - FIRST_CLASS
     if schema.sizes is not None:
-        types = torch.tensor([type_of(name) for name in schema.names], device=number.device)
+        types = schema.types or [type_of(name) for name in schema.names]
+        types = torch.tensor(types, device=number.device)
         kind = types[number.clamp(min=0)]
         depth = [-objects.attributes["size"]] if "size" in schema.heads else []
         keys = [kind] if schema.order == "type" else [kind > 0, *depth, kind]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -11,18 +11,21 @@ from seq2scene.errors import UserError
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.objects import EOS, FIRST_CLASS, PAD, Objects
 
+Number = TypeVar("Number", int, Tensor)
+
 SPECIALS = ("<pad>", "<sos>", "<eos>")
 
 
 @dataclass(frozen=True)
 class Head:
     """An attribute of objects: one of ``classes`` values, learnt with loss weight ``weight``, for the object
-    classes ``only`` (None: all).
+    classes ``only`` (None: all). values: their names, if the data names them.
     """
 
     classes: int
     weight: float = 1.0
     only: tuple[str, ...] | None = None
+    values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -42,9 +45,11 @@ class Schema:
 
     names: of the object classes, from number ``FIRST_CLASS`` on. grid: where objects can be placed. heads:
     the attributes by name, in the order of a net's channels. max_objects: per scene, not counting END.
-    sentences: the number per scene. canvas: (width, height) in canvas units. sizes: for clip art, (names,
-    poses, expressions, 2), the width and height of the opaque part of each unscaled picture. scales: for clip
-    art, the scale at each value of the head ``size``. titles: readable names of the classes, if different.
+    sentences: the number per scene. canvas: (width, height) in canvas units. variants: for clip art, the
+    attributes that an object's picture depends on. sizes: for clip art, (names, values of each of the
+    variants, 2), the width and height of the opaque part of each unscaled picture. scales: for clip art, the
+    scale at each value of the head ``size``. types: for clip art, the type of each class, 0 for what is
+    behind everything; empty: those of Abstract Scenes. titles: readable names of the classes, if different.
     things: for objects cut out of photos, the number of thing classes, the rest being stuff; else None.
     appearance: of such objects, if learnt. most: for each class, the greatest number of its objects in a
     training scene; empty if not counted. order: in which objects are placed, see ``scenes.canonical_order``.
@@ -63,6 +68,8 @@ class Schema:
     appearance: Appearance | None = None
     most: tuple[int, ...] = ()
     order: Order = "depth"
+    variants: tuple[str, ...] = ("pose", "expression")
+    types: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for name, head in self.heads.items():
@@ -103,6 +110,16 @@ class Schema:
         """(classes,) how often each class may occur in a scene, END included; None if not counted."""
         return torch.tensor([0, 0, 1, *self.most]) if self.most else None
 
+    def variant(self, attributes: Mapping[str, Number], none: Number) -> Number:
+        """The number of an object's picture among those of its class, for clip art. none: the value of
+        missing attributes, 0.
+        """
+        assert self.sizes is not None, "a schema of clip art"
+        number = none
+        for name, count in zip(self.variants, self.sizes.shape[1:-1], strict=True):
+            number = number * count + attributes.get(name, none)
+        return number
+
     def cells(self, objects: Objects) -> Tensor:
         """(B, T) the grid cell of each object, 0 where there is none."""
         return self.grid.cell(objects.places) * objects.present
@@ -136,8 +153,8 @@ class Schema:
     def boxes(self, objects: Objects) -> Tensor:
         """(B, T, 4) centre x, y, width and height of each object in canvas units, 0 where there is none.
 
-        The exact extents if the objects have them; else those of the clip art, by class, pose, expression and
-        size (missing attributes count as 0), or of the box that size and aspect stand for, clipped to the
+        The exact extents if the objects have them; else those of the clip art, by class, variant and size
+        (missing attributes count as 0), or of the box that size and aspect stand for, clipped to the
         canvas. Without a size head the size is the middle one, without an aspect head the aspect is 1.
         """
         if objects.extents is not None:
@@ -146,13 +163,11 @@ class Schema:
             extents = self._box_extents(objects) * objects.present.unsqueeze(2)
             return torch.cat([objects.places, extents], dim=2)
         none = torch.zeros_like(objects.classes)
-        pose, expression, size = (
-            objects.attributes.get(name, none) for name in ("pose", "expression", "size")
-        )
-        sizes = self.sizes.to(objects.classes.device)
+        size, variant = objects.attributes.get("size", none), self.variant(objects.attributes, none)
+        sizes = self.sizes.to(objects.classes.device).view(len(self.names), -1, 2)
         which = (objects.classes - FIRST_CLASS).clamp(min=0)
         scale = torch.tensor(self.scales, device=which.device)[size]
-        extents = sizes[which, pose, expression] * scale.unsqueeze(2) * objects.present.unsqueeze(2)
+        extents = sizes[which, variant] * scale.unsqueeze(2) * objects.present.unsqueeze(2)
         return torch.cat([objects.places, extents], dim=2)
 
     def _box_extents(self, objects: Objects) -> Tensor:
@@ -184,7 +199,12 @@ class Schema:
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         heads = {
-            name: Head(h["classes"], h["weight"], None if h["only"] is None else tuple(h["only"]))
+            name: Head(
+                h["classes"],
+                h["weight"],
+                None if h["only"] is None else tuple(h["only"]),
+                tuple(h.get("values", ())),  # missing in older descriptions
+            )
             for name, h in state["heads"].items()
         }
         plain = {
@@ -196,6 +216,8 @@ class Schema:
             "scales": tuple(state["scales"]),
             "titles": tuple(state["titles"]),
             "most": tuple(state.get("most", ())),  # missing in older descriptions
+            "variants": tuple(state.get("variants", cls.variants)),
+            "types": tuple(state.get("types", ())),
             "appearance": None if state["appearance"] is None else Appearance(**state["appearance"]),
         }
         return cls(**plain)

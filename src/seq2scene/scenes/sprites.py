@@ -56,17 +56,18 @@ class SpritePainter(nn.Module):
         self.width, self.height, self.whole_canvas = width, height, whole_canvas
         across, down = width / schema.canvas[0], height / schema.canvas[1]
         assert schema.sizes is not None, "a schema of clip art"
-        poses, expressions = schema.sizes.shape[1:3]
-        table = torch.zeros(schema.classes, poses, expressions, len(schema.scales), dtype=torch.int64)
+        self.variant = schema.variant
+        variants = schema.sizes[0, ..., 0].numel()
+        table = torch.zeros(schema.classes, variants, len(schema.scales), dtype=torch.int64)
         sprites = [Sprite(torch.zeros(4, 1, 1), 0, 0, 0, 0)]  # number 0: no object
         numbers: dict[str, Tensor] = {}
-        for place in np.ndindex(len(schema.names), poses, expressions):
-            name = picture_name(pictures, schema.names[place[0]], place[1] * expressions + place[2])
+        for kind, variant in np.ndindex(len(schema.names), variants):
+            name = picture_name(pictures, schema.names[kind], variant)
             if name not in numbers:
                 picture = premultiplied(open_picture(pictures, name))
                 numbers[name] = torch.arange(len(sprites), len(sprites) + len(schema.scales))
                 sprites += [shrink(picture, scale * across, scale * down) for scale in schema.scales]
-            table[FIRST_CLASS + place[0], place[1], place[2]] = numbers[name]
+            table[FIRST_CLASS + kind, variant] = numbers[name]
         background = premultiplied(open_picture(pictures, BACKGROUND))[:3]
         background = interpolate(background[None], (height, width), mode="bilinear", antialias=True)[0]
         atlas, corners = pack([sprite.pixels for sprite in sprites])
@@ -141,10 +142,8 @@ class SpritePainter(nn.Module):
 
     def _sprites(self, objects: Objects) -> Tensor:
         none = torch.zeros_like(objects.classes)
-        pose, expression, size = (
-            objects.attributes.get(name, none) for name in ("pose", "expression", "size")
-        )
-        return self.numbers[objects.classes, pose, expression, size]
+        size, variant = objects.attributes.get("size", none), self.variant(objects.attributes, none)
+        return self.numbers[objects.classes, variant, size]
 
     def _covered(self, left_top: Tensor, frame: Tensor, present: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The scene, x and y of every canvas pixel to blend, each (pixels,) int64."""
@@ -184,7 +183,7 @@ class Sprite(NamedTuple):
 def picture_name(pictures: Iterable[str], name: str, variant: int) -> str:
     """The picture of an object class: ``s_3s``, or ``hb0_12s`` for a class with variants.
 
-    variant: pose * number of expressions + expression.
+    variant: see ``Schema.variant``.
     """
     return f"{name}s" if f"{name}s" in pictures else f"{name}_{variant}s"
 

@@ -52,6 +52,11 @@ class Text:
         """Line ``i``, counted from 0, as in the file."""
         return self.data[self.starts[i] : self.ends[i]].tobytes().decode()
 
+    def only(self, chosen: np.ndarray) -> "Text":
+        """The lines that are ``chosen`` (lines,) bool, in order."""
+        digest = hashlib.sha256(f"{self.digest} ".encode() + np.packbits(chosen).tobytes()).hexdigest()
+        return Text(self.path, digest, self.data, self.starts[chosen], self.ends[chosen])
+
     def lines(self) -> list[str]:
         """All lines in order."""
         data = self.data.tobytes()
@@ -124,6 +129,19 @@ def read_text(path: Path | str, cache: Path | str, hint: str = "") -> Text:
 
     arrays = _cached(cache, ["text", digest], make)
     return Text(path, digest, arrays["data"], arrays["starts"], arrays["ends"])
+
+
+def joined(texts: Sequence[Text], path: Path) -> Text:
+    """Texts as one, in their order. path: names it in messages."""
+    if len(texts) == 1:
+        return texts[0]
+    before = np.cumsum([0, *(len(text.data) for text in texts[:-1])])
+    starts, ends = (
+        np.concatenate([getattr(text, side) + first for text, first in zip(texts, before, strict=True)])
+        for side in ("starts", "ends")
+    )
+    digest = hashlib.sha256(" ".join(text.digest for text in texts).encode()).hexdigest()
+    return Text(path, digest, np.concatenate([text.data for text in texts]), starts, ends)
 
 
 def tokenise(text: Text, tokenizer: Tokenizer, cache: Path | str) -> Tokens:

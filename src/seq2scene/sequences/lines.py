@@ -125,23 +125,42 @@ def standard_input() -> Iterator[str]:
 # Tables
 
 
-def read_table(path: Path | str, hint: str = "") -> Iterator[tuple[int, dict[str, str]]]:
+def read_table(
+    path: Path | str, hint: str = "", delimiters: str = ",", strict: bool = False
+) -> Iterator[tuple[int, dict[str, str]]]:
     """The rows of a CSV file below its header line, each with the line that it ends in, by column. Fields
     that a row lacks, as in a table that is still being written, are empty.
 
+    delimiters: the one that the header has most of separates fields. strict: refuse rows that lack fields,
+    columns without a name or of the same name, and quotes that CSV does not have.
+
     Raises UserError with file and line if it is not CSV or a row has more fields than the header.
     """
-    rows = csv.DictReader(StringIO(read_text(path, hint).decode(), newline=""), restval="")
+    text = read_text(path, hint).decode()
+    delimiter = max(delimiters, key=text.partition("\n")[0].count)
+    missing = None if strict else ""
+    table = StringIO(text, newline="")
+    rows = csv.DictReader(table, restval=missing, delimiter=delimiter, strict=strict)
+    last = 0
     try:
+        names = [name.strip() for name in rows.fieldnames or ()]
+        if strict and (not all(names) or len(set(names)) < len(names)):
+            raise UserError(f"{path}, line 1: the columns {names} must each have a name of their own")
         for row in rows:
-            if None in row:
+            if None in row or None in row.values():
+                count = len(names) - list(row.values()).count(None) + len(row.pop(None, ()))
+                more = strict and count > len(names)
+                quoted = f'; a text with {delimiter!r} in it must be in "quotes"' if more else ""
                 raise UserError(
-                    f"{path}, line {rows.line_num}: a row of {len(row) - 1 + len(row[None])} fields under a "
-                    f"header of {len(row) - 1}; mend or remove it"
+                    f"{path}, line {rows.line_num}: a row of {count} fields under a header of {len(names)}"
+                    f"{quoted}; mend or remove it"
                 )
             yield rows.line_num, row
+            last = rows.line_num
     except csv.Error as error:
-        raise UserError(f"{path}, line {rows.line_num + 1}: not CSV ({error}); mend or remove it") from None
+        raise UserError(
+            f"{path}, line {last + 1 if strict else rows.line_num + 1}: not CSV ({error}); mend or remove it"
+        ) from None
 
 
 # JSON

@@ -58,6 +58,8 @@ class SceneTask(Task):
         self.schema = self.model.schema
         rewards = {None: None, "faithfulness": faithfulness_reward}
         self.reward = rewards[reward_metric(config["loss"], ("faithfulness",))]
+        own = (Column(name, name, 3) for name in self.schema.heads if name not in HEADINGS)
+        self.columns = (*type(self).columns, *own)
         self.weights = self._weights()
         # They never change, and DDP would broadcast them at every step.
         self._ddp_params_and_buffers_to_ignore = [

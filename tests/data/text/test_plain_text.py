@@ -161,3 +161,45 @@ def test_lines_that_are_in_training_too_are_counted_and_told(root, caplog) -> No
 def test_a_vocabulary_without_a_word_is_refused(root) -> None:
     with pytest.raises(UserError, match=r"data.max_size=4: no word is left in the vocabulary"):
         ready(root, max_size=4)
+
+
+# Several files, and documents that are held out
+
+
+def test_a_pattern_names_files_in_order_and_a_file_is_in_one_set_alone(tmp_path: Path) -> None:
+    for name in ("b", "a", "c"):
+        (tmp_path / f"{name}.txt").write_text(f"of {name}")
+    options = {"root": str(tmp_path), "cache": str(tmp_path / "cache"), "language": "en", "val": ["c.txt"]}
+    data = PlainText(train="[ab].txt", tests={}, **options)
+    data.setup("fit")
+    assert data.references("train") == ["of a", "of b"] and data.references("val") == ["of c"]
+    for train, said in (
+        ("*.txt", r"c\.txt: it is of both data\.train and data\.val"),
+        ("*.md", "no file matches"),
+    ):
+        with pytest.raises(UserError, match=said):
+            PlainText(train=train, tests={}, **options).prepare_data()
+
+
+@pytest.mark.parametrize(
+    ("lines", "documents"),
+    [
+        (["a\nb\n\nc\nd\n", "e\n\n\nf\n"], "4 blocks"),
+        (["a\nb\nc\nd\n", "e\nf"], "6 lines"),
+        ([f"{n}\n\nand {n}" for n in range(10)], "10 files"),
+    ],
+    ids=["blocks", "lines", "files"],
+)
+def test_whole_documents_are_held_out(tmp_path: Path, lines: list[str], documents: str, caplog) -> None:
+    for number, text in enumerate(lines):
+        (tmp_path / f"{number}.txt").write_text(text)
+    options = {"root": str(tmp_path), "cache": str(tmp_path / "cache"), "language": "en", "train": "*.txt"}
+    with caplog.at_level("INFO"):
+        data = PlainText(val=1, tests={"t": 0.2}, **options)
+        data.setup()
+    assert f"of its {documents}" in caplog.text
+    sets = {split: [line for line in data.references(split) if line] for split in ("train", "val", "t")}
+    whole = [line for text in lines for line in text.split("\n") if line]
+    assert sorted(line for lines in sets.values() for line in lines) == sorted(whole)
+    if documents == "10 files":
+        assert len(sets["val"]) == 2 and sets["val"][1] == f"and {sets['val'][0]}"

@@ -106,6 +106,8 @@ def test_what_paths_have_beyond_their_letters_keeps_its_meaning() -> None:
     assert arrived("out=${oc.env:HOME}/ä") == f"{Path.home()}/ä"
     assert arrived("out=5") == "5"
     assert arrived("data.val_images=5") == 5
+    assert arrived("data.val=200") == 200 and arrived("+data.tests.a=.1") == 0.1
+    assert arrived("data.val=0.1.txt") == "0.1.txt"
     assert arrived("pictures=5") == 5  # photos, for evaluate.py
 
 

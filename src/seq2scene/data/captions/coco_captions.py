@@ -1,4 +1,4 @@
-"""Captions of photos: COCO (Chen et al. 2015) and the splits of Karpathy and Fei-Fei (2015)."""
+"""Captions of photos: COCO (Chen et al. 2015), the splits of Karpathy and Fei-Fei (2015), and tables."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from seq2scene.data.captions.caption_files import Captioned, read_coco, read_karpathy
+from seq2scene.data.captions.caption_files import Captioned, read_captions_of, without_caption
 from seq2scene.data.captions.caption_module import CaptionModule
 from seq2scene.data.features import Features, stored_features
 from seq2scene.data.park.choosing import Park
 from seq2scene.data.park.photos_writing import ensure_photos
+from seq2scene.data.photo_names import original_name
 from seq2scene.data.text_module import named_splits
 from seq2scene.errors import UserError
 from seq2scene.nets.vision.image_encoder import ImageEncoder
@@ -24,27 +25,30 @@ from seq2scene.sequences import corpus
 class CocoCaptions(CaptionModule):
     """Photos and their captions; photos without a caption are left out.
 
-    A split is [annotations of COCO, folder of photos], or [file of Karpathy, folder of photos, split ...]
-    with the splits of that file to take, all under ``root``. Without tests every second photo of val is the
-    split ``test``, and val the rest, as the captions of COCO's test photos are not public.
+    A split is [table of captions or annotations of COCO, folder of photos], or [file of Karpathy, folder of
+    photos, split ...] with the splits of that file to take, all under ``root``; val and tests may also be how
+    many photos of train, or which share of them, are held out (``data.held_out``). Without tests every
+    second photo of val is the split ``test``, and val the rest, as the captions of COCO's test photos are not
+    public.
     """
 
     root: str = "."
     train: list[str]
-    val: list[str]
-    tests: dict[str, list[str]] | None = None  # name -> the same
+    val: list[str] | int | float
+    tests: dict[str, list[str] | int | float] | None = None  # name -> the same
     encoder: ImageEncoder  # sees the photos; it may be frozen
     store: bool = True  # of a frozen encoder features are cached, and batches hold these instead of photos
 
     def __post_init__(self) -> None:
         super().__post_init__()
         for split, names in self.files.items():
-            if len(names) < 2:
-                raise UserError(f"data: {split} must be [annotations, folder of photos], not {names}")
+            if isinstance(names, str) or len(names) < 2:
+                raise UserError(f"data: {split} must be [captions, folder of photos], not {names}")
+        self._captioned: dict[tuple[str, ...], Captioned] = {}
         self._splits: dict[str, Captioned] = {}
         self._features: dict[str, Features] = {}
 
-    def _split_files(self) -> dict[str, list[str]]:
+    def _split_files(self) -> dict[str, list[str] | int | float]:
         return named_splits(self.train, self.val, self.tests or {"test": self.val})
 
     # What the model and generation must know
@@ -80,24 +84,33 @@ class CocoCaptions(CaptionModule):
 
     def _of(self, split: str) -> Captioned:
         if split not in self._splits:
-            told = self._read(*self.files[split])
-            if told.bare or told.blank:
-                what = "%s: left out: %d photos without a caption and %d captions without a word"
-                self._report(what, split, told.bare, told.blank)
-            halves = {"val": 0, "test": 1} if not self.tests else {}
+            file, folder, *_ = names = self.files[split]
+            told = self._read(split, *names)
+            halves = {} if self.tests or self._shares else {"val": 0, "test": 1}
             if split in halves and len(told) < 2:
                 raise UserError(
-                    f"{self.folder / self.files[split][0]}: one photo cannot be halved into val and test; "
-                    "give data.tests"
+                    f"{self.folder / file}: one photo cannot be halved into val and test; give data.tests"
                 )
-            self._splits[split] = told.every_second(halves[split]) if split in halves else told
+            if split in halves:
+                told = told.every_second(halves[split])
+            else:
+                photos = [str(photo.relative_to(self.folder / folder)) for photo in told.photos]
+                told = told.only(self._part(split, list(map(original_name, photos)), self.folder / file))
+            self._splits[split] = told
         return self._splits[split]
 
-    def _read(self, file: str, photos: str, *splits: str) -> Captioned:
-        path, folder = self.folder / file, self.folder / photos
-        return (
-            read_karpathy(path, folder, splits, self._hint) if splits else read_coco(path, folder, self._hint)
-        )
+    def _read(self, split: str, file: str, photos: str, *splits: str) -> Captioned:
+        """The photos of a file; what is left out is reported when it is first read."""
+        names = file, photos, *splits
+        if names not in self._captioned:
+            self._captioned[names] = told = read_captions_of(
+                self.folder / file, self.folder / photos, splits, self._hint
+            )
+            bare = without_caption(told) if len(self._shares) + 1 == len(self.files) else told.bare
+            if bare or told.blank:
+                what = "%s: left out: %d photos without a caption and %d captions without a word"
+                self._report(what, split, bare, told.blank)
+        return self._captioned[names]
 
     def _shared(self, split: str) -> tuple[int, int, str]:
         photos, known = self._of(split).photos, set(self._of("train").photos)

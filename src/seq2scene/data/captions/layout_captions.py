@@ -12,7 +12,9 @@ from seq2scene.data.park.choosing import Park
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.data.scenes.abstract_scenes import AbstractScenes, ParkScenes
+from seq2scene.data.scenes.clip_art_scenes import ClipArtScenes, ClipArtTables
 from seq2scene.data.scenes.coco_layout import CocoBoxes, CocoLayout, ParkLayout
+from seq2scene.data.scenes.exported import ExportedBoxes, ExportedLayout
 from seq2scene.data.scenes.scene_module import SceneModule
 from seq2scene.scenes.layouts import layouts_of
 from seq2scene.scenes.objects import Objects
@@ -98,6 +100,16 @@ class CocoLayoutCaptions(CocoBoxes, ObjectCaptions):
 
 
 @dataclass(kw_only=True, eq=False)
+class ExportedLayoutCaptions(ExportedBoxes, ObjectCaptions):
+    """The layouts of ``ExportedLayout`` and all captions of each."""
+
+    scene_options = tuple(field.name for field in fields(ExportedBoxes))
+
+    def _scenes(self, **options: Any) -> ExportedLayout:
+        return ExportedLayout(**options)
+
+
+@dataclass(kw_only=True, eq=False)
 class ParkLayoutCaptions(Park, CocoLayoutCaptions):
     """Layouts and captions of the park's photos, written under ``root`` on first use."""
 
@@ -129,3 +141,16 @@ class ParkSceneCaptions(Park, AbstractSceneCaptions):
 
     def _scenes(self, **options: Any) -> ParkScenes:
         return ParkScenes(park=self.park, **options)
+
+
+@dataclass(kw_only=True, eq=False)
+class ClipArtCaptions(ClipArtTables, ObjectCaptions):
+    """The scenes of ``ClipArtScenes`` and all texts of each."""
+
+    scene_options = (*(field.name for field in fields(ClipArtTables)), "max_objects", "heads")
+
+    max_objects: int = 17  # of a scene; the rest goes unseen
+    heads: dict[str, dict[str, Any]] | None = None  # see ``ClipArtScenes``
+
+    def _scenes(self, **options: Any) -> ClipArtScenes:
+        return ClipArtScenes(**options)

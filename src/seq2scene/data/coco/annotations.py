@@ -1,12 +1,13 @@
-"""Readers of COCO's official annotation files (Lin et al. 2014; captions: Chen et al. 2015): images,
-captions, boxes and masks, as plain arrays that are small even for the whole data set.
+"""Readers of COCO's official annotation files (Lin et al. 2014; captions: Chen et al. 2015), and of boxes and
+masks that annotation tools export in this format: images, captions, boxes and masks, as plain arrays that are
+small even for the whole data set.
 """
 
 from array import array
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 from zipfile import ZipFile
@@ -14,9 +15,9 @@ from zipfile import ZipFile
 import numpy as np
 
 from seq2scene.data.archives import DAMAGE
-from seq2scene.data.coco.entries import Entries
+from seq2scene.data.coco.entries import Entries, is_text
 from seq2scene.errors import UserError
-from seq2scene.scenes.boxes import within
+from seq2scene.scenes.boxes import clipped, within
 from seq2scene.sequences.lines import parse_json
 from seq2scene.unpacking import require_sizes
 
@@ -28,12 +29,14 @@ MOST_PIXELS = 2**31 - 1  # of an image; mask areas are 32-bit integers
 @dataclass(frozen=True)
 class Images:
     """N images. ids: (N,) int64, ascending. sizes: (N, 2) int64 widths and heights in pixels. files: their
-    names.
+    names. originals: what they were called before an annotation tool renamed them, if it says so, or else
+    empty.
     """
 
     ids: np.ndarray
     sizes: np.ndarray
     files: list[str]
+    originals: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -92,16 +95,31 @@ class Regions(Annotated):
 
 
 @dataclass(frozen=True)
+class Classes:
+    """The classes that are read of an annotation tool's export. names: these, in this order; None: those with
+    ``least`` objects or more, in the order of the file.
+    """
+
+    names: tuple[str, ...] | None = None
+    least: int = 1
+
+
+@dataclass(frozen=True)
 class Instances(Regions):
     """Objects. names: of the categories, no two alike. boxes: (A, 4) float64 left, top, width and height in
     pixels, each at least partly ``within`` its image. outside: (N,) int64, how many objects of each image are
     left out because their box is outside. segmentations, licenses: read on request.
+
+    Of an export, clipped: how many boxes reached a pixel or more beyond their image; others: how many objects
+    each class has that is not among its ``Classes``.
     """
 
     names: tuple[str, ...]
     boxes: np.ndarray
     outside: np.ndarray
     licenses: Licenses
+    clipped: int = 0
+    others: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -139,26 +157,47 @@ def left_out(found: Instances, chosen: np.ndarray) -> str:
     return " and ".join(told)
 
 
-def read_instances(path: Path, hint: str = "", segmentations: bool = False) -> Instances:
+def read_instances(
+    path: Path, hint: str = "", segmentations: bool = False, exported: Classes | None = None
+) -> Instances:
     """Reads instances_NAME.json. segmentations: read these too, and the licences of images.
+
+    exported: the file is the export of an annotation tool, of which these classes are read. Its crowds are
+    objects like any others, as tools mark masks so that are no polygons, a missing segmentation is an empty
+    one, and boxes are clipped to their image.
 
     Raises UserError if the file is missing (the message ends with ``hint``) or malformed.
     """
-    shorten, more = (compact, ("licenses",)) if segmentations else (without_segmentation, ())
-    parts = read_parts(path, ("images", "annotations", "categories"), hint, more, shorten)
+    shorten, besides = (compact, ("licenses",)) if segmentations else (without_segmentation, ())
+    parts = read_parts(path, ("images", "annotations", "categories"), hint, besides, shorten)
     images, categories, objects = _images(parts["images"], path), *_entries(parts, path)
     image, crowd = objects.places("image_id", images.ids), objects.flags("iscrowd", False)
-    boxes = objects.boxes("bbox")
-    lies = within(boxes, images.sizes[image])
-    order = _by_image(image, ~crowd & lies)
+    crowd &= exported is None
+    boxes, sizes = objects.boxes("bbox"), images.sizes[image]
+    lies = within(boxes, sizes)
+    common = _common(categories, objects, images, image, crowd)
+    kept, of_export = ~crowd & lies, {}
+    if exported is None:
+        names = _names(categories)
+    else:
+        beyond = ((boxes[:, :2] <= -1) | (boxes[:, :2] + boxes[:, 2:] >= sizes + 1)).any(axis=1)
+        boxes[lies] = clipped(boxes[lies], sizes[lies])
+        counts = np.bincount(common["category"][kept], minlength=len(categories))
+        numbers, names, others = _classes_of(categories, counts, exported)
+        common |= _renumbered(common, numbers, len(names))
+        kept &= common["category"] >= 0
+        of_export = {"clipped": int((beyond & kept).sum()), "others": others}
+    order = _by_image(image, kept)
+    found = [objects.entries[n].get("segmentation") for n in order] if segmentations else []
     return Instances(
-        **_common(categories, objects, images, image, order, crowd),
+        **_in_order(common, order),
         ids=objects.identities()[order],
-        segmentations=[objects.entries[n].get("segmentation") for n in order] if segmentations else [],
-        names=_names(categories),
+        segmentations=found if exported is None else [one or [] for one in found],
+        names=names,
         boxes=boxes[order],
         outside=np.bincount(image[~crowd & ~lies], minlength=len(images.ids)),
         licenses=_licenses(parts, images, path) if segmentations else Licenses([None] * len(images.ids), {}),
+        **of_export,
     )
 
 
@@ -169,7 +208,7 @@ def read_regions(path: Path, hint: str = "") -> Regions:
     image, crowd = found.places("image_id", images.ids), found.flags("iscrowd", False)
     order = _by_image(image, ~crowd)
     return Regions(
-        **_common(categories, found, images, image, order, crowd),
+        **_in_order(_common(categories, found, images, image, crowd), order),
         ids=found.identities()[order],
         segmentations=[found.entries[n].get("segmentation") for n in order],
     )
@@ -194,7 +233,7 @@ def read_panoptic(path: Path, hint: str = "") -> PanopticSegments:
     for number in np.flatnonzero(_repeated(image, ids))[:1]:
         raise found.wrong(number, f"image {images.ids[image[number]]} has two segments of this id")
     return PanopticSegments(
-        **_common(categories, found, images, image, order, crowd),
+        **_in_order(_common(categories, found, images, image, crowd), order),
         ids=ids[order],
         files=files,
         is_thing=tuple(categories.flags("isthing").tolist()),
@@ -242,7 +281,9 @@ def read_parts(
     found |= {part: [] for part in optional if found.get(part) is None}
     for part in (*parts, *optional):
         if not isinstance(found.get(part), list):
-            raise UserError(f'{path}: it has no list "{part}", as this file of COCO must have')
+            raise UserError(
+                f'{path}: it has no list "{part}", as this file of COCO must have: is it in that format?'
+            )
     return {part: found[part] for part in (*parts, *optional)}
 
 
@@ -276,7 +317,19 @@ def _images(entries: list[Any], path: Path) -> Images:
         width, height = sizes[number]
         raise found.wrong(number, f"{width} x {height} pixels; 1 x 1 is the least, {MOST_PIXELS:,} the most")
     order = np.argsort(ids)
-    return Images(ids[order], sizes[order], [files[number] for number in order])
+    return Images(
+        ids[order],
+        sizes[order],
+        [files[number] for number in order],
+        [_original(entries[number]) for number in order],
+    )
+
+
+def _original(image: dict[str, Any]) -> str:
+    """What Roboflow says that an image was called."""
+    extra = image.get("extra")
+    name = extra.get("name") if isinstance(extra, dict) else None
+    return name if is_text(name) else ""
 
 
 def _entries(parts: dict[str, list[Any]], path: Path) -> tuple[Entries, Entries]:
@@ -294,26 +347,65 @@ def _names(categories: Entries) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _classes_of(
+    categories: Entries, counts: np.ndarray, wanted: Classes
+) -> tuple[np.ndarray, tuple[str, ...], dict[str, int]]:
+    """The class (C,) of each category, -1 for none, the names of the classes, and the numbers of objects of
+    the categories that are none.
+
+    counts: (C,) objects of each category.
+    """
+    names = [name.strip() for name in categories.texts("name")]
+    chosen = wanted.names
+    if chosen is None:
+        chosen = tuple(names[n] for n in np.flatnonzero(counts >= max(wanted.least, 1)))
+        for name, count in Counter(chosen).items():
+            if count > 1:
+                raise UserError(f'{categories.path}: {count} classes are called "{name}"; rename all but one')
+    if not chosen:
+        raise UserError(
+            f"{categories.path}: none of its {len(names)} classes has {max(wanted.least, 1)} objects within "
+            "their images: no annotations were exported, or data.min_boxes is too large"
+        )
+    numbers = np.array([chosen.index(name) if name in chosen else -1 for name in names], dtype=np.int64)
+    return numbers, chosen, {names[n]: int(counts[n]) for n in np.flatnonzero(numbers < 0)}
+
+
+def _renumbered(common: dict[str, Any], numbers: np.ndarray, classes: int) -> dict[str, Any]:
+    """The fields of ``Annotated`` about categories, of which each gets one of the ``numbers`` (C,)."""
+    ids, supercategories = [-1] * classes, [""] * classes
+    for place, number in enumerate(numbers.tolist()):
+        if number >= 0:
+            ids[number], supercategories[number] = (
+                common["category_ids"][place],
+                common["supercategories"][place],
+            )
+    return {
+        "category_ids": tuple(ids),
+        "supercategories": tuple(supercategories),
+        "category": numbers[common["category"]],
+    }
+
+
 def _common(
-    categories: Entries,
-    entries: Entries,
-    images: Images,
-    image: np.ndarray,
-    order: np.ndarray,
-    crowd: np.ndarray,
+    categories: Entries, entries: Entries, images: Images, image: np.ndarray, crowd: np.ndarray
 ) -> dict[str, Any]:
-    """The fields of ``Annotated`` of the ``entries`` in ``order``. image: the index of each entry's image."""
+    """The fields of ``Annotated`` of all ``entries``. image: the index of each entry's image."""
     ids = categories.identities()
     ascending = np.argsort(ids)
-    category = ascending[entries.places("category_id", ids[ascending])]
     return {
         "images": images,
         "category_ids": tuple(ids.tolist()),
         "supercategories": tuple(categories.texts("supercategory", default="")),
-        "image": image[order],
-        "category": category[order],
+        "image": image,
+        "category": ascending[entries.places("category_id", ids[ascending])],
         "crowds": np.bincount(image[crowd], minlength=len(images.ids)),
     }
+
+
+def _in_order(common: dict[str, Any], order: np.ndarray) -> dict[str, Any]:
+    """The fields of ``Annotated`` of the entries in ``order``."""
+    return {**common, "image": common["image"][order], "category": common["category"][order]}
 
 
 def _by_image(image: np.ndarray, kept: np.ndarray) -> np.ndarray:

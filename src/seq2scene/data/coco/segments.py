@@ -17,6 +17,7 @@ from scipy import ndimage
 
 from seq2scene.data.coco.annotations import (
     Annotated,
+    Classes,
     Images,
     Instances,
     Licenses,
@@ -119,7 +120,7 @@ class Stuff(NamedTuple):
 def read_segments(
     root: Path,
     name: str,
-    stuff: Literal["stuff", "panoptic"] = "stuff",
+    stuff: Literal["stuff", "panoptic", "none"] = "stuff",
     only: Sequence[int] | None = None,
     overlap: float | None = 0.8,
     min_thing: float = 0.01,
@@ -128,6 +129,7 @@ def read_segments(
     crowded: Literal["leave_out", "cut"] = "leave_out",
     hint: str = "",
     workers: int = 1,
+    exported: Classes | None = None,
 ) -> Segments:
     """The segments of ROOT/annotations/instances_NAME.json and stuff_NAME.json, without crowds, objects whose
     box is outside their image, and stuff of the super-category ``other``. The defaults are those of the
@@ -137,8 +139,9 @@ def read_segments(
     without stuff are read too.
 
     stuff: ``panoptic``: regions of panoptic_NAME.json and the PNG files in panoptic_NAME/, beside it or in
-    ROOT, instead of stuff_NAME.json. only: ids of the images to read; None: all. overlap: of two boxes of any
-    class whose intersection over union is at least this the one with more pixels stays; None: both.
+    ROOT, instead of stuff_NAME.json; ``none``: no stuff. only: ids of the images to read; None: all. overlap:
+    of two boxes of any class whose intersection over union is at least this the one with more pixels stays;
+    None: both. exported: things are read from ROOT/NAME, an annotation tool's export, of these classes.
     min_thing, min_stuff: segments no larger, as a share of the image's pixels, are left out. max_objects,
     crowded: images with more segments are left out (``leave_out``) or truncated (``cut``); None: all are
     kept. workers: number of processes.
@@ -147,11 +150,11 @@ def read_segments(
         UserError: a file is missing (with ``hint``) or malformed; a segmentation is malformed or does not fit
             its image; a category or an image is unknown.
     """
-    path = Path(root) / "annotations" / f"instances_{name}.json"
-    found = read_instances(path, hint, segmentations=True)
+    path = Path(root) / (f"annotations/instances_{name}.json" if exported is None else name)
+    found = read_instances(path, hint, segmentations=True, exported=exported)
     images, things = found.images, len(found.names)
-    source = {"stuff": _stuff, "panoptic": _panoptic}[stuff]
-    names, counts, crowds, regions = source(path.with_name(f"{stuff}_{name}.json"), images, hint)
+    source = {"stuff": _stuff, "panoptic": _panoptic, "none": _no_stuff}[stuff]
+    names, counts, crowds, regions = source(path.parent / f"{stuff}_{name}.json", images, hint)
     for category in sorted({*names} & {*found.names}):
         raise UserError(f'{path}: "{category}" is a thing and a super-category of stuff; rename one')
 
@@ -325,6 +328,11 @@ def _gathered(padded: np.ndarray, join: np.ufunc) -> np.ndarray:
 
 
 # Where stuff comes from
+
+
+def _no_stuff(path: Path, images: Images, hint: str) -> Stuff:
+    none = np.zeros(len(images.ids), dtype=np.int64)
+    return Stuff((), none, none, lambda place: ())
 
 
 def _stuff(path: Path, images: Images, hint: str) -> Stuff:

@@ -15,7 +15,7 @@ import torch
 
 from seq2scene.arrays import read_arrays, undamaged
 from seq2scene.caching import facts_of, kept, key, renewed
-from seq2scene.data.coco.annotations import ARCHIVE, OUTSIDE, Images, License, Licenses
+from seq2scene.data.coco.annotations import ARCHIVE, OUTSIDE, Classes, Images, License, Licenses
 from seq2scene.data.coco.segments import Segments, Tally, read_segments
 from seq2scene.errors import UserError
 from seq2scene.json_text import to_json
@@ -27,13 +27,14 @@ def stored_segments(
     root: Path,
     name: str,
     cache: Path | str,
-    stuff: Literal["stuff", "panoptic"] = "stuff",
+    stuff: Literal["stuff", "panoptic", "none"] = "stuff",
     overlap: float | None = 0.8,
     min_thing: float = 0.01,
     min_stuff: float = 0.04,
     max_objects: int | None = 11,
     crowded: Literal["leave_out", "cut"] = "leave_out",
     hint: str = "",
+    exported: Classes | None = None,
 ) -> Segments:
     """``read_segments`` of all images, from the cache, or else with as many processes as torch has threads.
     One rank reads them while others wait; a damaged file of the cache is made again.
@@ -47,11 +48,16 @@ def stored_segments(
         "min_stuff": min_stuff,
         "max_objects": max_objects,
     }
-    known = to_json([VERSION, name, stuff, filters, crowded, _facts(Path(root), name, stuff)])
+    known = [VERSION, name, stuff, filters, crowded, _facts(Path(root), name, stuff)]
+    if exported is not None:
+        known.append(asdict(exported))
 
     def read() -> Segments:
         workers = torch.get_num_threads()
-        segments = read_segments(root, name, stuff, **filters, crowded=crowded, hint=hint, workers=workers)
+        segments = read_segments(
+            *(root, name, stuff), **filters, crowded=crowded, hint=hint, workers=workers, exported=exported
+        )
+        boxes_alone = "; composites need polygons or masks: for boxes alone there is task=layout data=boxes"
         if not segments.ids:
             left_out, told = (
                 segments.tally,
@@ -61,11 +67,11 @@ def stored_segments(
                 f"{root}: nothing is left of the {left_out.images} photos of {name} with {told}: "
                 f"{left_out.crowds} crowds, {left_out.outside} {OUTSIDE}, {left_out.small} small segments, "
                 f"{left_out.doubles} doubles, {left_out.empty} without a pixel and {left_out.crowded} photos "
-                "with more are left out"
+                f"with more are left out{boxes_alone if left_out.empty and exported is not None else ''}"
             )
         return segments
 
-    file = Path(cache) / "pieces" / f"{key(known)}.npz"
+    file = Path(cache) / "pieces" / f"{key(to_json(known))}.npz"
     return renewed(file, lambda: kept(file, read, _save), _load)
 
 
@@ -74,6 +80,7 @@ def _facts(root: Path, name: str, stuff: str) -> list[tuple[str, int, int]]:
     folder = root / "annotations"
     maps = [place / f"panoptic_{name}" for place in (folder, root)] if stuff == "panoptic" else []
     files = [folder / f"instances_{name}.json", folder / f"{stuff}_{name}.json", root / ARCHIVE]
+    files += [root / name] if stuff == "none" else []
     files += [file for place in maps if place.is_dir() for file in sorted(place.iterdir())]
     return facts_of(file for file in files if file.is_file())
 

@@ -13,13 +13,13 @@ import torch
 from seq2scene.compositing.compositor import Compositor
 from seq2scene.compositing.patch_store import PatchStore
 from seq2scene.compositing.store_building import store_patches
-from seq2scene.data.coco.annotations import OUTSIDE, read_captions
+from seq2scene.data.coco.annotations import OUTSIDE
 from seq2scene.data.coco.entries import file_within
 from seq2scene.data.coco.segments import Segments
 from seq2scene.data.coco.segments_cache import stored_segments
 from seq2scene.data.park.choosing import Park
 from seq2scene.data.park.photos_writing import ensure_photos
-from seq2scene.data.scenes.coco_layout import CocoSplits, box_classes, in_split, layout_heads, unit_grid
+from seq2scene.data.scenes.coco_layout import CocoSplits, box_classes, layout_heads, unit_grid
 from seq2scene.data.scenes.scene_module import JoinedCaptions, SceneModule, Split
 from seq2scene.errors import UserError
 from seq2scene.nets.vision.image_encoder import ImageEncoder
@@ -31,18 +31,17 @@ from seq2scene.sequences.corpus import how_to_get
 
 
 @dataclass(kw_only=True, eq=False)
-class CocoComposite(CocoSplits, JoinedCaptions, SceneModule):
-    """ROOT/annotations/{captions,instances,stuff}_NAME.json and the photos of NAME in ROOT/PHOTOS/NAME. The
-    photos of a split and the patches of their segments are cut once and stored in the cache
+class CompositeModule(JoinedCaptions, SceneModule):
+    """Composites of photos, from the annotations that ``CocoSplits`` or ``ExportedSplits`` reads. The photos
+    of a split and the patches of their segments are cut once and stored in the cache
     (``compositing.store_building``). Left out: photos without a caption or without a segment, and the
     segments that ``data.coco.segments`` leaves out.
 
-    val_images: their patches may still be retrieved. grid: None: 32 columns and rows. heads: of size and
-    aspect, as of ``CocoLayout``, and appearance, a vector of ``size`` numbers; None: the first two.
+    The patches of photos of the training file that are held out may still be retrieved. grid: None: 32
+    columns and rows. heads: of size and aspect, as of layouts, and appearance, a vector of ``size`` numbers;
+    None: the first two.
     """
 
-    photos: str = "images"  # folder of the photos, under root
-    stuff: Literal["stuff", "panoptic"] = "stuff"  # annotations that stuff is read from
     overlap: float | None = 0.8  # of two boxes of this intersection over union the larger stays; None: both
     min_thing: float = 0.01  # things no larger, as a share of the photo's pixels, are left out
     min_stuff: float = 0.04  # the same of segments of stuff
@@ -79,9 +78,6 @@ class CocoComposite(CocoSplits, JoinedCaptions, SceneModule):
         self._heads, self.appearance = self.schema.heads, self.schema.appearance
         self.photo_side = description.get("photo_side", self.photo_side)  # missing in old checkpoints
 
-    def _facts_file(self, split: str) -> Path:
-        return super()._facts_file(self.files[split])
-
     def _make_schema(self) -> Schema:
         store = self._store("train")
         return Schema(
@@ -100,8 +96,19 @@ class CocoComposite(CocoSplits, JoinedCaptions, SceneModule):
     def _hint(self) -> str:
         return f"; {how_to_get(self.fetch)}"
 
+    # What subclasses provide, besides what ``CocoSplits`` does
+
+    @property
+    def _source(self) -> dict[str, Any]:
+        """How ``stored_segments`` reads the annotations."""
+        raise NotImplementedError
+
     def photo_folder(self, split: str) -> Path:
-        return self.folder / self.photos / self.files[split]
+        raise NotImplementedError
+
+    def photo_path(self, split: str, name: str) -> Path:
+        """The file of a photo, by its name in the annotations."""
+        return file_within(self.photo_folder(split), name, self._instances_file(split))
 
     def compositor(self, split: str) -> Compositor:
         """Renders the true scenes of a split; after ``setup``."""
@@ -110,12 +117,9 @@ class CocoComposite(CocoSplits, JoinedCaptions, SceneModule):
 
     # Reading
 
-    def _annotations(self, kind: str, split: str) -> Path:
-        return self.folder / "annotations" / f"{kind}_{self.files[split]}.json"
-
-    def _captions(self, split: str) -> dict[int, list[str]]:
-        """The captions of the photos that have any, by COCO id."""
-        found = read_captions(self._annotations("captions", split), self._hint)
+    def _captions_by_id(self, split: str) -> dict[int, list[str]]:
+        """The captions of the photos that have any, by the id of the photo."""
+        found = self._captions(split)
         if blank := found.blank.sum():
             self._report("%s: %d captions are empty and left out", split, blank)
         return {n: t for n, t in zip(found.images.ids.tolist(), found.texts, strict=True) if t}
@@ -129,12 +133,11 @@ class CocoComposite(CocoSplits, JoinedCaptions, SceneModule):
 
     def _crowded(self, split: str) -> Literal["leave_out", "cut"]:
         """What happens to photos of a split with too many segments."""
-        trained = split == "train" or (split == "val" and self.val_images is not None)
-        return "leave_out" if trained else "cut"
+        return "leave_out" if split == "train" or self._is_held_out(split) else "cut"
 
     def _cut(self, split: str) -> PatchStore:
-        segments, told = self._segments(split), self._annotations("instances", split)
-        paths = [file_within(self.photo_folder(split), name, told) for name in segments.images.files]
+        segments = self._segments(split)
+        paths = [self.photo_path(split, name) for name in segments.images.files]
         return store_patches(
             segments,
             paths,
@@ -151,11 +154,11 @@ class CocoComposite(CocoSplits, JoinedCaptions, SceneModule):
             self.folder,
             self.files[split],
             self.cache,
-            self.stuff,
-            self.overlap,
-            self.min_thing,
-            self.min_stuff,
-            self.max_objects,
+            **self._source,
+            overlap=self.overlap,
+            min_thing=self.min_thing,
+            min_stuff=self.min_stuff,
+            max_objects=self.max_objects,
             crowded=self._crowded(split),
             hint=self._hint,
         )
@@ -172,7 +175,7 @@ class CocoComposite(CocoSplits, JoinedCaptions, SceneModule):
         return segments
 
     def _read(self, split: str) -> Split:
-        store, captions = self._store(split), self._captions(split)
+        store, captions = self._store(split), self._captions_by_id(split)
         if store.names != (self._store("train") if self.schema is None else self.schema).names:
             raise UserError(
                 f"{self.folder}: the classes of {self.files[split]} are not those of the training photos, or "
@@ -180,7 +183,7 @@ class CocoComposite(CocoSplits, JoinedCaptions, SceneModule):
             )
         segments_of = np.bincount(store.photo[store.classes > 0], minlength=len(store.image_ids))
         told = np.asarray([number in captions for number in store.image_ids.tolist()], dtype=bool)
-        usable = in_split(split, store.image_ids, self.val_images, self.seed) & told
+        usable = self._in_split(split, store.image_ids) & told
         chosen = np.flatnonzero((segments_of > 0) & usable)
         if not len(chosen):
             raise UserError(
@@ -220,6 +223,24 @@ class CocoComposite(CocoSplits, JoinedCaptions, SceneModule):
             )
 
         return collate
+
+
+@dataclass(kw_only=True, eq=False)
+class CocoComposite(CocoSplits, CompositeModule):
+    """ROOT/annotations/{captions,instances,stuff}_NAME.json and the photos of NAME in ROOT/PHOTOS/NAME.
+
+    val_images: their patches may still be retrieved.
+    """
+
+    photos: str = "images"  # folder of the photos, under root
+    stuff: Literal["stuff", "panoptic"] = "stuff"  # annotations that stuff is read from
+
+    @property
+    def _source(self) -> dict[str, Any]:
+        return {"stuff": self.stuff}
+
+    def photo_folder(self, split: str) -> Path:
+        return self.folder / self.photos / self.files[split]
 
 
 class Negatives:

@@ -2,9 +2,9 @@
 square canvas of side 1.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -50,20 +50,64 @@ class CocoSplits:
         files = dict(SOURCES if self.sources is None else self.sources)
         return files if self.val_images is None else {**files, "val": files["train"]}
 
+    def _facts_file(self, split: str) -> Path:
+        return super()._facts_file(self.files[split])
+
+    # What of an annotated photo is read, and from where; ``data.coco.exports`` has the same of exports
+
+    def _instances_file(self, split: str) -> Path:
+        return self.folder / "annotations" / f"instances_{self.files[split]}.json"
+
+    @cached_property
+    def _read_instances(self) -> Callable[[Path], Instances]:
+        return cache(partial(read_instances, hint=f"; {how_to_get(self.fetch)}"))
+
+    @cached_property
+    def _read_captions(self) -> Callable[[Path], Captions]:
+        return cache(partial(read_captions, hint=f"; {how_to_get(self.fetch)}"))
+
+    def _instances(self, split: str) -> Instances:
+        found = self._read_instances(self._instances_file(split))
+        if found.names != (self._known_names or found.names):
+            raise UserError(
+                f"{self._instances_file(split)}: its categories are not those "
+                "of the training file, or of the checkpoint: all files must have the same, in the same order"
+            )
+        return found
+
+    def _captions(self, split: str) -> Captions:
+        """Of all images of the file of a split."""
+        return self._read_captions(self.folder / "annotations" / f"captions_{self.files[split]}.json")
+
+    def _in_split(self, split: str, ids: np.ndarray) -> np.ndarray:
+        """(N,) bool: which of the images of a split's annotation file are in the split."""
+        return in_split(split, ids, self.val_images, self.seed)
+
+    def _is_held_out(self, split: str) -> bool:
+        """Whether a split is taken out of the training file."""
+        return split == "val" and self.val_images is not None
+
 
 @dataclass(kw_only=True, eq=False)
-class CocoBoxes(CocoSplits):
-    """Options: which images and boxes of COCO make layouts."""
+class Boxes:
+    """Options: which images and boxes make layouts."""
 
-    filtered: tuple[Literal["train", "val", "test"], ...] = SPLITS  # splits that min_area applies to
+    filtered: tuple[str, ...] | None = SPLITS  # splits that min_area applies to; None: all
     min_area: float = 0.01  # share of the canvas; smaller boxes are left out, and images without larger ones
     max_objects: int = 9  # of a layout, the first in canonical order
 
 
 @dataclass(kw_only=True, eq=False)
-class CocoLayout(CocoBoxes, JoinedCaptions, SceneModule):
-    """ROOT/annotations/captions_NAME.json and instances_NAME.json, or the official archive that holds them.
-    Images without a caption are left out, and so are crowds and boxes outside their image.
+class CocoBoxes(CocoSplits, Boxes):
+    """Options: which images and boxes of COCO make layouts."""
+
+    filtered: tuple[Literal["train", "val", "test"], ...] = SPLITS  # splits that min_area applies to
+
+
+@dataclass(kw_only=True, eq=False)
+class LayoutModule(JoinedCaptions, SceneModule):
+    """Layouts of photos, from the annotations that ``CocoSplits`` or ``ExportedSplits`` reads. Images without
+    a caption are left out, and so are boxes outside their image.
 
     heads: of size and aspect, 17 classes of each by default.
     """
@@ -74,10 +118,6 @@ class CocoLayout(CocoBoxes, JoinedCaptions, SceneModule):
         self._heads = layout_heads(self.heads)
         self.names: tuple[str, ...] | None = None  # of the object classes
 
-    @cached_property
-    def _annotations(self):
-        return cache_of_files(self.folder / "annotations", f"; {how_to_get(self.fetch)}")
-
     def use(self, description: Mapping[str, Any]) -> None:
         super().use(description)
         self.use_schema(self.schema)
@@ -86,8 +126,9 @@ class CocoLayout(CocoBoxes, JoinedCaptions, SceneModule):
         """Takes classes and heads from another module or a checkpoint; call before anything is read."""
         self.schema, self.names, self._heads = schema, schema.names, schema.heads
 
-    def _facts_file(self, split: str) -> Path:
-        return super()._facts_file(self.files[split])
+    @property
+    def _known_names(self) -> tuple[str, ...] | None:
+        return self.names
 
     def _make_schema(self) -> Schema:
         square = (1.0, 1.0)
@@ -102,41 +143,47 @@ class CocoLayout(CocoBoxes, JoinedCaptions, SceneModule):
         )
 
     def _read(self, split: str) -> Split:
-        instances, captions = self._annotations(self.files[split])
-        if self.names is None:
-            self.names = instances.names
-        if instances.names != self.names:
-            raise UserError(
-                f"{self.folder}/annotations/instances_{self.files[split]}.json: its categories are not those "
-                "of the training file, or of the checkpoint: all files must have the same, in the same order"
-            )
+        instances, captions = self._instances(split), self._captions(split)
+        self.names = instances.names
         ids = instances.images.ids
         texts = dict(zip(captions.images.ids.tolist(), captions.texts, strict=True))
         texts = [[[caption] for caption in texts.get(number, [])] for number in ids.tolist()]
         boxes = on_square(instances.boxes, instances.images.sizes[instances.image])
         wanted = np.ones(len(boxes), dtype=bool)
         told = np.asarray([bool(captions) for captions in texts], dtype=bool)
-        own = in_split(split, ids, self.val_images, self.seed)
+        own = self._in_split(split, ids)
+        areas = boxes[:, 2] * boxes[:, 3]
         usable = own & told
-        if split in self.filtered:
-            wanted = boxes[:, 2] * boxes[:, 3] > self.min_area
+        if self.filtered is None or split in self.filtered:
+            wanted = areas > self.min_area
             usable &= np.bincount(instances.image[wanted], minlength=len(ids)) > 0
         chosen = np.flatnonzero(usable)
         self._report("%s: %d of %d images, with captions and boxes to learn", split, len(chosen), len(ids))
         if said := left_out(instances, own):
             self._report("%s: left out: %s", split, said)
+        if small := int((~wanted & usable[instances.image]).sum()):
+            self._report("%s: %d boxes are no larger than data.min_area=%g", split, small, self.min_area)
         if blank := captions.blank[np.isin(captions.images.ids, ids[own])].sum():
             self._report("%s: %d captions are empty and left out", split, blank)
         if not len(chosen):
             raise UserError(
-                f"{self.folder}/annotations/instances_{self.files[split]}.json: no image of the {split} set "
-                f"has a caption and a box above data.min_area={self.min_area}"
+                f"{self._instances_file(split)}: no image of the {split} set "
+                f"has a caption and a box above data.min_area={self.min_area}; of its {own.sum()} images "
+                f"{(own & told).sum()} have captions, and the largest box has "
+                f"{areas.max(initial=0):.2g} of the canvas"
             )
         of_boxes = boxes[wanted], instances.category[wanted], instances.image[wanted]
         objects = lay_out(*of_boxes, chosen, box_classes(self._heads))
         if self._placing_order == "type":
             objects = by_type(objects)
         return Split(ids[chosen].tolist(), objects, [texts[image] for image in chosen])
+
+
+@dataclass(kw_only=True, eq=False)
+class CocoLayout(CocoBoxes, LayoutModule):
+    """ROOT/annotations/captions_NAME.json and instances_NAME.json, or the official archive that holds them.
+    Crowds are left out.
+    """
 
 
 @dataclass(kw_only=True, eq=False)
@@ -154,17 +201,6 @@ def unit_grid(size: Mapping[str, int]) -> Grid:
 def box_classes(heads: Mapping[str, Head]) -> dict[str, int]:
     """How many classes the size and the aspect of boxes have, also where they are not learnt."""
     return {name: heads[name].classes if name in heads else CLASSES for name in ATTRIBUTES}
-
-
-def cache_of_files(folder: Path, hint: str):
-    """A function from NAME to the annotations of that name, which reads each file once."""
-
-    @cache
-    def read(name: str) -> tuple[Instances, Captions]:
-        instances = read_instances(folder / f"instances_{name}.json", hint)
-        return instances, read_captions(folder / f"captions_{name}.json", hint)
-
-    return read
 
 
 def in_split(split: str, ids: np.ndarray, val_images: int | str | None, seed: int) -> np.ndarray:

@@ -17,7 +17,7 @@ from seq2scene.caching import kept, key, renewed
 from seq2scene.compositing.patch_finder import box_vectors
 from seq2scene.compositing.patch_store import PatchStore
 from seq2scene.compositing.simulated_composites import Stencils, colour_maps
-from seq2scene.data.scenes.coco_composite import CocoComposite
+from seq2scene.data.scenes.coco_composite import CompositeModule
 from seq2scene.data.text_module import TextModule
 from seq2scene.errors import UserError
 from seq2scene.sequences.batching import EvaluationBatches, LengthBatches, Loader
@@ -34,7 +34,7 @@ class SimulatedScenes(TextModule):
     and in training so from the epoch. Photos without a caption are left out by ``composites``.
     """
 
-    composites: CocoComposite
+    composites: CompositeModule
     root: str | None = None  # folder of the files of composites; None: as these say
     fetch: str | None = field(default=None, init=False)  # that of composites
     side: int = 256  # pixels of the inpainter's input and output

@@ -2,10 +2,14 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from glob import glob
+from hashlib import sha256
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from seq2scene.data.held_out import option_of
 from seq2scene.data.park.choosing import Park
 from seq2scene.data.park.writing import ensure_park
 from seq2scene.data.text.monolingual import MonolingualModule
@@ -19,19 +23,27 @@ from seq2scene.sequences.streams import StreamWindows
 from seq2scene.sequences.text_batch import TextBatch, collate_lines, sentence_batch
 from seq2scene.sequences.tokenizers import Tokenizer
 
+MANY_FILES = 10  # so many are documents, fewer are parts of one
+
 
 @dataclass(kw_only=True, eq=False)
 class PlainText(MonolingualModule):
-    """Training, validation and named test sets of plain text, one file each. Streams keep lines of any
-    length.
+    """Training, validation and named test sets of plain text, each of one file or several, which are read one
+    after the other. Streams keep lines of any length.
+
+    val and tests may also be how many documents of train, or which share of them, are held out
+    (``data.held_out``); see ``document``.
 
     ``prepare_data`` and ``setup`` raise UserError, which names file and line, for every fault of the files.
     """
 
     root: str = "."
-    train: str  # file under root, plain or gzip
-    val: str  # the same
-    tests: dict[str, str]  # name -> the same
+    train: str | list[str]  # files under root, plain or gzip, or patterns as books/*.txt
+    val: str | list[str] | int | float  # the same
+    tests: dict[str, str | list[str] | int | float]  # name -> the same
+    document: Literal["auto", "file", "block", "line"] = (
+        "auto"  # what is held out as a whole, see ``documents``
+    )
     tokenizer: str = "whitespace"
     batch_by: Literal["sentences", "tokens", "stream"] = "sentences"  # LengthBatches, or StreamWindows
     window: int = 35  # tokens of a batch in each stream
@@ -41,12 +53,13 @@ class PlainText(MonolingualModule):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._texts: dict[str, Text] = {}
+        self._wholes: dict[str, tuple[Text, np.ndarray]] = {}
         self._require_positive("window", "eval_streams")
         require_merges(self.bpe_dropout, self.tokenizer)
         if self.bpe_dropout and self.batch_by == "stream":
             raise UserError("data.bpe_dropout: a stream is segmented once; use data.batch_by=sentences")
 
-    def _split_files(self) -> dict[str, str]:
+    def _split_files(self) -> dict[str, str | list[str] | int | float]:
         return named_splits(self.train, self.val, self.tests)
 
     def references(self, split: str) -> list[str]:
@@ -66,9 +79,46 @@ class PlainText(MonolingualModule):
 
     def _text(self, split: str) -> Text:
         if split not in self._texts:
-            path = self.folder / self.files[split]
-            self._texts[split] = corpus.read_text(path, self.cache, corpus.how_to_get(self.fetch))
+            divided = self._shares and split in ("train", *self._shares)
+            text, ends = self._whole("train" if divided else split)
+            if divided:
+                number, what = documents(text, ends, self.document)
+                names = [document_name(text, number, n) for n in range(number[-1] + 1)]
+                text = text.only(self._part(split, names, text.path, what)[number])
+            self._texts[split] = text
         return self._texts[split]
+
+    def _whole(self, split: str) -> tuple[Text, np.ndarray]:
+        """The text of all files of a split, and how many lines it has up to the end of each."""
+        if split not in self._wholes:
+            paths, training = self._paths(split), self._paths("train")
+            if not paths:
+                raise UserError(
+                    f"{self.folder}: no file matches {option_of(split)}={self.files[split]}; check the "
+                    "pattern and data.root"
+                )
+            for path in {*paths} & {*training} if split != "train" and len(training) > 1 else ():
+                raise UserError(
+                    f"{path}: it is of both data.train and {option_of(split)}; take it out of one"
+                )
+            if len(paths) > 1:
+                self._report("%s: %d files, from %s to %s", split, len(paths), paths[0], paths[-1])
+            hint = corpus.how_to_get(self.fetch)
+            texts = [corpus.read_text(path, self.cache, hint) for path in paths]
+            ends = np.cumsum([len(text) for text in texts])
+            self._wholes[split] = corpus.joined(texts, paths[0].parent), ends
+        return self._wholes[split]
+
+    def _paths(self, split: str) -> list[Path]:
+        """The files of a split, those that a pattern matches in alphabetical order."""
+        names, found = self.files[split], []
+        for name in [names] if isinstance(names, str) else names:
+            path = self.folder / name
+            if path.exists() or not set(name) & set("*?["):
+                found.append(path)
+            else:
+                found += filter(Path.is_file, map(Path, sorted(glob(str(path), recursive=True))))
+        return list(dict.fromkeys(found))
 
     # Batches
 
@@ -126,6 +176,33 @@ class PlainText(MonolingualModule):
         if training:
             self._report("%d training batches of %d streams on each device", len(plan), self.batch_size)
         return self._loader(plan, plan.collate)
+
+
+def documents(
+    text: Text, ends: np.ndarray, kind: Literal["auto", "file", "block", "line"]
+) -> tuple[np.ndarray, str]:
+    """The number (lines,) of the document that each line belongs to, and what documents are.
+
+    ends: how many lines there are up to the end of each file. kind: ``file``; ``block``, lines up to an empty
+    one, which is part of it; ``line``; ``auto``: files if there are ``MANY_FILES``, or else blocks if empty
+    lines separate any, or else lines.
+    """
+    first = np.zeros(len(text), dtype=bool)  # lines that begin a document
+    first[np.append(0, ends[:-1])] = True
+    if kind == "file" or (kind == "auto" and len(ends) >= MANY_FILES):
+        return np.cumsum(first) - 1, "files"
+    empty = text.starts == text.ends
+    blocks = first.copy()
+    blocks[1:] |= empty[:-1] & ~empty[1:]
+    if kind == "block" or (kind == "auto" and blocks.sum() > first.sum()):
+        return np.cumsum(blocks) - 1, "blocks of lines"
+    return np.arange(len(text)), "lines"
+
+
+def document_name(text: Text, number: np.ndarray, document: int) -> str:
+    """A name that follows from the content, so that the same documents are held out wherever they are."""
+    lines = np.searchsorted(number, [document, document + 1])
+    return sha256(text.data[text.starts[lines[0]] : text.ends[lines[1] - 1]]).hexdigest()
 
 
 @dataclass(kw_only=True, eq=False)

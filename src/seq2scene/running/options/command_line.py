@@ -22,15 +22,18 @@ PATHS = (  # and names of runs, which become folder names
     *("replace_unk", "learn_dictionary", "gold", "gold_text", "sentence_vectors"),
     *("patches", "photos", "inpainter", "captioner", "realism", "rerank", "scene"),
     *("paths.root", "paths.data", "paths.outputs", "paths.cache", "hydra.run.dir", "hydra.sweep.dir"),
-    *("data.root", "data.cache", "data.photos", "data.val_images", "data.composites.root"),
+    *("data.root", "data.cache", "data.photos", "data.val_images", "data.captions", "data.pngs"),
+    *(f"data.composites.{name}" for name in ("root", "photos", "captions", "train", "val")),
     "reports.captions.meteor_jar",
     *("canvas.weights", "image_encoder.weights", "logger.wandb.project", "logger.wandb.group"),
 )
 LISTS = (  # one path, or [several]; *: any name
     *("ckpt", "models", "data.train", "data.val", "data.tests.*", "data.word_vectors"),
 )
-OR_NUMBERS = ("pictures", "data.val_images")  # a path, or how many
+# A path, or how many or which share
+OR_NUMBERS = ("pictures", "data.val_images", "data.val", "data.tests.*", "data.composites.val")
 
+NUMBER = re.compile(r"\d+|\d*\.\d+")
 ARGUMENT = re.compile(r"\+{0,2}([\w.]+)=(.*)", re.DOTALL)
 SINGLE, DOUBLE = (rf"{mark}(?:\\.|[^\\{mark}])*{mark}" for mark in "'\"")
 ELEMENT = re.compile(rf"\s*({SINGLE}|{DOUBLE}|\[[^]]*\]|[^,]*?)\s*(?:,|$)", re.DOTALL)
@@ -61,10 +64,13 @@ def _quoted(argument: str, sweep: bool) -> str:
     if parts is None:
         return argument
     name, value = parts.groups()
-    takes_several = any(fnmatchcase(name, pattern) for pattern in LISTS)
+    takes_several, or_number = (
+        any(fnmatchcase(name, pattern) for pattern in names) for names in (LISTS, OR_NUMBERS)
+    )
+    numbers = or_number and all(map(NUMBER.fullmatch, value.split(",")))
     if name in TEXTS:
         value = _text(name, value)
-    elif takes_several or (name in PATHS and not (name in OR_NUMBERS and value.isdecimal())):
+    elif (takes_several or name in PATHS) and not numbers:
         value = _sweep(value, takes_several) if sweep else _path(value, takes_several)
     return argument[: parts.start(2)] + value
 

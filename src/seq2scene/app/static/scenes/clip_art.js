@@ -10,8 +10,11 @@ export function round(value) {
   return below % 2 === 0 ? below : below + 1;
 }
 
-const variant = (one, kind, info) =>
-  kind.pictures.length > 1 ? (one.pose ?? 0) * info.expressions + (one.expression ?? 0) : 0;
+/** The number of an object's picture among those of its class. */
+function variant(one, kind, info) {
+  if (kind.pictures.length === 1) return 0;
+  return Object.entries(info.variants).reduce((number, [head, count]) => number * count + (one[head] ?? 0), 0);
+}
 
 /** The rectangle that an object's sprite fills, in canvas units. */
 export function box(one, kind, info) {
@@ -43,7 +46,7 @@ export const clipArt = {
     const sky = kind.name.startsWith("s_");
     const given = { class: kind.name, x: width / 2, y: sky ? height * 0.2 : height * 0.7 };
     const usual = { size: 1, flip: 0, pose: 0, expression: 2 };
-    return { ...given, ...Object.fromEntries(kind.heads.map((head) => [head, usual[head] ?? 0])) };
+    return { ...given, ...Object.fromEntries(kind.heads.map((head) => [head, Math.min(usual[head] ?? 0, info.heads[head].length - 1)])) };
   },
 
   /** Its picture in the tray. */
