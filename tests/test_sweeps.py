@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from wandb.sdk.launch.sweeps.utils import create_sweep_command_args
 
 from page_blocks import arguments_of, check_job
 from seq2scene.errors import UserError
@@ -38,11 +37,11 @@ def test_an_agent_of_weights_and_biases_calls_train_with_values_that_exist():
     assert command[:3] == ["${env}", "${interpreter}", "${program}"] and (ROOT / sweep["program"]).is_file()
     assert command[-1] == "${args_no_hyphens}" and sweep["metric"]["name"] == "val/best"
     for last in (False, True):
-        chosen = {
-            key: {"value": one["values"][-last] if "values" in one else one["min"]}
+        drawn = [
+            f"{key}={one['values'][-last] if 'values' in one else one['min']}"
             for key, one in sweep["parameters"].items()
-        }
-        check_job("train", [*command[3:-1], *create_sweep_command_args({"args": chosen})["args_no_hyphens"]])
+        ]
+        check_job("train", [*command[3:-1], *drawn])
 
 
 # The summary
