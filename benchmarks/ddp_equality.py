@@ -7,9 +7,9 @@ last step of accumulated ones being smaller, validates on a set that does not di
 one process whose batches are those of all processes together: the largest differences of the first
 gradients and of the final weights, as shares of the largest, and of the validation scores. The rows
 "1 process" compare one step on all data, in three unequal micro-batches, with the same step in one batch.
-What is drawn by batch or rank is left out (dropout, colours of simulated composites), or drawn for each patch
-alone (those of the triplet loss), and matrix products are in full float32. Exits with 1 if a row that should
-be equal is not, within the tolerances of float32 sums in another order (TOLERANCES).
+What is drawn by batch or rank is left out (dropout, colours of simulated composites) or drawn for each patch
+alone (the others of the triplet loss), and matrix products are in full float32. Exits with 1 if a row that
+should be equal is not, within the tolerances of float32 sums in another order (TOLERANCES).
 """
 
 import argparse
@@ -21,7 +21,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
-from small_tasks import QUIET, TASKS, run, sized
+from small_tasks import QUIET, run, sized
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from seq2scene.data.scenes.coco_composite import Negatives
@@ -42,6 +42,7 @@ DRAWS_NOTHING = {
     **{"nmt": SCENES[:1], "lm": [*SCENES[1:], "data.window=9"], "abstract": SCENES, "layout": SCENES},
     **{
         "composite": SCENES,
+        "composite triplet": [*SCENES, "loss.contrast=0"],
         "inpainting": ["data.transfer=0"],
         "captioning": CAPTIONS,
         "layout_captioning": CAPTIONS,
@@ -50,6 +51,7 @@ DRAWS_NOTHING = {
 SPLIT_MATTERS = {  # into micro-batches; see docs/clusters.md
     "layout": "batch normalisation",
     "composite": "batch normalisation",
+    "composite triplet": "batch normalisation",
 }
 
 
@@ -78,8 +80,9 @@ class Row:
 
 
 def train(work: Path, task: str, processes: int, accumulate: int, batch: int, name: str) -> Found:
-    folder, file = work / f"{task}-{name}", work / f"{task}-{name}.pt"
-    overrides = [*sized(task, SAMPLES, 10), *QUIET, *EXACT, *DRAWS_NOTHING[task]]
+    folder = work / f"{task}-{name}".replace(" ", "-")
+    file = folder.with_suffix(".pt")
+    overrides = [*sized(task.split()[0], SAMPLES, 10), *QUIET, *EXACT, *DRAWS_NOTHING[task]]
     overrides += [f"data.batch_size={batch}", f"trainer.accumulate_grad_batches={accumulate}"]
 
     def record(rank: int) -> None:
@@ -152,7 +155,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--tasks", default=",".join(TASKS))
+    parser.add_argument("--tasks", default=",".join(DRAWS_NOTHING))
     parser.add_argument("--processes", default="1,2,4")
     parser.add_argument("--accumulate", default="1,2")
     parser.add_argument("--out", type=Path, help="JSON file")

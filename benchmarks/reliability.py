@@ -4,12 +4,12 @@
 
 Each chain trains a tiny model on generated data with ``resume=auto`` in one folder, in a process that gets
 kill -9 at a moment drawn beforehand: half of the moments are uniform in CPU time, a quarter fall into the
-writing of a checkpoint, a quarter just before the run changes one of its files. Of several processes one is
-killed, and the others with it. The chain goes on until a start outlives its moment. Then the weights of
-last.ckpt and best.ckpt, the rows of metrics.csv, the test scores and the names of the files in the folder
-must equal those of the run that was never killed. Prints what the runs did when they were killed, and how
-many steps were lost. FILE receives the same as JSON after each chain; given a file of an earlier call, the
-benchmark goes on with it. --kills 0 prints its table so far.
+writing of a checkpoint, a quarter just before the run changes one of its files. Of two processes one is
+killed; the other must end by itself once they have met. The chain goes on until a start outlives its moment.
+Then the weights of last.ckpt and best.ckpt, the rows of metrics.csv, the test scores and the names of the
+files in the folder must equal those of the run that was never killed. Prints what the runs did when they were
+killed, and how many steps were lost. FILE receives the same as JSON after each chain; given a file of an
+earlier call, the benchmark goes on with it. --kills 0 prints its table so far.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from typing import Any
 import killing
 import torch
 from killing import PHASES, Moment, Shared
-from small_tasks import QUIET, TASKS, rendezvous, sized, start
+from small_tasks import QUIET, TASKS, rendezvous, require, sized, start, wait
 
 from seq2scene.caching import draft
 from seq2scene.json_text import write_json
@@ -48,6 +48,7 @@ COMMON = [
     "page=false",
 ]
 TWO = "two processes"
+PATIENCE = 300.0  # seconds
 PLANS = {  # how often states are saved, and when it validates
     "epochs": [],
     "steps": ["callbacks.last.every_n_train_steps=1"],
@@ -61,10 +62,13 @@ PLANS = {  # how often states are saved, and when it validates
 
 @dataclass
 class Kill:
-    """phase: what the killed start was doing. lost: the training steps that have to be done again."""
+    """phase: what the killed start was doing. lost: the training steps that have to be done again. other: the
+    seconds that the other process of the run, which was not killed, took to end; None if there was none.
+    """
 
     phase: str
     lost: int
+    other: float | None = None
 
 
 @dataclass
@@ -86,10 +90,20 @@ class Whole:
     seconds: float
 
 
-def train(folder: Path, task: str, plan: str, moment: Moment | None = None) -> tuple[int, Shared, float]:
-    """One start, killed at a moment if it lasts that long. Returns the exit status (that of the last rank,
-    which is the one to be killed), what it did, and its CPU time.
+@dataclass(frozen=True)
+class Start:
+    """A start of a run. status: of the last rank, which is the one that was to be killed. did: what it did.
+    seconds: its CPU time. other: see ``Kill``.
     """
+
+    status: int
+    did: Shared
+    seconds: float
+    other: float | None
+
+
+def train(folder: Path, task: str, plan: str, moment: Moment | None = None) -> Start:
+    """One start, killed at a moment if it lasts that long."""
     overrides = [*sized(task, SAMPLES.get(task, 120)), *QUIET, *COMMON, *PLANS[plan], "resume=auto"]
     count, shared = 2 if plan == TWO else 1, Shared()
     ranks = []
@@ -97,12 +111,14 @@ def train(folder: Path, task: str, plan: str, moment: Moment | None = None) -> t
         watch = partial(killing.watch, shared, folder, moment) if rank == count - 1 else lambda: None
         ranks.append(start(folder, overrides, place, watch))
     _, status, used = os.wait4(ranks.pop(), 0)
-    for rank in ranks:
-        if os.waitstatus_to_exitcode(status) < 0:
-            os.kill(rank, signal.SIGKILL)
-        _, other = os.waitpid(rank, 0)
-        status = status or other
-    return os.waitstatus_to_exitcode(status), shared, used.ru_utime + used.ru_stime
+    began, other = time.monotonic(), None
+    for rank in ranks:  # one that waits for the other to join is ended by a launcher alone
+        joined = shared.numbers[killing.PHASE] != killing.START
+        if wait(rank, PATIENCE if joined else 0.0) is not None:
+            other = time.monotonic() - began
+        elif joined:
+            raise SystemExit(f"{folder}: a process outlives the other by {PATIENCE} seconds")
+    return Start(os.waitstatus_to_exitcode(status), shared, used.ru_utime + used.ru_stime, other)
 
 
 def whole(work: Path, task: str, plan: str) -> Whole:
@@ -110,13 +126,10 @@ def whole(work: Path, task: str, plan: str) -> Whole:
     folder = work / f"{task}-{plan.replace(' ', '-')}"
     for _ in range(1 if (work / f"{task}.prepared").exists() else 2):
         shutil.rmtree(folder, ignore_errors=True)
-        status, did, seconds = train(folder, task, plan)
-        if status:
-            raise SystemExit(
-                f"{folder.name}: exit status {status}:\n{folder.with_suffix('.log').read_text()[-3000:]}"
-            )
+        done = train(folder, task, plan)
+        require(done.status, folder.with_suffix(".log"))
     (work / f"{task}.prepared").touch()
-    return Whole(folder, did, seconds)
+    return Whole(folder, done.did, done.seconds)
 
 
 def run_chain(work: Path, task: str, plan: str, expected: Whole, chance: random.Random) -> Chain:
@@ -124,10 +137,11 @@ def run_chain(work: Path, task: str, plan: str, expected: Whole, chance: random.
     chain, folder, status, step = Chain(task, plan), work / "chain", -signal.SIGKILL, 0
     while status == -signal.SIGKILL:
         moment = killing.draw(expected.did, expected.seconds, chance)
-        status, did, _ = train(folder, task, plan, moment)
-        if status == -signal.SIGKILL:
+        done = train(folder, task, plan, moment)
+        if (status := done.status) == -signal.SIGKILL:
             saved = saved_step(folder)
-            chain.kills.append(Kill(did.phase(), max(0, step + did.numbers[killing.STEPS] - saved)))
+            lost = max(0, step + done.did.numbers[killing.STEPS] - saved)
+            chain.kills.append(Kill(done.did.phase(), lost, done.other))
             step = saved
     chain.different += [f"exit status {status}"] if status else compare(folder, expected.folder)
     if not chain.different:
@@ -195,6 +209,9 @@ def report(chains: list[Chain]) -> None:
         lost = [kill.lost for kill in kills if kill.phase == phase]
         mean = sum(lost) / count
         print(f"  {phase:18} {count:5} kills; steps lost: {mean:.1f} on average, {max(lost)} at most")
+    if others := sorted(kill.other for kill in kills if kill.other is not None):
+        median = others[len(others) // 2]
+        print(f"  the other process ended {median:.1f} s later (median), {others[-1]:.1f} s at most")
     for names, of in ((PLANS, "plan"), (TASKS, "task")):
         for name in names:
             ours = [chain for chain in chains if getattr(chain, of) == name]

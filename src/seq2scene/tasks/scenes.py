@@ -16,6 +16,7 @@ from seq2scene.metrics.scene_scores import HEADINGS, SceneScores
 from seq2scene.models.scene import Written
 from seq2scene.models.scene_writer import SceneWriter
 from seq2scene.nets.losses.scene_losses import doubly_stochastic, fields, pair_losses
+from seq2scene.nets.over_ranks import several_ranks
 from seq2scene.nets.scene.relational.decoder import RelationalDecoder
 from seq2scene.nets.scene.scene_decoder import Taught
 from seq2scene.scenes.batch import SceneBatch
@@ -196,7 +197,7 @@ def share_of_mean(mean: Tensor, count: Tensor, normaliser: Tensor) -> Tensor:
     ``mean`` is that over its own ``count`` values. All ranks must call it equally often.
     """
     share = mean * normaliser
-    if not (distributed.is_initialized() and distributed.get_world_size() > 1):
+    if not several_ranks():
         return share
     own = torch.stack([count, normaliser]).to(share)
     every = own.clone()
