@@ -128,9 +128,9 @@ def _train(
             write_run_record(
                 folder, "train.py", overrides, started, config, task, reports, tested, trainer.world_size
             )
-            if saved := _saved(trainer):
+            if files := _saved(trainer):
                 for dashboard in dashboards:
-                    dashboard.log_checkpoint(saved[0], results)
+                    dashboard.log_checkpoint(files[0], results)
             _tell_files(config, folder, reports)
             if results and config["page"]:
                 show_page(folder)
