@@ -17,10 +17,8 @@ Rows, each measured in its own process:
 """
 
 import argparse
-import json
 import os
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -28,6 +26,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+
+from rows import measured
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
@@ -262,12 +262,9 @@ def main() -> None:
         print(to_json(measure(options.row, options)))
         return
     results = {}
-    for row in [options.only] if options.only else ROWS:
-        again = [sys.executable, __file__, *sys.argv[1:], "--row", row]
-        environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads)}
-        done = subprocess.run(again, stdout=subprocess.PIPE, text=True, check=True, env=environment)
-        results[row] = json.loads(done.stdout.splitlines()[-1])
-        print(f"{row:12}", "  ".join(f"{key} {value}" for key, value in results[row].items()), flush=True)
+    for row, found in measured([options.only] if options.only else ROWS, options.threads):
+        results[row] = found
+        print(f"{row:12}", "  ".join(f"{key} {value}" for key, value in found.items()), flush=True)
     report = {"overrides": options.overrides, "threads": options.threads, "rows": results}
     Path(options.out).write_text(to_json(report, indent=2) + "\n")
 

@@ -19,16 +19,16 @@ on a CPU, beam search and the slow variants.
 """
 
 import argparse
-import json
 import os
 import resource
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
+
+from rows import measured
 
 START = time.perf_counter()
 ROOT = Path(__file__).resolve().parents[1]
@@ -334,14 +334,11 @@ def main() -> None:
     if not rows:
         parser.error(f"--only: no row has {options.only!r} in its name")
     results = {}
-    for row in rows:
-        again = [sys.executable, __file__, *sys.argv[1:], "--row", row]
-        environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads)}
-        done = subprocess.run(again, stdout=subprocess.PIPE, text=True, check=True, env=environment)
-        results[row] = json.loads(done.stdout.splitlines()[-1])
-        told = {key: value for key, value in results[row].items() if not isinstance(value, dict)}
+    for row, found in measured(rows, options.threads):
+        results[row] = found
+        told = {key: value for key, value in found.items() if not isinstance(value, dict)}
         print(f"{row:46}", "  ".join(f"{key} {value}" for key, value in told.items()), flush=True)
-        for operator, share in results[row].get("where the time goes", {}).items():
+        for operator, share in found.get("where the time goes", {}).items():
             print(f"{share:>12} % {operator}", flush=True)
     report = {"threads": options.threads, "steps": options.steps, "batch": options.batch, "rows": results}
     Path(options.out).write_text(to_json(report, indent=2) + "\n")

@@ -10,13 +10,13 @@ process.
 """
 
 import argparse
-import json
 import os
 import resource
-import subprocess
 import sys
 import time
 from pathlib import Path
+
+from rows import measured
 
 START = time.perf_counter()
 ROOT = Path(__file__).resolve().parents[1]
@@ -162,12 +162,9 @@ def main() -> None:
         return
     rows = [*TRAINING, *(SEARCHES if options.ckpt else [])]
     results = {}
-    for row in [options.only] if options.only else rows:
-        again = [sys.executable, __file__, *sys.argv[1:], "--row", row]
-        environment = {**os.environ, "OMP_NUM_THREADS": str(options.threads)}
-        done = subprocess.run(again, stdout=subprocess.PIPE, text=True, check=True, env=environment)
-        results[row] = json.loads(done.stdout.splitlines()[-1])
-        print(f"{row:30}", "  ".join(f"{key} {value}" for key, value in results[row].items()), flush=True)
+    for row, found in measured([options.only] if options.only else rows, options.threads):
+        results[row] = found
+        print(f"{row:30}", "  ".join(f"{key} {value}" for key, value in found.items()), flush=True)
     Path(options.out).write_text(to_json({"threads": options.threads, "rows": results}, indent=2) + "\n")
 
 

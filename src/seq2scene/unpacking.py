@@ -4,7 +4,7 @@ import gzip
 import io
 from collections.abc import Iterable
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from zipfile import ZipInfo
 
 from seq2scene.errors import UserError
@@ -39,12 +39,12 @@ def gunzipped(stream: BinaryIO, name: str) -> io.BufferedReader:
 class _Gunzipped(io.RawIOBase):
     def __init__(self, stream: BinaryIO, name: str) -> None:
         self.packed, self.name, self.size = _Counted(stream), name, 0
-        self.plain = gzip.GzipFile(fileobj=self.packed, mode="rb")
+        self.plain = gzip.GzipFile(fileobj=self.packed)  # type: ignore[call-overload]  # it only reads
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:
+    def readinto(self, buffer: Any) -> int:
         data = self.plain.read1(len(buffer))
         self.size += len(data)
         if self.size > (limit := most(self.packed.size)):

@@ -13,7 +13,7 @@ from seq2scene.building import find
 from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import find_checkpoint, load_checkpoint, renamed
 from seq2scene.search.stepwise import Greedy, Sample
-from seq2scene.tasks.loading import at_home, load_task
+from seq2scene.tasks.loading import load_task, with_local_paths
 
 
 class Bomb:
@@ -146,12 +146,12 @@ def test_data_of_a_checkpoint_write_where_the_user_says(tmp_path: Path) -> None:
         "root": far,
         "cache": "/far",
     }
-    home = at_home({**files, "composites": park}, places)
+    home = with_local_paths({**files, "composites": park}, places)
     assert home["root"] == far and home["cache"] == home["composites"]["cache"] == "/here/cache"
     assert home["composites"]["root"] == "/here/data/park"
     (tmp_path / "far" / "v1").mkdir(parents=True)
     (tmp_path / "far" / "v1" / "park.json").touch()
-    assert at_home(park, places)["root"] == far  # it is there, so nothing is written
+    assert with_local_paths(park, places)["root"] == far  # it is there, so nothing is written
 
 
 @pytest.mark.slow

@@ -228,7 +228,8 @@ def test_what_is_no_fact_is_refused(tmp_path, plain, reason) -> None:
 
 def test_what_boxes_cannot_show_is_refused() -> None:
     assert BOX_RELATIONS.keys() < RELATIONS.keys()
-    for fact in (Fact("look", "boy", "ball"), Fact("mood", "boy", value="sad")):
+    to_somebody = Fact("kick", "boy", "ball", recipient="girl")
+    for fact in (Fact("look", "boy", "ball"), Fact("mood", "boy", value="sad"), to_somebody):
         with pytest.raises(
             UserError, match=f"{fact.kind} cannot be checked on boxes; possible are thing, hold"
         ):

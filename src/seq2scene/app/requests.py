@@ -185,13 +185,6 @@ def choice(*options: str) -> Check:
     return check
 
 
-def flag(name: str, value: Any) -> bool:
-    """True or false; false if absent."""
-    if value not in (None, False, True) or (isinstance(value, int | float) and type(value) is not bool):
-        raise Refused(400, f"{name}: true or false is needed")
-    return bool(value)
-
-
 def objects(name: str, value: Any) -> list[dict[str, Any]]:
     """A list of objects as in a scene's JSON, none if absent. Whether a model knows them is for its handler
     to say; here, that they are flat, few, and nothing but texts, whole numbers and finite numbers.

@@ -125,8 +125,9 @@ def serve(
 
     models: see ``read_offers``. waiting, seconds: see ``Worker``. threads: of PyTorch; None: its own
     choice. cache: where indices of patches are stored. open_browser: also open the page, if there is a
-    display. Raises UserError if there is no model, one cannot be
-    read, or the port is taken.
+    display.
+
+    Raises UserError if there is no model, one cannot be read, or the port is taken.
     """
     if threads is not None:
         torch.set_num_threads(threads)

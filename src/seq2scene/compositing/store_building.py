@@ -97,8 +97,7 @@ def store_patches(
 
     Raises:
         UserError: photos are missing, none can be used, there are no segments, or the folder cannot be
-        written
-            or has too little space.
+            written or has too little space.
     """
     job = _Job(segments, [Path(path) for path in photo_paths], encoder, side, photo_side)
     _check(job, hint)

@@ -1,8 +1,8 @@
-"""What a frozen image encoder makes of photos, made once and kept: training never opens a photo again.
+"""Feature maps of photos from a frozen image encoder, computed once: training never opens a photo again.
 
-A set of photos is kept in blocks of a few thousand, each a file of its own that appears whole or not at all:
-work that was broken off goes on where it was. A block is known by a hash of the encoder, weights and all, and
-of its photos' paths, sizes and times, so that whatever changes is made anew.
+They are cached in blocks of a few thousand photos, each in a file that appears complete or not at all, so
+interrupted work resumes where it was. A block is identified by a hash of the encoder, weights included, and
+of its photos' paths, sizes and modification times, so that any change computes it again.
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ from seq2scene.progress import progress_bar
 from seq2scene.scenes.images import read_photo
 from seq2scene.sequences.batching import prefetched
 
-VERSION = 2  # raise it when photos are opened otherwise or the layout changes
+VERSION = 2  # raise it when photos are opened differently or the layout changes
 BLOCK = 2048  # photos
 BATCH = 8  # small ones stay in a CPU's cache
 
@@ -48,10 +48,11 @@ class Features:
 def stored_features(
     encoder: ImageEncoder, photos: Sequence[Path], cache: Path | str, what: str = "photos", block: int = BLOCK
 ) -> Features:
-    """The maps of ``photos`` in their order, made where the cache has none yet, with a progress bar.
+    """The maps of ``photos`` in their order; those that the cache lacks are computed, with a progress bar.
 
-    One process makes them while others that want them wait; a damaged file of the cache is made again. Raises
-    UserError for photos that cannot be read and a cache that cannot be written.
+    One process computes them while others wait; a damaged file of the cache is computed again.
+
+    Raises UserError for photos that cannot be read and a cache that cannot be written.
     """
     folder = Path(cache) / "features"
     encoder_key = encoder.fingerprint()
@@ -91,7 +92,9 @@ def _make_all(encoder: ImageEncoder, wanted: list[tuple[Path, Sequence[Path]]], 
 
 @torch.no_grad()
 def _encode(encoder: ImageEncoder, photos: Sequence[Path]) -> Iterator[np.ndarray]:
-    """Maps, batch by batch; photos are opened in a thread while the trunk works, on a GPU if there is one."""
+    """Maps (B, D, y, x) float16, batch by batch, computed on a GPU if there is one; a thread opens the photos
+    of the next batches meanwhile.
+    """
     home = encoder.mean.device
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     batches = (photos[first : first + BATCH] for first in range(0, len(photos), BATCH))

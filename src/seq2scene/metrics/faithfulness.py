@@ -1,4 +1,4 @@
-"""Faithfulness to language: which facts that a text states hold in the scene that was written for it."""
+"""Faithfulness to language: which facts stated by a text hold in the scene generated for it."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -36,11 +36,11 @@ class Faithfulness(Metric):
     ``compute`` gives, by name:
 
     faithfulness_KIND, for each kind of fact and each relation, and for GROUPS of them: the share that holds.
-    faithfulness_text: the share of texts of which everything holds. With ``_strict`` behind, where that makes
-    a difference: the same at 8 pixels. faithfulness_duplicates: the share of scenes with a class more often
-    than any training scene. faithfulness_held_out_relation, faithfulness_held_out_text, both ``_strict`` too:
-    of relations that no training text states, and of texts with such a relation; faithfulness_seen_...: of
-    the others. NaN where nothing was counted.
+    faithfulness_text: the share of texts of which everything holds. With the suffix ``_strict``, where the
+    tolerance matters: the same at 8 pixels. faithfulness_duplicates: the share of scenes with more objects of
+    a class than any training scene. faithfulness_held_out_relation, faithfulness_held_out_text, both also
+    ``_strict``: of relations that no training text states, and of texts with such a relation;
+    faithfulness_seen_...: of the others. NaN where nothing was counted.
     """
 
     is_differentiable = False
@@ -66,7 +66,7 @@ class Faithfulness(Metric):
             self.add_state(name, torch.zeros(shape, dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(self, prediction: Objects, facts: Sequence[Facts] | None = None) -> None:
-        """Adds scenes, and what the text of each states; None where nobody knows."""
+        """Adds scenes (B, T) and the facts that the text of each states; None if unknown."""
         self.scenes += len(prediction)
         self.duplicates += self._duplicates(prediction).sum().to(self.device)
         if facts is None:
@@ -104,7 +104,7 @@ class Faithfulness(Metric):
         return {**scores, f"{NAME}_duplicates": self._duplicates(prediction)}
 
     def _held(self, prediction: Objects, facts: Sequence[Facts]) -> list[list[list[bool]]]:
-        """Of each scene, at each tolerance, which of its facts hold."""
+        """Which facts hold, by scene, tolerance and fact."""
         scenes = things_of(prediction.to("cpu"), self.schema)
         return [
             [[holds(fact, things, tolerance) for fact in text] for tolerance in self.tolerances.values()]
@@ -112,8 +112,8 @@ class Faithfulness(Metric):
         ]
 
     def _duplicates(self, prediction: Objects) -> Tensor:
-        """(B,) 1.0 where a scene has a class more than once and more often than any training scene, NaN
-        where nobody knows.
+        """(B,) 1.0 where a scene has several objects of a class and more than any training scene, else 0.0;
+        NaN if the schema does not say how many training scenes have.
         """
         if self.most is None:
             return torch.full((len(prediction),), torch.nan)
@@ -135,10 +135,9 @@ class Faithfulness(Metric):
         return {**values, f"{NAME}_duplicates": self.duplicates / self.scenes}
 
     def found(self, brief: bool = False) -> dict[str, Tensor]:
-        """What ``compute`` gives, but for what had nothing to count, and for ``seen``, where nothing was held
-        out.
+        """The values of ``compute`` that are defined, without ``seen`` if nothing was held out.
 
-        brief: of relations the sum alone.
+        brief: for relations only their total.
         """
         values = {name: value for name, value in self.compute().items() if not value.isnan()}
         left_out = {f"{NAME}_{kind}{suffix}" for kind in RELATIONS if brief for suffix in self.tolerances}
@@ -147,7 +146,9 @@ class Faithfulness(Metric):
         return {name: value for name, value in values.items() if name not in left_out}
 
     def _share(self, name: str, tolerance: int, apart: slice) -> Tensor:
-        """Of a group of facts, or of texts, at one of the tolerances; of what was seen, held out, or both."""
+        """The share that holds of a group of facts, or of texts. tolerance: an index. apart: of those seen in
+        training (0), held out (1), or both.
+        """
         if name == "text":
             return self.whole[apart, tolerance].sum() / self.texts[apart].sum()
         places = [PLACE[kind] for kind in GROUPS[name]]

@@ -30,7 +30,7 @@ def find_meteor(jar: str | None = None) -> Path:
         raise UserError("METEOR needs Java: install a Java runtime, such as default-jre of Debian and Ubuntu")
     if jar is None:
         package = find_spec("pycocoevalcap")
-        if package is None:
+        if package is None or not package.submodule_search_locations:
             raise UserError("METEOR needs the package pycocoevalcap, which has it: pip install pycocoevalcap")
         return Path(package.submodule_search_locations[0]) / "meteor" / "meteor-1.5.jar"
     if not Path(jar).is_file():
@@ -77,6 +77,7 @@ class MeteorProcess:
         return (of_all or of_each)[0]
 
     def _send(self, *parts: str) -> None:
+        assert self._process.stdin is not None, "a pipe"
         try:
             self._process.stdin.write(BREAK.join(parts) + "\n")
             self._process.stdin.flush()
@@ -84,6 +85,7 @@ class MeteorProcess:
             raise self._ended() from error
 
     def _receive(self, count: int) -> list[float]:
+        assert self._process.stdout is not None, "a pipe"
         line = self._process.stdout.readline()
         try:
             numbers = [float(word) for word in line.split()]

@@ -260,10 +260,12 @@ class Captioner(Model):
         if self.schema is None:
             raise UserError(f"{name}: this captioner reads photos, not scenes")
         names = [f"{name} {number}" if len(scenes) > 1 else name for number in range(1, len(scenes) + 1)]
-        objects = read_records([getattr(one, "objects", one) for one in scenes], names, self.schema)
+        plain: list[Any] = [getattr(one, "objects", one) for one in scenes]
+        objects = read_records(plain, names, self.schema)
         return self._of_objects(objects, self.schema, [""] * len(scenes))
 
     def _of_objects(self, objects: Objects, schema: Schema, texts: Sequence[str]) -> CaptionBatch:
+        assert self.schema is not None, "a captioner of layouts"
         layouts = layouts_of(objects, schema, self.schema.max_objects)
         target = self.language.batch(texts, eos=True)
         return CaptionBatch(None, target, torch.arange(len(texts)), layouts=layouts).to(self.device)
@@ -278,9 +280,10 @@ class Captioner(Model):
         """The text of a scene (a ``Scene`` that a model has written, or its objects), or the texts of a list
         of scenes; as ``caption``. Raises UserError as ``read_scenes`` does.
         """
-        single = hasattr(scene, "objects") or all(isinstance(one, Mapping) for one in scene)
+        given: Any = scene  # the objects of one scene are a list, too
+        single = hasattr(given, "objects") or all(isinstance(one, Mapping) for one in given)
         search = with_n_best(search or self.search, n_best)
-        return as_asked(self.descriptions([scene] if single else list(scene), prefix, search), single, n_best)
+        return as_asked(self.descriptions([given] if single else list(given), prefix, search), single, n_best)
 
     @verb
     def descriptions(

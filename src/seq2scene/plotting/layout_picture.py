@@ -89,7 +89,7 @@ def _corners(rectangles: list[np.ndarray], sizes: list[np.ndarray], side: int) -
         inside = [(left, top), (far, top), (left, below - height), (far, below - height)]
         outside = [(left, top - height), (left, below), (far, top - height), (far, below)]
         has_room = right - left > width and bottom - top > 2 * height
-        rows = sorted(range(0, side, int(height)), key=lambda row, top=top: abs(row - top))
+        rows = [row for _, row in sorted((abs(row - top), row) for row in range(0, side, int(height)))]
         wanted = [*inside, *outside] if has_room else [*outside, *inside]
         wanted += [(left, row) for row in rows]
         limit = np.maximum((side - width, side - height), 0)

@@ -1,4 +1,4 @@
-"""What the ranks found in their shares of a test set: brought together and dealt out again."""
+"""Results on a test set: gathered from all ranks, and split into chunks of samples."""
 
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any

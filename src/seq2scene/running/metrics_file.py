@@ -64,9 +64,7 @@ class MetricsFile(CSVLogger):
     @property
     @rank_zero_experiment
     def experiment(self) -> Rows:
-        if self._experiment is None:
-            self._start([])
-        return self._experiment
+        return self._start([]) if self._experiment is None else self._experiment
 
     @rank_zero_only
     def go_on(self, start: Path, saved: dict[str, Any]) -> None:
@@ -80,9 +78,10 @@ class MetricsFile(CSVLogger):
             rows.append(saved["due"])
         self._start(rows)
 
-    def _start(self, rows: list[dict[str, Any]]) -> None:
+    def _start(self, rows: list[dict[str, Any]]) -> Rows:
         os.makedirs(self.log_dir, exist_ok=True)
         self._experiment = Rows(self.log_dir, rows)
+        return self._experiment
 
 
 def state_of(trainer: pl.Trainer) -> dict[str, Any] | None:

@@ -25,7 +25,7 @@ from seq2scene.errors import UserError
 from seq2scene.running.entry import run_name
 from seq2scene.running.messages import say
 from seq2scene.running.starts import find_start
-from seq2scene.tasks.loading import at_home
+from seq2scene.tasks.loading import with_local_paths
 
 
 def _words(text: str) -> frozenset[str]:
@@ -244,7 +244,7 @@ def _is_name(override: Override) -> bool:
 
 def with_user_paths(config: Mapping[str, Any], cfg: DictConfig) -> dict[str, Any]:
     """A checkpoint's data config, with the output paths of ``cfg``."""
-    return {"data": at_home(config["data"], cfg.paths)}
+    return {"data": with_local_paths(config["data"], cfg.paths)}
 
 
 def _is_number(value: Any) -> bool:

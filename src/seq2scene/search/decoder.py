@@ -110,7 +110,8 @@ class ActiveSentences:
         touching fresh memory takes longer than the softmax. Its rows begin at multiples of ``ALIGNED``
         numbers, as MKL writes products to others at half the speed.
         """
-        output, logits = self.decoder.output, None
+        output: Any = self.decoder.output  # a method, or a module that is called like one
+        logits = None
         words = output.out_features if _is_plain(output, features) else None
         if words is None:
             logits = output(features)

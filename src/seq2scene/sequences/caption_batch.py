@@ -50,8 +50,7 @@ class CaptionBatch:
     the maps (B, D, y, x) of a frozen encoder, in half precision as stored, or if ``layouts`` has the objects
     instead of a photo.
     target: the captions, each ending in EOS (the gold tokens of teacher forcing). rows: (B,) int64 on the
-    CPU, the index of each image in its split. references: all original captions of each
-    image.
+    CPU, the index of each image in its split. references: all original captions of each image.
     """
 
     images: Tensor | None

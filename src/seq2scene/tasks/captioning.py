@@ -72,8 +72,8 @@ class Captioning(Task):
         self.metric = reward_metric(loss, ("cider", "bleu", "chrf"))
         if hard and self.metric is not None:
             raise UserError("loss=self_critical: not with loss.hard=true; leave one out")
-        made = {"bleu": bleu_reward, "chrf": chrf_reward}.get(self.metric)
-        self.reward: Reward | None = made and made(captions=True)
+        made = {"bleu": bleu_reward, "chrf": chrf_reward}.get(self.metric or "")
+        self.reward: Reward | None = None if made is None else made(captions=True)
         self._frequencies: DocumentFrequencies | None = None
         self.build_scores()
 

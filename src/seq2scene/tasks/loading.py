@@ -22,12 +22,12 @@ def build_task(config: dict[str, Any], description: dict[str, Any]) -> Task:
 def task_of(checkpoint: dict[str, Any], places: Mapping[str, str] | None = None, **changes: Any) -> Task:
     """The task that saved a checkpoint, with its weights; ``changes`` replace parts of its config.
 
-    places: the caller's data and cache folders, see ``at_home``; None: nothing is written.
+    places: the caller's data and cache folders, see ``with_local_paths``; None: nothing is written.
     """
     parts = checkpoint["hyper_parameters"]
     config = without_pretrained(parts["config"])
     if "data" in config:
-        config = {**config, "data": at_home(config["data"], places or NOWHERE)}
+        config = {**config, "data": with_local_paths(config["data"], places or NOWHERE)}
     with described_by(checkpoint):
         task = build_task({**config, **changes}, parts["description"])
     rename_weights(checkpoint["state_dict"], task.model.earlier_names)
@@ -35,14 +35,14 @@ def task_of(checkpoint: dict[str, Any], places: Mapping[str, str] | None = None,
     return task.eval()
 
 
-def at_home(data: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, Any]:
+def with_local_paths(data: Mapping[str, Any], places: Mapping[str, str]) -> dict[str, Any]:
     """A checkpoint's data settings, changed so that nothing is written to the checkpoint's own paths: caches
     go to ``places["cache"]``, and the park is generated under ``places["data"]`` unless it already exists at
     the checkpoint's root. The data of a model folder, which knows no paths, are looked for in
     ``places["data"]``.
     """
     settings = {
-        key: at_home(value, places) if isinstance(value, Mapping) else placed(value, places["data"])
+        key: with_local_paths(value, places) if isinstance(value, Mapping) else placed(value, places["data"])
         for key, value in data.items()
     }
     if "cache" in settings:

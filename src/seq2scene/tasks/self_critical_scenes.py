@@ -33,6 +33,7 @@ def self_critical_scene_loss(
     chosen = {name: getattr(limits, name) for name in (*LIMITS, "repeat_objects")}
     with evaluating(writer), torch.no_grad():
         drawn, greedy = (writer.decode(batch.texts, kind(**chosen)).objects for kind in (Sample, Greedy))
+    assert batch.facts is not None, "the reward counts stated facts"
     scores, baseline = (
         torch.tensor(reward(found, batch.facts, writer.schema), device=drawn.places.device)
         for found in (drawn, greedy)

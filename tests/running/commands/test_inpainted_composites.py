@@ -32,7 +32,7 @@ from seq2scene.running.commands.generation import generate
 from seq2scene.running.processes.trainers import filter_warnings, make_trainer
 from seq2scene.scenes.objects import PAD
 from seq2scene.tasks.composites import CompositeTask
-from seq2scene.tasks.loading import at_home, build_task, load_task
+from seq2scene.tasks.loading import build_task, load_task, with_local_paths
 from seq2scene.tasks.scenes import Result
 from small_composites import COMPOSITE, PHOTOS
 from test_configs import compose_plain
@@ -150,7 +150,7 @@ def test_each_scene_of_each_text_has_its_own(told, work: Path, tmp_path: Path) -
 def test_scenes_are_given_as_they_were_in_training(work: Path, inpainter) -> None:
     """A photo's own patches, pasted back in place, equal what is learnt from when no mask hides anything."""
     places = {"cache": str(work / "cache"), "data": str(work)}
-    data = build(at_home(inpainter.config["data"], places), "data")
+    data = build(with_local_paths(inpainter.config["data"], places), "data")
     data.setup()
     stencils = data.sample("val", np.arange(2))
     stencils = replace(stencils, paired=torch.zeros_like(stencils.paired), colours=identity(stencils.colours))

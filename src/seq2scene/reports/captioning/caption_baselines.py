@@ -47,14 +47,14 @@ class CaptionBaselines(Report):
 
 
 def most_frequent_caption(references: Sequence[Sequence[str]]) -> str:
-    """The most frequent one without capitals and punctuation, as metrics read it; of several the first."""
+    """The most frequent caption, without capitals and punctuation as metrics read it; of ties the first."""
     counts = Counter(" ".join(caption_words(text)) for texts in references for text in texts)
     return counts.most_common(1)[0][0]
 
 
 def summaries(task: Captioning, data: CaptionModule, split: str) -> Tensor:
-    """(images, D) a description of each image: of photos the image encoder's feature, averaged over places;
-    of layouts the number of objects of each class.
+    """(images, D) a vector for each image: for photos the image encoder's features, averaged over locations;
+    for layouts the number of objects of each class.
     """
     if task.schema is not None:
         classes = data.images_of(split, np.arange(len(data.references(split))))["layouts"].classes

@@ -66,6 +66,7 @@ class Captions(Report):
         moved: Sequence[str] | None,
         references: Sequence[Sequence[str]],
     ) -> None:
+        assert self._jar is not None, "found by check"
         with MeteorProcess(self._jar) as process:
             metric = Meteor(process, sync_on_compute=False)  # this rank has all captions
             found = {"human_line": human_line(metric, references)}

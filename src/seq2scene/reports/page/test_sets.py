@@ -212,7 +212,7 @@ def scene_intervals(rows: Rows) -> tuple[Intervals, str]:
 
 def fact_counts(rows: Rows) -> dict[str, np.ndarray]:
     """(samples, 2) of each kind of facts and of whole texts: how many hold and how many are stated; with
-    ``_strict`` too. {} where nobody knows what the texts state.
+    ``_strict`` too. {} if it is not known what the texts state.
     """
     if not all("facts" in row for row in rows):
         return {}

@@ -30,7 +30,7 @@ from seq2scene.tasks.task import Task
 class Gallery(Report):
     """NAME.gallery/index.html, a page of ``count`` scenes, spread evenly from the best to the worst.
 
-    inpainter: a checkpoint of task=inpainting, or the folder of a run; the page also shows what it makes of
+    inpainter: a checkpoint of task=inpainting, or the folder of a run; the page also shows the inpainted
     composites.
     """
 
@@ -69,7 +69,7 @@ def draw_gallery(
     worst, and ``sheet.png`` of them all. Beside composites stand both the true photo and the patches that it
     was cut into; below each scene the facts that its text states, where the data says what they are.
 
-    rows: see ``scenes.scene_rows``. inpainter: what it makes of each composite is shown too.
+    rows: see ``scenes.scene_rows``. inpainter: each composite is also shown inpainted by it.
     """
     place = folder / f"{name}.gallery"
     texts = task.model.texts

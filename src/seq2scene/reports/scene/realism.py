@@ -45,7 +45,7 @@ class Realism(Report):
     """Adds ``fid`` and ``inception_score`` of composites; see ``score_realism``.
 
     weights: a file of torch-fidelity's Inception weights. inpainter: a checkpoint or run of task=inpainting;
-    what it makes of the composites is scored too.
+    the inpainted composites are scored too.
     """
 
     name = "realism"
@@ -119,7 +119,7 @@ def score_realism(
     world: int = 1,
 ) -> dict[str, Any]:
     """``fid`` and ``inception_score`` of the composites ``found`` for a split, one per sample, against its
-    photos; under ``inpainted`` those of what an inpainter makes of them. Pictures are squares of 299 pixels,
+    photos; under ``inpainted`` those of the inpainted ones. Pictures are squares of 299 pixels,
     black where nothing was pasted, rendered and scored on the extractor's device.
 
     Each of ``world`` ranks calls this with the same ``found`` and renders a share; all get the scores.

@@ -28,7 +28,7 @@ from seq2scene.running.options.task_compatibility import check_choices
 from seq2scene.running.processes.trainers import filter_warnings, make_trainer, processes
 from seq2scene.running.run_folders import claim
 from seq2scene.running.run_records import now, write_run_record
-from seq2scene.tasks.loading import at_home, load_task
+from seq2scene.tasks.loading import load_task, with_local_paths
 from seq2scene.tasks.task import Task
 
 LANGUAGES = {"source": "source_language", "target": "target_language", "language": "language_code"}
@@ -99,7 +99,7 @@ def data_settings(cfg: DictConfig, parts: Mapping[str, Any], given: Iterable[str
     cfg.seed = parts["config"].get("seed", 1) if cfg.seed is None else cfg.seed
     if "_target_" not in cfg.data:
         changes = OmegaConf.to_container(cfg.data, resolve=True)
-        learnt = at_home(parts["config"]["data"], OmegaConf.to_container(cfg.paths, resolve=True))
+        learnt = with_local_paths(parts["config"]["data"], OmegaConf.to_container(cfg.paths, resolve=True))
         return {**learnt, **{key: value for key, value in changes.items() if value is not None}}
     follow_languages(cfg.data, parts["description"], {one.lstrip("+").split("=")[0] for one in given})
     for split in ("train", "val"):  # which evaluation does not need
