@@ -26,7 +26,10 @@ KINDS = {
     "boxes_captions": ["task=layout_captioning", "data=boxes_captions", *BOXES[:2]],
     "segments": ["task=composite", "data=segments", *BOXES, "data.photos=images", "data.side=32"],
     "clip_art": ["task=abstract", "data=clip_art", "data.train=scenes.csv", "debug=tiny_relational"],
-    "clip_art_captions": ["task=scene_captioning", "data=clip_art_captions", "data.train=scenes.jsonl"],
+    "clip_art_captions": [
+        *("task=scene_captioning", "data=clip_art_captions", "data.train=scenes.jsonl"),
+        "model.annotations.attributes=[size,flip,mood]",
+    ],
     "plain_text": [
         *("task=lm", "data=plain_text", "data.language=en", "data.train=captions.csv", "data.val=2"),
         *("+data.tests.test=2", "data.batch_by=stream", "data.batch_size=2", "debug=tiny"),
