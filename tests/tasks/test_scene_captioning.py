@@ -16,6 +16,7 @@ from seq2scene.running.commands.generation import generate
 from seq2scene.scenes.facts import things_of
 from seq2scene.scenes.scene_json import to_plain
 from seq2scene.search.minimum_bayes_risk import MinimumBayesRisk
+from seq2scene.search.stepwise import Greedy
 from seq2scene.sequences.caption_batch import CaptionBatch, Layouts
 from seq2scene.tasks.captioning import Caption, Captioning
 from seq2scene.tasks.loading import build_task
@@ -128,7 +129,7 @@ def test_the_sample_is_kept_given_which_the_text_is_likeliest(made, tmp_path) ->
         layouts=task.model.read_scenes(plain[4:5]).layouts,
     )
     torch.testing.assert_close(merits[1, 0], task.log_probs(alone).sum(), rtol=1e-4, atol=1e-4)
-    writer.search = None
+    writer.search = Greedy()
     with pytest.raises(UserError, match=r"rerank=.*: it chooses among the samples of search=mbr"):
         rerank(writer, str(path))
 

@@ -19,7 +19,7 @@ def rerank(writer: SceneWriter, path: str, where: str = "rerank") -> None:
 
     Raises UserError for another search, and for a captioner of other scenes.
     """
-    if not isinstance(getattr(writer, "search", None), MinimumBayesRisk):
+    if not isinstance(writer.search, MinimumBayesRisk):
         raise UserError(f"{where}={path}: it chooses among the samples of search=mbr; choose that search")
     captioner = model_of(load_beside(where, path, "scene_captioning"))
     require_same_classes(captioner.schema.names, writer.schema.names, f"{where}={path}")
