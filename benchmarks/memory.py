@@ -34,7 +34,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from seq2scene.json_text import write_json
 from seq2scene.running.installation import MOST_SHAPES
 
-FLAT = 0.1  # MB per 1,000 steps
+FLAT = 0.5  # MB per 1,000 steps
 EVERY = 10  # steps between two readings
 NEVER = 10**6  # shapes
 SAMPLES = {"layout": 200, "composite": 60, "inpainting": 60, "captioning": 100, "layout_captioning": 100}

@@ -1,16 +1,23 @@
 """Reading files of arrays, which may be damaged."""
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Literal
-from zipfile import ZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 from numpy.lib import format as npy
 
 from seq2scene.errors import UserError
 from seq2scene.unpacking import require_sizes
+
+TORN = (  # what ``torch.load`` raises for damaged files, beside the system's OSError
+    *(UnpicklingError, BadZipFile, struct.error, RuntimeError, EOFError, ValueError, LookupError, TypeError),
+    *(AttributeError, AssertionError, OverflowError, MemoryError),
+)
 
 
 class Damaged(UserError):

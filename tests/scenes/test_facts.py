@@ -224,6 +224,9 @@ def test_what_is_no_fact_is_refused(tmp_path, plain, reason) -> None:
     path.write_text(facts_line(1, []) + "\n" + '{"scene": 2, "texts": [[[{"kind": "juggle"}]]]}\n')
     with pytest.raises(UserError, match=r"facts.jsonl, line 2: .* is not a fact"):
         read_facts(path)
+    path.write_text('{"scene": 1e400, "texts": []}\n')
+    with pytest.raises(UserError, match=r"facts.jsonl, line 1: a line has a scene"):
+        read_facts(path)
 
 
 def test_what_boxes_cannot_show_is_refused() -> None:

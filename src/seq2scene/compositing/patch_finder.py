@@ -9,13 +9,12 @@ import logging
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, Literal, Self, get_args
 
 import torch
 from torch import Tensor
 
-from seq2scene.arrays import Damaged
+from seq2scene.arrays import TORN, Damaged
 from seq2scene.caching import kept, key, renewed
 from seq2scene.errors import UserError
 
@@ -166,7 +165,7 @@ class PatchFinder:
             for number, (numbers, photos) in torch.load(folder / PATCHES, weights_only=True).items():
                 index = library().read_index(str(folder / f"{number}.faiss"))
                 finder.indexes[number] = ClassIndex(numbers, photos, index)
-        except (RuntimeError, EOFError, UnpicklingError, ValueError, TypeError, AttributeError) as error:
+        except TORN as error:
             raise Damaged(f"{folder}: a file of this patch finder is damaged; delete the folder") from error
         return finder
 

@@ -1,7 +1,6 @@
 """Checkpoints: tensors and plain containers, loaded without executing any code."""
 
 import pickle
-import struct
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from seq2scene.arrays import TORN
 from seq2scene.errors import UserError
 from seq2scene.models import folders
 from seq2scene.models.folders import MODEL, read_folder, shipped_models
@@ -110,20 +110,7 @@ def _unpickled(path: Path) -> Any:
             f"{path} is not a checkpoint of this project: loading the objects in it could run foreign "
             "code; none was run"
         ) from error
-    except (
-        RuntimeError,
-        EOFError,
-        OSError,
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        AssertionError,
-        OverflowError,
-        MemoryError,
-        struct.error,
-        zipfile.BadZipFile,
-    ) as error:
+    except (*TORN, OSError) as error:
         raise UserError(f"{path} is damaged or not a checkpoint: {_first_line(error)}") from error
 
 

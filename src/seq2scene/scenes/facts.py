@@ -109,7 +109,7 @@ def read_facts(path: Path, hint: str = "") -> dict[int, SceneFacts]:
         try:
             texts = [[tuple(map(from_plain, sentence)) for sentence in text] for text in plain["texts"]]
             known[int(plain["scene"])] = texts
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:  # int(inf)
             raise UserError(f"{place}: a line has a scene and its texts: {error}") from error
         except UserError as error:
             raise UserError(f"{place}: {error}") from error

@@ -56,7 +56,7 @@ def from_plain(scenes: list[list[PlainObject]], schema: Schema) -> Objects:
                     if not 0 <= value < head.classes:
                         raise ValueError(name)
                     attributes[name][row, step] = value
-            except (KeyError, ValueError, TypeError) as error:
+            except (KeyError, ValueError, TypeError, OverflowError) as error:
                 raise UserError(
                     f"scene {row + 1}, object {step + 1}: {one} is not an object of this model: {error}"
                 ) from error

@@ -1,12 +1,15 @@
 """The image encoder: maps of the promised size, frozen when it should be, reproducible."""
 
+from pathlib import Path
+from zipfile import ZipFile
+
 import pytest
 import torch
 from torch import nn
 
 from seq2scene.errors import UserError
 from seq2scene.nets.vision.image_encoder import ImageEncoder
-from seq2scene.nets.vision.trunks import LITE, load_trunk
+from seq2scene.nets.vision.trunks import LITE, find_weights, load_trunk
 
 SMALL = {"trunk": "squeezenet1_1", "layer": "features.5", "weights": "none", "size": 64}
 
@@ -138,3 +141,12 @@ def test_weights_of_another_trunk_are_refused(tmp_path) -> None:
 def test_an_encoder_that_cannot_be_is_refused_at_once(given, reason) -> None:
     with pytest.raises(UserError, match=reason):
         ImageEncoder(**{**SMALL, **given})
+
+
+def test_weights_cut_within_a_number_are_refused(tmp_path: Path) -> None:
+    """``torch.load`` reports those by struct.error."""
+    with ZipFile(tmp_path / "resnet18.pth", "w") as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02X\x01")
+        archive.writestr("archive/version", "3")
+    with pytest.raises(UserError, match=r"resnet18\.pth: not a file of weights, or a damaged one"):
+        find_weights("resnet18", str(tmp_path / "resnet18.pth"))

@@ -1,13 +1,13 @@
 """ImageNet classifiers truncated after a layer: torchvision's, and one that ships with its weights."""
 
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
 from torch import Tensor, nn
 from torchvision import models
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
+from seq2scene.arrays import TORN
 from seq2scene.errors import UserError
 
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's photos
@@ -56,7 +56,7 @@ def find_weights(name: str, weights: str, where: str = "canvas") -> dict[str, Te
         raise UserError(f"{where}.weights={path}: there is no such file")
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, UnpicklingError, OSError, ValueError, LookupError, TypeError) as error:
+    except (*TORN, OSError) as error:
         raise UserError(f"{where}.weights={path}: not a file of weights, or a damaged one") from error
 
 

@@ -4,7 +4,6 @@ scores of equally many pictures can be compared.
 """
 
 import importlib
-import pickle
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.inception import InceptionScore
 
+from seq2scene.arrays import TORN
 from seq2scene.compositing.compositor import Compositor
 from seq2scene.compositing.inpainting import photos_of
 from seq2scene.errors import UserError
@@ -93,15 +93,7 @@ def load_inception(path: str | Path) -> nn.Module:
     try:
         torch.load(path, map_location="cpu", weights_only=True)  # torch-fidelity would execute what it holds
         return module.FeatureExtractorInceptionV3("inception-v3-compat", FEATURES, str(path))
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-    ) as error:
+    except (*TORN, OSError) as error:
         raise UserError(
             f"realism={path} is damaged or does not hold the weights of Inception; fetch it from {WEIGHTS}"
         ) from error
