@@ -10,7 +10,7 @@ import gzip
 import json
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from io import BufferedReader, BytesIO, StringIO
 from pathlib import Path
 from typing import Any
@@ -76,7 +76,7 @@ def plain_text(data: bytes, name: str) -> bytes:
 # Line by line
 
 
-def each_line(path: Path | str, hint: str = "", strict: bool = True) -> Iterator[str]:
+def each_line(path: Path | str, hint: str = "", strict: bool = True) -> Generator[str, None, None]:
     """The lines of a file, one at a time; as ``lines_of``."""
     with _opened(path, hint) as file:
         yield from lines_of(file, str(path), strict)

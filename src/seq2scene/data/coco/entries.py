@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -150,7 +150,7 @@ def file_within(folder: Path, name: str, path: Path) -> Path:
     return folder / name
 
 
-def is_text(value: Any) -> bool:
+def is_text(value: Any) -> TypeGuard[str]:
     """Whether a value is a text that can be encoded; in JSON a text can have lone surrogates."""
     try:
         return isinstance(value, str) and (value.isascii() or bool(value.encode()))

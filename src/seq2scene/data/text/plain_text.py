@@ -202,7 +202,7 @@ def documents(
 def document_name(text: Text, number: np.ndarray, document: int) -> str:
     """A name that follows from the content, so that the same documents are held out wherever they are."""
     lines = np.searchsorted(number, [document, document + 1])
-    return sha256(text.data[text.starts[lines[0]] : text.ends[lines[1] - 1]]).hexdigest()
+    return sha256(text.data[text.starts[lines[0]] : text.ends[lines[1] - 1]].data).hexdigest()
 
 
 @dataclass(kw_only=True, eq=False)
