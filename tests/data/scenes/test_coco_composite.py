@@ -356,7 +356,9 @@ def test_a_checkpoint_brings_words_classes_heads_appearance_and_the_size_of_phot
 
 def test_a_second_start_cuts_and_reads_nothing(park, data, monkeypatch) -> None:
     monkeypatch.setattr("seq2scene.data.coco.segments_cache.read_segments", None)
-    monkeypatch.setattr("seq2scene.compositing.store_building._fill", None)
+    monkeypatch.setattr(
+        "seq2scene.compositing.store_building._fill", lambda *_, **__: pytest.fail("cut anew")
+    )
     assert ready(park).stores["train"].folder == data.stores["train"].folder
 
 
