@@ -217,7 +217,7 @@ def test_where_a_captioner_looked_is_drawn_over_the_layout(captioner, work: Path
 
 
 def test_photos_are_not_for_a_captioner_of_layouts(captioner) -> None:
-    cfg = OmegaConf.create({"image": "photo.jpg", "text": None, "file": None})
+    cfg = OmegaConf.create({"image": "photo.jpg", "scene": None, "text": None, "file": None})
     with pytest.raises(UserError, match=r"this captioner reads layouts, not photos; python src/evaluate\.py"):
         generate_captions(cfg, captioner.model)
 

@@ -37,7 +37,15 @@ def settings_of(composed, *options: str, description: dict[str, str] | None = No
 )
 def test_every_data_option_can_be_evaluated_on(composed, data: str, description: dict[str, str]) -> None:
     """Built but not read; a photo's encoder comes out of the checkpoint."""
-    needed = {"text_files": ["data.source=de", "data.target=en"], "plain_text": ["data.language=en"]}
+    boxes, scenes = ["data.train=a.json", "data.captions=a.csv"], ["data.train=a.csv"]
+    needed = {
+        "text_files": ["data.source=de", "data.target=en"],
+        "plain_text": ["data.language=en"],
+        **dict.fromkeys(("boxes", "boxes_captions", "segments"), boxes),
+        "segments_inpainting": [option.replace("data.", "data.composites.") for option in boxes],
+        **dict.fromkeys(("clip_art", "clip_art_captions"), scenes),
+        "photos": ["data.train=[a.csv,photos]"],
+    }
     files = {"text_files": "[a,b]", "plain_text": "a"}
     tests = [f"+data.tests.mine={files[data]}"] if data in files else []
     settings = settings_of(composed, f"data={data}", *needed.get(data, []), *tests, description=description)

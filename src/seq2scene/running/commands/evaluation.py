@@ -102,11 +102,13 @@ def data_settings(cfg: DictConfig, parts: Mapping[str, Any], given: Iterable[str
         learnt = with_local_paths(parts["config"]["data"], OmegaConf.to_container(cfg.paths, resolve=True))
         return {**learnt, **{key: value for key, value in changes.items() if value is not None}}
     follow_languages(cfg.data, parts["description"], {one.lstrip("+").split("=")[0] for one in given})
-    for split in ("train", "val"):  # which evaluation does not need
+    for split in ("train", "val"):  # which evaluation does not need, unless test sets are held out of it
         if OmegaConf.is_missing(cfg.data, split):
             if not cfg.data.tests:
                 raise UserError(NO_TESTS)
-            cfg.data[split] = next(iter(cfg.data.tests.values()))
+            files = [test for test in cfg.data.tests.values() if not isinstance(test, int | float)]
+            if files:
+                cfg.data[split] = files[0]
     return OmegaConf.to_container(cfg.data, resolve=True)
 
 
