@@ -165,6 +165,8 @@ def evaluate(cfg: DictConfig) -> None:
     chosen = OmegaConf.to_container(cfg, resolve=True)
     folder = Path(HydraConfig.get().runtime.output_dir)
     check_values(chosen)
+    if chosen["trainer"]["float32_matmul"] is None:
+        chosen["trainer"]["float32_matmul"] = parts["config"]["trainer"].get("float32_matmul", "medium")
     claim(folder, chosen)
     search = chosen_search(chosen["search"], parts["config"])
     changes = {} if search is None else {"search": search}

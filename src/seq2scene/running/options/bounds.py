@@ -108,7 +108,7 @@ KEYS = {
     ),
     "trainer.num_nodes": SIZE,
     "trainer.precision": one_of("32-true", "bf16-mixed", "16-mixed"),
-    "trainer.float32_matmul": one_of("highest", "high", "medium"),
+    "trainer.float32_matmul": one_of("highest", "high", "medium") | LEFT_OUT,
     "trainer.max_epochs": SIZE | exactly(-1, "no limit") | LEFT_OUT,
     "trainer.max_steps": SIZE | exactly(-1, "no limit"),
     "trainer.max_time": text(r"(?=.*[1-9])\d+:\d\d:\d\d:\d\d", "days:hours:minutes:seconds") | LEFT_OUT,

@@ -43,8 +43,7 @@ def make_trainer(
 ) -> pl.Trainer:
     """The Trainer of the config group ``trainer``; ``arguments`` are its loggers and folder."""
     settings = dict(config)
-    matmul = settings.pop("float32_matmul", "highest")
-    torch.set_float32_matmul_precision(matmul)
+    torch.set_float32_matmul_precision(settings.pop("float32_matmul", None) or "highest")
     if isinstance(settings.get("strategy"), dict):
         settings["strategy"] = build(settings["strategy"], "trainer.strategy")
     shown = settings.get("enable_progress_bar", True)

@@ -32,6 +32,17 @@ class LaplaceMixture:
         within = -(distances + self.log_scales + math.log(2)).sum(-1)
         return torch.logsumexp(self.log_weights + within, dim=-1)
 
+    def log_probs(self, points: Tensor) -> Tensor:
+        """The log-densities (M, P) of each of the P mixtures at M points of its own, (M, P, 2). The same as
+        ``log_prob``, with the mixtures innermost, which is several times faster on a CPU if M is large.
+        """
+        means, log_scales = self.means.permute(2, 1, 0), self.log_scales.permute(2, 1, 0).contiguous()
+        within = self.log_weights.T - (log_scales + math.log(2)).sum(0)  # (C, P)
+        axes = points.permute(2, 0, 1).contiguous(), means.contiguous(), (-log_scales).exp()
+        for place, mean, steepness in zip(*axes, strict=True):
+            within = torch.addcmul(within, (place.unsqueeze(1) - mean).abs(), steepness, value=-1)
+        return torch.logsumexp(within, dim=1)
+
     def centre(self) -> Tensor:
         """(..., 2) the mean of the component of greatest weight. The mode of the density could be that of a
         very narrow component of negligible weight.

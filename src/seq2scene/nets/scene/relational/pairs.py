@@ -26,6 +26,15 @@ class Pairs:
     def of(cls, seen: Tensor) -> Self:
         return cls(seen, *seen.nonzero(as_tuple=True))
 
+    def anywhere(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The K pairs of a step and an anchor that exist in any of the scenes: their steps and anchors (K,),
+        and which of them each pair is (P,).
+        """
+        exist = self.seen.any(0)
+        steps, anchors = exist.nonzero(as_tuple=True)
+        numbers = exist.flatten().cumsum(0) - 1
+        return steps, anchors, numbers[self.steps * self.seen.shape[2] + self.anchors]
+
     def objects(self, values: Tensor) -> Tensor:
         """Values of objects (N, T, any) for each pair (P, any)."""
         return values[self.rows, self.steps]

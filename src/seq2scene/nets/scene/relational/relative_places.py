@@ -88,8 +88,8 @@ class RelativePlaces(nn.Module):
             pairs.dense(log_scales).flatten(2, 3),
         )
         if self.agreement and related is not None:
-            means = whole.means[pairs.rows, pairs.steps].transpose(0, 1)  # (S * components, P, 2)
-            agreed = alone.log_prob(means).T * related.clamp(min=self.company).unsqueeze(1)
+            means = pairs.objects(whole.means).transpose(0, 1)  # (S * components, P, 2)
+            agreed = alone.log_probs(means).T * related.clamp(min=self.company).unsqueeze(1)
             log_weights = whole.log_weights + self.agreement * pairs.sum(agreed)
             whole = replace(whole, log_weights=log_weights.log_softmax(2))
         return alone, whole

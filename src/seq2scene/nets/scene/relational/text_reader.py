@@ -155,17 +155,20 @@ class PairReadings(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Chosen classes (N, T) and anchor classes (N, S), N = B * beams -> for each pair, what is read (P,
         2, hidden_size) and the logits of what is stated (P, 2, statements); and the attention of each (N, T,
-        S, W), the mean of the two readings.
+        S, W), the mean of the two readings, 0 where no scene has the pair.
         """
         subjects, objects = self.subjects(), self.objects()
-        forth = F.embedding(chosen, subjects).unsqueeze(2) + F.embedding(anchors, objects).unsqueeze(1)
-        back = F.embedding(chosen, objects).unsqueeze(2) + F.embedding(anchors, subjects).unsqueeze(1)
-        queries = torch.stack([forth, back], dim=3)  # (N, T, S, 2, hidden_size)
-        shape = queries.shape[:4]
-        found = self.reader(queries.reshape(len(memory.mask), -1, queries.shape[4]), memory)
-        contexts, weights = (one.reshape(*shape, -1) for one in found)
-        answers = self.answers(self.norm(contexts[pairs.rows, pairs.steps, pairs.anchors]))
-        return answers, self.stated(answers), weights.mean(3)
+        steps, places, which = pairs.anywhere()
+        chosen, anchors = chosen[:, steps], anchors[:, places]  # (N, K)
+        forth = F.embedding(chosen, subjects) + F.embedding(anchors, objects)
+        back = F.embedding(chosen, objects) + F.embedding(anchors, subjects)
+        queries = torch.stack([forth, back], dim=2)  # (N, K, 2, hidden_size)
+        found = self.reader(queries.reshape(len(memory.mask), -1, queries.shape[3]), memory)
+        contexts, weights = (one.reshape(*queries.shape[:3], -1) for one in found)
+        answers = self.answers(self.norm(contexts[pairs.rows, which]))
+        looked = weights.new_zeros(*pairs.seen.shape, weights.shape[3])
+        looked[:, steps, places] = weights.mean(2)
+        return answers, self.stated(answers), looked
 
 
 def probability_related(stated: Tensor | None) -> Tensor | None:
