@@ -9,7 +9,7 @@ from zipfile import ZipInfo
 
 from seq2scene.errors import UserError
 
-RATIO, HARMLESS = 100, 2**28  # text shrinks to a fifth; bytes that no disk minds
+RATIO, HARMLESS = 100, 2**28  # text shrinks to about a fifth; bytes that may always come out
 
 
 def require_sizes(archive: Path, entries: Iterable[ZipInfo]) -> None:

@@ -90,6 +90,8 @@ def test_an_ensemble_chooses_among_the_samples_of_all_its_members(model):
     assert torch.equal(found.objects.places, places[best])
     with pytest.raises(UserError, match=r"write together only with search=mbr"):
         both.write(TEXTS[0], search=drawn)
+    with pytest.raises(UserError, match=r"ensemble=probs: scene models are not averaged"):
+        seq2scene.load(["park-scene", "park-scene"], ensemble="probs")
     with pytest.raises(UserError, match=r"composites of several models cannot be compared"):
         seq2scene.load(["park-composite", "park-composite"])
     with pytest.raises(UserError, match=r"do not go together: their scenes have other object classes"):

@@ -43,7 +43,9 @@ class Written:
 
     @classmethod
     def together(cls, several: Sequence[Self]) -> Self:
-        """The scenes of several results for the same B texts, those of the first result first."""
+        """Several results for the same B texts as one: for each text, the scenes of the first result, then
+        those of the second, and so on.
+        """
         texts, steps = len(several[0].log_probs), max(one.objects.classes.shape[1] for one in several)
 
         def joined(parts: Sequence[Tensor | None], padding: int = 0) -> Tensor | None:

@@ -75,6 +75,10 @@ class SceneWriter(Model):
     def ensemble(cls, members: Sequence[Self], average: str = "logits") -> Self:
         from seq2scene.models.scene_ensemble import SceneEnsemble  # a scene writer itself
 
+        if average != "logits":
+            raise UserError(
+                f"ensemble={average}: scene models are not averaged, their scenes compete; leave it out"
+            )
         return SceneEnsemble(members)
 
     @classmethod

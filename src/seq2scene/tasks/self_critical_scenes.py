@@ -27,8 +27,8 @@ def self_critical_scene_loss(
     """The loss of B texts, normalised by the number of fields sampled (classes, ends, attributes and places),
     or of scenes. Objects are sampled, as they are written, at temperature 1 and without dropout.
 
-    writer: in training or evaluation mode, as ``net`` above. batch: with the facts that the texts state.
-    limits: a search whose limits apply.
+    writer: in training or evaluation mode, in which it is left. batch: with the facts that the texts state.
+    reward: scores scenes by these facts. limits: a search whose limits apply.
     """
     chosen = {name: getattr(limits, name) for name in (*LIMITS, "repeat_objects")}
     with evaluating(writer), torch.no_grad():
