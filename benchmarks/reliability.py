@@ -38,8 +38,8 @@ from small_tasks import QUIET, TASKS, rendezvous, require, sized, start, wait
 from seq2scene.caching import draft
 from seq2scene.json_text import write_json
 from seq2scene.models.checkpoints import load_checkpoint
+from seq2scene.running.resuming.starts import find_start
 from seq2scene.running.saving import LAST, PREVIOUS
-from seq2scene.running.starts import find_start
 
 SAMPLES = {"layout": 52, "composite": 44, "inpainting": 44, "captioning": 60, "layout_captioning": 60}
 COMMON = [

@@ -15,15 +15,10 @@ import seq2scene.running.entry  # noqa: F401  (registers the configs' resolvers)
 from entry_points import run
 from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import load_checkpoint
-from seq2scene.running.resuming import (
-    Resumed,
-    is_taken,
-    may_change,
-    nothing_left,
-    resume,
-    retune,
-    with_choices,
-)
+from seq2scene.running.resuming.changes import may_change
+from seq2scene.running.resuming.resume import Resumed, resume
+from seq2scene.running.resuming.stored_overrides import is_taken, with_choices
+from seq2scene.running.resuming.training_state import nothing_left, retune
 
 pytestmark = pytest.mark.slow
 

@@ -11,8 +11,8 @@ import yaml
 import seq2scene.running.entry  # noqa: F401  (registers the configs' resolvers)
 from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import load_checkpoint
+from seq2scene.running.resuming.starts import find_start, with_start
 from seq2scene.running.saving import WholeCheckpoints, copy
-from seq2scene.running.starts import find_start, with_start
 
 CONF = Path(__file__).resolve().parents[2] / "conf"
 

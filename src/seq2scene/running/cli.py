@@ -79,13 +79,13 @@ def run(name: str) -> None:
 
     job.__module__ = f"seq2scene.{name}"  # Hydra names the job after it
     if training and ("resume=auto" in sys.argv or requeued()):
-        from seq2scene.running.starts import with_start
+        from seq2scene.running.resuming.starts import with_start
 
         with user_errors():
             sys.argv[1:] = with_start(sys.argv[1:], CONF)
     quote_arguments()
     if training and any(argument.startswith("resume=") for argument in sys.argv):
-        from seq2scene.running.resuming import with_choices
+        from seq2scene.running.resuming.stored_overrides import with_choices
 
         sys.argv[1:] = with_choices(sys.argv[1:])
     application = hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(job)

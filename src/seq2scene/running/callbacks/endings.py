@@ -12,7 +12,7 @@ from torch import Tensor
 
 from seq2scene.errors import UserError
 from seq2scene.running.messages import say
-from seq2scene.running.resuming import Restoring
+from seq2scene.running.resuming.training_state import Restoring
 
 REMEDY = "try a lower optimizer.lr, a lower trainer.gradient_clip_val or schedule=warm_up"
 

@@ -33,7 +33,8 @@ from seq2scene.running.options.report_choices import build_reports
 from seq2scene.running.options.task_compatibility import check_choices
 from seq2scene.running.processes.sweeps import in_sweep
 from seq2scene.running.processes.trainers import filter_warnings, make_trainer, processes
-from seq2scene.running.resuming import given_overrides, resume
+from seq2scene.running.resuming.resume import resume
+from seq2scene.running.resuming.stored_overrides import given_overrides
 from seq2scene.running.run_folders import claim
 from seq2scene.running.run_records import git_revision, now, write_run_record
 from seq2scene.running.wandb_runs import WandbRun
