@@ -24,7 +24,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 import composing  # noqa: F401
 import seq2scene
-from seq2scene.running.processes import ranks
+from seq2scene.running.processes import children
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("OUTPUTS", "CACHE", "DATA")
@@ -121,7 +121,9 @@ def _be(
     loaded = Path(seq2scene.__file__)
     assert loaded.is_relative_to(SOURCE), f"{loaded} is not of the tree under test, {SOURCE}"
     if not new_ranks:
-        ranks.subprocess = SimpleNamespace(Popen=ForkedRank, PIPE=subprocess.PIPE, STDOUT=subprocess.STDOUT)
+        children.subprocess = SimpleNamespace(
+            Popen=ForkedRank, PIPE=subprocess.PIPE, STDOUT=subprocess.STDOUT
+        )
     flags = (os.O_RDONLY, *[os.O_WRONLY | os.O_CREAT | os.O_APPEND] * 2)
     _become(line, work, environment, [os.open(*opened) for opened in zip(streams, flags, strict=True)])
 

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from entry_points import command, started
 from seq2scene.errors import UserError
 from seq2scene.running.processes import ranks
+from seq2scene.running.processes.devices import local_devices
 from seq2scene.running.processes.trainers import processes
 
 JOB = Path(__file__).parent / "ranks_job" / "job.py"
@@ -175,8 +177,8 @@ def test_launchers_are_told_apart_as_lightning_does(monkeypatch):
     ],
 )
 def test_devices_are_counted_as_lightning_reads_them(monkeypatch, devices, accelerator, gpus, count):
-    monkeypatch.setattr(ranks.torch.cuda, "device_count", lambda: gpus)
-    assert ranks.local_devices(devices, accelerator) == count
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    assert local_devices(devices, accelerator) == count
 
 
 @pytest.mark.parametrize(
@@ -184,9 +186,9 @@ def test_devices_are_counted_as_lightning_reads_them(monkeypatch, devices, accel
     [(0, "cpu", 0), ("many", "cpu", 0), ([], "gpu", 2), (2, "gpu", 0), (3, "gpu", 2), (-2, "auto", 2)],
 )
 def test_impossible_devices_are_refused_by_name(monkeypatch, devices, accelerator, gpus):
-    monkeypatch.setattr(ranks.torch.cuda, "device_count", lambda: gpus)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
     with pytest.raises(UserError, match=r"trainer\.(devices|accelerator)="):
-        ranks.local_devices(devices, accelerator)
+        local_devices(devices, accelerator)
 
 
 def test_nodes_that_nobody_starts_are_not_waited_for(monkeypatch):

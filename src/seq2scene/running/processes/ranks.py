@@ -8,78 +8,31 @@ and finds its place through the environment variables that Lightning and torch.d
 import atexit
 import os
 import re
-import select
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from pathlib import Path
+from contextlib import contextmanager
 
 import torch
-from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.types import Quote, QuotedString
-from omegaconf import DictConfig
-from torch import distributed
 
 from seq2scene.errors import UserError
+from seq2scene.running.processes.children import (
+    CHILD,
+    FAREWELL,
+    GRACE,
+    PATIENCE,
+    leave_group,
+    start_children,
+    watching,
+)
 from seq2scene.running.processes.launchers import launched
 from seq2scene.running.processes.stopping import SIGNALS, Stopped, deferral
 
-CHILD = "SEQ2SCENE_CHILD_RANK"  # set in child processes, which exit when their standard input closes
-PATIENCE = 5.0  # seconds that the main thread may stay in a native call after its job has failed
-GRACE = 25.0  # seconds for a stopped training to reach the end of a step; Slurm and torchrun kill after 30
 OBEDIENCE = 3.0  # seconds that a child may take to end after a stop signal when it is not training
-STILL = 5.0  # seconds for which a child may be suspended
 LOST = re.compile("by peer|remote process exit")  # in the errors of gloo and NCCL
-FAREWELL = 60.0  # seconds for loggers to finish after that, and for children to exit after success
-
-# A forked data worker must not report its own signals as ours.
-os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
-
-
-def local_devices(devices: int | str | Sequence[int], accelerator: str = "auto") -> int:
-    """The number of processes that ``trainer.devices`` and ``trainer.accelerator`` require on this machine.
-
-    Reads them as Lightning does: a number, a list of GPU indices (also ``"0,2"``), ``-1`` or ``"auto"`` for
-    all visible GPUs; ``"auto"`` on a CPU is one process.
-
-    Raises:
-        UserError: if they are invalid or need more GPUs than are visible.
-    """
-    gpus = torch.cuda.device_count()
-    on_gpu = accelerator in ("gpu", "cuda") or (accelerator == "auto" and gpus > 0)
-    if not on_gpu:
-        return _count(devices, every=1)
-    if gpus == 0:
-        raise UserError(f"trainer.accelerator={accelerator}: no GPU is visible; use trainer.accelerator=cpu")
-    count = _count(devices, every=gpus)
-    if count > gpus:
-        raise UserError(
-            f"trainer.devices={devices}: only {gpus} GPUs are visible; use at most trainer.devices={gpus}"
-        )
-    return count
-
-
-def _count(devices: int | str | Sequence[int], every: int) -> int:
-    if devices in ("auto", -1, "-1"):
-        return every
-    listed: int | str | Sequence[int | str] = devices
-    if isinstance(devices, str) and "," in devices:
-        listed = [index for index in devices.split(",") if index.strip()]
-    try:
-        count = int(listed) if isinstance(listed, int | str) else len(listed)
-    except (ValueError, TypeError):
-        count = 0
-    if count < 1 or isinstance(devices, bool):
-        raise UserError(
-            f"trainer.devices={devices}: use a number of at least 1, a list of GPU indices or auto"
-        )
-    return count
 
 
 @contextmanager
@@ -98,7 +51,7 @@ def ranks(program: Sequence[str], count: int) -> Iterator[None]:
             yield
         return
     if launched():
-        atexit.register(_leave_group)  # at exit only: the jobs of a sweep share the launcher's rendezvous
+        atexit.register(leave_group)  # at exit only: the jobs of a sweep share the launcher's rendezvous
         with _among_peers():
             yield
         return
@@ -110,8 +63,8 @@ def ranks(program: Sequence[str], count: int) -> Iterator[None]:
     with (
         _environment(_rendezvous(count)),
         _threads(),
-        _children(program, count) as children,
-        _watch(children),
+        start_children(program, count) as children,
+        watching(children),
     ):
         try:
             yield
@@ -119,7 +72,7 @@ def ranks(program: Sequence[str], count: int) -> Iterator[None]:
             if children.wait(1.0):
                 raise UserError(children.failure) from error
             raise
-        _leave_group()
+        leave_group()
         if children.wait(FAREWELL):
             raise UserError(children.failure)
 
@@ -168,7 +121,7 @@ def _tied_to_parent() -> Iterator[None]:
         farewell.daemon = True
         farewell.start()
         raise
-    _leave_group()  # otherwise gloo may abort the exiting process
+    leave_group()  # otherwise gloo may abort the exiting process
 
 
 def _rendezvous(count: int) -> dict[str, str]:
@@ -210,204 +163,3 @@ def _threads() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _command(program: Sequence[str], hydra: DictConfig) -> list[str]:
-    """The command line that composes this very job again, alone, in its own output folder."""
-    sources = {source.provider: source.path for source in hydra.runtime.config_sources}
-    command = [*program, *hydra.overrides.task]
-    command += [override for override in hydra.overrides.hydra if override.startswith("hydra.searchpath")]
-    command += [
-        f"hydra.run.dir={_quote(hydra.runtime.output_dir)}",
-        "hydra.mode=RUN",
-        "hydra.output_subdir=null",
-        "hydra/job_logging=stdout",  # goes to rank1.log anyway
-        f"hydra.job.name={_quote(hydra.job.name)}",
-    ]
-    command += [f"hydra.job.{key}={_quote(str(hydra.job[key]))}" for key in ("id", "num") if key in hydra.job]
-    if hydra.job.chdir is not None:
-        command.append(f"hydra.job.chdir={hydra.job.chdir}")
-    if hydra.job.config_name is not None:
-        command += ["--config-name", hydra.job.config_name]
-    if sources.get("main"):
-        command += ["--config-path", sources["main"]]
-    if "command-line" in sources:
-        command += ["--config-dir", sources["command-line"]]
-    return command
-
-
-def _quote(text: str) -> str:
-    """A quoted string in Hydra's override grammar: sweep folders are full of ``=`` and ``,``."""
-    return QuotedString(text, Quote.single).with_quotes()
-
-
-@dataclass
-class _Children:
-    """The started ranks, in the order 1, 2, ..."""
-
-    processes: list[subprocess.Popen[bytes]]
-    logs: list[Path]
-    failure: str = ""  # how the first child to fail by itself ended
-    killed: bool = False
-    suspended: dict[int, float] = field(default_factory=dict)  # seconds, by process
-    checked: float = field(default_factory=time.monotonic)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def check(self) -> str:
-        """Returns the failure so far; empty if there is none."""
-        with self.lock:
-            return self._check()
-
-    def _check(self) -> str:
-        if not self.failure and not self.killed:
-            fine = {None, 0} | ({128 + deferral.received} if deferral.received is not None else set())
-            failed = (rank for rank, process in enumerate(self.processes) if process.poll() not in fine)
-            for rank in failed:
-                self.failure = _describe(rank + 1, self.processes[rank].returncode, self.logs[rank])
-                break
-            else:
-                self._check_suspended()
-        return self.failure
-
-    def _check_suspended(self) -> None:
-        """A child that a SIGSTOP has suspended would be waited for by the others for ever. The time for which
-        this process was suspended too does not count.
-        """
-        passed, self.checked = time.monotonic() - self.checked, time.monotonic()
-        for rank, (process, log) in enumerate(zip(self.processes, self.logs, strict=True), start=1):
-            so_far = self.suspended.get(rank, 0.0) + min(passed, 0.2)
-            self.suspended[rank] = so_far if _is_suspended(process.pid) else 0.0
-            if self.suspended[rank] > STILL:
-                self.failure = f"rank {rank} was suspended for {STILL:g} s (SIGSTOP); its log is {log}"
-                break
-
-    def wait(self, seconds: float) -> str:
-        """Waits until all have ended or one has failed, at most ``seconds``; returns the failure."""
-        deadline = time.monotonic() + seconds
-        while not self.check() and time.monotonic() < deadline:
-            if self.killed or all(process.poll() == 0 for process in self.processes):
-                break
-            time.sleep(0.02)
-        return self.failure
-
-    def kill(self) -> None:
-        """Kills all process groups; a rank inside a collective would not react to a gentler signal."""
-        with self.lock:
-            self._check()
-            self.killed = True
-            for process in self.processes:
-                if process.poll() is None:
-                    with suppress(ProcessLookupError):
-                        os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-
-
-def _is_suspended(process: int) -> bool:
-    """Whether Linux says so; False on other systems."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text("utf-8", errors="replace").rpartition(")")[2][1] == "T"
-    except (OSError, IndexError):
-        return False
-
-
-def _describe(rank: int, status: int, log: Path) -> str:
-    how = f"with exit status {status}" if status > 0 else f"by {signal.Signals(-status).name}"
-    lines = [line for line in log.read_text("utf-8", errors="replace").splitlines() if line.strip()]
-    tail = "".join(f"\n    {line}" for line in lines[-5:])
-    return f"rank {rank} ended {how}; its log is {log}{tail}"
-
-
-@contextmanager
-def _children(program: Sequence[str], count: int) -> Iterator[_Children]:
-    hydra = HydraConfig.get()
-    command = _command(program, hydra)
-    children = _Children([], [])
-    try:
-        for rank in range(1, count):
-            children.logs.append(Path(hydra.runtime.output_dir) / f"rank{rank}.log")
-            children.processes.append(_start(command, rank, hydra.runtime.cwd, children.logs[-1]))
-        yield children
-    finally:
-        children.kill()
-        for process in children.processes:
-            if process.stdin is not None:
-                process.stdin.close()
-        _leave_group(broken=True)
-
-
-def _start(command: list[str], rank: int, folder: str, log: Path) -> subprocess.Popen[bytes]:
-    numbers = {"RANK": str(rank), "LOCAL_RANK": str(rank), CHILD: str(rank)}
-    with log.open("ab") as output:
-        return subprocess.Popen(
-            command,
-            cwd=folder,
-            env=os.environ | numbers,
-            stdin=subprocess.PIPE,  # never written to: it closes when this process ends
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C reaches only rank 0, which ends the others
-        )
-
-
-@contextmanager
-def _watch(children: _Children) -> Iterator[None]:
-    """Interrupts the body once a child has failed, and ends the children once this process gets a stop
-    signal; in training once all ranks had ``GRACE`` seconds to save their state, or at a second signal.
-
-    A thread does this, since Python's signal handlers do not run while the main thread is in a collective. If
-    the main thread does not return from it, the whole process exits rather than hang until the timeout.
-    """
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    heard, over = threading.Event(), threading.Event()
-    main = threading.get_ident()
-
-    def interrupt(*_: object) -> None:
-        heard.set()
-        if children.failure and not over.is_set():
-            raise UserError(children.failure)
-
-    def watch() -> None:
-        patience = None  # until when all ranks may go on to where they can be stopped
-        while not over.is_set():
-            arrived = os.read(reader, 64) if select.select([reader], [], [], 0.1)[0] else b""
-            stopped = next((number for number in SIGNALS if number in arrived), None)
-            if stopped and patience is None and deferral.active:
-                patience, noted, stopped = time.monotonic() + GRACE, stopped, None
-            if patience is not None and time.monotonic() > patience:
-                stopped = noted
-            if children.check() or stopped:
-                children.kill()
-                signal.pthread_kill(main, signal.SIGUSR2)
-                if not (heard.wait(PATIENCE) and over.wait(FAREWELL)) and not over.is_set():
-                    if children.failure or stopped is None:
-                        told, status = f"error: {children.failure}", 1
-                    else:
-                        told, status = str(Stopped(stopped)), Stopped(stopped).status
-                    print(told, file=sys.stderr, flush=True)
-                    os._exit(status)
-                return
-
-    handler = signal.signal(signal.SIGUSR2, interrupt)
-    wakeup = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        over.set()
-        watcher.join()
-        signal.set_wakeup_fd(wakeup)
-        signal.signal(signal.SIGUSR2, handler)
-        os.close(reader)
-        os.close(writer)
-
-
-def _leave_group(broken: bool = False) -> None:
-    """Destroys the process group, so that the next job can create its own; never waits for a broken one."""
-    if not distributed.is_initialized():
-        return
-    if broken and "nccl" in distributed.get_backend():
-        distributed.distributed_c10d._abort_process_group()
-    else:
-        distributed.destroy_process_group()

@@ -14,8 +14,9 @@ from seq2scene.building import build
 from seq2scene.errors import UserError
 from seq2scene.running.callbacks.stoppable import Stoppable
 from seq2scene.running.callbacks.summary import Summary
+from seq2scene.running.processes.devices import local_devices
 from seq2scene.running.processes.launchers import launched
-from seq2scene.running.processes.ranks import local_devices, ranks
+from seq2scene.running.processes.ranks import ranks
 from seq2scene.running.saving import WholeCheckpoints
 
 
