@@ -98,7 +98,7 @@ def compare_translations(one: Run, other: Run, test: str, trials: int) -> list[l
     references = [ours["references"]]
     lowercase = "case:lc" in one.scores[test].get("signature", "")
     metrics = {
-        "BLEU": BLEU(lowercase=lowercase, references=references),
+        "BLEU": BLEU(lowercase=lowercase, references=references, force=True),
         "chrF": CHRF(lowercase=lowercase, references=references),
     }
     systems = [("baseline", ours["hypotheses"]), ("other", theirs["hypotheses"])]

@@ -64,6 +64,11 @@ def test_a_model_that_writes_nothing_has_a_score_of_zero_without_doubt() -> None
     assert translation_scores([""] * 9, texts(0, 9), False)["bleu"] == (0.0, (0.0, 0.0))
 
 
+def test_tokens_are_scored_without_a_warning(caplog) -> None:
+    lines = [f"{text} ." for text in texts(0)]
+    assert translation_scores(lines, lines, False)["bleu"][0] == pytest.approx(100) and not caplog.records
+
+
 @pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (0.31, 0.33), (-2.0, 950.0), (5.0, 5.0), (0.0, 0.0)])
 def test_ticks_are_few_and_enclose_the_values(low: float, high: float) -> None:
     ticks = even_ticks(low, high)

@@ -68,8 +68,8 @@ def translation_scores(hypotheses: Sequence[str], references: Sequence[str], low
     """``bleu`` and ``chrf`` with the intervals of sacrebleu's own bootstrap, which lie around the mean of the
     resampled scores; sacrebleu gives none where all of these are alike.
     """
-    found = {}
-    for name, metric in (("bleu", BLEU(lowercase=lowercase)), ("chrf", CHRF(lowercase=lowercase))):
+    found, metrics = {}, {"bleu": BLEU(lowercase=lowercase, force=True), "chrf": CHRF(lowercase=lowercase)}
+    for name, metric in metrics.items():
         score = metric.corpus_score(hypotheses, [references], n_bootstrap=DRAWS)
         printed = json.loads(score.format(width=4, is_json=True, signature=metric.get_signature().format()))
         mean, half = printed.get("confidence_mean", score.score), printed.get("confidence_var", 0.0)
