@@ -21,9 +21,9 @@ from seq2scene.data.archives import unpack
 from seq2scene.data.captions.caption_files import read_caption_table, read_coco, read_karpathy
 from seq2scene.data.coco.annotations import ARCHIVE, Classes, read_instances, read_panoptic, read_regions
 from seq2scene.data.coco.segments import read_segments
+from seq2scene.data.coco.splits import read_ids
 from seq2scene.data.downloads import MANIFEST, DataFile, fetch_all
 from seq2scene.data.scenes.abstract_files import opaque_size, read_scenes, read_sentences, read_split
-from seq2scene.data.scenes.coco_layout import read_ids
 from seq2scene.data.scenes.scene_tables import read_scene_table
 from seq2scene.data.text.word_vectors import read_word_vectors
 from seq2scene.errors import UserError

@@ -27,7 +27,6 @@ from seq2scene.scenes.schema import Schema
 
 SQUARES = 32  # of the checkerboard, along a side
 GREYS = (214, 232)
-COMPOSITE = "the objects of a composite have patches"
 
 
 @dataclass(frozen=True)
@@ -94,8 +93,7 @@ class Compositor:
         """
         objects = objects[:1].to("cpu")
         boxes = normalised(self.schema.boxes(objects)[0], self.schema.canvas)
-        assert objects.patches is not None, COMPOSITE
-        numbers = objects.patches[0].numpy()
+        numbers = objects.patch_numbers()[0]
         lengths = self._lengths(numbers, boxes, side)
         for step in range(int(objects.present.sum())):
             patch = self._patch(numbers[step], lengths[step])
@@ -109,8 +107,7 @@ class Compositor:
         objects = self.schema.with_end(objects.to("cpu"))
         objects = objects.cut(max(int(objects.present.sum(1).max()), 1))
         boxes = normalised(self.schema.boxes(objects), self.schema.canvas)
-        assert objects.patches is not None, COMPOSITE
-        numbers = objects.patches.flatten().numpy()
+        numbers = objects.patch_numbers().ravel()
         if self.photos is None:
             patches = self.store.patches(numbers)
         else:

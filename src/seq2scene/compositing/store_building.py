@@ -59,15 +59,32 @@ class Segments(Protocol):
     width and height in pixels. runs: masks as COCO's compressed run lengths. ids: of the annotations.
     """
 
-    images: Any
-    licenses: Any
-    image: np.ndarray
-    category: np.ndarray
-    boxes: np.ndarray
-    runs: list[bytes]
-    ids: list[str]
-    names: tuple[str, ...]
-    things: int
+    @property
+    def images(self) -> Any: ...
+
+    @property
+    def licenses(self) -> Any: ...
+
+    @property
+    def image(self) -> np.ndarray: ...
+
+    @property
+    def category(self) -> np.ndarray: ...
+
+    @property
+    def boxes(self) -> np.ndarray: ...
+
+    @property
+    def runs(self) -> list[bytes]: ...
+
+    @property
+    def ids(self) -> list[str]: ...
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+
+    @property
+    def things(self) -> int: ...
 
 
 def store_patches(

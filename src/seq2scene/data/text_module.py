@@ -13,7 +13,7 @@ import numpy as np
 import pytorch_lightning as pl
 from torch import Tensor
 
-from seq2scene.data.held_out import hold_out, with_shares
+from seq2scene.data.held_out import Share, hold_out, with_shares
 from seq2scene.data.text.word_vectors import read_word_vectors
 from seq2scene.errors import UserError
 from seq2scene.sequences.batching import Loader, Plan
@@ -31,12 +31,65 @@ class Ranks(TypedDict):
     world: int
 
 
-@dataclass(kw_only=True, eq=False)
-class TextModule(pl.LightningDataModule):
-    """Training, validation and named test sets of text. Subclasses read the files and make the batches.
+class DataModule(pl.LightningDataModule):
+    """The files of each split: what data modules share with the mixins that hold their options. It is no
+    dataclass, so that a mixin does not reset the defaults of the module that it is mixed into.
 
     files: what each split is read from, the training file where a share of it is held out for the split (see
-    ``data.held_out``). test_names: the splits other than train and val.
+    ``data.held_out``).
+    """
+
+    root: str
+    fetch: str | None
+    seed: int
+    files: dict[str, Any]
+    _shares: dict[str, Share]
+    _divided: set[Path]  # files of which shares are held out, once reported
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where the files are."""
+        return Path(self.root)
+
+    def _split_files(self) -> Mapping[str, Any]:
+        """What each split is read from, train and val among them, or the share of the training file that is
+        held out for it; the others are test sets.
+        """
+        return {"train": None, "val": None, "test": None}
+
+    def _part(self, split: str, names: Sequence[str], path: Path, what: str = "photos") -> np.ndarray:
+        """(N,) bool: which of the ``names`` in the file of a split are in the split, and not held out for
+        another.
+        """
+        if not self._shares or split not in ("train", *self._shares):
+            return np.ones(len(names), dtype=bool)
+        parts = hold_out(names, self._shares, path, what)
+        if path not in self._divided:
+            self._divided.add(path)
+            sizes = (f"{name} has {int(part.sum())}" for name, part in parts.items())
+            self._report("%s: of its %d %s, %s", path, len(names), what, ", ".join(sizes))
+        return parts[split]
+
+    def _ranks(self) -> Ranks:
+        if self.trainer is None:
+            return {"rank": 0, "world": 1}
+        return {"rank": self.trainer.global_rank, "world": self.trainer.world_size}
+
+    def _report(self, message: str, *values: object) -> None:
+        if self._ranks()["rank"] == 0:
+            log.info(message, *values)
+
+    def _require_positive(self, *names: str) -> None:
+        for name in names:
+            if getattr(self, name) < 1:
+                raise UserError(f"data.{name} must be at least 1, not {getattr(self, name)}")
+
+
+@dataclass(kw_only=True, eq=False)
+class TextModule(DataModule):
+    """Training, validation and named test sets of text. Subclasses read the files and make the batches.
+
+    test_names: the splits other than train and val.
     padding_efficiency: of each side, real tokens / padded tokens; filled with the training loader.
 
     Raises UserError if an option is out of its range.
@@ -63,20 +116,9 @@ class TextModule(pl.LightningDataModule):
         self._train_loader: Loader | None = None
         self._place: dict[str, int] | None = None
         self._compared: set[str] = {"train"}
-        self._divided: set[Path] = set()  # files of which shares are held out, once reported
-
-    @cached_property
-    def folder(self) -> Path:
-        """Where the files are."""
-        return Path(self.root)
+        self._divided = set()
 
     # What subclasses provide
-
-    def _split_files(self) -> dict[str, Any]:
-        """What each split is read from, train and val among them, or the share of the training file that is
-        held out for it; the others are test sets.
-        """
-        return {"train": None, "val": None, "test": None}
 
     @property
     def knows_its_language(self) -> bool:
@@ -153,31 +195,9 @@ class TextModule(pl.LightningDataModule):
 
     # Tools
 
-    def _part(self, split: str, names: Sequence[str], path: Path, what: str = "photos") -> np.ndarray:
-        """(N,) bool: which of the ``names`` in the file of a split are in the split, and not held out for
-        another.
-        """
-        if not self._shares or split not in ("train", *self._shares):
-            return np.ones(len(names), dtype=bool)
-        parts = hold_out(names, self._shares, path, what)
-        if path not in self._divided:
-            self._divided.add(path)
-            sizes = (f"{name} has {int(part.sum())}" for name, part in parts.items())
-            self._report("%s: of its %d %s, %s", path, len(names), what, ", ".join(sizes))
-        return parts[split]
-
     def _loader(self, plan: Plan, collate: Callable[[np.ndarray], Any]) -> Loader:
         on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
         return Loader(plan, collate, prefetch=4 if on_gpu else 0, pin_memory=on_gpu)
-
-    def _ranks(self) -> Ranks:
-        if self.trainer is None:
-            return {"rank": 0, "world": 1}
-        return {"rank": self.trainer.global_rank, "world": self.trainer.world_size}
-
-    def _report(self, message: str, *values: object) -> None:
-        if self._ranks()["rank"] == 0:
-            log.info(message, *values)
 
     def _read_vectors(self, path: str, vocabulary: Vocabulary, whose: str = "") -> Tensor:
         vectors, found = read_word_vectors(Path(path), vocabulary)
@@ -207,11 +227,6 @@ class TextModule(pl.LightningDataModule):
                 *(100 * unknown, whose, len(vocabulary) - len(SPECIAL_SYMBOLS), len(counts), settings),
             )
         return vocabulary
-
-    def _require_positive(self, *names: str) -> None:
-        for name in names:
-            if getattr(self, name) < 1:
-                raise UserError(f"data.{name} must be at least 1, not {getattr(self, name)}")
 
 
 def named_splits(train: Any, val: Any, tests: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,6 +41,11 @@ class Objects:
 
     def __len__(self) -> int:
         return len(self.classes)
+
+    def patch_numbers(self) -> np.ndarray:
+        """``patches``, of scenes whose objects were cut out of photos."""
+        assert self.patches is not None, "the objects of a composite have patches"
+        return self.patches.numpy()
 
     @property
     def present(self) -> Tensor:

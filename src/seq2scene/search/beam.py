@@ -51,9 +51,9 @@ class Live:
     coverage: Tensor | None
 
     @classmethod
-    def start(cls, rules: Rules, bos: int, n_best: int) -> Self:
+    def start(cls, rules: Rules, n_best: int) -> Self:
         """One beam per sentence, so that the first words of its beams differ."""
-        previous = torch.full_like(rules.limits, bos).unsqueeze(1)
+        previous = torch.full_like(rules.limits, rules.bos).unsqueeze(1)
         totals = torch.zeros_like(previous, dtype=torch.float32)
         best = totals.new_full((len(totals), n_best), NEVER)
         ended, history = torch.zeros_like(rules.limits), previous.unsqueeze(2)[:, :, :0]
@@ -114,33 +114,22 @@ class Beam(Constraints):
         wanted = f"at most {most:.4g} with search.max_length={self.max_length}"
         require("alpha", self.alpha, self.alpha <= most, wanted)
 
-    @torch.no_grad()
-    def __call__(
+    def search(
         self,
         decoder: Decoder,
         memory: Memory,
-        *,
-        bos: int,
-        eos: int,
-        pad: int,
-        unk: int,
-        prefix: Tensor | None = None,
-        most: Tensor | None = None,
-        keep_weights: bool = False,
+        rules: Rules,
+        keep_weights: bool,
         record: list[Step] | None = None,
     ) -> Hypotheses:
-        """As ``Constraints.__call__``. ``record``: an empty list, to which every step of the search is
-        appended (``search.beam_tree``).
-        """
-        self.require_objects(decoder)
-        rules = self.rules(memory, bos, eos, pad, unk, prefix, most)
+        """record: an empty list, to which every step of the search is appended (``search.beam_tree``)."""
         active = ActiveSentences(decoder, memory)
-        live = Live.start(rules[active.sentences], bos, self.n_best)
+        live = Live.start(rules[active.sentences], self.n_best)
         backpointers: list[Step] = [] if record is None else record
         while len(active):
             step, live = self._step(active, live, len(backpointers))
             backpointers.append(step if keep_weights else replace(step, weights=None))
-        return self._read(backpointers, memory, rules, pad)
+        return self._read(backpointers, memory, rules)
 
     def _step(self, active: ActiveSentences, live: Live, number: int) -> tuple[Step, Live]:
         """Extends every beam by word ``number``, counted from 0, and drops the sentences that are done."""
@@ -253,9 +242,9 @@ class Beam(Constraints):
                 return done | (best_ended & (live.ended >= self.n_best))
         return done
 
-    def _read(self, backpointers: list[Step], memory: Memory, rules: Rules, pad: int) -> Hypotheses:
+    def _read(self, backpointers: list[Step], memory: Memory, rules: Rules) -> Hypotheses:
         endings = best_endings(backpointers, len(memory), self.n_best, memory.lengths.device)
-        tokens, log_probs, weights, trace = follow(backpointers, endings, pad)
+        tokens, log_probs, weights, trace = follow(backpointers, endings, rules.pad)
         empty = (memory.lengths == 0).nonzero().squeeze(1)
         force_empty(tokens[:, :1], endings.scores[:, :1], empty, rules.eos)
         lost = (endings.steps[:, 0] < 0) & (memory.lengths > 0)  # the model's logits were NaN
@@ -263,7 +252,7 @@ class Beam(Constraints):
         for values in (endings.scores, log_probs[:, :, 0]):
             values[:, 0].masked_fill_(lost, torch.nan)
         return Hypotheses.of(
-            tokens, endings.scores, log_probs, rules.limits, pad, weights, trace, self.whole_objects
+            tokens, endings.scores, log_probs, rules.limits, rules.pad, weights, trace, self.whole_objects
         )
 
 

@@ -43,13 +43,16 @@ class Rules:
     """The constraints of the b active sentences.
 
     limits: (b,) maximum number of words before EOS. prefix: (b, P) forced tokens, FREE where there are none.
-    banned: (any,) ids that are never written. most: (V,) how often each id may be written; None: no limit.
+    banned: (any,) ids that are never written. bos, eos, pad: ids of special tokens. most: (V,) how often each
+    id may be written; None: no limit.
     """
 
     limits: Tensor
     prefix: Tensor
     banned: Tensor
+    bos: int
     eos: int
+    pad: int
     min_length: int
     no_repeat_ngram: int
     most: Tensor | None = None
@@ -155,6 +158,7 @@ class Constraints:
         require("min_length", self.min_length, fits, f"at most search.max_length={self.max_length}")
         require_whole("no_repeat_ngram", self.no_repeat_ngram, 0)
 
+    @torch.no_grad()
     def __call__(
         self,
         decoder: Decoder,
@@ -167,10 +171,20 @@ class Constraints:
         prefix: Tensor | None = None,
         most: Tensor | None = None,
         keep_weights: bool = False,
+        **own: Any,
     ) -> Hypotheses:
-        """Searches for the B sentences of ``memory``. ``prefix``: (B, P) forced beginnings, right-padded.
-        ``most``: (V,) how often each id may be written, None for any number.
+        """Searches for the B sentences of ``memory``.
+
+        prefix: (B, P) forced beginnings, right-padded. most: (V,) how often each id may be written, None for
+        any number. keep_weights: whether to return the attention. own: arguments of this search alone (see
+        its ``search``).
         """
+        self.require_objects(decoder)
+        rules = self.rules(memory, bos, eos, pad, unk, prefix, most)
+        return self.search(decoder, memory, rules, keep_weights, **own)
+
+    def search(self, decoder: Decoder, memory: Memory, rules: Rules, keep_weights: bool) -> Hypotheses:
+        """Searches under the ``rules`` of the B sentences of ``memory``."""
         raise NotImplementedError
 
     def limits(self, lengths: Tensor) -> Tensor:
@@ -208,7 +222,9 @@ class Constraints:
             limits=limits,
             prefix=prefix.masked_fill(prefix == pad, FREE),
             banned=torch.tensor([pad, bos, unk] if self.ban_unk else [pad, bos], device=limits.device),
+            bos=bos,
             eos=eos,
+            pad=pad,
             min_length=self.min_length,
             no_repeat_ngram=self.no_repeat_ngram,
             most=None if self.repeat_objects else most,

@@ -23,13 +23,10 @@ from seq2scene.search.drawing import PlaceDraw, draw
 from seq2scene.search.hypotheses import Hypotheses, expand, force_empty, whole_log_probs
 from seq2scene.sequences.memory import Memory
 
-# Log-probabilities (b * copies, V) and the batch indices (b,) of their sentences -> log-probabilities and ids
-# of the chosen words, each (b * copies, 1).
-
 
 class Chooser(Protocol):
-    """How words are chosen: log-probabilities (rows, V) of the rows of ``sentences`` (b,) -> those of the
-    chosen words, and their ids, (rows, 1) each.
+    """How words are chosen: log-probabilities (b * copies, V) and the batch indices (b,) of their sentences
+    -> log-probabilities and ids of the chosen words, (b * copies, 1) each.
     """
 
     def __call__(self, log_probs: Tensor, sentences: Tensor) -> tuple[Tensor, Tensor]: ...
@@ -39,29 +36,12 @@ class Chooser(Protocol):
 class Greedy(Constraints):
     """Writes the most probable allowed word at each step: one hypothesis, scored by its log-probability."""
 
-    @torch.no_grad()
-    def __call__(
-        self,
-        decoder: Decoder,
-        memory: Memory,
-        *,
-        bos: int,
-        eos: int,
-        pad: int,
-        unk: int,
-        prefix: Tensor | None = None,
-        most: Tensor | None = None,
-        keep_weights: bool = False,
-    ) -> Hypotheses:
-        self.require_objects(decoder)
-        rules = self.rules(memory, bos, eos, pad, unk, prefix, most)
+    def search(self, decoder: Decoder, memory: Memory, rules: Rules, keep_weights: bool) -> Hypotheses:
         return write_stepwise(
             decoder,
             memory,
             rules,
             likeliest,
-            bos=bos,
-            pad=pad,
             keep_weights=keep_weights,
             whole_objects=self.whole_objects,
         )
@@ -111,28 +91,17 @@ class Sample(Constraints):
             fits = self.n_best <= self.num_samples
             require("n_best", self.n_best, fits, f"at most search.num_samples={self.num_samples}")
 
-    @torch.no_grad()
-    def __call__(
+    def search(
         self,
         decoder: Decoder,
         memory: Memory,
-        *,
-        bos: int,
-        eos: int,
-        pad: int,
-        unk: int,
-        prefix: Tensor | None = None,
-        most: Tensor | None = None,
-        keep_weights: bool = False,
+        rules: Rules,
+        keep_weights: bool,
         generator: torch.Generator | None = None,
     ) -> Hypotheses:
-        """As ``Constraints.__call__``.
-
-        generator: a random number generator on any device; None for PyTorch's global one. The same generator
-        state gives the same output.
+        """generator: a random number generator on any device; None for PyTorch's global one. The same
+        generator state gives the same output.
         """
-        self.require_objects(decoder)
-        rules = self.rules(memory, bos, eos, pad, unk, prefix, most)
         device = memory.lengths.device if generator is None else generator.device
 
         def chances(sentences: Tensor) -> Tensor:
@@ -154,8 +123,6 @@ class Sample(Constraints):
             memory,
             rules,
             likeliest if self.temperature == 0 else choose,
-            bos=bos,
-            pad=pad,
             copies=self.num_samples,
             draws=draws if self.place_temperature and isinstance(decoder, PlacingDecoder) else None,
             keep_weights=keep_weights,
@@ -216,8 +183,6 @@ def write_stepwise(
     rules: Rules,
     choose: Chooser,
     *,
-    bos: int,
-    pad: int,
     copies: int = 1,
     draws: Callable[[Tensor], PlaceDraw] | None = None,
     keep_weights: bool = False,
@@ -226,10 +191,10 @@ def write_stepwise(
     """Writes ``copies`` independent hypotheses for each of the B sentences of ``memory``. draws: as of
     ``ActiveSentences``.
     """
-    outputs = Outputs(len(memory), copies, pad)
+    outputs = Outputs(len(memory), copies, rules.pad)
     active = ActiveSentences(decoder, memory, draws)
     live = rules[active.sentences]
-    previous = live.limits.new_full((len(active), copies), bos)
+    previous = live.limits.new_full((len(active), copies), rules.bos)
     active.follow(torch.zeros_like(previous), beams=1)
     history = previous.unsqueeze(2)  # (b, copies, 1 + step), BOS first
     done = torch.zeros_like(previous, dtype=torch.bool)
@@ -242,7 +207,7 @@ def write_stepwise(
         rows = torch.arange(len(active), device=done.device).repeat_interleave(copies)
         choice = live.propose(log_probs, step, history[:, :, 1:].flatten(0, 1), pick, rows)
         values, previous = (chosen.view_as(done) for chosen in choice)
-        previous = previous.masked_fill(done, pad)
+        previous = previous.masked_fill(done, rules.pad)
         looked = weights if keep_weights else None
         outputs.write(active.sentences, previous, values.masked_fill(done, 0), looked, trace)
         history = torch.cat([history, previous.unsqueeze(2)], dim=2)

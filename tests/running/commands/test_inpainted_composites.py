@@ -165,8 +165,8 @@ def test_scenes_are_given_as_they_were_in_training(work: Path, inpainter) -> Non
             return inpainter.inpaint(composite)
 
     split, store = data.composites.splits["val"], data.composites.stores["val"]
-    schema = data.composites.schema or data.composites._make_schema()
-    compositor = Compositor(store, data.composites.photo_folder("val"), schema, edges="soft")
+    folder = data.composites.photo_folder("val")
+    compositor = Compositor(store, folder, data.composites.schema, edges="soft")
     with torch.no_grad():
         photos = list(photos_of(Spy(), split.objects[torch.arange(2)], compositor, 64))
     assert [photo.shape for photo in photos] == [(3, 64, 64)] * 2

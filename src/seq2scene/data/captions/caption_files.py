@@ -177,11 +177,13 @@ def _sentences(images: Entries, number: int) -> list[str]:
     sentences = images.entries[number].get("sentences")
     if not isinstance(sentences, list):
         raise images.wrong(number, "it has no list of sentences")
-    raw = [sentence.get("raw") if isinstance(sentence, dict) else None for sentence in sentences]
-    for sentence, text in zip(sentences, raw, strict=True):
+    lines = []
+    for sentence in sentences:
+        text = sentence.get("raw") if isinstance(sentence, dict) else None
         if not is_text(text):
             raise images.wrong(number, f"one of its sentences has no raw text: {sentence!r}")
-    return [_line(text) for text in raw]
+        lines.append(_line(text))
+    return lines
 
 
 def _captioned(files: list[Path], texts: list[list[str]], blank: int, path: Path) -> Captioned:

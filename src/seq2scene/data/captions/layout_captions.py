@@ -46,8 +46,7 @@ class ObjectCaptions(CaptionModule):
 
     @property
     def schema(self) -> Schema:
-        """Schema of the scenes; available after ``setup``."""
-        assert self.scenes.schema is not None, "setup first"
+        """Schema of the scenes."""
         return self.scenes.schema
 
     def description(self) -> dict[str, Any]:

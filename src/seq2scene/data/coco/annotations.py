@@ -7,9 +7,9 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 from zipfile import ZipFile
 
 import numpy as np
@@ -83,6 +83,10 @@ class Annotated:
     image: np.ndarray
     category: np.ndarray
     crowds: np.ndarray
+
+    def take(self, order: np.ndarray) -> Self:
+        """Only the annotations ``order`` (any,)."""
+        return replace(self, ids=self.ids[order], image=self.image[order], category=self.category[order])
 
 
 @dataclass(frozen=True)
@@ -175,29 +179,29 @@ def read_instances(
     crowd &= exported is None
     boxes, sizes = objects.boxes("bbox"), images.sizes[image]
     lies = within(boxes, sizes)
-    common = _common(categories, objects, images, image, crowd)
-    kept, of_export = ~crowd & lies, {}
+    kept = ~crowd & lies
+    found = _annotated(categories, objects, objects.identities(), images, image, crowd)
+    beyond, others = np.zeros(len(boxes), dtype=bool), dict[str, int]()
     if exported is None:
         names = _names(categories)
     else:
         beyond = ((boxes[:, :2] <= -1) | (boxes[:, :2] + boxes[:, 2:] >= sizes + 1)).any(axis=1)
         boxes[lies] = clipped(boxes[lies], sizes[lies])
-        counts = np.bincount(common["category"][kept], minlength=len(categories))
+        counts = np.bincount(found.category[kept], minlength=len(categories))
         numbers, names, others = _classes_of(categories, counts, exported)
-        common |= _renumbered(common, numbers, len(names))
-        kept &= common["category"] >= 0
-        of_export = {"clipped": int((beyond & kept).sum()), "others": others}
+        found = _renumbered(found, numbers, len(names))
+        kept &= found.category >= 0
     order = _by_image(image, kept)
-    found = [objects.entries[n].get("segmentation") for n in order] if segmentations else []
+    masks = [objects.entries[n].get("segmentation") for n in order] if segmentations else []
     return Instances(
-        **_in_order(common, order),
-        ids=objects.identities()[order],
-        segmentations=found if exported is None else [one or [] for one in found],
+        **vars(found.take(order)),
+        segmentations=masks if exported is None else [mask or [] for mask in masks],
         names=names,
         boxes=boxes[order],
         outside=np.bincount(image[~crowd & ~lies], minlength=len(images.ids)),
         licenses=_licenses(parts, images, path) if segmentations else Licenses([None] * len(images.ids), {}),
-        **of_export,
+        clipped=int((beyond & kept).sum()),
+        others=others,
     )
 
 
@@ -208,8 +212,7 @@ def read_regions(path: Path, hint: str = "") -> Regions:
     image, crowd = found.places("image_id", images.ids), found.flags("iscrowd", False)
     order = _by_image(image, ~crowd)
     return Regions(
-        **_in_order(_common(categories, found, images, image, crowd), order),
-        ids=found.identities()[order],
+        **vars(_annotated(categories, found, found.identities(), images, image, crowd).take(order)),
         segmentations=[found.entries[n].get("segmentation") for n in order],
     )
 
@@ -233,8 +236,7 @@ def read_panoptic(path: Path, hint: str = "") -> PanopticSegments:
     for number in np.flatnonzero(_repeated(image, ids))[:1]:
         raise found.wrong(number, f"image {images.ids[image[number]]} has two segments of this id")
     return PanopticSegments(
-        **_in_order(_common(categories, found, images, image, crowd), order),
-        ids=ids[order],
+        **vars(_annotated(categories, found, ids, images, image, crowd).take(order)),
         files=files,
         is_thing=tuple(categories.flags("isthing").tolist()),
     )
@@ -334,9 +336,8 @@ def _original(image: dict[str, Any]) -> str:
 
 def _entries(parts: dict[str, list[Any]], path: Path) -> tuple[Entries, Entries]:
     """Categories and annotations."""
-    return Entries(parts["categories"], "categories", path), Entries(
-        parts["annotations"], "annotations", path
-    )
+    categories = Entries(parts["categories"], "categories", path)
+    return categories, Entries(parts["annotations"], "annotations", path)
 
 
 def _names(categories: Entries) -> tuple[str, ...]:
@@ -371,41 +372,42 @@ def _classes_of(
     return numbers, chosen, {names[n]: int(counts[n]) for n in np.flatnonzero(numbers < 0)}
 
 
-def _renumbered(common: dict[str, Any], numbers: np.ndarray, classes: int) -> dict[str, Any]:
-    """The fields of ``Annotated`` about categories, of which each gets one of the ``numbers`` (C,)."""
+def _renumbered(found: Annotated, numbers: np.ndarray, classes: int) -> Annotated:
+    """The annotations with one of the ``numbers`` (C,), -1 for none, for each category."""
     ids, supercategories = [-1] * classes, [""] * classes
     for place, number in enumerate(numbers.tolist()):
         if number >= 0:
-            ids[number], supercategories[number] = (
-                common["category_ids"][place],
-                common["supercategories"][place],
-            )
-    return {
-        "category_ids": tuple(ids),
-        "supercategories": tuple(supercategories),
-        "category": numbers[common["category"]],
-    }
+            ids[number], supercategories[number] = found.category_ids[place], found.supercategories[place]
+    return replace(
+        found,
+        category_ids=tuple(ids),
+        supercategories=tuple(supercategories),
+        category=numbers[found.category],
+    )
 
 
-def _common(
-    categories: Entries, entries: Entries, images: Images, image: np.ndarray, crowd: np.ndarray
-) -> dict[str, Any]:
-    """The fields of ``Annotated`` of all ``entries``. image: the index of each entry's image."""
-    ids = categories.identities()
-    ascending = np.argsort(ids)
-    return {
-        "images": images,
-        "category_ids": tuple(ids.tolist()),
-        "supercategories": tuple(categories.texts("supercategory", default="")),
-        "image": image,
-        "category": ascending[entries.places("category_id", ids[ascending])],
-        "crowds": np.bincount(image[crowd], minlength=len(images.ids)),
-    }
-
-
-def _in_order(common: dict[str, Any], order: np.ndarray) -> dict[str, Any]:
-    """The fields of ``Annotated`` of the entries in ``order``."""
-    return {**common, "image": common["image"][order], "category": common["category"][order]}
+def _annotated(
+    categories: Entries,
+    entries: Entries,
+    ids: np.ndarray,
+    images: Images,
+    image: np.ndarray,
+    crowd: np.ndarray,
+) -> Annotated:
+    """All ``entries``, in the order of the file. ids, image, crowd: (A,) the number of each, the index of its
+    image, and whether it is a crowd.
+    """
+    numbers = categories.identities()
+    ascending = np.argsort(numbers)
+    return Annotated(
+        images=images,
+        category_ids=tuple(numbers.tolist()),
+        supercategories=tuple(categories.texts("supercategory", default="")),
+        ids=ids,
+        image=image,
+        category=ascending[entries.places("category_id", numbers[ascending])],
+        crowds=np.bincount(image[crowd], minlength=len(images.ids)),
+    )
 
 
 def _by_image(image: np.ndarray, kept: np.ndarray) -> np.ndarray:
@@ -422,10 +424,10 @@ def _repeated(*columns: np.ndarray) -> np.ndarray:
 
 
 def _licenses(parts: dict[str, list[Any]], images: Images, path: Path) -> Licenses:
-    known, told = (Entries(parts[part], part, path) for part in ("licenses", "images"))
+    known = Entries(parts["licenses"], "licenses", path)
     terms = [License(entry.get("name"), entry.get("url")) for entry in known.entries]
-    saying = [entry for entry in told.entries if entry.get("license") not in (None, "")]
-    saying = Entries(saying, "images", path)
-    numbers = dict(zip(saying.whole("id").tolist(), saying.whole("license").tolist(), strict=True))
+    named = [image for image in parts["images"] if image.get("license") not in (None, "")]
+    licensed = Entries(named, "images", path)
+    numbers = dict(zip(licensed.whole("id").tolist(), licensed.whole("license").tolist(), strict=True))
     of_images = [numbers.get(image) for image in images.ids.tolist()]
     return Licenses(of_images, dict(zip(known.identities().tolist(), terms, strict=True)))

@@ -139,13 +139,15 @@ def looked_up(wanted: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.nda
     return places, found
 
 
-def file_within(folder: Path, name: str, path: Path) -> Path:
-    """The file in ``folder`` that ``path`` lists by this ``name``. Raises UserError if it is outside."""
+def file_within(folder: Path, name: str, where: Path | str) -> Path:
+    """The file in ``folder`` that is called ``name`` in a file, or a line of one, which ``where`` names in
+    messages. Raises UserError if it is outside the folder.
+    """
     if "\0" in name:
-        raise UserError(f"{path}: {name!r} is no name of a file")
+        raise UserError(f"{where}: {name!r} is no name of a file")
     if Path(name).is_absolute() or ".." in Path(name).parts:
         raise UserError(
-            f"{path}: the file name {name!r} leads out of {folder}; names must be relative to that folder"
+            f"{where}: the file name {name!r} leads out of {folder}; names must be relative to that folder"
         )
     return folder / name
 

@@ -2,6 +2,7 @@
 captions of the photos in a table, as the tools have none.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,12 +15,12 @@ from seq2scene.data.coco.entries import file_within
 from seq2scene.data.held_out import single_files
 from seq2scene.data.messages import some
 from seq2scene.data.photo_names import base, match_photos, original_name, photo_name
-from seq2scene.data.text_module import named_splits
+from seq2scene.data.text_module import DataModule, named_splits
 from seq2scene.sequences.corpus import how_to_get
 
 
 @dataclass(kw_only=True, eq=False)
-class ExportedSplits:
+class ExportedSplits(DataModule):
     """Options: the export that each split is read from, under ``root``, and what belongs to it.
 
     Classes are told apart by their names: those of the training file that have enough objects. Of other files
@@ -34,7 +35,7 @@ class ExportedSplits:
     photos: str | None = None  # folder of the photos; None: that of the export
     min_boxes: int = 1  # classes with fewer objects in the training file are left out
 
-    def _split_files(self) -> dict[str, str | int | float]:
+    def _split_files(self) -> Mapping[str, str | int | float]:
         return single_files(named_splits(self.train, self.val, self.tests))
 
     def _instances_file(self, split: str) -> Path:
@@ -87,7 +88,6 @@ class ExportedSplits:
         return {}
 
     def _captions(self, split: str) -> Captions:
-        """Of all photos of the file of a split."""
         file = self._instances_file(split)
         if file not in self._captions_of_files:
             table, images = self._table, self._instances(split).images

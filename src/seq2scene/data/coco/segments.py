@@ -86,7 +86,7 @@ class Segments:
     tally: Tally
 
 
-class Segment(NamedTuple):
+class Candidate(NamedTuple):
     """A segment that may yet be left out. mask: run lengths, or the labels (height, width) of the pixels in
     the box and the label of the segment.
     """
@@ -96,6 +96,16 @@ class Segment(NamedTuple):
     box: tuple[float, float, float, float]
     area: int
     mask: bytes | tuple[np.ndarray, int]
+
+
+class Segment(NamedTuple):
+    """A segment. runs: its mask as run lengths in its image."""
+
+    name: str
+    category: int
+    box: tuple[float, float, float, float]
+    area: int
+    runs: bytes
 
 
 class Region(NamedTuple):
@@ -155,8 +165,8 @@ def read_segments(
     images, things = found.images, len(found.names)
     source = {"stuff": _stuff, "panoptic": _panoptic, "none": _no_stuff}[stuff]
     names, counts, crowds, regions = source(path.parent / f"{stuff}_{name}.json", images, hint)
-    for category in sorted({*names} & {*found.names}):
-        raise UserError(f'{path}: "{category}" is a thing and a super-category of stuff; rename one')
+    for both in sorted({*names} & {*found.names}):
+        raise UserError(f'{path}: "{both}" is a thing and a super-category of stuff; rename one')
 
     def of_image(place: int) -> tuple[list[Segment], Counter[str]]:
         """The segments of an image, in order, and the counts of what was left out."""
@@ -199,7 +209,7 @@ def read_segments(
         category=category,
         boxes=boxes,
         areas=areas,
-        runs=[segment.mask for _, segment in kept],
+        runs=[segment.runs for _, segment in kept],
         ids=[segment.name for _, segment in kept],
         names=found.names + names,
         things=things,
@@ -245,7 +255,7 @@ def canonical_order(boxes: np.ndarray, category: np.ndarray, things: int) -> np.
     return np.lexsort((category, centres, -bottoms, category >= things))
 
 
-def _columns(segments: Sequence[Segment]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _columns(segments: Sequence[Candidate | Segment]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Categories (A,), boxes (A, 4) and areas (A,)."""
     return (
         np.array([segment.category for segment in segments], dtype=np.int64),
@@ -267,7 +277,7 @@ def _chosen(only: Sequence[int] | None, images: Images, path: Path) -> np.ndarra
 # The segments of an image
 
 
-def _things(found: Instances, place: int, path: Path) -> Iterator[Segment]:
+def _things(found: Instances, place: int, path: Path) -> Iterator[Candidate]:
     width, height = found.images.sizes[place].tolist()
     rows = np.arange(*np.searchsorted(found.image, [place, place + 1]))
     boxes = inside(found.boxes[rows], found.images.sizes[place])
@@ -275,15 +285,15 @@ def _things(found: Instances, place: int, path: Path) -> Iterator[Segment]:
         number = int(found.ids[row])
         runs = checked_runs(found.segmentations[row], width, height, f"{path}: annotation {number}")
         pixels = area(runs, width, height)
-        yield Segment(f"{number:012}", int(found.category[row]), tuple(box), pixels, runs)
+        yield Candidate(f"{number:012}", int(found.category[row]), tuple(box), pixels, runs)
 
 
-def _stuff_segments(regions: Iterable[Region], things: int) -> Iterator[Segment]:
+def _stuff_segments(regions: Iterable[Region], things: int) -> Iterator[Candidate]:
     """The connected parts of opened regions; a region of which nothing is left yields one of area 0."""
     for number, category, mask in regions:
         rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
         if not len(rows):
-            yield Segment(f"{number:012}", things + category, (0, 0, 0, 0), 0, b"")
+            yield Candidate(f"{number:012}", things + category, (0, 0, 0, 0), 0, b"")
             continue
         top, left = max(rows[0] - REACH, 0), max(columns[0] - REACH, 0)
         window = mask[top : rows[-1] + REACH + 1, left : columns[-1] + REACH + 1]
@@ -291,20 +301,19 @@ def _stuff_segments(regions: Iterable[Region], things: int) -> Iterator[Segment]
         areas = np.bincount(labels.ravel(), minlength=count + 1)[1:].tolist()
         for k, (pixels, (y, x)) in enumerate(zip(areas, ndimage.find_objects(labels), strict=True), start=1):
             box = (left + x.start, top + y.start, x.stop - x.start, y.stop - y.start)
-            yield Segment(f"{number:012}_{k:05}", things + category, box, pixels, (labels[y, x], k))
+            yield Candidate(f"{number:012}_{k:05}", things + category, box, pixels, (labels[y, x], k))
         if not count:
-            yield Segment(f"{number:012}", things + category, (0, 0, 0, 0), 0, b"")
+            yield Candidate(f"{number:012}", things + category, (0, 0, 0, 0), 0, b"")
 
 
-def _packed(segment: Segment, width: int, height: int) -> Segment:
-    """A segment with its mask as run lengths in its image."""
-    if isinstance(segment.mask, bytes):
-        return segment
-    labels, own = segment.mask
-    left, top, columns, rows = segment.box
+def _packed(found: Candidate, width: int, height: int) -> Segment:
+    if isinstance(found.mask, bytes):
+        return Segment(*found[:4], found.mask)
+    labels, own = found.mask
+    left, top, columns, rows = map(int, found.box)
     mask = np.zeros((height, width), dtype=bool, order="F")
     mask[top : top + rows, left : left + columns] = labels == own
-    return segment._replace(mask=encoded(mask))
+    return Segment(*found[:4], encoded(mask))
 
 
 def opened(mask: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import json
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypedDict
 
 import numpy as np
 import torch
@@ -21,6 +21,15 @@ from seq2scene.errors import UserError
 from seq2scene.json_text import to_json
 
 VERSION = 2  # raise it when segments are read differently or the layout changes
+
+
+class Filters(TypedDict):
+    """The options of ``read_segments`` by which segments are left out."""
+
+    overlap: float | None
+    min_thing: float
+    min_stuff: float
+    max_objects: int | None
 
 
 def stored_segments(
@@ -42,7 +51,7 @@ def stored_segments(
     Raises:
         UserError: as ``read_segments``; nothing is left; the cache cannot be written.
     """
-    filters = {
+    filters: Filters = {
         "overlap": overlap,
         "min_thing": min_thing,
         "min_stuff": min_stuff,
@@ -53,21 +62,25 @@ def stored_segments(
         known.append(asdict(exported))
 
     def read() -> Segments:
-        workers = torch.get_num_threads()
         segments = read_segments(
-            *(root, name, stuff), **filters, crowded=crowded, hint=hint, workers=workers, exported=exported
+            root,
+            name,
+            stuff,
+            **filters,
+            crowded=crowded,
+            hint=hint,
+            workers=torch.get_num_threads(),
+            exported=exported,
         )
-        boxes_alone = "; composites need polygons or masks: for boxes alone there is task=layout data=boxes"
         if not segments.ids:
-            left_out, told = (
-                segments.tally,
-                ", ".join(f"data.{key}={value}" for key, value in filters.items()),
-            )
+            left_out = segments.tally
+            settings = ", ".join(f"data.{key}={value}" for key, value in filters.items())
+            advice = "; composites need polygons or masks: for boxes alone there is task=layout data=boxes"
             raise UserError(
-                f"{root}: nothing is left of the {left_out.images} photos of {name} with {told}: "
+                f"{root}: nothing is left of the {left_out.images} photos of {name} with {settings}: "
                 f"{left_out.crowds} crowds, {left_out.outside} {OUTSIDE}, {left_out.small} small segments, "
                 f"{left_out.doubles} doubles, {left_out.empty} without a pixel and {left_out.crowded} photos "
-                f"with more are left out{boxes_alone if left_out.empty and exported is not None else ''}"
+                f"with more are left out{advice if left_out.empty and exported is not None else ''}"
             )
         return segments
 

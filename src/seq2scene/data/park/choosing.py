@@ -7,14 +7,14 @@ from inspect import signature
 from pathlib import Path
 from typing import ClassVar, get_args
 
-from seq2scene.data.text_module import TextModule
+from seq2scene.data.text_module import DataModule
 from seq2scene.errors import UserError
 
 LARGEST_SEED = 2**32 - 1
 
 
 @dataclass(kw_only=True, eq=False)
-class Park(TextModule):
+class Park(DataModule):
     """Mixin for data modules whose files are generated under ``root`` on first use.
 
     write: ``write(root, seed, train, ...)`` writes the files unless they exist, and returns their folder; its

@@ -42,7 +42,7 @@ class AbstractScenes(SceneModule):
     """
 
     sentences = raw.PER_SCENE
-    titles = raw.TITLES
+    titles: ClassVar[tuple[str, ...]] = raw.TITLES
 
     mix_texts: bool = False  # in training each sentence is drawn from either text of its scene on its own
 
@@ -96,9 +96,9 @@ class AbstractScenes(SceneModule):
 
     def _tell_of_other_pictures(self) -> None:
         """Reports clip art other than the checkpoint's, from which the boxes of all objects are computed."""
-        if self.schema is None or not (self.folder / raw.PICTURES).is_dir():
+        if self._schema is None or not (self.folder / raw.PICTURES).is_dir():
             return
-        if not torch.equal(raw.opaque_sizes(self.folder / raw.PICTURES), self.schema.sizes):
+        if not torch.equal(raw.opaque_sizes(self.folder / raw.PICTURES), self._schema.sizes):
             self._report(
                 "%s: other clip art than the checkpoint has learnt; overlaps are those of its own",
                 self.folder,

@@ -15,7 +15,7 @@ from seq2scene.data.messages import some
 from seq2scene.data.scenes.clip_art_pictures import ClipArtFolder
 from seq2scene.data.scenes.scene_module import SceneModule, Split
 from seq2scene.data.scenes.scene_tables import TableObject, TableScene, read_scene_table
-from seq2scene.data.text_module import named_splits
+from seq2scene.data.text_module import DataModule, named_splits
 from seq2scene.errors import UserError
 from seq2scene.scenes.grid import Grid
 from seq2scene.scenes.objects import Objects
@@ -30,7 +30,7 @@ WEIGHT = 2.0  # of other heads in the loss
 
 
 @dataclass(kw_only=True, eq=False)
-class ClipArtTables:
+class ClipArtTables(DataModule):
     """Options: the table of scenes of each split (``scene_tables``), and the pictures."""
 
     root: str = "."
@@ -140,7 +140,8 @@ class ClipArtScenes(ClipArtTables, SceneModule):
             return folder.canvas()
         if len(self.canvas) != 2 or not all(type(side) is int and side >= 10 for side in self.canvas):
             raise UserError(f"data.canvas={self.canvas} must be the width and the height, as [500,400]")
-        return tuple(self.canvas)
+        width, height = self.canvas
+        return width, height
 
     def _values(self, objects: Mapping[str, Sequence[TableObject]]) -> dict[str, list[str]]:
         """The values of each attribute that has several. Raises UserError for a class of which only some
@@ -148,11 +149,10 @@ class ClipArtScenes(ClipArtTables, SceneModule):
         """
         path = self.folder / self.train
         every = [one for there in objects.values() for one in there]
-        found = {
-            name: {one.attributes.get(name) for one in every} - {None}
-            for one in every
-            for name in one.attributes
-        }
+        found: dict[str, set[str]] = {}
+        for one in every:
+            for name, value in one.attributes.items():
+                found.setdefault(name, set()).add(value)
         for name in self.attributes or ():
             if name not in found:
                 raise UserError(
@@ -198,8 +198,6 @@ class ClipArtScenes(ClipArtTables, SceneModule):
 
     def _read(self, split: str) -> Split:
         scenes, path = self._table(split), self.folder / self.files[split]
-        if self.schema is None:
-            self.schema = self._make_schema()
         names = [scene.name for scene in scenes]
         numbers = list(map(int, names)) if all(map(str.isdecimal, names)) else range(1, len(names) + 1)
         rows = np.flatnonzero(self._part(split, names, path, "scenes")).tolist()

@@ -17,25 +17,32 @@ from seq2scene.data.coco.annotations import OUTSIDE
 from seq2scene.data.coco.entries import file_within
 from seq2scene.data.coco.segments import Segments
 from seq2scene.data.coco.segments_cache import stored_segments
+from seq2scene.data.coco.splits import CocoSplits
 from seq2scene.data.park.choosing import Park
 from seq2scene.data.park.photos_writing import ensure_photos
-from seq2scene.data.scenes.coco_layout import CocoSplits, box_classes, layout_heads, unit_grid
-from seq2scene.data.scenes.scene_module import JoinedCaptions, SceneModule, Split
+from seq2scene.data.scenes.photo_scenes import (
+    SQUARE,
+    PhotoScenes,
+    box_classes,
+    box_heads,
+    padded_boxes,
+    unit_grid,
+)
+from seq2scene.data.scenes.scene_module import Collate, Split
 from seq2scene.errors import UserError
 from seq2scene.nets.vision.image_encoder import ImageEncoder
 from seq2scene.scenes.batch import SceneBatch
 from seq2scene.scenes.canonical_order import by_type
 from seq2scene.scenes.objects import Objects
-from seq2scene.scenes.schema import Schema, aspect_classes, choose_appearance, size_classes
+from seq2scene.scenes.schema import Schema, choose_appearance
 from seq2scene.sequences.corpus import how_to_get
 
 
 @dataclass(kw_only=True, eq=False)
-class CompositeModule(JoinedCaptions, SceneModule):
-    """Composites of photos, from the annotations that ``CocoSplits`` or ``ExportedSplits`` reads. The photos
-    of a split and the patches of their segments are cut once and stored in the cache
-    (``compositing.store_building``). Left out: photos without a caption or without a segment, and the
-    segments that ``data.coco.segments`` leaves out.
+class CompositeModule(PhotoScenes):
+    """Composites of photos. The photos of a split and the patches of their segments are cut once and stored
+    in the cache (``compositing.store_building``). Left out: photos without a caption or without a segment,
+    and the segments that ``data.coco.segments`` leaves out.
 
     The patches of photos of the training file that are held out may still be retrieved. grid: None: 32
     columns and rows. heads: of size and aspect, as of layouts, and appearance, a vector of ``size`` numbers;
@@ -59,7 +66,7 @@ class CompositeModule(JoinedCaptions, SceneModule):
         self._require_positive("side", "photo_side")
         self._grid = unit_grid(self.grid or {"columns": 32, "rows": 32})
         boxes = None if self.heads is None else {k: v for k, v in self.heads.items() if k != "appearance"}
-        self._heads = layout_heads(boxes)
+        self._heads = box_heads(boxes)
         self.appearance = choose_appearance((self.heads or {}).get("appearance"))
         self.stores: dict[str, PatchStore] = {}
 
@@ -75,8 +82,11 @@ class CompositeModule(JoinedCaptions, SceneModule):
 
     def use(self, description: Mapping[str, Any]) -> None:
         super().use(description)
-        self._heads, self.appearance = self.schema.heads, self.schema.appearance
         self.photo_side = description.get("photo_side", self.photo_side)  # missing in old checkpoints
+
+    def use_schema(self, schema: Schema) -> None:
+        super().use_schema(schema)
+        self.appearance = schema.appearance
 
     def _make_schema(self) -> Schema:
         store = self._store("train")
@@ -86,7 +96,7 @@ class CompositeModule(JoinedCaptions, SceneModule):
             self._heads,
             self.max_objects,
             self.sentences,
-            canvas=(1.0, 1.0),
+            SQUARE,
             things=store.things,
             appearance=self.appearance,
             order=self.order,
@@ -96,7 +106,7 @@ class CompositeModule(JoinedCaptions, SceneModule):
     def _hint(self) -> str:
         return f"; {how_to_get(self.fetch)}"
 
-    # What subclasses provide, besides what ``CocoSplits`` does
+    # What subclasses provide
 
     @property
     def _source(self) -> dict[str, Any]:
@@ -112,7 +122,6 @@ class CompositeModule(JoinedCaptions, SceneModule):
 
     def compositor(self, split: str) -> Compositor:
         """Renders the true scenes of a split; after ``setup``."""
-        assert self.schema is not None, "setup first"
         return Compositor.of_split(self.stores[split], self.photo_folder(split), self.schema)
 
     # Reading
@@ -176,14 +185,14 @@ class CompositeModule(JoinedCaptions, SceneModule):
 
     def _read(self, split: str) -> Split:
         store, captions = self._store(split), self._captions_by_id(split)
-        if store.names != (self._store("train") if self.schema is None else self.schema).names:
+        if store.names != self.schema.names:
             raise UserError(
                 f"{self.folder}: the classes of {self.files[split]} are not those of the training photos, or "
                 "of the checkpoint: all files must have the same, in the same order"
             )
         segments_of = np.bincount(store.photo[store.classes > 0], minlength=len(store.image_ids))
-        told = np.asarray([number in captions for number in store.image_ids.tolist()], dtype=bool)
-        usable = self._in_split(split, store.image_ids) & told
+        captioned = np.asarray([number in captions for number in store.image_ids.tolist()], dtype=bool)
+        usable = self._in_split(split, store.image_ids) & captioned
         chosen = np.flatnonzero((segments_of > 0) & usable)
         if not len(chosen):
             raise UserError(
@@ -199,7 +208,7 @@ class CompositeModule(JoinedCaptions, SceneModule):
 
     # Batches
 
-    def _collate(self, split: str, truth: bool):
+    def _collate(self, split: str, truth: bool) -> Collate:
         base, store = super()._collate(split, truth), self._store(split)
         rows_of_scenes = np.searchsorted(store.image_ids, self.splits[split].numbers)
         scenes, learnt = self._of(split).scenes, self.appearance is not None
@@ -207,7 +216,7 @@ class CompositeModule(JoinedCaptions, SceneModule):
 
         def collate(rows: np.ndarray) -> SceneBatch:
             batch = base(rows)
-            numbers = batch.target.patches.numpy()
+            numbers = batch.target.patch_numbers()
             photos = store.photos(rows_of_scenes[scenes[batch.rows.numpy()]], numbers[:, :-1])
             if not learnt:
                 return replace(batch, photos=photos)
@@ -277,16 +286,5 @@ def lay_out(store: PatchStore, chosen: np.ndarray, classes: Mapping[str, int]) -
     """
     segments = np.flatnonzero((store.classes > 0) & np.isin(store.photo, chosen))
     scene = np.searchsorted(chosen, store.photo[segments])
-    counts = np.bincount(scene, minlength=len(chosen))
-    step = np.arange(len(segments)) - (np.cumsum(counts) - counts)[scene]
-    numbers = torch.full((len(chosen), int(counts.max())), -1)
-    numbers[torch.from_numpy(scene), torch.from_numpy(step)] = torch.from_numpy(segments)
-    present = numbers >= 0
-    boxes = torch.from_numpy(store.boxes)[numbers.clamp(min=0)] * present.unsqueeze(2)
-    places, extents = boxes.split(2, dim=2)
-    attributes = {
-        "size": size_classes(*extents.unbind(2), classes["size"]) * present,
-        "aspect": aspect_classes(*extents.unbind(2), classes["aspect"]) * present,
-    }
-    kinds = torch.from_numpy(store.classes)[numbers.clamp(min=0)] * present
-    return Objects(kinds, places, attributes, extents, numbers)
+    numbers, boxes = store.classes[segments], store.boxes[segments]
+    return padded_boxes(scene, len(chosen), numbers, boxes, classes, patches=segments)

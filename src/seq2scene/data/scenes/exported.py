@@ -43,10 +43,6 @@ class ExportedComposite(ExportedSplits, CompositeModule):
     _shared = shared_photos
 
     @property
-    def _known_names(self) -> tuple[str, ...] | None:
-        return None if self.schema is None else self.schema.names
-
-    @property
     def _hint(self) -> str:
         return "; check data.root, data.photos, the folder of the photos, and the names of the files"
 

@@ -3,7 +3,7 @@ them.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -28,6 +28,7 @@ from seq2scene.sequences.language import Language
 from seq2scene.sequences.padding import pad_flat
 from seq2scene.sequences.tokenizers import Words
 
+Collate = Callable[[np.ndarray], SceneBatch]
 StopWords = Literal["keep", "remove"]
 VocabularyFrom = Literal["train", "all"]
 
@@ -68,7 +69,7 @@ class SceneModule(TextModule):
 
     sentences = 1  # of a text, at most
     mix_texts = False  # true: see ``AbstractScenes``
-    joined = 1  # captions in a training text, at most, see ``JoinedCaptions``
+    joined = 1  # captions in a training text, at most, see ``PhotoScenes``
 
     grid: dict[str, int] | None = None  # columns and rows; None: 28 of each
     heads: dict[str, dict[str, Any]] | None = None  # attributes to learn; None: all
@@ -78,9 +79,7 @@ class SceneModule(TextModule):
     max_words: int | None = None  # longer sentences are truncated; None: never
     min_count: int = 1  # rarer words are out of vocabulary
     vocabulary_from: VocabularyFrom = "train"  # or all splits, as in the authors' code
-    drop_sentences: float = (
-        0.0  # share of the sentences left out in training, so that short texts are learnt too
-    )
+    drop_sentences: float = 0.0  # share left out in training, so that short texts are learnt too
     word_vectors: str | None = None  # file of pretrained ones, see ``data.text.word_vectors``
     batch_size: int = 32
     pool_batches: int = 50
@@ -92,8 +91,8 @@ class SceneModule(TextModule):
             self._require_positive("max_words")
         if not 0 <= self.drop_sentences < 1:
             raise UserError(f"data.drop_sentences={self.drop_sentences} must be at least 0 and below 1")
-        self.reader: SceneTexts | None = None
-        self.schema: Schema | None = None
+        self._reader: SceneTexts | None = None
+        self._schema: Schema | None = None
         self._vectors: Tensor | None = None
         self._train_facts = False
         self.splits: dict[str, Split] = {}
@@ -106,11 +105,6 @@ class SceneModule(TextModule):
 
     def _make_schema(self) -> Schema:
         raise NotImplementedError
-
-    @property
-    def _placing_order(self) -> Order:
-        """The order in use: that of the checkpoint that is evaluated or continued, if any."""
-        return self.order if self.schema is None else self.schema.order
 
     def compositor(self, split: str) -> Compositor | None:
         """What renders the true scenes of a split, if these are composites; after ``setup``."""
@@ -128,7 +122,6 @@ class SceneModule(TextModule):
 
     def description(self) -> dict[str, Any]:
         """Plain containers and tensors; available after ``setup``."""
-        assert self.reader is not None and self.schema is not None, "setup first"
         return {
             "texts": self.reader.state(),
             "schema": self.schema.state(),
@@ -138,13 +131,31 @@ class SceneModule(TextModule):
 
     def use(self, description: Mapping[str, Any]) -> None:
         """Takes vocabulary and schema of a checkpoint instead of making them; call before ``setup``."""
-        self.reader = SceneTexts.from_state(description["texts"])
-        self.schema = Schema.from_state(description["schema"])
+        self._reader = SceneTexts.from_state(description["texts"])
+        self.use_schema(Schema.from_state(description["schema"]))
         self._vectors = description["word_vectors"]
 
     def use_schema(self, schema: Schema) -> None:
         """Takes the schema of another module or a checkpoint; call before anything is read."""
-        self.schema = schema
+        self._schema = schema
+
+    @property
+    def schema(self) -> Schema:
+        """The schema of a checkpoint or another module, if there is one, or else of the training scenes."""
+        if self._schema is None:
+            self._schema = self._make_schema()
+        return self._schema
+
+    @property
+    def _placing_order(self) -> Order:
+        """The order in use: that of the checkpoint that is evaluated or continued, if any."""
+        return self.order if self._schema is None else self._schema.order
+
+    @property
+    def reader(self) -> SceneTexts:
+        """Splits texts into sentences of word ids; available after ``setup``."""
+        assert self._reader is not None, "setup first"
+        return self._reader
 
     def texts(self, split: str) -> list[list[str]]:
         """The sentences of each sample, as in the files."""
@@ -193,15 +204,13 @@ class SceneModule(TextModule):
 
     @property
     def knows_its_language(self) -> bool:
-        return self.reader is not None
+        return self._reader is not None
 
     def read(self, splits: list[str]) -> None:
-        """Reads scenes and their texts, and makes the schema if there is none; does not learn words."""
+        """Reads scenes and their texts; does not learn words."""
         new = [split for split in splits if split not in self.splits]
         for split in new:
             self.splits[split] = self._read(split)
-        if self.schema is None:
-            self.schema = self._make_schema()
         for split in new:
             self._report_cut(split)
 
@@ -216,11 +225,12 @@ class SceneModule(TextModule):
 
     def _load(self, splits: list[str]) -> None:
         self.read(splits)
-        if self.reader is None:
-            self.reader = SceneTexts(self._learn_language(), self.schema.sentences, self.max_words)
-            self.schema = self.schema.counted(self.splits["train"].objects)
+        if self._reader is None:
+            language = self._learn_language()
+            self._reader = SceneTexts(language, self.schema.sentences, self.max_words)
+            self._schema = self.schema.counted(self.splits["train"].objects)
             if self.word_vectors is not None:
-                self._vectors = self._read_vectors(self.word_vectors, self.reader.language.vocabulary)
+                self._vectors = self._read_vectors(self.word_vectors, language.vocabulary)
 
     def _shared(self, split: str) -> tuple[int, int, str]:
         numbers, known = self.splits[split].numbers, set(self.splits["train"].numbers)
@@ -287,19 +297,15 @@ class SceneModule(TextModule):
         plan = EvaluationBatches(words, counts, self.eval_batch_size, **self._ranks())
         return self._loader(plan, self._collate(split, truth=True))
 
-    def _collate(self, split: str, truth: bool):
+    def _collate(self, split: str, truth: bool) -> Collate:
         samples, objects = self._of(split), self.splits[split].objects
         # Generated boxes have the sizes of their size classes, so targets must not have exact ones.
         targets = replace(self.schema.with_end(objects), extents=None)
         padding = self.reader.language.vocabulary.pad
         facts = self._facts_of_sentences(split) if truth or self._train_facts else None
         stated = None if truth or self._train_facts else self._statements(split)
-        joined = 1 if truth else self.joined
-
-        def stated_by(samples: Sequence[int]) -> Facts:
-            """The facts of a text whose sentences are taken from ``samples``, -1 for none."""
-            taken = [(facts[sample] * joined, at) for at, sample in enumerate(samples) if sample >= 0]
-            return of_text([sentences[at] for sentences, at in taken if at < len(sentences)])
+        if facts is not None and not truth:
+            facts = [text * self.joined for text in facts]
 
         def collate(rows: np.ndarray) -> SceneBatch:
             rows = rows.reshape(len(rows), -1)  # (B, 1), or (B, S) if each sentence is drawn on its own
@@ -318,26 +324,11 @@ class SceneModule(TextModule):
                 target.cut(steps),
                 which,
                 whole,
-                facts=tuple(map(stated_by, told.tolist())) if facts else None,
-                stated=stated.of(told) if stated else None,
+                facts=None if facts is None else tuple(mixed_facts(facts, row) for row in told.tolist()),
+                stated=None if stated is None else stated.of(told),
             )
 
         return collate
-
-
-@dataclass(kw_only=True, eq=False)
-class JoinedCaptions:
-    """Option of data with several captions of a photo, of one sentence each. joined: in training a text is so
-    many captions of its photo, drawn independently, less those that ``drop_sentences`` leaves out; models
-    then also read texts of so many sentences. Validation and test texts are single captions.
-    """
-
-    joined: int = 1
-
-    def __post_init__(self) -> None:
-        self.sentences, self.mix_texts = self.joined, self.joined > 1
-        super().__post_init__()
-        self._require_positive("joined")
 
 
 class OneTextEach:
@@ -367,6 +358,14 @@ class OneTextEach:
             kept = (rng.random(drawn.shape) >= self.dropped) & (lengths[drawn, sentences] > 0)
             drawn = np.where(kept | ~kept.any(axis=1, keepdims=True), drawn, -1)
         return [drawn[rows] for rows in self.plan.batches(epoch)]
+
+
+def mixed_facts(facts: list[list[Facts]], samples: Sequence[int]) -> Facts:
+    """The facts of a text whose sentence i is taken from ``samples[i]``, -1 for none. facts: of each sentence
+    of each sample.
+    """
+    taken = [(facts[sample], at) for at, sample in enumerate(samples) if sample >= 0]
+    return of_text([sentences[at] for sentences, at in taken if at < len(sentences)])
 
 
 def make_samples(split: Split, reader: SceneTexts) -> Samples:

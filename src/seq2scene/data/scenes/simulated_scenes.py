@@ -35,7 +35,7 @@ class SimulatedScenes(TextModule):
     """
 
     composites: CompositeModule
-    root: str | None = None  # folder of the files of composites; None: as these say
+    root: str | None = None  # type: ignore[assignment]  # None, until __post_init__: that of composites
     fetch: str | None = field(default=None, init=False)  # that of composites
     side: int = 256  # pixels of the inpainter's input and output
     candidates: int = 100  # nearest by size and shape of their boxes; the authors' by learnt appearance
@@ -134,7 +134,7 @@ class SimulatedScenes(TextModule):
             which = torch.from_numpy(rows.copy())
             steps = int(scenes.objects.present[which].sum(1).max())
             objects = scenes.objects[which].cut(steps)
-            own = objects.patches.numpy()
+            own = objects.patch_numbers()
             other = np.where(own == NONE, NONE, fits[own])
             draw = np.random.default_rng([self.seed, *rows.tolist()])
             through = patches.patches(other)

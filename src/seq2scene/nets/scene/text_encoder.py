@@ -2,12 +2,10 @@
 section 3.1).
 """
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
-from seq2scene.nets.text.encoders import RecurrentEncoder
+from seq2scene.nets.text.encoders import Cell, RecurrentEncoder
 from seq2scene.sequences.batch import Sentences
 from seq2scene.sequences.padding import lengths_to_mask
 
@@ -32,7 +30,7 @@ class SceneTextEncoder(nn.Module):
         embedding_size: int = 300,
         hidden_size: int = 256,
         layers: int = 1,
-        cell: Literal["lstm", "gru"] = "gru",
+        cell: Cell = "gru",
         bidirectional: bool = True,
         dropout: float = 0.0,
         frozen: bool = False,

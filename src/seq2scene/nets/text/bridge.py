@@ -6,7 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from seq2scene.errors import UserError
+from seq2scene.nets.text.encoders import Cell
 from seq2scene.sequences.memory import Memory
+
+BridgeKind = Literal["copy", "directions", "linear", "zero"]
 
 
 class Bridge(nn.ModuleList):
@@ -22,8 +25,8 @@ class Bridge(nn.ModuleList):
 
     def __init__(
         self,
-        kind: Literal["copy", "directions", "linear", "zero"],
-        cell: Literal["lstm", "gru"],
+        kind: BridgeKind,
+        cell: Cell,
         memory_layers: int,
         memory_size: int,
         layers: int,

@@ -12,15 +12,13 @@ Without input feeding nothing at step t depends on the attention at t - 1, so al
 one attention call. Input feeding needs a loop, which computes only what depends on the previous step.
 """
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seq2scene.nets.text.bridge import Bridge
+from seq2scene.nets.text.bridge import Bridge, BridgeKind
 from seq2scene.nets.text.dropout import Dropout, dropout_mask
-from seq2scene.nets.text.encoders import go_on, recurrent
+from seq2scene.nets.text.encoders import Cell, go_on, recurrent
 from seq2scene.nets.text.projection import vocabulary_projection
 from seq2scene.nets.text.recurrent_decoder import Recurrent, RecurrentDecoder, State
 from seq2scene.sequences.memory import Memory
@@ -45,10 +43,10 @@ class LuongDecoder(RecurrentDecoder):
         embedding_size: int = 256,
         hidden_size: int = 256,
         layers: int = 1,
-        cell: Literal["lstm", "gru"] = "lstm",
+        cell: Cell = "lstm",
         dropout: float = 0.0,
         input_feeding: bool = True,
-        bridge: Literal["copy", "directions", "linear", "zero"] = "linear",
+        bridge: BridgeKind = "linear",
         tied: bool = False,
         output_bias: bool = True,
         bias: bool = True,

@@ -14,11 +14,12 @@ from seq2scene.nets.text.dropout import Dropout
 from seq2scene.sequences.batch import Sentences
 from seq2scene.sequences.padding import reverse
 
+Cell = Literal["lstm", "gru"]
 CELLS = {"lstm": nn.LSTM, "gru": nn.GRU}
 HOLD = 1e4  # a pre-activation so large that a gate's sigmoid is exactly 0 or 1
 
 
-def recurrent(cell: Literal["lstm", "gru"]) -> Callable[..., nn.RNNBase]:
+def recurrent(cell: Cell) -> Callable[..., nn.RNNBase]:
     """The recurrent layer class named ``cell``."""
     return CELLS[cell]
 
@@ -50,7 +51,7 @@ class RecurrentEncoder(nn.Module):
         embedding_size: int = 256,
         hidden_size: int = 256,
         layers: int = 1,
-        cell: Literal["lstm", "gru"] = "lstm",
+        cell: Cell = "lstm",
         bidirectional: bool = True,
         dropout: float = 0.0,
         reverse_source: bool = False,

@@ -15,15 +15,13 @@ Under teacher forcing that is one RNN call per layer and one attention call, ove
 queries with h1_{t-1} and projects xL_t alone; W_c adds c_t without widening W_s.
 """
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
 from seq2scene.errors import UserError
-from seq2scene.nets.text.bridge import Bridge
+from seq2scene.nets.text.bridge import Bridge, BridgeKind
 from seq2scene.nets.text.dropout import Dropout
-from seq2scene.nets.text.encoders import go_on, recurrent
+from seq2scene.nets.text.encoders import Cell, go_on, recurrent
 from seq2scene.nets.text.projection import vocabulary_projection
 from seq2scene.nets.text.recurrent_decoder import RecurrentDecoder, State
 from seq2scene.sequences.memory import Memory
@@ -47,9 +45,9 @@ class GNMTDecoder(RecurrentDecoder):
         embedding_size: int = 1024,
         hidden_size: int = 1024,
         layers: int = 4,
-        cell: Literal["lstm", "gru"] = "lstm",
+        cell: Cell = "lstm",
         dropout: float = 0.0,
-        bridge: Literal["copy", "directions", "linear", "zero"] = "zero",
+        bridge: BridgeKind = "zero",
         tied: bool = False,
         output_bias: bool = True,
         bias: bool = True,

@@ -8,13 +8,11 @@ N rows (sentences, streams or beams), T steps, H cells, L layers, V words.
 It follows the decoder contract with an empty memory, so every search works with it.
 """
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
 from seq2scene.nets.text.dropout import Dropout
-from seq2scene.nets.text.encoders import go_on, recurrent
+from seq2scene.nets.text.encoders import Cell, go_on, recurrent
 from seq2scene.nets.text.projection import vocabulary_projection
 from seq2scene.sequences.memory import Memory
 
@@ -48,7 +46,7 @@ class LanguageModel(nn.Module):
         embedding_size: int = 256,
         hidden_size: int = 256,
         layers: int = 1,
-        cell: Literal["lstm", "gru"] = "lstm",
+        cell: Cell = "lstm",
         dropout: float = 0.0,
         tied: bool = False,
         output_bias: bool = True,

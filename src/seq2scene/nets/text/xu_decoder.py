@@ -15,17 +15,16 @@ Each step depends on the previous state, so teacher forcing is a loop, which com
 """
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seq2scene.errors import UserError
-from seq2scene.nets.text.bridge import Bridge
+from seq2scene.nets.text.bridge import Bridge, BridgeKind
 from seq2scene.nets.text.decoders import gru_update, lstm_update
 from seq2scene.nets.text.dropout import Dropout
-from seq2scene.nets.text.encoders import recurrent
+from seq2scene.nets.text.encoders import Cell, recurrent
 from seq2scene.nets.text.projection import vocabulary_projection
 from seq2scene.nets.text.recurrent_decoder import RecurrentDecoder, State
 from seq2scene.sequences.memory import Memory
@@ -65,10 +64,10 @@ class XuDecoder(RecurrentDecoder):
         attention: nn.Module | None,
         embedding_size: int = 512,
         hidden_size: int = 512,
-        cell: Literal["lstm", "gru"] = "lstm",
+        cell: Cell = "lstm",
         dropout: float = 0.5,
         gate: bool = True,
-        bridge: Literal["copy", "directions", "linear", "zero"] = "linear",
+        bridge: BridgeKind = "linear",
         mean_layer: bool = False,
         tanh: bool = False,
         tied: bool = False,
