@@ -1,5 +1,6 @@
 """The commands: ``seq2scene NAME`` of an installed package, ``python src/NAME.py`` of a checkout."""
 
+import os
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
@@ -15,11 +16,15 @@ import seq2scene
 from seq2scene.errors import UserError
 from seq2scene.running.entry import user_errors
 from seq2scene.running.installation import CONF, as_called
+from seq2scene.running.options.added_keys import check_added
 from seq2scene.running.options.command_line import quote_arguments
+from seq2scene.running.options.mistakes import MISTAKES, explain, read_arguments
 from seq2scene.running.processes.launchers import requeued
 
 # Options of Hydra that show something and run nothing.
 SHOWING = ("--help", "-h", "--hydra-help", "--info", "-i", "--cfg", "-c", "--shell-completion", "-sc")
+
+FULL_ERROR = "HYDRA_FULL_ERROR"  # set to 1: Hydra raises what it would print and end the process for
 
 
 @dataclass(frozen=True)
@@ -69,15 +74,23 @@ def _commands() -> str:
 
 
 def run(name: str) -> None:
-    """Runs a command with the other arguments of this process, as a Hydra application."""
+    """Runs a command with the other arguments of this process, as a Hydra application. A mistake in them is
+    a message and status 2, unless the user has set HYDRA_FULL_ERROR=1.
+    """
     function, training = COMMANDS[name].function, name == "train"
+    full = os.environ.get(FULL_ERROR) == "1"
 
     def job(cfg: DictConfig) -> Any:
+        if not full:  # composed: from here on an exception is a bug, of which Hydra prints the end
+            os.environ.pop(FULL_ERROR, None)
         with user_errors(training):
+            check_added(cfg, name)
             module, _, attribute = function.rpartition(".")
             return getattr(import_module(module), attribute)(cfg)
 
     job.__module__ = f"seq2scene.{name}"  # Hydra names the job after it
+    with user_errors():
+        read_arguments(sys.argv[1:])
     if training and ("resume=auto" in sys.argv or requeued()):
         from seq2scene.running.resuming.starts import with_start
 
@@ -89,10 +102,18 @@ def run(name: str) -> None:
 
         sys.argv[1:] = with_choices(sys.argv[1:])
     application = hydra.main(version_base="1.3", config_path=str(CONF), config_name=name)(job)
-    if any(argument.partition("=")[0] in SHOWING for argument in sys.argv[1:]):
-        _show(application)
-    else:
-        application()
+    shows = any(argument.partition("=")[0] in SHOWING for argument in sys.argv[1:])
+    with user_errors():
+        try:
+            os.environ[FULL_ERROR] = "1"
+            _show(application) if shows else application()
+        except MISTAKES as error:
+            if full:
+                raise
+            explain(error, name, read_arguments(sys.argv[1:]))
+        finally:
+            if not full:
+                os.environ.pop(FULL_ERROR, None)
 
 
 def _show(application: Callable[[], None]) -> None:

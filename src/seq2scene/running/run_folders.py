@@ -8,6 +8,7 @@ from typing import Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from seq2scene.caching import remove_drafts
 from seq2scene.errors import UserError
@@ -66,3 +67,5 @@ class OutputFolder(Callback):
         except OSError as error:
             print(f"error: {config.hydra.run.dir} cannot be written: {error.strerror}", file=sys.stderr)
             sys.exit(2)
+        except OmegaConfBaseException:
+            return  # Hydra meets it next, and reports it
