@@ -46,6 +46,7 @@ DRAWS_NOTHING = {
         "inpainting": ["data.transfer=0"],
         "captioning": CAPTIONS,
         "layout_captioning": CAPTIONS,
+        "scene_captioning": CAPTIONS,
     },
 }
 SPLIT_MATTERS = {  # into micro-batches; see docs/clusters.md

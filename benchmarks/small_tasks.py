@@ -74,6 +74,10 @@ TASKS = {
     "layout_captioning": [
         *("task=layout_captioning", *WORDS, "model.annotations.size=8", "model.annotations.output_size=16"),
     ],
+    "scene_captioning": [
+        *("task=scene_captioning", *WORDS, "model.annotations.size=8", "model.annotations.output_size=16"),
+        "search.max_extra=10",
+    ],
 }
 QUIET = [
     *("trainer=cpu", "trainer.enable_progress_bar=false", "trainer.enable_model_summary=false"),
@@ -83,8 +87,9 @@ QUIET = [
 
 def sized(task: str, samples: int, others: int = 24) -> list[str]:
     """The overrides of a task with so many training samples, and about so many to validate and to test."""
-    if task in ("nmt", "lm", "abstract"):
-        return [*TASKS[task], *(f"data.park.{split}={others}" for split in ("val", "test")), _train(samples)]
+    if task in ("nmt", "lm", "abstract", "scene_captioning"):
+        own = samples // 2 if task == "scene_captioning" else samples  # where a scene has two texts
+        return [*TASKS[task], *(f"data.park.{split}={others}" for split in ("val", "test")), _train(own)]
     if task == "captioning":  # each photo has five captions
         return [*TASKS[task], _train(samples // 5), f"data.park.val={others}"]
     place = "data.composites." if task == "inpainting" else "data."
