@@ -211,7 +211,10 @@ Image.fromarray(to_pixels(figure))
 # word of a sentence?
 
 # %%
-no_end = train(targets=lambda some: language.batch(some, eos=False), counted=lambda gold: gold.mask)  # broken
+no_end = train(
+    targets=lambda some: language.batch(some, eos=False),  # the broken line
+    counted=lambda gold: gold.mask,
+)
 endless = sample(no_end)
 for row in endless.tokens[:2, 0]:
     print(language.decode(row))
