@@ -92,9 +92,9 @@ def main(address: str, *names: str) -> None:
             prepare(page)
             page.wait_for_timeout(PAUSE)
             shot = page.screenshot(full_page="phone" not in name)
-            Image.open(io.BytesIO(shot)).convert("RGB").quantize(256).save(
-                HERE / f"{name}.png", optimize=True
-            )
+            picture = Image.open(io.BytesIO(shot)).convert("RGB")
+            picture = picture.quantize(256, method=Image.Quantize.FASTOCTREE)
+            picture.save(HERE / f"{name}.png", optimize=True)
             page.close()
 
 

@@ -163,8 +163,8 @@ Image.fromarray(np.concatenate([np.asarray(written[number].picture()) for number
 
 # %% [markdown]
 # Everything that the captions name is there. Where it stands is another matter: the grill should be to the
-# right of Jenny, and the boy to the right of the duck. Of the relations that captions of 200 test photos state,
-# 79 % hold in the layouts of this model (`docs/faithful_layouts.md`).
+# right of Jenny, and the boy to the right of the duck. Of the relations that captions of 200 test photos
+# state, 79 % hold in the layouts of this model (`docs/faithful_layouts.md`).
 #
 # ## Retrieval
 #
@@ -285,8 +285,8 @@ Image.fromarray(sheet).resize((4 * 150, 3 * 150), Image.Resampling.BICUBIC)
 #
 # All parts in a row: a generated layout, its boxes filled with retrieved things, and the composite inpainted.
 # A layout has no stuff; here it is borrowed from the validation photo above. (A model of composites writes it
-# itself, after the things.) The last picture shows how little an inpainter of 48 pixels has learnt in a hundred
-# steps: colours, not yet outlines.
+# itself, after the things.) The last picture shows how little an inpainter of 48 pixels has learnt in a
+# hundred steps: colours, not yet outlines.
 
 # %% A generated layout, its composite on borrowed ground, and the inpainted composite
 layout = written[best[0]].written.objects
