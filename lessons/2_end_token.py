@@ -253,7 +253,7 @@ if not SMALL:
 
 # %%
 torch.manual_seed(2)
-five = write(net, Sample(max_length=5), SAMPLES)
+five = write(net, Sample(max_length=5), SAMPLES)  # the broken line
 for row in five.tokens[:3, 0]:
     print(language.decode(row))
 whole, short = share_finished(five), float((true_lengths <= 5).mean())
