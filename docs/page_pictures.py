@@ -1,7 +1,9 @@
 """The pictures of the page in this folder, from a page of the models that ship:
 
-python src/demo.py port=8000
-python docs/page_pictures.py http://127.0.0.1:8000/ [NAME...]
+    python src/demo.py port=8000
+    python docs/page_pictures.py http://127.0.0.1:8000/ [NAME...]
+
+NAME: page_scene, for instance; all if none is given.
 """
 
 import shutil
