@@ -53,8 +53,8 @@ CODE = re.compile(r"(``.*?``)")
 
 
 def read_elsewhere(app: Sphinx, docname: str, source: list[str]) -> None:
-    """A page that only links to a file outside this folder shows that file; links to such files lead to their
-    pages.
+    """A page that begins with a link to a file outside this folder shows that file there; links to such
+    files lead to their pages.
     """
     own = HERE / f"{docname}.md"
     path = shown(own) or own
@@ -65,14 +65,14 @@ def read_elsewhere(app: Sphinx, docname: str, source: list[str]) -> None:
         return f"]({os.path.relpath(pages.get(target, target), own.parent)}{found[2] or ''})"
 
     if path != own:
-        source[0] = path.read_text(encoding="utf-8")
+        source[0] = path.read_text(encoding="utf-8") + ELSEWHERE.sub("", source[0], count=1)
         app.env.note_dependency(str(path))
     source[0] = re.sub(r"\]\(([^)#:\s]+)(#[^)\s]*)?\)", link, source[0])
 
 
 def shown(page: Path) -> Path | None:
-    """The file that a page shows, if it is only a link to it."""
-    link = ELSEWHERE.fullmatch(page.read_text(encoding="utf-8"))
+    """The file that a page shows, if it begins with a link to it."""
+    link = ELSEWHERE.match(page.read_text(encoding="utf-8"))
     return link and (page.parent / link[1]).resolve()
 
 

@@ -70,7 +70,8 @@ def _head(path: Path) -> Iterator[str]:
         if indented != example:
             yield "```\n" if example else "\n```text"
         example = indented
-        yield line.removeprefix("#").strip() if indented else _escaped(line.removeprefix("# "))
+        text = line.removeprefix("#").strip()
+        yield text if indented else _escaped(text)
     if example:
         yield "```"
 

@@ -1,16 +1,16 @@
 """The pictures of the page in this folder, from a page of the models that ship:
 
-python src/demo.py port=8000
-python docs/page_pictures.py http://127.0.0.1:8000/ [NAME...]
+    python src/demo.py port=8000
+    python docs/page_pictures.py http://127.0.0.1:8000/ [NAME...]
+
+NAME: page_scene, for instance; all if none is given.
 """
 
-import io
 import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 HERE = Path(__file__).resolve().parent
@@ -91,10 +91,7 @@ def main(address: str, *names: str) -> None:
             page.locator(".object, .token, article.lab").first.wait_for()  # its first answer
             prepare(page)
             page.wait_for_timeout(PAUSE)
-            shot = page.screenshot(full_page="phone" not in name)
-            Image.open(io.BytesIO(shot)).convert("RGB").quantize(256).save(
-                HERE / f"{name}.png", optimize=True
-            )
+            page.screenshot(path=HERE / f"{name}.png", full_page="phone" not in name)
             page.close()
 
 

@@ -209,10 +209,8 @@ plain = nn.LSTM(16, 16, batch_first=True)
 some = language.batch(park["val"][:4], eos=False)
 wider = Sentences.of(F.pad(some.ids, (0, 5), value=vocabulary.pad), some.lengths)
 with torch.no_grad():
-    held = [encoder(batch)[1][0] for batch in (some, wider)]  # final h, (B, layers, 2 H)
-    last = [
-        plain(encoder.embedding(batch.ids))[0][:, -1] for batch in (some, wider)
-    ]  # the broken line: (B, H)
+    held = [encoder(one)[1][0] for one in (some, wider)]  # final h, (B, layers, 2 H)
+    last = [plain(encoder.embedding(one.ids))[0][:, -1] for one in (some, wider)]  # the broken line: (B, H)
 changes = [float((one - other).abs().max()) for one, other in (held, last)]
 print(
     f"five more columns of padding change the last state by {changes[0]:.0e}, "

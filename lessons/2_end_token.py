@@ -211,7 +211,10 @@ Image.fromarray(to_pixels(figure))
 # word of a sentence?
 
 # %%
-no_end = train(targets=lambda some: language.batch(some, eos=False), counted=lambda gold: gold.mask)  # broken
+no_end = train(
+    targets=lambda some: language.batch(some, eos=False),  # the broken line
+    counted=lambda gold: gold.mask,
+)
 endless = sample(no_end)
 for row in endless.tokens[:2, 0]:
     print(language.decode(row))
@@ -250,7 +253,7 @@ if not SMALL:
 
 # %%
 torch.manual_seed(2)
-five = write(net, Sample(max_length=5), SAMPLES)
+five = write(net, Sample(max_length=5), SAMPLES)  # the broken line
 for row in five.tokens[:3, 0]:
     print(language.decode(row))
 whole, short = share_finished(five), float((true_lengths <= 5).mean())

@@ -12,25 +12,25 @@
 # un étudiant `<eos>`" comes out.
 
 # %%
+import inspect
 import os
+from functools import partial
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import nn
 
 from seq2scene.data.park.language.grammar import links, text
 from seq2scene.data.park.writing import split_messages
+from seq2scene.lessons import train_translator
 from seq2scene.metrics.bleu import CorpusBleu
 from seq2scene.models.translator import Translator
-from seq2scene.nets.losses.linear_cross_entropy import linear_cross_entropy
 from seq2scene.nets.text.bridge import Bridge
 from seq2scene.nets.text.decoders import LuongDecoder
 from seq2scene.nets.text.encoders import RecurrentEncoder
 from seq2scene.plotting.figures import COLOURS, INK, new_figure, tidy, to_pixels
 from seq2scene.plotting.sentence_map import draw_sentence_map
 from seq2scene.search.stepwise import Greedy
-from seq2scene.sequences.batching import LengthBatches
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.padding import shift_right
 from seq2scene.sequences.tokenizers import choose
@@ -136,39 +136,16 @@ Image.fromarray(to_pixels(figure))
 #
 # ## Training both
 #
-# The same model twice, on the same batches. The loss is that of lesson 1; batches hold sentences of similar
-# length.
+# The same model twice, on the same batches. The loop is that of lesson 3, except that each sentence now comes
+# with its source, and that a batch holds sentences of similar length. Lesson 5 trains with it too, so it is
+# part of the package:
+
+# %%
+print(inspect.getsource(train_translator))
 
 # %%
 STEPS = 4 if SMALL else 400
-
-
-def train(model):
-    lengths = {
-        code: np.array([len(side.encode(t)) for t in texts["train"][code]]) for code, side in SIDES.items()
-    }
-    plan = LengthBatches(lengths["en"], lengths["de"], size=64)
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.005)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
-    batches = (rows for epoch in range(STEPS) for rows in plan.batches(epoch))
-    model.train()
-    for _, rows in zip(range(STEPS), batches, strict=False):
-        source, gold = (
-            side.batch([texts["train"][code][row] for row in rows], eos=code == "de")
-            for code, side in SIDES.items()
-        )
-        features, _ = model(source, shift_right(gold.ids, german.vocabulary.bos))
-        out = model.decoder.output
-        total, _ = linear_cross_entropy(features[gold.mask], out.weight, out.bias, gold.ids[gold.mask])
-        optimizer.zero_grad()
-        (total / gold.mask.sum()).backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-    return model.eval()
-
-
-SIDES = {"en": english, "de": german}
+train = partial(train_translator, sources=texts["train"]["en"], targets=texts["train"]["de"], steps=STEPS)
 val = texts["val"]
 
 

@@ -37,20 +37,19 @@ from seq2scene.attention import (
 )
 from seq2scene.data.park.language.grammar import links, text
 from seq2scene.data.park.writing import split_messages
+from seq2scene.lessons import train_translator
 from seq2scene.metrics.bleu import CorpusBleu
 from seq2scene.models.changed_attention import Change
 from seq2scene.models.translator import Translator
-from seq2scene.nets.losses.linear_cross_entropy import linear_cross_entropy
 from seq2scene.nets.text.decoders import LuongDecoder
 from seq2scene.nets.text.encoders import RecurrentEncoder
 from seq2scene.plotting.attention_map import draw_attention
 from seq2scene.plotting.figures import COLOURS, new_figure, tidy, to_pixels
 from seq2scene.plotting.length_plot import draw_bleu_by_length
 from seq2scene.search.stepwise import Greedy
-from seq2scene.sequences.batching import LengthBatches
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.memory import Memory
-from seq2scene.sequences.padding import lengths_to_mask, shift_right
+from seq2scene.sequences.padding import lengths_to_mask
 from seq2scene.sequences.tokenizers import choose
 from seq2scene.sequences.vocabulary import Vocabulary
 
@@ -158,8 +157,7 @@ Image.fromarray(to_pixels(figure))
 # ## The slide again, in class
 #
 # The translator of lesson 4 (the source reversed, one layer of 128 cells, no input feeding) with each of the
-# kinds, from the same start, on the same batches. Read the function: attention is one argument of the
-# decoder.
+# kinds, from the same start, on the same batches: attention is one argument of the decoder.
 
 # %%
 messages = split_messages(
@@ -178,15 +176,12 @@ def learn_language(code):
 
 
 english, german = learn_language("en"), learn_language("de")
-pairs = [(english.encode(en), german.encode(de)) for en, de in zip(*texts["train"].values(), strict=True)]
-lengths = np.array([(len(source), len(target)) for source, target in pairs]).T
-plan = LengthBatches(*lengths, size=64)
 STEPS = 3 if SMALL else 250
 GREEDY = Greedy(max_ratio=2.0, max_extra=10)
 SIZES = {"embedding_size": 64, "hidden_size": 128}
 
 
-def train(kind):
+def new_translator(kind):
     torch.manual_seed(1)
     encoder = RecurrentEncoder(
         len(english.vocabulary), english.vocabulary.pad, **SIZES, bidirectional=False, reverse_source=True
@@ -198,22 +193,7 @@ def train(kind):
         input_feeding=False,
         bridge="copy",
     )
-    model = Translator(encoder, decoder, english, german, search=GREEDY)
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.005)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
-    batches = (rows for epoch in range(STEPS) for rows in plan.batches(epoch))
-    for _, rows in zip(range(STEPS), batches, strict=False):
-        source = english.batch([texts["train"]["en"][row] for row in rows])
-        gold = german.batch([texts["train"]["de"][row] for row in rows], eos=True)
-        features, _ = model(source, shift_right(gold.ids, german.vocabulary.bos))
-        out = decoder.output
-        total, _ = linear_cross_entropy(features[gold.mask], out.weight, out.bias, gold.ids[gold.mask])
-        optimizer.zero_grad()
-        (total / gold.mask.sum()).backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-    return model.eval()
+    return Translator(encoder, decoder, english, german, search=GREEDY)
 
 
 def bleu(written, right):
@@ -226,9 +206,11 @@ def translations(model):
     return [one.text for one in model.translate(val["en"], search=GREEDY)]
 
 
-in_class = {kind: bleu(translations(train(kind)), val["de"]) for kind in ("none", "location", "general")}
-for kind, score in in_class.items():
-    print(f"{kind:9} BLEU {score:5.1f}")
+in_class = {}
+for kind in ("none", "location", "general"):
+    model = train_translator(new_translator(kind), texts["train"]["en"], texts["train"]["de"], STEPS)
+    in_class[kind] = bleu(translations(model), val["de"])
+    print(f"{kind:9} BLEU {in_class[kind]:5.1f}")
 if not SMALL:
     assert in_class["none"] < in_class["location"] < in_class["general"], "the order of the slide must hold"
     assert in_class["general"] > in_class["none"] + 10, "attention must be worth more than 10 BLEU"
@@ -236,9 +218,10 @@ if not SMALL:
 # %% [markdown]
 # ## It pays on long sentences
 #
-# With the project come translators that were trained for longer, one for each kind of global attention, and
-# one without. Their BLEU by the length of the source shows where attention helps (the paper's Figure 6 is
-# such a plot): the longer a sentence, the more has to pass through one vector if there is no attention.
+# With the project come translators that were trained for longer: one without attention, one with each kind of
+# global attention, and one with a local one. Their BLEU by the length of the source shows where attention
+# helps (the paper's Figure 6 is such a plot): the longer a sentence, the more has to pass through one vector
+# if there is no attention.
 
 # %% BLEU of the shipped translators by the length of the source
 shipped = {
@@ -261,7 +244,7 @@ for kind, model in models.items():
     curves[kind] = (middles, scores)
     print(f"{kind:9} BLEU {bleu(written, val['de']):5.1f}, by length", [round(score, 1) for score in scores])
 lost = {kind: 1 - scores[-1] / scores[1] for kind, (_, scores) in curves.items()}  # from 8-10 to 14+ words
-print({kind: f"{round(100 * share)} % lost on long sentences" for kind, share in lost.items()})
+print("lost on long sentences:", {kind: f"{round(100 * share)}%" for kind, share in lost.items()})
 if not SMALL:
     assert lost["none"] > 0.15, "without attention long sentences must lose more than 15 % of the BLEU"
     assert lost["general"] < 0.05, "with attention they must lose less than 5 %"
@@ -309,7 +292,7 @@ print({kind: f"{share:.0%}" for kind, share in alignments.items()}, f"by chance 
 assert min(alignments.values()) > 2 * chance, "every attention must align at least twice as well as chance"
 
 # %% [markdown]
-# A model with a BLEU of 92 looks at the right word only two times in three. It need not look *at* a word to
+# A model with a BLEU of 96 looks at the right word only two times in three. It need not look *at* a word to
 # know it: a recurrent encoder's state at one word also contains its neighbours. Attention weights tell where
 # information was read, not what it was.
 #

@@ -271,7 +271,7 @@ def cover(photo, cell):
     """A photo as the encoder sees it, with a grey square of three by three cells around one of 7 x 7."""
     pixels = captioner.square(photo).clone()  # (3, 224, 224)
     y, x = (max(0, min(4, place - 1)) * 32 for place in divmod(cell, 7))
-    pixels[:, y : y + 96, x : x + 96] = 128
+    pixels[:, y : y + 96, x : x + 96] = 128  # the broken line
     return pixels
 
 

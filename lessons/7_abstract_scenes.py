@@ -120,9 +120,9 @@ assert apart > 40, f"the text must move the hotdog by more than 40 units, not by
 Image.fromarray(to_pixels(figure))
 
 # %% [markdown]
-# Held, it is at the hand within a few units; to the right, somewhere to the right; and if the text does not
-# say, the model guesses that he holds it, for he has put out his arms. Attention to "holding" and "right" has
-# become geometry.
+# Held, it is at the hand within a few units; to the right, almost certainly somewhere to the right; and if
+# the text does not say, the model guesses that he holds it, for he has put out his arms. Attention to
+# "holding" and "right" has become geometry.
 #
 # ## Is the scene what the text says?
 #

@@ -29,7 +29,6 @@ from seq2scene.data.scenes.coco_composite import ParkComposite
 from seq2scene.data.scenes.coco_layout import ParkLayout
 from seq2scene.data.scenes.simulated_scenes import SimulatedScenes
 from seq2scene.models.inpainter import Inpainter, initialise
-from seq2scene.models.loading import shipped_models
 from seq2scene.models.scene_writer import SceneWriter
 from seq2scene.nets.losses.scene_losses import fields, pair_losses
 from seq2scene.nets.scene.relational.decoder import RelationalDecoder
@@ -154,16 +153,19 @@ if not SMALL:
     assert shown > baseline + 0.2, "the layouts must follow their captions"
 
 # %% Two generated layouts
-if "park-layout" in shipped_models():  # the same decoder, trained for longer
-    writer = seq2scene.load("park-layout")
-    written = writer.write(captions)
-    print(f"park-layout: things named that are there: {named_things(written):.0%}")
+writer = seq2scene.load("park-layout")  # the same decoder, trained for longer, ships with the project
+written = writer.write(captions)
+print(f"park-layout: things named that are there: {named_things(written):.0%}")
 best = [max(range(n, n + 5), key=lambda k: len(facts[k])) for n in (0, 5)]
 for number in best:
     print(captions[number])
 Image.fromarray(np.concatenate([np.asarray(written[number].picture()) for number in best], axis=1))
 
 # %% [markdown]
+# Everything that the captions name is there. Where it stands is another matter: the grill should be to the
+# right of Jenny, and the boy to the right of the duck. Of the relations that captions of 200 test photos
+# state, 79 % hold in the layouts of this model (`docs/faithful_layouts.md`).
+#
 # ## Retrieval
 #
 # For each box of a composite a patch is looked up: of its class, and nearest in what is known of it. In the
@@ -283,7 +285,8 @@ Image.fromarray(sheet).resize((4 * 150, 3 * 150), Image.Resampling.BICUBIC)
 #
 # All parts in a row: a generated layout, its boxes filled with retrieved things, and the composite inpainted.
 # A layout has no stuff; here it is borrowed from the validation photo above. (A model of composites writes it
-# itself, after the things.)
+# itself, after the things.) The last picture shows how little an inpainter of 48 pixels has learnt in a
+# hundred steps: colours, not yet outlines.
 
 # %% A generated layout, its composite on borrowed ground, and the inpainted composite
 layout = written[best[0]].written.objects

@@ -106,15 +106,17 @@ def run_lesson(name: str, after: Callable[[Cell, Shown, dict[str, Any]], None]) 
 
 
 def notebook(cells: Sequence[Cell]) -> dict[str, Any]:
-    """A notebook (nbformat 4.5) of a lesson, not yet run."""
-    made = [_notebook_cell(0, Cell(False, "", INSTALL, 0))]
-    made += [_notebook_cell(number, cell) for number, cell in enumerate(cells, start=1)]
+    """A notebook (nbformat 4.5) of a lesson, not yet run; below its title, how to install the project."""
+    title, *others = cells
+    shown = [title, Cell(False, "", INSTALL, 0), *others]
+    made = [_notebook_cell(number, cell) for number, cell in enumerate(shown)]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     return {"nbformat": 4, "nbformat_minor": 5, "metadata": {"kernelspec": kernel}, "cells": made}
 
 
 def _notebook_cell(number: int, cell: Cell) -> dict[str, Any]:
-    lines = cell.source.splitlines(keepends=True)
+    caption = f"# {cell.caption}\n" if cell.caption else ""
+    lines = (caption + cell.source).splitlines(keepends=True)
     if cell.is_text:
         return {"cell_type": "markdown", "id": f"cell-{number}", "metadata": {}, "source": lines}
     empty = {"execution_count": None, "outputs": []}

@@ -25,7 +25,7 @@ MENDED = {
             "four padded positions must add",
         ),
         ("wrong = scores.softmax(dim=2)", "wrong = right", "over .3 of the shortest sentence"),
-        ("plain(encoder.embedding(batch.ids))[0][:, -1]", "encoder(batch)[1][0]", "must change with padding"),
+        ("plain(encoder.embedding(one.ids))[0][:, -1]", "encoder(one)[1][0]", "must change with padding"),
     ],
     "2_end_token": [("Sample(max_length=5)", "Sample(max_length=9)", "a limit of five words")],
     "3_language_model": [],
@@ -101,8 +101,12 @@ def test_pictures_are_small_and_each_belongs_to_a_page():
 
 def test_a_notebook_has_the_cells_of_its_lesson():
     cells = build.lesson_cells("1_batches")
-    first, *others = build.notebook(cells)["cells"]
-    assert first["source"][0].startswith("# Where seq2scene is not installed")
-    assert [one["cell_type"] for one in others] == ["markdown" if c.is_text else "code" for c in cells]
-    assert ["".join(one["source"]) for one in others] == [cell.source for cell in cells]
-    assert len({one["id"] for one in (first, *others)}) == len(cells) + 1
+    title, install, *others = build.notebook(cells)["cells"]
+    assert title["source"][0] == "# 1. Batches, padding and masks\n"
+    assert install["source"][0].startswith("# Where seq2scene is not installed")
+    shown = [title, *others]
+    assert [one["cell_type"] for one in shown] == ["markdown" if c.is_text else "code" for c in cells]
+    captions = [f"# {cell.caption}\n" if cell.caption else "" for cell in cells]
+    sources = [caption + cell.source for caption, cell in zip(captions, cells, strict=True)]
+    assert ["".join(one["source"]) for one in shown] == sources
+    assert len({one["id"] for one in (*shown, install)}) == len(cells) + 1

@@ -37,7 +37,7 @@ FLOORS = (
     {"search", "metrics", "plotting"},
     {"models"},
     {"data"},
-    {"tasks"},
+    {"tasks", "lessons"},
     {"reports", "app"},
     {"running"},
     {"entry points", "__main__"},
