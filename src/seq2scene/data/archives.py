@@ -57,7 +57,8 @@ def unpack(archive: Path, root: Path) -> tuple[int, int]:
 def _places(archive: Path, zipped: ZipFile, root: Path) -> dict[Path, ZipInfo]:
     """The path of each file of the archive."""
     require_sizes(archive, zipped.infolist())
-    names = {PurePosixPath(entry.filename): entry for entry in zipped.infolist() if not entry.is_dir()}
+    files = (entry for entry in zipped.infolist() if not entry.filename.endswith("/"))
+    names = {PurePosixPath(entry.filename): entry for entry in files}
     names = {name: entry for name, entry in names.items() if name.parts[:1] != (NOT_DATA,)}
     for name, entry in names.items():
         if stat.S_ISLNK(entry.external_attr >> 16):
