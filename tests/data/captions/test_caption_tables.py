@@ -23,7 +23,7 @@ def test_captions_are_those_of_their_photos(root: Path) -> None:
     (root / "t.jsonl").write_text(told.replace("a/../", "./") + '{"image": "1.png", "caption": ""}\n')
     found = read_captions_of(root / "t.jsonl", root / "photos")
     assert found.photos == [root / "photos/0.png"] and found.captions == [("A", "b c")]
-    assert (found.bare, found.blank) == (1, 1)
+    assert (found.uncaptioned, found.blank) == (1, 1)
 
 
 @pytest.mark.parametrize(

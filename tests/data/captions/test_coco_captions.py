@@ -190,7 +190,7 @@ def test_photos_and_sentences_that_say_nothing_are_left_out_and_counted(tmp_path
         del images[19]["sentences"]  # of a split that nobody asked for
 
     told = karpathy(tmp_path, silence)
-    assert (len(told), told.bare, told.blank) == (16, 2, 2) and ("Dog 4",) in told.captions
+    assert (len(told), told.uncaptioned, told.blank) == (16, 2, 2) and ("Dog 4",) in told.captions
 
 
 @pytest.mark.parametrize(

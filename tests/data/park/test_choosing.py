@@ -1,6 +1,7 @@
 """Which park is read: seed and sizes of every data set of the park, each choice in a folder of its own."""
 
 import re
+from dataclasses import fields
 from inspect import signature
 from pathlib import Path
 
@@ -12,9 +13,9 @@ from seq2scene.data.captions.layout_captions import ParkLayoutCaptions
 from seq2scene.data.park.photos_writing import ensure_photos
 from seq2scene.data.park.scenes_writing import ensure_scenes
 from seq2scene.data.park.writing import ensure_park
-from seq2scene.data.scenes.abstract_scenes import ParkScenes
-from seq2scene.data.scenes.coco_composite import ParkComposite
-from seq2scene.data.scenes.coco_layout import ParkLayout
+from seq2scene.data.scenes.abstract_scenes import AbstractScenes, ParkScenes
+from seq2scene.data.scenes.coco_composite import CocoComposite, ParkComposite
+from seq2scene.data.scenes.coco_layout import CocoLayout, ParkLayout
 from seq2scene.data.text.parallel_text import ParkText
 from seq2scene.data.text.plain_text import ParkPlainText
 from seq2scene.errors import UserError
@@ -129,3 +130,12 @@ def test_captions_of_layouts_are_of_the_photos_that_were_chosen(tmp_path):
     data.scenes.read(["train"])
     assert len(data.scenes.splits["train"].numbers) == PHOTOS["train"]
     assert data.scenes.folder == data.folder
+
+
+@pytest.mark.parametrize(
+    ("park", "published"),
+    [(ParkScenes, AbstractScenes), (ParkLayout, CocoLayout), (ParkComposite, CocoComposite)],
+)
+def test_the_park_leaves_all_other_defaults_as_they_are(park, published) -> None:
+    defaults = {field.name: field.default for field in fields(park)}
+    assert {field.name: field.default for field in fields(published)}.items() <= defaults.items()

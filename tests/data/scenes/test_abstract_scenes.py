@@ -305,7 +305,7 @@ def test_other_clip_art_than_a_checkpoint_has_learnt_is_told(root, caplog) -> No
         again.use({**description, "schema": {**schema, "sizes": share * schema["sizes"]}})
         with caplog.at_level(logging.INFO):
             again.read(["test"])
-        assert ("other clip art than the checkpoint has learnt" in caplog.text) == told
+        assert ("its clip art is not that of the checkpoint" in caplog.text) == told
 
 
 def test_empty_long_and_unknown_sentences_are_read(root, caplog) -> None:
@@ -338,7 +338,7 @@ def test_empty_long_and_unknown_sentences_are_read(root, caplog) -> None:
         ),
         ("hb0_12s", "hb0_35s", "line 3: hb0_35s.png is no clip art"),
         ("hb0_12s", "hb0s", "line 3: hb0s.png is no clip art"),
-        ("30\t170", "30.5\t170", "line 4: whole numbers are wanted, not 30.5 170 2 0"),
+        ("30\t170", "30.5\t170", "line 4: these must be whole numbers: 30.5 170 2 0"),
         ("30\t170\t2\t0", "30\t170\t3\t0", "line 4: z must be 0, 1 or 2 and flip 0 or 1, not 3 and 0"),
         ("0\t4\n", "0\t5\n", "line 2: a scene of 5 objects, but 4 follow"),
         ("7\n0\t4\n", "7\n", "line 2: an object before the first scene"),
@@ -365,7 +365,7 @@ def test_a_scenes_file_that_is_cut_short_is_refused(root) -> None:
     [
         ("99\t0\tNobody.", "line 2: there is no scene 99 in Scenes_10020.txt"),
         ("0\tMike runs.", "line 2: a line is scene <tab> sentence <tab> text, this has 2 fields"),
-        ("0\tone\tMike runs.", "line 2: whole numbers are wanted, not 0 one"),
+        ("0\tone\tMike runs.", "line 2: these must be whole numbers: 0 one"),
     ],
 )
 def test_a_wrong_line_of_the_sentences_is_refused_with_its_number(root, line: str, message: str) -> None:

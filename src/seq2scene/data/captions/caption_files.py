@@ -19,13 +19,13 @@ PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 
 @dataclass(frozen=True)
 class Captioned:
-    """Photos and their captions, in the order of their numbers in the data set. bare, blank: how many photos
-    without a caption and how many captions without a word were left out.
+    """Photos and their captions, in the order of their numbers in the data set. uncaptioned, blank: how many
+    photos without a caption and how many captions without a word are left out.
     """
 
     photos: list[Path]
     captions: list[tuple[str, ...]]
-    bare: int = 0
+    uncaptioned: int = 0
     blank: int = 0
 
     def __len__(self) -> int:
@@ -60,15 +60,15 @@ def read_caption_table(path: Path, hint: str = "") -> CaptionTable:
 
     Raises UserError, with file and line, if the file is missing or malformed.
     """
-    found = CaptionTable()
     if is_coco(path):
-        told = read_captions(path, f"; {hint}" if hint else "")
-        names = list(map(photo_name, told.images.files))
+        captions = read_captions(path, f"; {hint}" if hint else "")
+        names = list(map(photo_name, captions.images.files))
         return CaptionTable(
-            {name: texts for name, texts in zip(names, told.texts, strict=True) if texts},
-            Counter(dict(zip(names, told.blank.tolist(), strict=True))),
+            {name: texts for name, texts in zip(names, captions.texts, strict=True) if texts},
+            Counter(dict(zip(names, captions.blank.tolist(), strict=True))),
             dict.fromkeys(names, Row({}, str(path))),
         )
+    found = CaptionTable()
     for row in read_rows(path, hint):
         name = photo_name(row.text("image"))
         found.where.setdefault(name, row)
@@ -107,12 +107,12 @@ def read_captioned_photos(path: Path, photos: Path, hint: str = "") -> Captioned
             f"there is no photo {files[name]}; {len(missing)} of the {len(files)} photos named are missing. "
             f"Names are looked up in {photos}, the folder in data.train=[TABLE,FOLDER]"
         )
-    told = [table.captions.get(name, []) for name in files]
-    return _captioned(list(files.values()), told, table.blank.total(), path)
+    texts = [table.captions.get(name, []) for name in files]
+    return _captioned(list(files.values()), texts, table.blank.total(), path)
 
 
-def without_caption(found: Captioned) -> int:
-    """How many photos lie in the folders of the captioned ones and are none of them."""
+def uncaptioned_beside(found: Captioned) -> int:
+    """How many other photos there are in the folders of the captioned ones."""
     folders = {photo.parent for photo in found.photos}
     beside = {file for folder in folders for file in folder.iterdir() if file.suffix.lower() in PHOTOS}
     return len(beside - set(found.photos))
@@ -166,9 +166,9 @@ def read_karpathy(path: Path, photos: Path, splits: Sequence[str], hint: str = "
             known = ", ".join(sorted(set(split)))
             raise UserError(f"{path} has no captions of a split {wanted}; its splits are {known}")
     chosen = [n for n in np.argsort(numbers, kind="stable").tolist() if split[n] in splits]
-    told = [_sentences(images, n) for n in chosen]
-    texts = [[line for line in lines if line] for lines in told]
-    blank = sum(map(len, told)) - sum(map(len, texts))
+    every = [_sentences(images, n) for n in chosen]
+    texts = [[line for line in lines if line] for lines in every]
+    blank = sum(map(len, every)) - sum(map(len, texts))
     return _captioned([files[n] for n in chosen], texts, blank, path)
 
 
@@ -190,8 +190,8 @@ def _captioned(files: list[Path], texts: list[list[str]], blank: int, path: Path
     kept = [(file, tuple(map(_line, lines))) for file, lines in zip(files, texts, strict=True) if lines]
     if not kept:
         raise UserError(f"{path} has no captions of the images wanted")
-    bare = len(files) - len(kept)
-    return Captioned([file for file, _ in kept], [lines for _, lines in kept], bare, blank)
+    photos, captions = zip(*kept, strict=True)
+    return Captioned(list(photos), list(captions), len(files) - len(kept), blank)
 
 
 def _line(text: str) -> str:

@@ -106,7 +106,7 @@ class CaptionModule(MonolingualModule):
         """Collates samples, each one of ``captions`` with its image among ``images``, by numbers in the
         split.
         """
-        told = self.references(split)
+        references = self.references(split)
 
         def collate(rows: np.ndarray) -> CaptionBatch:
             target, numbers = cut_sentences(self.corpora[split], captions[rows], True), images[rows]
@@ -114,7 +114,7 @@ class CaptionModule(MonolingualModule):
                 **{"images": None, **self.images_of(split, numbers)},
                 target=target,
                 rows=torch.from_numpy(numbers),
-                references=tuple(told[number] for number in numbers),
+                references=tuple(references[number] for number in numbers),
             )
 
         return collate

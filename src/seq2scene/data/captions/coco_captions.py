@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from seq2scene.data.captions.caption_files import Captioned, read_captions_of, without_caption
+from seq2scene.data.captions.caption_files import Captioned, read_captions_of, uncaptioned_beside
 from seq2scene.data.captions.caption_module import CaptionModule
 from seq2scene.data.features import Features, stored_features
 from seq2scene.data.park.choosing import Park
@@ -85,31 +85,31 @@ class CocoCaptions(CaptionModule):
     def _of(self, split: str) -> Captioned:
         if split not in self._splits:
             file, folder, *_ = names = self.files[split]
-            told = self._read(split, *names)
+            found = self._read(split, *names)
             halves = {} if self.tests or self._shares else {"val": 0, "test": 1}
-            if split in halves and len(told) < 2:
+            if split in halves and len(found) < 2:
                 raise UserError(
                     f"{self.folder / file}: one photo cannot be halved into val and test; give data.tests"
                 )
             if split in halves:
-                told = told.every_second(halves[split])
+                found = found.every_second(halves[split])
             else:
-                photos = [str(photo.relative_to(self.folder / folder)) for photo in told.photos]
-                told = told.only(self._part(split, list(map(original_name, photos)), self.folder / file))
-            self._splits[split] = told
+                photos = [str(photo.relative_to(self.folder / folder)) for photo in found.photos]
+                found = found.only(self._part(split, list(map(original_name, photos)), self.folder / file))
+            self._splits[split] = found
         return self._splits[split]
 
     def _read(self, split: str, file: str, photos: str, *splits: str) -> Captioned:
         """The photos of a file; what is left out is reported when it is first read."""
         names = file, photos, *splits
         if names not in self._captioned:
-            self._captioned[names] = told = read_captions_of(
-                self.folder / file, self.folder / photos, splits, self._hint
-            )
-            bare = without_caption(told) if len(self._shares) + 1 == len(self.files) else told.bare
-            if bare or told.blank:
+            found = read_captions_of(self.folder / file, self.folder / photos, splits, self._hint)
+            self._captioned[names] = found
+            one_file = len(self._shares) + 1 == len(self.files)
+            uncaptioned = uncaptioned_beside(found) if one_file else found.uncaptioned
+            if uncaptioned or found.blank:
                 what = "%s: left out: %d photos without a caption and %d captions without a word"
-                self._report(what, split, bare, told.blank)
+                self._report(what, split, uncaptioned, found.blank)
         return self._captioned[names]
 
     def _shared(self, split: str) -> tuple[int, int, str]:

@@ -61,8 +61,10 @@ class ObjectCaptions(CaptionModule):
     def references(self, split: str) -> list[tuple[str, ...]]:
         if split not in self._lines:
             self.scenes.read([split])
-            told = self.scenes.splits[split].texts
-            self._lines[split] = [tuple(" ".join(" ".join(text).split()) for text in texts) for texts in told]
+            scenes = self.scenes.splits[split].texts
+            self._lines[split] = [
+                tuple(" ".join(" ".join(text).split()) for text in texts) for texts in scenes
+            ]
         return self._lines[split]
 
     def image_name(self, split: str, row: int) -> str:

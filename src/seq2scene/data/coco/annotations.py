@@ -29,8 +29,7 @@ MOST_PIXELS = 2**31 - 1  # of an image; mask areas are 32-bit integers
 @dataclass(frozen=True)
 class Images:
     """N images. ids: (N,) int64, ascending. sizes: (N, 2) int64 widths and heights in pixels. files: their
-    names. originals: what they were called before an annotation tool renamed them, if it says so, or else
-    empty.
+    names. originals: their names before an annotation tool renamed them, "" where it does not record them.
     """
 
     ids: np.ndarray
@@ -142,11 +141,11 @@ def read_captions(path: Path, hint: str = "") -> Captions:
     """
     parts = read_parts(path, ("images", "annotations"), hint)
     images = _images(parts["images"], path)
-    said = Entries(parts["annotations"], "annotations", path)
+    captions = Entries(parts["annotations"], "annotations", path)
     texts: list[list[str]] = [[] for _ in images.files]
     blank = np.zeros(len(texts), dtype=np.int64)
-    rows = said.places("image_id", images.ids)
-    for row, caption in zip(rows.tolist(), said.texts("caption", blank=True), strict=True):
+    rows = captions.indices("image_id", images.ids)
+    for row, caption in zip(rows.tolist(), captions.texts("caption", blank=True), strict=True):
         if caption.strip():
             texts[row].append(caption.strip())
         else:
@@ -157,8 +156,8 @@ def read_captions(path: Path, hint: str = "") -> Captions:
 def left_out(found: Instances, chosen: np.ndarray) -> str:
     """Describes which objects of the ``chosen`` images (N,) bool are left out; empty if none are."""
     crowds, outside = int(found.crowds[chosen].sum()), int(found.outside[chosen].sum())
-    told = [f"{crowds} crowds"] * (crowds > 0) + [f"{outside} {OUTSIDE}"] * (outside > 0)
-    return " and ".join(told)
+    counts = (crowds, "crowds"), (outside, OUTSIDE)
+    return " and ".join(f"{count} {what}" for count, what in counts if count)
 
 
 def read_instances(
@@ -167,15 +166,15 @@ def read_instances(
     """Reads instances_NAME.json. segmentations: read these too, and the licences of images.
 
     exported: the file is the export of an annotation tool, of which these classes are read. Its crowds are
-    objects like any others, as tools mark masks so that are no polygons, a missing segmentation is an empty
-    one, and boxes are clipped to their image.
+    objects like any others, as tools mark masks that are not polygons as crowds, a missing segmentation is an
+    empty one, and boxes are clipped to their image.
 
     Raises UserError if the file is missing (the message ends with ``hint``) or malformed.
     """
     shorten, besides = (compact, ("licenses",)) if segmentations else (without_segmentation, ())
     parts = read_parts(path, ("images", "annotations", "categories"), hint, besides, shorten)
     images, categories, objects = _images(parts["images"], path), *_entries(parts, path)
-    image, crowd = objects.places("image_id", images.ids), objects.flags("iscrowd", False)
+    image, crowd = objects.indices("image_id", images.ids), objects.flags("iscrowd", False)
     crowd &= exported is None
     boxes, sizes = objects.boxes("bbox"), images.sizes[image]
     lies = within(boxes, sizes)
@@ -209,7 +208,7 @@ def read_regions(path: Path, hint: str = "") -> Regions:
     """Reads stuff_NAME.json. Raises UserError as ``read_instances``."""
     parts = read_parts(path, ("images", "annotations", "categories"), hint, shorten=compact)
     images, categories, found = _images(parts["images"], path), *_entries(parts, path)
-    image, crowd = found.places("image_id", images.ids), found.flags("iscrowd", False)
+    image, crowd = found.indices("image_id", images.ids), found.flags("iscrowd", False)
     order = _by_image(image, ~crowd)
     return Regions(
         **vars(_annotated(categories, found, found.identities(), images, image, crowd).take(order)),
@@ -221,16 +220,16 @@ def read_panoptic(path: Path, hint: str = "") -> PanopticSegments:
     """panoptic_NAME.json. Raises UserError as ``read_instances``."""
     parts = read_parts(path, ("images", "annotations", "categories"), hint)
     images, categories, maps = _images(parts["images"], path), *_entries(parts, path)
-    places, names = maps.places("image_id", images.ids), maps.texts("file_name")
+    rows, names = maps.indices("image_id", images.ids), maps.texts("file_name")
     lists = maps.values("segments_info")
     files: list[str | None] = [None] * len(images.ids)
-    for place, name, segments in zip(places.tolist(), names, lists, strict=True):
-        if files[place] is not None or not isinstance(segments, list):
-            what = "has a second map" if files[place] is not None else "has no list of segments_info"
-            raise UserError(f"{path}: image {images.ids[place]} {what}")
-        files[place] = name
+    for row, name, segments in zip(rows.tolist(), names, lists, strict=True):
+        if files[row] is not None or not isinstance(segments, list):
+            what = "has a second map" if files[row] is not None else "has no list of segments_info"
+            raise UserError(f"{path}: image {images.ids[row]} {what}")
+        files[row] = name
     found = Entries([segment for segments in lists for segment in segments], "segments_info", path)
-    image = np.repeat(places, [len(segments) for segments in lists])
+    image = np.repeat(rows, [len(segments) for segments in lists])
     ids, crowd = found.whole("id"), found.flags("iscrowd", False)
     order = _by_image(image, ~crowd)
     for number in np.flatnonzero(_repeated(image, ids))[:1]:
@@ -328,7 +327,7 @@ def _images(entries: list[Any], path: Path) -> Images:
 
 
 def _original(image: dict[str, Any]) -> str:
-    """What Roboflow says that an image was called."""
+    """The name of an image before its upload to Roboflow, or ""."""
     extra = image.get("extra")
     name = extra.get("name") if isinstance(extra, dict) else None
     return name if is_text(name) else ""
@@ -375,9 +374,10 @@ def _classes_of(
 def _renumbered(found: Annotated, numbers: np.ndarray, classes: int) -> Annotated:
     """The annotations with one of the ``numbers`` (C,), -1 for none, for each category."""
     ids, supercategories = [-1] * classes, [""] * classes
-    for place, number in enumerate(numbers.tolist()):
+    for category, number in enumerate(numbers.tolist()):
         if number >= 0:
-            ids[number], supercategories[number] = found.category_ids[place], found.supercategories[place]
+            ids[number] = found.category_ids[category]
+            supercategories[number] = found.supercategories[category]
     return replace(
         found,
         category_ids=tuple(ids),
@@ -405,7 +405,7 @@ def _annotated(
         supercategories=tuple(categories.texts("supercategory", default="")),
         ids=ids,
         image=image,
-        category=ascending[entries.places("category_id", numbers[ascending])],
+        category=ascending[entries.indices("category_id", numbers[ascending])],
         crowds=np.bincount(image[crowd], minlength=len(images.ids)),
     )
 

@@ -72,20 +72,20 @@ class Entries:
             raise UserError(f"{self.path}: {reason}")
         return numbers
 
-    def places(self, field: str, known: np.ndarray) -> np.ndarray:
+    def indices(self, field: str, known: np.ndarray) -> np.ndarray:
         """The indices (N,) int64 of a field's numbers among the ``known`` ones (K,), in ascending order."""
         wanted = self.whole(field)
-        places, found = looked_up(wanted, known)
+        indices, found = looked_up(wanted, known)
         for number in np.flatnonzero(~found)[:1]:
             raise self.wrong(number, f"there is no such {field}: {wanted[number]}")
-        return places
+        return indices
 
     def flags(self, field: str, default: bool | None = None) -> np.ndarray:
         """Flags (N,) bool: true and false, or 1 and 0, also as texts. default: of an entry without one."""
-        values = self._told(field, default)
+        values = self._values(field, default)
         try:
             return np.asarray([FLAGS[value] for value in values], dtype=bool)
-        except (KeyError, TypeError):  # TypeError: a list, which no dictionary can be asked for
+        except (KeyError, TypeError):  # TypeError: a list, which is no key of a dictionary
             kinds = int, float, str
             bad = (n for n, v in enumerate(values) if not isinstance(v, kinds) or v not in FLAGS)
             number = next(bad)
@@ -93,7 +93,7 @@ class Entries:
 
     def texts(self, field: str, blank: bool = False, default: str | None = None) -> list[str]:
         """Texts. blank: they may be empty. default: of an entry without the field."""
-        values = self._told(field, default)
+        values = self._values(field, default)
         for number, value in enumerate(values):
             if not isinstance(value, str):
                 raise self.wrong(number, f"its {field} is no text: {_short(value)}")
@@ -115,7 +115,7 @@ class Entries:
             raise self.wrong(number, f"its {field} is left, top, width and height, not {values[number]}")
         return found
 
-    def _told(self, field: str, default: Any) -> list[Any]:
+    def _values(self, field: str, default: Any) -> list[Any]:
         """Values of any type; a missing one is the default, if there is one."""
         if default is None:
             return self.values(field)
@@ -133,10 +133,10 @@ def looked_up(wanted: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.nda
     """The index of each of ``wanted`` (N,) among ``known`` (K,), in ascending order, and whether it is there:
     (N,) each.
     """
-    places = np.searchsorted(known, wanted)
-    found = places < len(known)
-    found[found] = known[places[found]] == wanted[found]
-    return places, found
+    indices = np.searchsorted(known, wanted)
+    found = indices < len(known)
+    found[found] = known[indices[found]] == wanted[found]
+    return indices, found
 
 
 def file_within(folder: Path, name: str, where: Path | str) -> Path:
@@ -162,5 +162,5 @@ def is_text(value: Any) -> TypeGuard[str]:
 
 def _short(value: Any) -> str:
     """A value for a message, truncated to 60 characters."""
-    said = repr(value)
-    return said if len(said) <= 60 else said[:57] + "..."
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

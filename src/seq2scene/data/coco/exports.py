@@ -23,8 +23,8 @@ from seq2scene.sequences.corpus import how_to_get
 class ExportedSplits(DataModule):
     """Options: the export that each split is read from, under ``root``, and what belongs to it.
 
-    Classes are told apart by their names: those of the training file that have enough objects. Of other files
-    they are found by name, whatever their numbers. Crowds count as objects (``read_instances``).
+    The classes are those of the training file that have enough objects. In other files they are found by
+    name, whatever their numbers. Crowds count as objects (``read_instances``).
     """
 
     root: str = "."
@@ -73,8 +73,8 @@ class ExportedSplits(DataModule):
         others = {name: count for name, count in found.others.items() if learnt or count}
         if others:
             why = f"fewer than data.min_boxes={classes.least} objects" if learnt else "none in training"
-            told = some([f"{name} ({count})" for name, count in others.items()])
-            self._report("%s: left out: %d classes with %s: %s", path, len(others), why, told)
+            names = some([f"{name} ({count})" for name, count in others.items()])
+            self._report("%s: left out: %d classes with %s: %s", path, len(others), why, names)
         if found.clipped:
             self._report("%s: %d boxes reach beyond their photo and are clipped", path, found.clipped)
         return found
@@ -91,19 +91,19 @@ class ExportedSplits(DataModule):
         file = self._instances_file(split)
         if file not in self._captions_of_files:
             table, images = self._table, self._instances(split).images
-            meant = match_photos(table.where, images.files, originals(images), file)
+            matched = match_photos(table.where, images.files, originals(images), file)
             texts: list[list[str]] = [[] for _ in images.files]
             blank = np.zeros(len(texts), dtype=np.int64)
-            for name, photos in meant.items():
+            for name, photos in matched.items():
                 for photo in photos:
                     texts[photo] += table.captions.get(name, [])
                     blank[photo] += table.blank[name]
             self._captions_of_files[file] = Captions(images, texts, blank)
-            told, whole = sum(map(bool, texts)), len(texts)
-            self._report("%s: %d of its %d photos have captions in %s", file, told, whole, self.captions)
-            if len(set(self.files.values())) == 1 and len(meant) < len(table.where):
-                strange = len(table.where) - len(meant)
-                self._report("%s: %d photos of it are not in %s", self.captions, strange, file)
+            captioned, whole = sum(map(bool, texts)), len(texts)
+            self._report("%s: %d of its %d photos have captions in %s", file, captioned, whole, self.captions)
+            if len(set(self.files.values())) == 1 and len(matched) < len(table.where):
+                unknown = len(table.where) - len(matched)
+                self._report("%s: %d photos of it are not in %s", self.captions, unknown, file)
         return self._captions_of_files[file]
 
     def _in_split(self, split: str, ids: np.ndarray) -> np.ndarray:
@@ -117,6 +117,6 @@ class ExportedSplits(DataModule):
 
 
 def originals(images: Images) -> list[str]:
-    """What the photos were called before their upload."""
+    """The names of the photos before their upload to an annotation tool."""
     names = zip(images.files, images.originals, strict=True)
     return [original or original_name(photo_name(file)) for file, original in names]

@@ -5,38 +5,27 @@ Masks are COCO's compressed run lengths, in column-major order, and are decoded 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypedDict, TypeVar
 
 import numpy as np
-from PIL import Image
 from pycocotools import mask as coco
 from scipy import ndimage
 
-from seq2scene.data.coco.annotations import (
-    Annotated,
-    Classes,
-    Images,
-    Instances,
-    Licenses,
-    read_instances,
-    read_panoptic,
-    read_regions,
-)
-from seq2scene.data.coco.entries import file_within, looked_up
+from seq2scene.data.coco.annotations import Classes, Images, Instances, Licenses, read_instances
+from seq2scene.data.coco.stuff import Region, no_stuff, of_panoptic, of_regions
 from seq2scene.data.processes import forked
 from seq2scene.errors import UserError
 from seq2scene.progress import progress_bar
 from seq2scene.scenes.boxes import inside
-from seq2scene.scenes.images import readable
 from seq2scene.scenes.run_lengths import area, checked_runs, decoded, encoded
 
-OTHER = "other"  # the super-category of unnamed stuff
 REACH = 2  # radius of the ellipse of 5 x 5 pixels by which regions of stuff are opened
 TOUCHING = np.ones((3, 3), dtype=bool)  # pixels are connected at sides and corners
 
+Crowded = Literal["leave_out", "cut"]
 Result = TypeVar("Result")
 
 
@@ -108,23 +97,13 @@ class Segment(NamedTuple):
     runs: bytes
 
 
-class Region(NamedTuple):
-    """An annotation of stuff: its number, the index of its super-category, and its mask (h, w) bool."""
+class Filters(TypedDict):
+    """The options of ``read_segments`` by which segments are left out."""
 
-    number: int
-    category: int
-    mask: np.ndarray
-
-
-class Stuff(NamedTuple):
-    """names: super-categories. counts, crowds: (N,) the number of regions of each image, and of crowds, which
-    are left out. regions: of an image.
-    """
-
-    names: tuple[str, ...]
-    counts: np.ndarray
-    crowds: np.ndarray
-    regions: Callable[[int], Iterable[Region]]
+    overlap: float | None
+    min_thing: float
+    min_stuff: float
+    max_objects: int | None
 
 
 def read_segments(
@@ -136,7 +115,7 @@ def read_segments(
     min_thing: float = 0.01,
     min_stuff: float = 0.04,
     max_objects: int | None = 11,
-    crowded: Literal["leave_out", "cut"] = "leave_out",
+    crowded: Crowded = "leave_out",
     hint: str = "",
     workers: int = 1,
     exported: Classes | None = None,
@@ -163,49 +142,39 @@ def read_segments(
     path = Path(root) / (f"annotations/instances_{name}.json" if exported is None else name)
     found = read_instances(path, hint, segmentations=True, exported=exported)
     images, things = found.images, len(found.names)
-    source = {"stuff": _stuff, "panoptic": _panoptic, "none": _no_stuff}[stuff]
+    filters = Filters(overlap=overlap, min_thing=min_thing, min_stuff=min_stuff, max_objects=max_objects)
+    source = {"stuff": of_regions, "panoptic": of_panoptic, "none": no_stuff}[stuff]
     names, counts, crowds, regions = source(path.parent / f"{stuff}_{name}.json", images, hint)
     for both in sorted({*names} & {*found.names}):
         raise UserError(f'{path}: "{both}" is a thing and a super-category of stuff; rename one')
 
-    def of_image(place: int) -> tuple[list[Segment], Counter[str]]:
-        """The segments of an image, in order, and the counts of what was left out."""
-        size = images.sizes[place]
-        segments = [*_things(found, place, path), *_stuff_segments(regions(place), things)]
-        full = [segment for segment in segments if segment.area]
-        category, boxes, areas = _columns(full)
-        rest = distinct(boxes, areas, overlap)
-        large = rest[(areas / size.prod() > np.where(category < things, min_thing, min_stuff))[rest]]
-        order = large[canonical_order(boxes[large], category[large], things)]
-        tally = Counter(
-            without_stuff=int(counts[place] == 0),
-            crowds=int(found.crowds[place] + crowds[place]),
-            outside=int(found.outside[place]),
-            empty=len(segments) - len(full),
-            doubles=len(full) - len(rest),
-            small=len(rest) - len(large),
-            bare=int(not len(order)),
+    def of_image(image: int) -> tuple[list[Segment], Counter[str]]:
+        """The segments of an image, in order, and the counts of what is left out."""
+        candidates = [*_things(found, image, path), *_stuff_segments(regions(image), things)]
+        width, height = images.sizes[image].tolist()
+        chosen, tally = _selected(candidates, things, width * height, filters, crowded)
+        tally.update(
+            without_stuff=int(counts[image] == 0),
+            crowds=int(found.crowds[image] + crowds[image]),
+            outside=int(found.outside[image]),
         )
-        if max_objects is not None and len(order) > max_objects:
-            tally["crowded"] += 1
-            order = order[: max_objects if crowded == "cut" else 0]
-        return [_packed(full[number], *size) for number in order.tolist()], tally
+        return [_packed(candidate, width, height) for candidate in chosen], tally
 
-    places = _chosen(only, images, path).tolist()
+    wanted = _chosen(only, images, path).tolist()
     kept: list[tuple[int, Segment]] = []
-    tally = Counter(images=len(places))
+    tally = Counter(images=len(wanted))
     with forked(of_image, workers) as each:
-        results = shown(each(places), len(places), f"segments of {name}")
-        for place, (segments, left_out) in zip(places, results, strict=True):
-            kept += [(place, segment) for segment in segments]
+        results = shown(each(wanted), len(wanted), f"segments of {name}")
+        for image, (segments, left_out) in zip(wanted, results, strict=True):
+            kept += [(image, segment) for segment in segments]
             tally.update(left_out)
 
     category, boxes, areas = _columns([segment for _, segment in kept])
-    used, image = np.unique(np.array([place for place, _ in kept], dtype=np.int64), return_inverse=True)
+    used, owners = np.unique(np.array([image for image, _ in kept], dtype=np.int64), return_inverse=True)
     return Segments(
-        images=Images(images.ids[used], images.sizes[used], [images.files[place] for place in used]),
-        licenses=Licenses([found.licenses.of_images[place] for place in used], found.licenses.terms),
-        image=image,
+        images=Images(images.ids[used], images.sizes[used], [images.files[image] for image in used]),
+        licenses=Licenses([found.licenses.of_images[image] for image in used], found.licenses.terms),
+        image=owners,
         category=category,
         boxes=boxes,
         areas=areas,
@@ -230,6 +199,31 @@ def mask_of(segments: Segments, number: int) -> np.ndarray:
 
 
 # Which segments, and in which order
+
+
+def _selected(
+    candidates: Sequence[Candidate], things: int, pixels: int, filters: Filters, crowded: Crowded
+) -> tuple[list[Candidate], Counter[str]]:
+    """The segments of an image of so many ``pixels`` that remain, in canonical order, and the counts of those
+    left out.
+    """
+    full = [candidate for candidate in candidates if candidate.area]
+    category, boxes, areas = _columns(full)
+    rest = distinct(boxes, areas, filters["overlap"])
+    least = np.where(category < things, filters["min_thing"], filters["min_stuff"])
+    large = rest[(areas / pixels > least)[rest]]
+    order = large[canonical_order(boxes[large], category[large], things)]
+    tally = Counter(
+        empty=len(candidates) - len(full),
+        doubles=len(full) - len(rest),
+        small=len(rest) - len(large),
+        bare=int(not len(order)),
+    )
+    most = filters["max_objects"]
+    if most is not None and len(order) > most:
+        tally["crowded"] += 1
+        order = order[: most if crowded == "cut" else 0]
+    return [full[number] for number in order.tolist()], tally
 
 
 def distinct(boxes: np.ndarray, areas: np.ndarray, overlap: float | None) -> np.ndarray:
@@ -270,17 +264,17 @@ def _chosen(only: Sequence[int] | None, images: Images, path: Path) -> np.ndarra
         return np.arange(len(images.ids))
     wanted = np.unique(np.asarray(only, dtype=np.int64))
     for number in np.setdiff1d(wanted, images.ids)[:1]:
-        raise UserError(f"{path}: there is no image {number}, which was asked for")
+        raise UserError(f"{path}: there is no image {number} to read")
     return np.searchsorted(images.ids, wanted)
 
 
 # The segments of an image
 
 
-def _things(found: Instances, place: int, path: Path) -> Iterator[Candidate]:
-    width, height = found.images.sizes[place].tolist()
-    rows = np.arange(*np.searchsorted(found.image, [place, place + 1]))
-    boxes = inside(found.boxes[rows], found.images.sizes[place])
+def _things(found: Instances, image: int, path: Path) -> Iterator[Candidate]:
+    width, height = found.images.sizes[image].tolist()
+    rows = np.arange(*np.searchsorted(found.image, [image, image + 1]))
+    boxes = inside(found.boxes[rows], found.images.sizes[image])
     for row, box in zip(rows.tolist(), boxes.tolist(), strict=True):
         number = int(found.ids[row])
         runs = checked_runs(found.segmentations[row], width, height, f"{path}: annotation {number}")
@@ -334,96 +328,3 @@ def _gathered(padded: np.ndarray, join: np.ufunc) -> np.ndarray:
     for k in range(1, 2 * REACH):
         joined = join(joined, rows[k : k + height])
     return joined
-
-
-# Where stuff comes from
-
-
-def _no_stuff(path: Path, images: Images, hint: str) -> Stuff:
-    none = np.zeros(len(images.ids), dtype=np.int64)
-    return Stuff((), none, none, lambda place: ())
-
-
-def _stuff(path: Path, images: Images, hint: str) -> Stuff:
-    """Reads stuff_NAME.json."""
-    found = read_regions(path, hint)
-    names, kinds = _classes(found, [True] * len(found.category_ids), path)
-    kind = kinds[found.category]
-    rows = np.flatnonzero(kind >= 0)
-    starts, crowds = _starts(found, rows, images, path)
-
-    def regions(place: int) -> Iterator[Region]:
-        width, height = images.sizes[place].tolist()
-        for row in rows[starts[place] : starts[place + 1]].tolist():
-            number = int(found.ids[row])
-            runs = checked_runs(found.segmentations[row], width, height, f"{path}: annotation {number}")
-            yield Region(number, int(kind[row]), decoded(runs, width, height))
-
-    return Stuff(names, np.diff(starts), crowds, regions)
-
-
-def _panoptic(path: Path, images: Images, hint: str) -> Stuff:
-    """Reads panoptic_NAME.json and its maps."""
-    found = read_panoptic(path, hint)
-    folder = next((f for f in (path.with_suffix(""), path.parent.parent / path.stem) if f.is_dir()), None)
-    if folder is None:
-        raise UserError(f"{path.with_suffix('')}: there is no such folder of PNG files{hint}")
-    names, kinds = _classes(found, [not thing for thing in found.is_thing], path)
-    kind = kinds[found.category]
-    rows = np.flatnonzero(kind >= 0)
-    starts, _ = _starts(found, rows, images, path)
-    files = [name if name is None else file_within(folder, name, path) for name in found.files]
-
-    def regions(place: int) -> Iterator[Region]:
-        here = rows[starts[place] : starts[place + 1]]
-        if len(here):
-            labels = _segment_map(files[found.image[here[0]]], images.sizes[place], hint)
-        for row in here.tolist():
-            yield Region(int(found.ids[row]), int(kind[row]), labels == found.ids[row])
-
-    none = np.zeros(len(images.ids), dtype=np.int64)  # its crowds are things, which the instances count
-    return Stuff(names, np.diff(starts), none, regions)
-
-
-def _segment_map(path: Path, size: np.ndarray, hint: str) -> np.ndarray:
-    """The id of the segment of each pixel (h, w): red + 256 green + 256^2 blue."""
-    if not path.is_file():
-        raise UserError(f"{path}: there is no such file{hint}")
-    with readable(path), Image.open(path) as picture:
-        colours = np.asarray(picture.convert("RGB"))
-    height, width, _ = colours.shape
-    if [width, height] != size.tolist():
-        raise UserError(f"{path}: {width} x {height} pixels, but its image has {size[0]} x {size[1]}")
-    return colours @ np.array([1, 256, 256**2])
-
-
-def _classes(found: Annotated, is_stuff: Sequence[bool], path: Path) -> tuple[tuple[str, ...], np.ndarray]:
-    """The super-categories of stuff, in the order of their first categories' numbers, and the index (C,) of
-    each category's among them, or -1.
-    """
-    told = zip(found.category_ids, found.supercategories, is_stuff, strict=True)
-    kinds = sorted(kind[:2] for kind in told if kind[2])
-    for number, own in kinds:
-        if not own:
-            raise UserError(f"{path}: category {number} has no supercategory, by which stuff is told apart")
-    names = tuple(dict.fromkeys(own for _, own in kinds if own != OTHER))
-    places = {number: names.index(own) for number, own in kinds if own != OTHER}
-    return names, np.array([places.get(number, -1) for number in found.category_ids], dtype=np.int64)
-
-
-def _starts(found: Annotated, rows: np.ndarray, images: Images, path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The offsets (N + 1,) of each image among the chosen ``rows`` of a file's annotations, and the number
-    (N,) of its crowds, which are left out. Raises UserError for an image that is not among ``images``.
-    """
-    own = found.images
-    places, known = looked_up(own.ids, images.ids)
-    for number in own.ids[~known][:1]:
-        raise UserError(f"{path}: image {number} is not in the file of the instances; get both files again")
-    for row in np.flatnonzero((images.sizes[places] != own.sizes).any(axis=1))[:1]:
-        here, there = ("{} x {}".format(*sizes) for sizes in (own.sizes[row], images.sizes[places[row]]))
-        raise UserError(
-            f"{path}: image {own.ids[row]} has {here} pixels, but {there} in the file of the instances"
-        )
-    crowds = np.zeros(len(images.ids), dtype=np.int64)
-    crowds[places] = found.crowds
-    return np.searchsorted(places[found.image[rows]], np.arange(len(images.ids) + 1)), crowds

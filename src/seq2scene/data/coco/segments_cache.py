@@ -8,7 +8,7 @@ import json
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Literal
 
 import numpy as np
 import torch
@@ -16,20 +16,11 @@ import torch
 from seq2scene.arrays import read_arrays, undamaged
 from seq2scene.caching import facts_of, kept, key, renewed
 from seq2scene.data.coco.annotations import ARCHIVE, OUTSIDE, Classes, Images, License, Licenses
-from seq2scene.data.coco.segments import Segments, Tally, read_segments
+from seq2scene.data.coco.segments import Crowded, Filters, Segments, Tally, read_segments
 from seq2scene.errors import UserError
 from seq2scene.json_text import to_json
 
 VERSION = 2  # raise it when segments are read differently or the layout changes
-
-
-class Filters(TypedDict):
-    """The options of ``read_segments`` by which segments are left out."""
-
-    overlap: float | None
-    min_thing: float
-    min_stuff: float
-    max_objects: int | None
 
 
 def stored_segments(
@@ -41,7 +32,7 @@ def stored_segments(
     min_thing: float = 0.01,
     min_stuff: float = 0.04,
     max_objects: int | None = 11,
-    crowded: Literal["leave_out", "cut"] = "leave_out",
+    crowded: Crowded = "leave_out",
     hint: str = "",
     exported: Classes | None = None,
 ) -> Segments:
@@ -51,12 +42,7 @@ def stored_segments(
     Raises:
         UserError: as ``read_segments``; nothing is left; the cache cannot be written.
     """
-    filters: Filters = {
-        "overlap": overlap,
-        "min_thing": min_thing,
-        "min_stuff": min_stuff,
-        "max_objects": max_objects,
-    }
+    filters = Filters(overlap=overlap, min_thing=min_thing, min_stuff=min_stuff, max_objects=max_objects)
     known = [VERSION, name, stuff, filters, crowded, _facts(Path(root), name, stuff)]
     if exported is not None:
         known.append(asdict(exported))
@@ -99,7 +85,7 @@ def _facts(root: Path, name: str, stuff: str) -> list[tuple[str, int, int]]:
 
 
 def _save(file: Path, segments: Segments) -> None:
-    told = {
+    plain = {
         "files": segments.images.files,
         "licenses": segments.licenses.of_images,
         "terms": segments.licenses.terms,
@@ -117,26 +103,26 @@ def _save(file: Path, segments: Segments) -> None:
             sizes=segments.images.sizes,
             runs=np.frombuffer(b"".join(segments.runs), dtype=np.uint8),
             run_ends=np.cumsum([0, *map(len, segments.runs)]),
-            told=np.frombuffer(to_json(told).encode(), dtype=np.uint8),
+            told=np.frombuffer(to_json(plain).encode(), dtype=np.uint8),
         )
 
 
 def _load(file: Path) -> Segments:
     arrays = read_arrays(file)
     with undamaged(file):
-        told = json.loads(arrays["told"].tobytes())
+        plain = json.loads(arrays["told"].tobytes())
         runs, ends = arrays["runs"].tobytes(), arrays["run_ends"].tolist()
-        terms = {int(number): License(*said) for number, said in told["terms"].items()}
+        terms = {int(number): License(*named) for number, named in plain["terms"].items()}
         return Segments(
-            images=Images(arrays["image_ids"], arrays["sizes"], told["files"]),
-            licenses=Licenses(told["licenses"], terms),
+            images=Images(arrays["image_ids"], arrays["sizes"], plain["files"]),
+            licenses=Licenses(plain["licenses"], terms),
             image=arrays["image"],
             category=arrays["category"],
             boxes=arrays["boxes"],
             areas=arrays["areas"],
             runs=[runs[first:end] for first, end in pairwise(ends)],
-            ids=told["ids"],
-            names=tuple(told["names"]),
-            things=told["things"],
-            tally=Tally(**told["tally"]),
+            ids=plain["ids"],
+            names=tuple(plain["names"]),
+            things=plain["things"],
+            tally=Tally(**plain["tally"]),
         )

@@ -20,7 +20,7 @@ def verify_counts(data: AbstractScenes, scenes: int, usable: int, sentences: int
     found = {
         "scenes": len(known),
         "usable scenes": len({scene for split in data.splits.values() for scene in split.numbers}),
-        "sentences": sum(len(told) for group in groups for told in group.values()),
+        "sentences": sum(len(texts) for group in groups for texts in group.values()),
     }
     for what, number in expected.items():
         if found[what] != number:

@@ -128,7 +128,7 @@ def read_sentences(path: Path, scenes: dict[int, list[Placed]], hint: str) -> di
     Raises:
         UserError: the file is missing, or a line is malformed or of an unknown scene.
     """
-    told: dict[int, dict[int, str]] = {}
+    found: dict[int, dict[int, str]] = {}
     for number, line in enumerate(each_line(path, hint), start=1):
         if not line.strip():  # between scenes
             continue
@@ -142,8 +142,8 @@ def read_sentences(path: Path, scenes: dict[int, list[Placed]], hint: str) -> di
         if scene not in scenes:
             raise UserError(f"{path}, line {number}: there is no scene {scene} in {SCENES}")
         if sentence < PER_SCENE:
-            told.setdefault(scene, {})[sentence] = fields[2].strip()
-    return {scene: [texts[key] for key in sorted(texts)] for scene, texts in told.items()}
+            found.setdefault(scene, {})[sentence] = fields[2].strip()
+    return {scene: [texts[key] for key in sorted(texts)] for scene, texts in found.items()}
 
 
 def read_split(path: Path, scenes: dict[int, list[Placed]], hint: str) -> list[int]:
@@ -172,7 +172,7 @@ def official_split(usable: list[int]) -> dict[str, list[int]]:
 
 
 def picture_names() -> list[str]:
-    """Names of all clip art and of the background, without ``.png``."""
+    """The names of all clip art and of the background, without ``.png``."""
     return [*(name.removesuffix(".png") for name in CLIP_ART), "background"]
 
 
@@ -208,5 +208,5 @@ def _integers(fields: list[str], path: Path, number: int) -> list[int]:
     try:
         return [int(field) for field in fields]
     except ValueError as error:
-        told = " ".join(fields)[:60]
-        raise UserError(f"{path}, line {number}: whole numbers are wanted, not {told}") from error
+        text = " ".join(fields)[:60]
+        raise UserError(f"{path}, line {number}: these must be whole numbers: {text}") from error

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from seq2scene.data.park.choosing import Park
 from seq2scene.data.park.language.lexicon import NOUNS
@@ -90,17 +91,17 @@ class AbstractScenes(SceneModule):
         texts = {scene: [group[scene] for group in groups if scene in group] for scene in scenes}
         usable = sorted(scene for scene, objects in scenes.items() if objects and texts[scene])
         self._report("%d of %d scenes have objects and sentences", len(usable), len(scenes))
-        self._tell_of_other_pictures()
+        self._report_other_pictures()
         texts = {scene: (texts[scene] * len(groups))[: len(groups)] for scene in usable}
         return scenes, texts, self._split(scenes, usable)
 
-    def _tell_of_other_pictures(self) -> None:
-        """Reports clip art other than the checkpoint's, from which the boxes of all objects are computed."""
+    def _report_other_pictures(self) -> None:
+        """Reports clip art of other sizes than those in the checkpoint, from which all boxes are computed."""
         if self._schema is None or not (self.folder / raw.PICTURES).is_dir():
             return
         if not torch.equal(raw.opaque_sizes(self.folder / raw.PICTURES), self._schema.sizes):
             self._report(
-                "%s: other clip art than the checkpoint has learnt; overlaps are those of its own",
+                "%s: its clip art is not that of the checkpoint, from which overlaps are computed",
                 self.folder,
             )
 
@@ -143,16 +144,10 @@ def place(scenes: list[list[raw.Placed]], order: Order = "depth") -> Objects:
         return (type_of(one.name),) if order == "type" else (type_of(one.name) > 0, -one.z)
 
     ordered = [sorted(scene, key=rank) for scene in scenes]
-    width = max((len(scene) for scene in ordered), default=1)
     numbers = {name: FIRST_CLASS + number for number, name in enumerate(raw.NAMES)}
-    blank = (0,) * 7
-    values = torch.tensor(
-        [
-            [(numbers[o.name], o.x, o.y, o.z, o.flip, o.pose, o.expression) for o in scene]
-            + [blank] * (width - len(scene))
-            for scene in ordered
-        ],
-        dtype=torch.int64,
-    ).view(len(ordered), width, 7)
+    rows = torch.tensor(
+        [(numbers[o.name], o.x, o.y, o.z, o.flip, o.pose, o.expression) for scene in ordered for o in scene]
+    )
+    values = pad_sequence(rows.split(list(map(len, ordered))), batch_first=True)
     attributes = dict(zip(ATTRIBUTES, values[..., 3:].unbind(2), strict=True))
     return Objects(values[..., 0], values[..., 1:3].float(), attributes)

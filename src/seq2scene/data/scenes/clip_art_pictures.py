@@ -63,8 +63,8 @@ class ClipArtFolder:
         """The attributes that pictures depend on; the pictures by the names that ``sprites.picture_name``
         gives them, as bytes (n,) uint8; the sizes of their opaque parts, as in ``Schema``.
 
-        objects: of each class. values: of each attribute. report: is told of pictures that are not used, and
-        of those without transparent parts.
+        objects: of each class. values: of each attribute. report: logs pictures that are not used, and those
+        without transparent parts.
         """
         depends = {name: self._dependence(name, there) for name, there in objects.items()}
         variants = tuple(name for name in values if any(name in of for of in depends.values()))

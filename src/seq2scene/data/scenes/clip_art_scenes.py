@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from seq2scene.data.held_out import single_files
 from seq2scene.data.messages import some
@@ -23,7 +24,7 @@ from seq2scene.scenes.schema import Head, Schema, check_settings
 from seq2scene.scenes.sprites import BACKGROUND
 from seq2scene.sequences.corpus import how_to_get
 
-MOST_VALUES = 40  # of an attribute; a column with more is something else, as a comment
+MOST_VALUES = 40  # of an attribute; a column with more is something else, such as a comment
 MOST_SIZES = 8
 USUAL = ("size", "flip", "pose", "expression")  # heads of Abstract Scenes, which a config may drop
 WEIGHT = 2.0  # of other heads in the loss
@@ -50,7 +51,7 @@ class ClipArtScenes(ClipArtTables, SceneModule):
     """A table of scenes and the pictures of their objects (``clip_art_pictures``).
 
     Classes, attributes and their values are those of the training table; which attributes a picture depends
-    on is found out from the files. Objects are placed from far to near (order ``depth``) or class by class,
+    on follows from the files. Objects are placed from far to near (order ``depth``) or class by class,
     what lies behind first (order ``type``); equal ones in the order of the table. Scenes without an object or
     a text are left out. A text of more sentences than any in training has the rest of them in its last one.
 
@@ -77,18 +78,18 @@ class ClipArtScenes(ClipArtTables, SceneModule):
         file = self.files[split]
         if file not in self._tables:
             path = self.folder / file
-            told = read_scene_table(path, how_to_get(self.fetch))
-            scenes = [scene for scene in told if scene.objects and scene.texts]
+            every = read_scene_table(path, how_to_get(self.fetch))
+            scenes = [scene for scene in every if scene.objects and scene.texts]
             if not scenes:
-                raise UserError(f"{path}: none of its {len(told)} scenes has both a text and an object")
+                raise UserError(f"{path}: none of its {len(every)} scenes has both a text and an object")
             self._report(
                 "%s: %d scenes of %d objects", path, len(scenes), sum(len(s.objects) for s in scenes)
             )
-            if len(scenes) < len(told):
-                silent = sum(not scene.texts for scene in told)
-                empty = len(told) - len(scenes) - silent
+            if len(scenes) < len(every):
+                wordless = sum(not scene.texts for scene in every)
+                empty = len(every) - len(scenes) - wordless
                 what = "%s: left out: %d scenes without a text and %d without an object"
-                self._report(what, path, silent, empty)
+                self._report(what, path, wordless, empty)
             self._tables[file] = scenes
         return self._tables[file]
 
@@ -127,8 +128,8 @@ class ClipArtScenes(ClipArtTables, SceneModule):
             variants=variants,
             types=tuple(range(1, len(objects) + 1)),
         )
-        told = [f"{name} ({len(there)})" for name, there in objects.items()]
-        self._report("%d classes, from back to front: %s", len(told), some(told))
+        counts = [f"{name} ({len(there)})" for name, there in objects.items()]
+        self._report("%d classes, from back to front: %s", len(counts), some(counts))
         for name, head in schema.heads.items():
             of = "" if head.only is None else f" of {some(head.only)}"
             shown = "; it chooses the picture" if name in variants else ""
@@ -207,23 +208,22 @@ class ClipArtScenes(ClipArtTables, SceneModule):
 
     def _lay_out(self, scenes: Sequence[TableScene], split: str) -> Objects:
         """Scenes as tensors, in canonical order."""
-        width = max(len(scene.objects) for scene in scenes)
-        classes = torch.zeros(len(scenes), width, dtype=torch.int64)
-        places = torch.zeros(len(scenes), width, 2)
-        attributes = {name: torch.zeros_like(classes) for name in self.schema.heads}
-        outside = 0
-        for row, scene in enumerate(scenes):
+        heads, by_type = self.schema.heads, self.schema.order == "type"
+        rows: list[tuple[float, ...]] = []
+        for scene in scenes:
             coded = [(self._number(one), self._codes(one), one) for one in scene.objects]
-            coded.sort(key=lambda one: one[0] if self.schema.order == "type" else -one[1].get("size", 0))
-            for step, (number, codes, one) in enumerate(coded):
-                classes[row, step] = number
-                places[row, step] = torch.tensor([one.x, one.y])
-                for name, value in codes.items():
-                    attributes[name][row, step] = value
-                outside += self._is_outside(one)
-        if outside:
+            coded.sort(key=lambda one: one[0] if by_type else -one[1].get("size", 0))
+            rows += [
+                (number, one.x, one.y, *(codes.get(name, 0) for name in heads))
+                for number, codes, one in coded
+            ]
+        if outside := sum(self._is_outside(one) for scene in scenes for one in scene.objects):
             self._report("%s: the centres of %d objects are off the canvas", split, outside)
-        return Objects(classes, places, attributes)
+        counts = [len(scene.objects) for scene in scenes]
+        values = pad_sequence(torch.tensor(rows, dtype=torch.float64).split(counts), batch_first=True)
+        codes = values[..., 3:].long().unbind(2)
+        attributes = dict(zip(heads, codes, strict=True))
+        return Objects(values[..., 0].long(), values[..., 1:3].float(), attributes)
 
     def _number(self, one: TableObject) -> int:
         if one.name not in self.schema.names:
@@ -240,8 +240,8 @@ class ClipArtScenes(ClipArtTables, SceneModule):
                 continue
             value = one.attributes.get(name)
             if value not in head.values:
-                told = f"no {name}" if value is None else f"the {name} {value}"
-                raise one.row.wrong(f"it has {told}; in training it is one of {some(head.values)}")
+                found = f"no {name}" if value is None else f"the {name} {value}"
+                raise one.row.wrong(f"it has {found}; in training it is one of {some(head.values)}")
             codes[name] = head.values.index(value)
         return {name: code for name, code in codes.items() if name in self.schema.heads}
 

@@ -15,7 +15,7 @@ from seq2scene.compositing.patch_store import PatchStore
 from seq2scene.compositing.store_building import store_patches
 from seq2scene.data.coco.annotations import OUTSIDE
 from seq2scene.data.coco.entries import file_within
-from seq2scene.data.coco.segments import Segments
+from seq2scene.data.coco.segments import Crowded, Segments
 from seq2scene.data.coco.segments_cache import stored_segments
 from seq2scene.data.coco.splits import CocoSplits
 from seq2scene.data.park.choosing import Park
@@ -126,13 +126,6 @@ class CompositeModule(PhotoScenes):
 
     # Reading
 
-    def _captions_by_id(self, split: str) -> dict[int, list[str]]:
-        """The captions of the photos that have any, by the id of the photo."""
-        found = self._captions(split)
-        if blank := found.blank.sum():
-            self._report("%s: %d captions are empty and left out", split, blank)
-        return {n: t for n, t in zip(found.images.ids.tolist(), found.texts, strict=True) if t}
-
     def _store(self, split: str) -> PatchStore:
         if split not in self.stores:
             kind = self.files[split], self._crowded(split)
@@ -140,7 +133,7 @@ class CompositeModule(PhotoScenes):
             self.stores[split] = self.stores[known] if known else self._cut(split)
         return self.stores[split]
 
-    def _crowded(self, split: str) -> Literal["leave_out", "cut"]:
+    def _crowded(self, split: str) -> Crowded:
         """What happens to photos of a split with too many segments."""
         return "leave_out" if split == "train" or self._is_held_out(split) else "cut"
 
@@ -184,14 +177,17 @@ class CompositeModule(PhotoScenes):
         return segments
 
     def _read(self, split: str) -> Split:
-        store, captions = self._store(split), self._captions_by_id(split)
+        store = self._store(split)
+        if blank := self._captions(split).blank.sum():
+            self._report("%s: %d captions are empty and left out", split, blank)
         if store.names != self.schema.names:
             raise UserError(
                 f"{self.folder}: the classes of {self.files[split]} are not those of the training photos, or "
                 "of the checkpoint: all files must have the same, in the same order"
             )
         segments_of = np.bincount(store.photo[store.classes > 0], minlength=len(store.image_ids))
-        captioned = np.asarray([number in captions for number in store.image_ids.tolist()], dtype=bool)
+        texts = self._texts(split, store.image_ids)
+        captioned = np.asarray(list(map(bool, texts)), dtype=bool)
         usable = self._in_split(split, store.image_ids) & captioned
         chosen = np.flatnonzero((segments_of > 0) & usable)
         if not len(chosen):
@@ -199,12 +195,10 @@ class CompositeModule(PhotoScenes):
                 f"{self.folder}: no photo of {self.files[split]} has a caption, and segments above "
                 f"data.min_thing={self.min_thing} and data.min_stuff={self.min_stuff}"
             )
-        ids = store.image_ids[chosen].tolist()
-        texts = [[[text] for text in captions[number]] for number in ids]
         objects = lay_out(store, chosen, box_classes(self._heads))
         if self._placing_order == "type":
             objects = by_type(objects, store.things)
-        return Split(ids, objects, texts)
+        return Split(store.image_ids[chosen].tolist(), objects, [texts[photo] for photo in chosen])
 
     # Batches
 

@@ -71,40 +71,43 @@ class LayoutModule(PhotoScenes):
         )
 
     def _read(self, split: str) -> Split:
-        instances, captions = self._instances(split), self._captions(split)
+        instances = self._instances(split)
         self._known_names = instances.names
-        ids = instances.images.ids
-        by_id = dict(zip(captions.images.ids.tolist(), captions.texts, strict=True))
-        texts = [[[caption] for caption in by_id.get(number, [])] for number in ids.tolist()]
-        boxes = on_square(instances.boxes, instances.images.sizes[instances.image])
-        wanted = np.ones(len(boxes), dtype=bool)
-        captioned = np.asarray(list(map(bool, texts)), dtype=bool)
-        own = self._in_split(split, ids)
+        ids, image = instances.images.ids, instances.image
+        texts = self._texts(split, ids)
+        boxes = on_square(instances.boxes, instances.images.sizes[image])
         areas = boxes[:, 2] * boxes[:, 3]
-        usable = own & captioned
+        own = self._in_split(split, ids)
+        captioned = own & np.asarray(list(map(bool, texts)), dtype=bool)
+        large, usable = np.ones(len(boxes), dtype=bool), captioned
         if self.filtered is None or split in self.filtered:
-            wanted = areas > self.min_area
-            usable &= np.bincount(instances.image[wanted], minlength=len(ids)) > 0
+            large = areas > self.min_area
+            usable = captioned & (np.bincount(image[large], minlength=len(ids)) > 0)
         chosen = np.flatnonzero(usable)
         self._report("%s: %d of %d images, with captions and boxes to learn", split, len(chosen), len(ids))
-        if said := left_out(instances, own):
-            self._report("%s: left out: %s", split, said)
-        if small := int((~wanted & usable[instances.image]).sum()):
-            self._report("%s: %d boxes are no larger than data.min_area=%g", split, small, self.min_area)
-        if blank := captions.blank[np.isin(captions.images.ids, ids[own])].sum():
-            self._report("%s: %d captions are empty and left out", split, blank)
+        self._report_left_out(split, own, int((~large & usable[image]).sum()))
         if not len(chosen):
             raise UserError(
                 f"{self._instances_file(split)}: no image of the {split} set "
                 f"has a caption and a box above data.min_area={self.min_area}; of its {own.sum()} images "
-                f"{(own & captioned).sum()} have captions, and the largest box has "
+                f"{captioned.sum()} have captions, and the largest box has "
                 f"{areas.max(initial=0):.2g} of the canvas"
             )
-        of_boxes = boxes[wanted], instances.category[wanted], instances.image[wanted]
-        objects = lay_out(*of_boxes, chosen, box_classes(self._heads))
+        classes = box_classes(self._heads)
+        objects = lay_out(boxes[large], instances.category[large], image[large], chosen, classes)
         if self._placing_order == "type":
             objects = by_type(objects)
-        return Split(ids[chosen].tolist(), objects, [texts[image] for image in chosen])
+        return Split(ids[chosen].tolist(), objects, [texts[number] for number in chosen])
+
+    def _report_left_out(self, split: str, own: np.ndarray, small: int) -> None:
+        """Reports what is left out of the images (N,) bool that are in a split."""
+        instances, captions = self._instances(split), self._captions(split)
+        if objects := left_out(instances, own):
+            self._report("%s: left out: %s", split, objects)
+        if small:
+            self._report("%s: %d boxes are no larger than data.min_area=%g", split, small, self.min_area)
+        if blank := captions.blank[np.isin(captions.images.ids, instances.images.ids[own])].sum():
+            self._report("%s: %d captions are empty and left out", split, blank)
 
 
 @dataclass(kw_only=True, eq=False)

@@ -52,6 +52,12 @@ class PhotoScenes(SceneModule):
         super().use_schema(schema)
         self._known_names, self._heads = schema.names, schema.heads
 
+    def _texts(self, split: str, ids: np.ndarray) -> list[list[list[str]]]:
+        """The captions of the photos ``ids`` (N,), each a text of one sentence; a photo may have none."""
+        found = self._captions(split)
+        captions = dict(zip(found.images.ids.tolist(), found.texts, strict=True))
+        return [[[caption] for caption in captions.get(number, [])] for number in ids.tolist()]
+
     # What ``CocoSplits`` and ``ExportedSplits`` provide
 
     def _instances_file(self, split: str) -> Path:

@@ -111,7 +111,7 @@ class SceneModule(TextModule):
         return None
 
     def _facts_file(self, split: str) -> Path:
-        """Where the facts that the texts of a split state lie, if anybody has written them down."""
+        """The file of the facts that the texts of a split state, which need not exist."""
         return self.folder / "facts" / f"{split}.jsonl"
 
     def pictures(self) -> dict[str, Tensor] | None:
@@ -170,13 +170,13 @@ class SceneModule(TextModule):
         return self.splits[split].objects[torch.from_numpy(self._of(split).scenes)]
 
     def facts(self, split: str) -> list[Facts] | None:
-        """What the text of each sample states (``scenes.facts``); None where the data does not say."""
+        """What the text of each sample states (``scenes.facts``); None if the data has no such facts."""
         found = self._facts_of_sentences(split)
         return None if found is None else [of_text(text) for text in found]
 
     def train_on_facts(self) -> None:
-        """Gives training batches ``facts`` instead of ``stated``. Raises UserError where the data does not
-        say what its training texts state.
+        """Gives training batches ``facts`` instead of ``stated``. Raises UserError if the data has no facts
+        of its training texts.
         """
         path = self._facts_file("train")
         if not path.is_file():
@@ -187,7 +187,7 @@ class SceneModule(TextModule):
         self._train_facts = True
 
     def _facts_of_sentences(self, split: str) -> list[list[Facts]] | None:
-        """What each sentence of the text of each sample states; None where the data does not say."""
+        """What each sentence of the text of each sample states; None if the data has no such facts."""
         path = self._facts_file(split)
         if not path.is_file():
             return None
@@ -263,11 +263,10 @@ class SceneModule(TextModule):
     def _training_loader(self) -> Loader:
         samples, objects = self._of("train"), self.splits["train"].objects
         longest = samples.lengths.amax(1).numpy()
-        told = [sentence for text in self.texts("train") for sentence in text]
-        if cut := sum(map(self.reader.is_cut, told)):
-            self._report(
-                "%d of %d sentences are cut after max_words=%d words", cut, len(told), self.max_words
-            )
+        sentences = [sentence for text in self.texts("train") for sentence in text]
+        if cut := sum(map(self.reader.is_cut, sentences)):
+            what = "%d of %d sentences are cut after max_words=%d words"
+            self._report(what, cut, len(sentences), self.max_words)
         plan = LengthBatches(
             np.maximum.reduceat(longest, samples.first),
             objects.present.sum(1).clamp(max=self.schema.max_objects).numpy() + 1,
@@ -281,7 +280,7 @@ class SceneModule(TextModule):
         return self._loader(draw, self._collate("train", truth=False))
 
     def _statements(self, split: str) -> SentenceStatements | None:
-        """What the sentences of a split to train on state, if the data says."""
+        """What each sentence of a split to train on states; None if the data has no such facts."""
         found = self._facts_of_sentences(split)
         if found is None:
             return None
@@ -312,10 +311,10 @@ class SceneModule(TextModule):
             first = rows.max(axis=1)  # -1 for a sentence that is left out
             which = torch.from_numpy(first)
             scenes = torch.from_numpy(samples.scenes[first])
-            told = torch.from_numpy(rows.copy()).expand(-1, samples.lengths.shape[1])
-            known = told.clamp(min=0)
-            lengths = (samples.lengths.gather(0, known) * (told >= 0)).flatten()
-            ids = pad_flat(samples.ids, samples.starts.gather(0, known).flatten(), lengths, padding)
+            taken = torch.from_numpy(rows.copy()).expand(-1, samples.lengths.shape[1])
+            present = taken.clamp(min=0)
+            lengths = (samples.lengths.gather(0, present) * (taken >= 0)).flatten()
+            ids = pad_flat(samples.ids, samples.starts.gather(0, present).flatten(), lengths, padding)
             target = targets[scenes]
             steps = int((target.classes != 0).sum(1).max())
             whole = objects[scenes] if truth else None
@@ -324,8 +323,8 @@ class SceneModule(TextModule):
                 target.cut(steps),
                 which,
                 whole,
-                facts=None if facts is None else tuple(mixed_facts(facts, row) for row in told.tolist()),
-                stated=None if stated is None else stated.of(told),
+                facts=None if facts is None else tuple(mixed_facts(facts, row) for row in taken.tolist()),
+                stated=None if stated is None else stated.of(taken),
             )
 
         return collate

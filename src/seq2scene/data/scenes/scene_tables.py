@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from math import isfinite
+from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ OTHERS = ("scene", "text", "texts", "objects", "name", "x", "y", "size", "depth"
 @dataclass(frozen=True)
 class TableObject:
     """name: of its class. x, y: its centre in canvas units. size: the scale of its picture. flip: 1 if it is
-    mirrored. attributes: its other attributes. row: where it is told.
+    mirrored. attributes: its other attributes. row: the row that defines it.
     """
 
     name: str
@@ -44,7 +44,7 @@ class TableScene:
 def read_scene_table(path: Path, hint: str = "") -> list[TableScene]:
     """The scenes of a table (``data.tables``), in the order of the file.
 
-    Either a row is an object, with the columns scene, text, name, x and y, where the text may be told in one
+    Either a row is an object, with the columns scene, text, name, x and y, where the text may stand in one
     of the rows of a scene or in all, and a scene of several texts has each in another row; or a row is a
     scene, with text or texts and objects, a list. An object may also have a size, the scale of its picture,
     or a depth (0 near, 1, 2 ...), and a flip; all other columns are attributes.
@@ -59,13 +59,10 @@ def read_scene_table(path: Path, hint: str = "") -> list[TableScene]:
                 "a row has either a name, as an object, or objects, as a scene; this has "
                 f"{', '.join(row.values)}{row.hint}"
             )
-        name = (
-            row.text("scene")
-            if "scene" in row.values and not nested
-            else str(row.values.get("scene", number))
-        )
+        flat = "scene" in row.values and not nested
+        name = row.text("scene") if flat else str(row.values.get("scene", number))
         if nested and name in scenes:
-            raise row.wrong(f"there is a scene {name} before; a row with objects is a whole scene")
+            raise row.wrong(f"an earlier row is of scene {name} too; a row with objects is a whole scene")
         scene = scenes.setdefault(name, TableScene(name))
         for text in _texts(row):
             sentences = split_sentences(text)
@@ -96,38 +93,33 @@ def _objects(row: Row) -> Iterator[Row]:
 
 
 def _object(row: Row) -> TableObject:
-    told = {name: value for name, value in row.values.items() if value is not None and value != ""}
-    if "size" in told and "depth" in told:
+    given = {name: value for name, value in row.values.items() if value is not None and value != ""}
+    if "size" in given and "depth" in given:
         raise row.wrong(
             "it has a size and a depth; leave one out, as a depth is a size, 0.7 for 1, 0.49 for 2 ..."
         )
-    size = _number(row, "size") if "size" in told else 1.0
-    if "depth" in told:
+    size = _number(row, "size") if "size" in given else 1.0
+    if "depth" in given:
         size = FARTHER ** _number(row, "depth")
     if not 0.01 <= size <= 100:
         raise row.wrong(f"its picture would be drawn at scale {size:g}; a scale is from 0.01 to 100")
-    flip = FLAGS.get(str(told.get("flip", 0)).strip().lower())
+    flip = FLAGS.get(str(given.get("flip", 0)).strip().lower())
     if flip is None:
-        raise row.wrong(f"its flip is 1 (mirrored) or 0, not {told['flip']!r:.60}")
-    attributes = {name: _value(row, name) for name in told if name not in OTHERS}
+        raise row.wrong(f"its flip is 1 (mirrored) or 0, not {given['flip']!r:.60}")
+    attributes = {name: _value(row, name) for name in given if name not in OTHERS}
     return TableObject(row.text("name"), _number(row, "x"), _number(row, "y"), size, flip, attributes, row)
 
 
 def _number(row: Row, column: str) -> float:
     value: Any = row.values.get(column)
     try:
-        number = (
-            float(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else None
-        )
-    except (ValueError, OverflowError):
-        number = None
-    if number is None or not isfinite(number):
-        what = (
-            f"has no {column}"
-            if value in (None, "")
-            else f"has the {column} {value!r:.60}, which is no number"
-        )
-        raise row.wrong(f"it {what}")
+        number = nan if isinstance(value, bool) else float(value)
+    except (ValueError, TypeError, OverflowError):
+        number = nan
+    if value in (None, ""):
+        raise row.wrong(f"it has no {column}")
+    if not isfinite(number):
+        raise row.wrong(f"it has the {column} {value!r:.60}, which is no number")
     return number
 
 

@@ -30,8 +30,8 @@ NONE = -1
 @dataclass(kw_only=True, eq=False)
 class SimulatedScenes(TextModule):
     """The photos of a data set of composites, each object seen through the mask of the training patch of its
-    class that fits best (``best_fits``). All that is drawn follows from the seed and the photos of a batch,
-    and in training so from the epoch. Photos without a caption are left out by ``composites``.
+    class that fits best (``best_fits``). Random numbers depend on the seed and the photos of a batch alone,
+    and so, in training, on the epoch. Photos without a caption are left out by ``composites``.
     """
 
     composites: CompositeModule
@@ -54,7 +54,7 @@ class SimulatedScenes(TextModule):
         self._require_positive("side", "candidates")
         for name in ("transfer", "noise"):
             if not 0 <= getattr(self, name) <= 1:
-                raise UserError(f"data.{name}={getattr(self, name)} must be a chance, from 0 to 1")
+                raise UserError(f"data.{name}={getattr(self, name)} must be a probability, from 0 to 1")
         self.fits: dict[str, np.ndarray] = {}
         self._known: tuple[str, ...] | None = None
 
@@ -182,8 +182,8 @@ def stored_fits(store: PatchStore, patches: PatchStore, candidates: int, cache: 
 
     Raises UserError if the cache cannot be written.
     """
-    told = f"{VERSION} {store.folder.name} {patches.folder.name} {candidates}"
-    path = Path(cache) / "fits" / f"{key(told)}.npy"
+    facts = f"{VERSION} {store.folder.name} {patches.folder.name} {candidates}"
+    path = Path(cache) / "fits" / f"{key(facts)}.npy"
     return renewed(
         path, lambda: kept(path, partial(best_fits, store, patches, candidates), _save), read_array
     )
@@ -204,13 +204,13 @@ def best_fits(store: PatchStore, patches: PatchStore, candidates: int) -> np.nda
     masks, others = _words(store), _words(patches)
     vectors, known = (box_vectors(torch.from_numpy(each.boxes)).numpy() for each in (store, patches))
     for kind in np.unique(store.classes[store.classes > 0]):
-        wanted, shelf = (np.flatnonzero(each.classes == kind) for each in (store, patches))
-        if not len(shelf):
+        wanted, pool = (np.flatnonzero(each.classes == kind) for each in (store, patches))
+        if not len(pool):
             continue
-        tree = KDTree(known[shelf])
-        nearest = 1 + np.arange(min(candidates + itself, len(shelf)))
+        tree = KDTree(known[pool])
+        nearest = 1 + np.arange(min(candidates + itself, len(pool)))
         for some in np.split(wanted, range(CHUNK, len(wanted), CHUNK)):
-            near = shelf[tree.query(vectors[some], nearest)[1]]  # (objects, candidates)
+            near = pool[tree.query(vectors[some], nearest)[1]]  # (objects, candidates)
             overlap = _overlaps(masks[some], others[near])
             if itself:
                 overlap[near == some[:, None]] = -1
