@@ -12,7 +12,7 @@ Rows, each measured in its own process:
 - embed: patches per second through the patch encoder.
 - exact, approximate: queries per second, 64 at a time, of an index over 450,000 appearances in 95 classes of
   very different sizes; and the time to build it.
-- write: composites per second by greedy search with random weights, which paste the maximum number of patches.
+- write: composites per second by greedy search with random weights, which paste as many patches as they may.
 - render: pictures of 256 x 256 pixels per second, with all patches of a true scene.
 """
 
