@@ -5,15 +5,15 @@ photos measured.
 
 Rows, each measured in its own process:
 
-- pieces: photos per second whose masks are read, opened and filtered.
+- segments: photos per second whose masks are read, opened and filtered.
 - cut: patches per second into a new store, and its size, from half of the photos and from all of them; their
   difference gives the cost per photo.
 - read: training batches per second from the store, as a data module makes them.
 - embed: patches per second through the patch encoder.
 - exact, approximate: queries per second, 64 at a time, of an index over 450,000 appearances in 95 classes of
   very different sizes; and the time to build it.
-- write: composites per second by greedy search with random weights, which paste the maximum number of pieces.
-- render: pictures of 256 x 256 pixels per second, with all pieces of a true scene.
+- write: composites per second by greedy search with random weights, which paste as many patches as they may.
+- render: pictures of 256 x 256 pixels per second, with all patches of a true scene.
 """
 
 import argparse
@@ -86,18 +86,18 @@ def rate(work: Callable[[int], int]) -> float:
     return round(done / (time.perf_counter() - since), 1)
 
 
-def measure_pieces(config: dict) -> dict:
+def measure_segments(config: dict) -> dict:
     from seq2scene.building import build
 
     with tempfile.TemporaryDirectory() as fresh:
         module = build({**config["data"], "cache": fresh}, "data")
         since = time.perf_counter()
-        pieces = module._segments("train")
+        segments = module._segments("train")
         seconds = time.perf_counter() - since
-    photos = pieces.tally.images
+    photos = segments.tally.images
     return {
         "photos/s": round(photos / seconds, 1),
-        "pieces": len(pieces.ids),
+        "segments": len(segments.ids),
         "all of COCO, minutes": round(COCO / photos * seconds / 60, 1),
     }
 
@@ -106,15 +106,15 @@ def measure_cutting(config: dict) -> dict:
     from seq2scene.compositing.store_building import store_patches
 
     module = module_of(config)
-    pieces = module._segments("train")
-    paths = [module.photo_folder("train") / name for name in pieces.images.files]
+    segments = module._segments("train")
+    paths = [module.photo_folder("train") / name for name in segments.images.files]
     half = len(paths) // 2
     taken = []
     for count in (half, len(paths)):
         with tempfile.TemporaryDirectory() as fresh:
             since = time.perf_counter()
             store = store_patches(
-                first_photos(pieces, count), paths[:count], fresh, None, module.side, module.photo_side
+                first_photos(segments, count), paths[:count], fresh, None, module.side, module.photo_side
             )
             seconds = time.perf_counter() - since
             size = sum(file.stat().st_size for file in store.folder.iterdir())
@@ -130,20 +130,20 @@ def measure_cutting(config: dict) -> dict:
     }
 
 
-def first_photos(pieces, count: int):
-    """The pieces of the first ``count`` photos."""
+def first_photos(segments, count: int):
+    """The segments of the first ``count`` photos."""
     images = replace(
-        pieces.images,
-        ids=pieces.images.ids[:count],
-        sizes=pieces.images.sizes[:count],
-        files=pieces.images.files[:count],
+        segments.images,
+        ids=segments.images.ids[:count],
+        sizes=segments.images.sizes[:count],
+        files=segments.images.files[:count],
     )
-    licenses = replace(pieces.licenses, of_images=pieces.licenses.of_images[:count])
-    end = int((pieces.image < count).sum())
+    licenses = replace(segments.licenses, of_images=segments.licenses.of_images[:count])
+    end = int((segments.image < count).sum())
     cut = {
-        name: getattr(pieces, name)[:end] for name in ("image", "category", "boxes", "areas", "runs", "ids")
+        name: getattr(segments, name)[:end] for name in ("image", "category", "boxes", "areas", "runs", "ids")
     }
-    return replace(pieces, images=images, licenses=licenses, **cut)
+    return replace(segments, images=images, licenses=licenses, **cut)
 
 
 def measure_reading(config: dict) -> dict:
@@ -207,7 +207,7 @@ def measure_writing(config: dict) -> dict:
         return len(objects)
 
     with torch.inference_mode():
-        return {"composites/s": rate(work), "pieces": round(torch.stack(pasted).mean().item(), 1)}
+        return {"composites/s": rate(work), "patches": round(torch.stack(pasted).mean().item(), 1)}
 
 
 def measure_rendering(config: dict) -> dict:
@@ -226,7 +226,7 @@ def measure_rendering(config: dict) -> dict:
 
 
 ROWS = {
-    "pieces": measure_pieces,
+    "segments": measure_segments,
     "cut": measure_cutting,
     "read": measure_reading,
     "embed": measure_embedding,

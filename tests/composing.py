@@ -10,6 +10,7 @@ import hydra._internal.defaults_list as defaults
 import omegaconf._utils
 import omegaconf.base
 import yaml
+from hydra._internal.hydra import Hydra
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.plugins import Plugins
 from hydra.plugins.config_source import ConfigResult, ConfigSource
@@ -20,6 +21,7 @@ Plugins.instance()  # registers the source of files: another class than that of 
 FileSource = SourcesRegistry.instance().resolve("file")
 read = FileSource.load_config
 map_choices = defaults._create_interpolation_map
+composed_mode = Hydra.get_mode
 
 
 @cache
@@ -41,7 +43,14 @@ def map_choices_if_used(overrides: Any, choices: list, self_added: bool) -> Any:
     return map_choices(overrides, choices, self_added) if used else None
 
 
+def get_mode(hydra: Hydra, config_name: str | None, overrides: list[str]) -> Any:
+    """Hydra composes the config of a command once more, to read a mode that no config here sets."""
+    given = any(one.startswith("hydra.mode") for one in overrides)
+    return composed_mode(hydra, config_name, overrides) if given else None
+
+
 FileSource.load_config = load_config
+Hydra.get_mode = get_mode
 defaults._create_interpolation_map = map_choices_if_used
 omegaconf.base.parse = omegaconf._utils.parse = cache(omegaconf.base.parse)
 yaml.SafeLoader = yaml.CSafeLoader  # OmegaConf's is one

@@ -40,7 +40,7 @@ SOURCE = ROOT / "src"
 FOUND = [str(SOURCE), str(Path(__file__).parent), os.environ.get("PYTHONPATH")]
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, FOUND))
 forks = multiprocessing.get_context("forkserver")
-forks.set_forkserver_preload(["warm_imports"])
+forks.set_forkserver_preload(["no_collections", "warm_imports"])
 
 
 def command(

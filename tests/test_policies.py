@@ -178,6 +178,11 @@ def test_lightning_has_one_root():
     none_of(module for module, found in roots.items() if "lightning" in found)
 
 
+def test_figures_are_drawn_without_pyplot():
+    """It keeps every figure in memory until it is closed."""
+    none_of(name(module) for module in MODULES if "matplotlib.pyplot" in imports(module))
+
+
 def test_what_is_imported_is_declared():
     declared = configparser.ConfigParser()
     declared.read(ROOT / "setup.cfg", encoding="utf-8")

@@ -23,3 +23,4 @@ for path in composing.CONF.rglob("*.yaml"):
 gc.collect()
 gc.freeze()  # a command ends with a collection, which would copy all of this
 gc.set_threshold(100_000, 20, 20)
+gc.enable()  # no_collections was first

@@ -149,15 +149,12 @@ def test_a_device_that_is_not_there_is_named(models) -> None:
             seq2scene.load(models.a, device=name)
 
 
-def test_translating_imports_nothing_of_training_or_drawing(models) -> None:
-    script = f"import seq2scene\nprint(seq2scene.load({str(models.a)!r}).translate('a b c'))"
-    assert not imported_by(script) & HEAVY
-
-
-def test_the_command_imports_no_more_than_hydra(models, tmp_path: Path) -> None:
+def test_translating_imports_nothing_of_training_or_drawing_and_the_command_only_hydra(models) -> None:
     root = Path(seq2scene.__file__).parents[1]
+    script = f"import seq2scene\nprint(seq2scene.load({str(models.a)!r}).translate('a b c'))\n"
     arguments = ["generate.py", f"ckpt={models.a}", "text=a b c", "device=cpu"]
-    script = f"import runpy, sys\nsys.argv = {arguments}\nsys.path.insert(0, {str(root)!r})\n"
+    script += f"import runpy, sys\nassert not {HEAVY} & {{*sys.modules}}, 'before the command'\n"
+    script += f"sys.argv = {arguments}\nsys.path.insert(0, {str(root)!r})\n"
     script += f"runpy.run_path({str(root / 'generate.py')!r}, run_name='__main__')"
     assert imported_by(script) & HEAVY == {"hydra"}
 

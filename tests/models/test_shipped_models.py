@@ -1,10 +1,10 @@
 """The models that ship with the package: they load, say where they come from, and do what they should."""
 
 import json
+import os
 import re
 import signal
-import subprocess
-import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.request import urlopen
@@ -16,7 +16,7 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 import seq2scene
-from entry_points import SOURCE, command, run
+from entry_points import SOURCE, command, run, started
 from seq2scene.app.model_table import ModelTable, read_offers
 from seq2scene.app.server import create_app
 from seq2scene.data.park.language.grammar import text
@@ -153,15 +153,15 @@ def test_the_page_offers_all_of_them_and_draws_a_scene() -> None:
 
 
 def test_demo_starts_without_models(tmp_path: Path) -> None:
-    line = [sys.executable, str(SOURCE / "demo.py"), "port=0"]
-    with subprocess.Popen(line, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as page:
-        try:
-            address = page.stdout.readline().split()[0]
-            with urlopen(f"{address}api/rooms") as answer:
-                rooms = json.load(answer)["rooms"]
-        finally:
-            page.send_signal(signal.SIGINT)
-    assert "park-scene" in rooms[0]["models"] and page.returncode == 0
+    with started(SOURCE / "demo.py", "port=0", work=tmp_path) as (page, out, err):
+        while not (out.exists() and out.read_text().endswith("\n")):
+            time.sleep(0.02)
+            assert page.exitcode is None, err.read_text()
+        with urlopen(f"{out.read_text().split()[0]}api/rooms") as answer:
+            rooms = json.load(answer)["rooms"]
+        os.kill(page.pid, signal.SIGINT)
+        page.join(20)
+        assert "park-scene" in rooms[0]["models"] and page.exitcode == 0
 
 
 def test_without_shipped_models_messages_say_so(tmp_path: Path, monkeypatch) -> None:

@@ -42,10 +42,9 @@ def sentences(splits, split: str, language: str) -> list[str]:
 def test_the_same_seed_writes_the_same_bytes_whatever_the_hash_seed(tmp_path):
     code = "import sys; from pathlib import Path; from seq2scene.data.park.writing import write_park\n"
     code += f"write_park(Path(sys.argv[1]), **{SMALL})"
-    for seed in ("1", "2"):
-        path = [str(Path(__file__).resolve().parents[3] / "src")]
-        environment = {"PYTHONHASHSEED": seed, "PYTHONPATH": ":".join(path)}
-        subprocess.run([sys.executable, "-c", code, str(tmp_path / seed)], check=True, env=environment)
+    environment = {"PYTHONHASHSEED": "7", "PYTHONPATH": str(Path(__file__).resolve().parents[3] / "src")}
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "1")], check=True, env=environment)
+    write_park(tmp_path / "2", **SMALL)
     assert contents(tmp_path / "1") == contents(tmp_path / "2")
     write_park(tmp_path / "3", **{**SMALL, "seed": 6})
     assert contents(tmp_path / "1")["train.en"] != contents(tmp_path / "3")["train.en"]

@@ -244,12 +244,12 @@ def test_every_epoch_of_a_run_has_its_own_order_and_all_pairs(root):
 def test_the_park_is_written_on_first_use_and_read_like_any_text(tmp_path):
     data = ParkText(
         train=["train.en", "train.fr"], val=["val.en", "val.fr"], tests={"test": ["test.en", "test.fr"]},
-        source="en", target="fr",
+        source="en", target="fr", park={"train": 60, "val": 9, "test": 9},
         root=str(tmp_path / "park"), cache=str(tmp_path / "cache"), tokenizer="moses", lowercase=True,
     )  # fmt: skip
     data.prepare_data()
     data.setup()
-    assert len(data.sources("train")) == 8000
+    assert len(data.sources("train")) == 60
     assert len(data.test_dataloader()[0]) > 0
 
 

@@ -134,12 +134,13 @@ def test_the_park_is_written_on_first_use(tmp_path) -> None:
         val="val.fr",
         tests={},
         language="fr",
+        park={"train": 60, "val": 9, "test": 9},
         root=str(tmp_path),
         cache=str(tmp_path / "cache"),
     )
     data.prepare_data()
     data.setup()
-    assert len(data.references("train")) == 8000
+    assert len(data.references("train")) == 60
 
 
 def test_multi30k_is_read_as_published(shared_data, tmp_path) -> None:

@@ -30,14 +30,16 @@ def photos(count: int, size: int) -> torch.Tensor:
 def test_maps_have_the_size_that_is_promised(
     trunk: str, layer: str, size: int, expected: tuple[int, ...]
 ) -> None:
-    encoder = ImageEncoder(trunk, layer, "none", size)
+    with torch.device("meta"):
+        encoder = ImageEncoder(trunk, layer, "none", size)
     assert (encoder.output_size, *encoder.map_size) == expected
     assert encoder.cells == expected[1] * expected[2]
 
 
 @pytest.mark.slow
 def test_the_paper_reads_vgg_after_its_last_convolution_and_before_the_pooling() -> None:
-    features = load_trunk("vgg19", "features.35", "none").features
+    with torch.device("meta"):
+        features = load_trunk("vgg19", "features.35", "none").features
     kinds = [type(layer) for layer in features.children()]
     assert kinds.count(nn.Conv2d) == 16 and kinds.count(nn.MaxPool2d) == 4
     assert kinds[-2:] == [nn.Conv2d, nn.ReLU]

@@ -193,6 +193,8 @@ def test_a_page_in_place_of_an_archive_is_refused_with_what_to_do(tmp_path, publ
 
 @pytest.mark.slow
 def test_the_park_is_generated(tmp_path):
-    run = prepare_from(tmp_path, "data=park")
+    sizes = [f"data.park.{name}={count}" for name, count in (("train", 30), ("val", 5), ("test", 5))]
+    run = prepare_from(tmp_path, "data=park", *sizes)
     assert run.returncode == 0, run.stderr
-    assert next((tmp_path / "data/park").glob("*/train.en")).stat().st_size > 0
+    (written,) = (tmp_path / "data/park").glob("*/train.en")
+    assert len(written.read_text("utf-8").splitlines()) == 30

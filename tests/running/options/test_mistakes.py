@@ -48,6 +48,7 @@ MISTAKES = {
     "generate --config-dir nowhere": "--config-dir nowhere: no such folder",
     "generate --config-name other": "--config-name other: there is no other.yaml among the configs",
     "generate sede=1 --cfg job": "sede=1: sede is not an option; did you mean seed?",
+    "report run=${nowhere} hydra.run.dir=${run}": "hydra.run.dir: Interpolation key 'nowhere' not found",
     "report page=x": "page=x: page is not an option; options are run",
 }
 

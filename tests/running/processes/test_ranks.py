@@ -115,7 +115,7 @@ def test_no_rank_outlives_the_first_however_it_is_stopped(tmp_path, number, endi
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "told"),
-    [(signal.SIGTERM, "rank 1 ended with exit status 143"), (signal.SIGSTOP, "rank 1 was suspended for 5 s")],
+    [(signal.SIGTERM, "rank 1 ended with exit status 143"), (signal.SIGSTOP, "rank 1 was suspended for 1 s")],
     ids=lambda value: getattr(value, "name", ""),
 )
 def test_another_rank_that_is_stopped_or_suspended_ends_the_job_soon(tmp_path, number, told):

@@ -61,6 +61,8 @@ def explain(error: Exception, command: str, given: Namespace) -> NoReturn:
             raise UserError(f"{mark.name}, line {mark.line + 1}: {error.problem}") from error
     with initialize_config_dir(str(CONF), version_base="1.3"):
         _check(command, given)
+    if isinstance(error, OmegaConfBaseException):
+        raise UserError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
     said = str(error).partition("Config search path:")[0].split("\n")
     if isinstance(error.__cause__, OmegaConfBaseException):
         said.append(str(error.__cause__).partition("\n")[0])
@@ -91,8 +93,9 @@ def _check(command: str, given: Namespace) -> None:
     groups = [one for one in overrides if _options(one.key_or_group, name, places)]
     for one in groups:
         _check_choice(one, _options(one.key_or_group, name, places))
+    sweep = given.multirun or "hydra.mode=MULTIRUN" in given.overrides
     for one in overrides:
-        if one.is_sweep_override() and not given.multirun:
+        if one.is_sweep_override() and not sweep:
             raise UserError(_several(one))
     chosen = [line for one in groups for line in _first(one)]
     config = _composed(command, name, chosen, places, folder)

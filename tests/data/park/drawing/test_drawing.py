@@ -6,6 +6,7 @@ import numpy
 import pytest
 from PIL import Image, ImageOps
 
+from seq2scene.data.park import scenes_writing
 from seq2scene.data.park.drawing.clip_art import DRAWINGS, clip_art, draw, draw_background, picture_names
 from seq2scene.data.park.drawing.pen import (
     BLACK,
@@ -186,7 +187,7 @@ def test_the_background_is_sky_above_and_grass_below_the_horizon():
 
 @pytest.mark.slow
 def test_the_same_code_draws_the_same_bytes():
-    assert clip_art() == clip_art()
+    assert clip_art() == scenes_writing.clip_art()  # drawn once for all tests: conftest.py
 
 
 def test_shapes_filled_together_have_one_outline():

@@ -13,7 +13,10 @@ from torch import distributed
 
 from seq2scene.errors import UserError
 from seq2scene.running.entry import user_errors
+from seq2scene.running.processes import children
 from seq2scene.running.processes.ranks import ranks
+
+children.STILL = 1.0  # seconds; 5 otherwise
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="main")
