@@ -29,6 +29,7 @@ from seq2scene.reports.page.bootstrap import COVERED, Scores
 from seq2scene.reports.page.run_files import read_run
 from seq2scene.reports.page.test_sets import score_intervals
 from seq2scene.reports.text.lengths import read_csv
+from seq2scene.running.entry import user_errors
 
 # Headings of the scores in an experiment's `published`, by name in metrics.json and alignment_error.json
 SCORES = {
@@ -288,7 +289,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with user_errors():
         main()
-    except UserError as error:
-        sys.exit(f"error: {error}")

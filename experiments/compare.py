@@ -29,6 +29,7 @@ from seq2scene.metrics.rouge import rouge_l
 from seq2scene.reports.page.bootstrap import DRAWS, SEED, draw_sums, means, percentiles
 from seq2scene.reports.page.run_files import Run, read_lines, read_run
 from seq2scene.reports.page.test_sets import fact_counts, translation_lines
+from seq2scene.running.entry import user_errors
 
 HEADER = ("score", "baseline", "other", "difference")
 BY_SAMPLES = (*HEADER, "95 % interval", "p (randomisation)")
@@ -161,7 +162,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with user_errors():
         main()
-    except UserError as error:
-        sys.exit(f"error: {error}")

@@ -35,6 +35,7 @@ from seq2scene.reports.page.run_files import (
     read_overrides,
     read_run,
 )
+from seq2scene.running.entry import user_errors
 
 QUIET = 600.0  # seconds after which a run that has written nothing counts as stopped
 BINS = 4  # groups of equal size, of a setting with more numbers than this
@@ -320,7 +321,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with user_errors():
         main()
-    except UserError as error:
-        sys.exit(f"error: {error}")

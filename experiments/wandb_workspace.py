@@ -20,6 +20,7 @@ import wandb_workspaces.workspaces as ws
 
 from seq2scene.errors import UserError
 from seq2scene.reports.page.run_files import Run, find_runs, read_columns, read_run
+from seq2scene.running.entry import user_errors
 from seq2scene.running.wandb_runs import STEP, dashboard_name
 
 MATRIX = {"Actual": "Actual", "Predicted": "Predicted", "nPredictions": "nPredictions"}
@@ -117,7 +118,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    try:
+    with user_errors():
         main()
-    except UserError as error:
-        sys.exit(f"error: {error}")
