@@ -32,7 +32,7 @@ EVERY = [one for size in range(LONGEST + 1) for one in product(WORDS, repeat=siz
 @pytest.fixture
 def net() -> Translator:
     """Writes three of its words, and padding, BOS or <unk> never."""
-    net = translator(LuongDecoder)
+    net = translator(LuongDecoder, dropout=0.3)
     with torch.no_grad():
         net.decoder.output.bias[[1, 7, 8, 9]] = -80.0
     return net
@@ -72,9 +72,14 @@ def flat(gradients) -> torch.Tensor:
     return torch.cat([one.flatten() for one in gradients])
 
 
-def test_the_average_of_sampled_gradients_is_the_gradient_of_the_expected_score(net, reward) -> None:
+@pytest.mark.parametrize("training", [False, True])
+def test_the_average_of_sampled_gradients_is_the_gradient_of_the_expected_score(
+    net, reward, training: bool
+) -> None:
     torch.manual_seed(0)
     exact, found = exact_gradient(net, reward), []
+    net.train(training)
+    assert any(isinstance(one, torch.nn.Dropout) and one.p > 0 for one in net.modules())
     for _ in range(40):
         drawn = loss(net, reward, 500)
         found.append(flat(torch.autograd.grad(drawn.total / drawn.normaliser, list(net.parameters()))))

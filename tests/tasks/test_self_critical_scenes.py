@@ -89,7 +89,7 @@ def test_the_loss_is_the_log_probability_of_samples_times_their_advantage_howeve
 ) -> None:
     task, data = made
     with torch.no_grad():  # few objects, and neither padding nor the start of a scene
-        task.model.decoder.prior[2].bias[[PAD, SOS, EOS]] = torch.tensor([-80.0, -80.0, 5.0])
+        task.model.decoder.prior[2].bias[[PAD, SOS, EOS]] = torch.tensor([-80.0, -80.0, 7.0])
     texts = next(iter(data.val_dataloader())).texts
     torch.manual_seed(0)
     drawn = task.model.decode(texts, Sample(**LIMITS, whole_objects=True))

@@ -7,6 +7,9 @@ For each input a sentence y is sampled, and another, b, is written by greedy sea
 over the words of y and its end. Its expected gradient is that of -E[r(y)]: the baseline r(b) does not depend
 on y, and makes the estimate less noisy. A sentence that reaches the length limit ends there by force, which
 is not the model's choice and has no gradient. Padding and BOS, which are never written, have no probability.
+
+Nothing is dropped out: with other probabilities than those that y was sampled with, log p(y) has a gradient
+even where no sentence is better than another, and it drives the model away from what it writes.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -57,26 +60,26 @@ def self_critical_loss(
 ) -> Loss:
     """The loss of B inputs, normalised by the number of words sampled, or of sentences.
 
-    Sentences are sampled without dropout, and their log-probability is that of the net in its own mode: per
-    sentence and without dropout, or in evaluation mode, the estimate is unbiased.
+    Per sentence the estimate is unbiased.
 
-    net: what is in training or evaluation mode; ``encode`` encodes the inputs with it, for the ``decoder``.
+    net: the whole model; ``encode`` encodes the inputs with it, for the ``decoder``.
     references: of each input. limits: a search whose limits of length apply.
     """
     ids = special_ids(language.vocabulary)
     longest = {name: getattr(limits, name) for name in LIMITS}
-    with evaluating(net), torch.no_grad():
+    with without_dropout(net):
         memory = encode()
-        drawn, greedy = (kind(**longest)(decoder, memory, **ids) for kind in (Sample, Greedy))
+        with torch.no_grad():
+            drawn, greedy = (kind(**longest)(decoder, memory, **ids) for kind in (Sample, Greedy))
+        tokens = drawn.tokens[:, 0]  # (B, T)
+        features, _ = decoder(memory, shift_right(tokens, ids["bos"]))
     scores, baseline = (
         torch.tensor(reward(_texts(found, language), references)).to(drawn.log_probs)
         for found in (drawn, greedy)
     )
-    tokens = drawn.tokens[:, 0]  # (B, T)
     chosen = tokens != ids["pad"]
     forced = (drawn.lengths[:, 0] - 1).masked_fill(drawn.finished[:, 0], tokens.shape[1])
     chosen &= torch.arange(tokens.shape[1], device=tokens.device) != forced.unsqueeze(1)
-    features, _ = decoder(encode(), shift_right(tokens, ids["bos"]))
     output = decoder.output
     bias = output.weight.new_zeros(len(output.weight)) if output.bias is None else output.bias
     never = torch.tensor([ids["pad"], ids["bos"]], device=tokens.device)
@@ -98,11 +101,19 @@ def _texts(found: Hypotheses, language: Language) -> list[str]:
 
 
 @contextmanager
-def evaluating(net: nn.Module) -> Iterator[None]:
-    """Evaluation mode within the block."""
-    training = net.training
+def without_dropout(net: nn.Module) -> Iterator[None]:
+    """Evaluation mode within the block; but recurrent layers, which cuDNN differentiates in training mode
+    alone, stay in their own, with a dropout of 0.
+    """
+    modes = {module: module.training for module in net.modules()}
+    rates = {module: module.dropout for module in modes if isinstance(module, nn.RNNBase)}
     net.eval()
+    for layer in rates:
+        layer.dropout, layer.training = 0.0, modes[layer]
     try:
         yield
     finally:
-        net.train(training)
+        for module, mode in modes.items():
+            module.training = mode
+        for layer, rate in rates.items():
+            layer.dropout = rate

@@ -17,7 +17,7 @@ from seq2scene.scenes.objects import EOS, PAD, SOS, Objects
 from seq2scene.search.constraints import LIMITS, Constraints
 from seq2scene.search.stepwise import Greedy, Sample
 from seq2scene.sequences.batch import Sentences
-from seq2scene.tasks.self_critical import evaluating
+from seq2scene.tasks.self_critical import without_dropout
 from seq2scene.tasks.task import Loss
 
 
@@ -25,20 +25,21 @@ def self_critical_scene_loss(
     writer: SceneWriter, batch: SceneBatch, reward: SceneReward, limits: Constraints, per_scene: bool
 ) -> Loss:
     """The loss of B texts, normalised by the number of fields sampled (classes, ends, attributes and places),
-    or of scenes. Objects are sampled, as they are written, at temperature 1 and without dropout.
+    or of scenes. Objects are sampled, as they are written, at temperature 1; nothing is dropped out.
 
     writer: in training or evaluation mode, in which it is left. batch: with the facts that the texts state.
     reward: scores scenes by these facts. limits: a search whose limits apply.
     """
     chosen = {name: getattr(limits, name) for name in (*LIMITS, "repeat_objects")}
-    with evaluating(writer), torch.no_grad():
-        drawn, greedy = (writer.decode(batch.texts, kind(**chosen)).objects for kind in (Sample, Greedy))
-    assert batch.facts is not None, "the reward counts stated facts"
-    scores, baseline = (
-        torch.tensor(reward(found, batch.facts, writer.schema), device=drawn.places.device)
-        for found in (drawn, greedy)
-    )
-    return scene_policy_loss(writer, batch.texts, drawn, scores, baseline, limits, per_scene)
+    with without_dropout(writer):
+        with torch.no_grad():
+            drawn, greedy = (writer.decode(batch.texts, kind(**chosen)).objects for kind in (Sample, Greedy))
+        assert batch.facts is not None, "the reward counts stated facts"
+        scores, baseline = (
+            torch.tensor(reward(found, batch.facts, writer.schema), device=drawn.places.device)
+            for found in (drawn, greedy)
+        )
+        return scene_policy_loss(writer, batch.texts, drawn, scores, baseline, limits, per_scene)
 
 
 def scene_policy_loss(
