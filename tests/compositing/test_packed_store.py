@@ -78,7 +78,7 @@ def test_what_a_stranger_may_state_of_it_is_checked(store, photos: Path, tmp_pat
     content = gzip.decompress(file.read_bytes())
     run = json.loads(content)["runs"][0]
     faults = {
-        "files": ["../a.jpg", "/etc/hostname", "a/b.jpg", ""],
+        "files": ["../a.jpg", "/etc/hostname", "a/b.jpg", "", 300 * "x"],
         "runs": [run[:-1], run + run, "0", ""],
         "boxes": [[0, 0, 1e6, 1e6], [-9, 0, 5, 5], [0, 0, 0, 1]],
         "sides": [2**40, 0],

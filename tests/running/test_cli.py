@@ -33,6 +33,13 @@ def test_messages_name_a_command_as_it_was_called(started: str, said: str, monke
     assert capsys.readouterr().err == f"error: {said}\n"
 
 
+def test_a_name_too_long_for_a_file_is_an_error_of_the_user(capsys) -> None:
+    with pytest.raises(SystemExit) as exit, user_errors():
+        Path(5000 * "x").is_file()
+    assert exit.value.code == 2
+    assert capsys.readouterr().err == f"error: {60 * 'x'}... is too long for the name of a file\n"
+
+
 def told(monkeypatch, capsys, *arguments: str) -> tuple[str, str]:
     monkeypatch.setattr(sys, "argv", ["seq2scene", *arguments])
     main()

@@ -19,7 +19,7 @@ from seq2scene.compositing.store_building import Segments, store_patches
 from seq2scene.errors import UserError
 from seq2scene.json_text import to_json
 from seq2scene.scenes.boxes import within
-from seq2scene.scenes.images import open_photo
+from seq2scene.scenes.images import LONGEST_NAME, open_photo
 from seq2scene.scenes.objects import FIRST_CLASS
 from seq2scene.scenes.run_lengths import checked_runs
 from seq2scene.sequences.lines import read_json
@@ -104,7 +104,7 @@ def _read(path: Path) -> tuple[Segments, tuple[int, int]]:
             _texts(stated, name) for name in ("files", "names", "annotations", "runs")
         )
         for name in files:
-            if not name or name != Path(name).name:
+            if not name or name != Path(name).name or len(name.encode()) > LONGEST_NAME:
                 raise ValueError(f"{name[:80]} is no name of a file")
         photos, patches, things = len(files), len(annotations), stated["things"]
         sizes = _numbers(stated, "sizes", (photos, 2), 1, MOST_PIXELS)

@@ -92,6 +92,8 @@ def _user_message(error: Exception) -> str | None:
             return f"{error.full_key}: {str(error).splitlines()[0]}"
         case OSError() if error.errno in NO_ROOM:
             return f"{error.filename or 'a file'} cannot be written: {error.strerror}"
+        case OSError() if error.errno == errno.ENAMETOOLONG:
+            return f"{str(error.filename)[:60]}... is too long for the name of a file"
     return None
 
 

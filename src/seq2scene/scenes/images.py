@@ -14,6 +14,7 @@ from torch import Tensor
 from seq2scene.errors import UserError
 
 Resize = Literal["crop", "squash", "pad"]
+LONGEST_NAME = 255  # bytes that the name of a file may have
 
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # twice that is an error
 

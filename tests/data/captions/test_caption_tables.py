@@ -32,6 +32,7 @@ def test_captions_are_those_of_their_photos(root: Path) -> None:
         ("file,text\n0.png,a\n", "line 2: it has no image, but file, text; the first line"),
         ("image,caption\n0.png,a\n9.png,b\n", "line 3: there is no photo"),
         ("image,caption\n../0.png,a\n", "line 2: the file name '../0.png' leads out of"),
+        (f"image,caption\n{300 * 'x'},a\n", "xxx... is no name of a file"),
         ("image,caption\n0.png,\n", "all its captions are empty"),
         ('{"image": "0.png", "captions": "a"}', "line 1: a row has either one caption"),
         ('{"image": "0.png", "captions": [1]}', "line 1: one of its captions is no text"),

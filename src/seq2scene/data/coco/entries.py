@@ -7,6 +7,7 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from seq2scene.errors import UserError
+from seq2scene.scenes.images import LONGEST_NAME
 
 ONE = {
     "annotations": "annotation",
@@ -141,10 +142,10 @@ def looked_up(wanted: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.nda
 
 def file_within(folder: Path, name: str, where: Path | str) -> Path:
     """The file in ``folder`` that is called ``name`` in a file, or a line of one, which ``where`` names in
-    messages. Raises UserError if it is outside the folder.
+    messages. Raises UserError if it is outside the folder, or no name that a file can have.
     """
-    if "\0" in name:
-        raise UserError(f"{where}: {name!r} is no name of a file")
+    if "\0" in name or len(name.encode()) > LONGEST_NAME:
+        raise UserError(f"{where}: {_short(name)} is no name of a file")
     if Path(name).is_absolute() or ".." in Path(name).parts:
         raise UserError(
             f"{where}: the file name {name!r} leads out of {folder}; names must be relative to that folder"

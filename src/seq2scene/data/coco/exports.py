@@ -46,11 +46,11 @@ class ExportedSplits(DataModule):
 
     def photo_path(self, split: str, name: str) -> Path:
         """The file of a photo: under the folder of the photos by its whole name or without its folder."""
-        folder, name = self.photo_folder(split), photo_name(name)
-        alone = folder / base(name)
-        if alone.is_file() and (".." in Path(name).parts or not (folder / name).is_file()):
+        folder, name, where = self.photo_folder(split), photo_name(name), self._instances_file(split)
+        alone = file_within(folder, base(name), where)
+        if alone.is_file() and (".." in Path(name).parts or not file_within(folder, name, where).is_file()):
             return alone
-        return file_within(folder, name, self._instances_file(split))
+        return file_within(folder, name, where)
 
     @cached_property
     def _instances_of_files(self) -> dict[Path, Instances]:

@@ -51,7 +51,7 @@ def with_choices(arguments: Sequence[str]) -> list[str]:
         path = _parse(*found).value()
         stored = find_start(path, quiet=True)[1].get("overrides", [])
         choices = [one for one in stored if _is_choice(_parse(one))]
-    except (HydraException, UserError, TypeError, AttributeError):
+    except (HydraException, UserError, OSError, TypeError, AttributeError):
         return list(arguments)
     if any(key_of(one) == "experiment" for one in choices) and NAME.fullmatch(name := run_name("", path)):
         choices.append(f"name={name}")
