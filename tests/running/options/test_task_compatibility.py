@@ -7,6 +7,7 @@ import yaml
 
 from seq2scene.errors import UserError
 from seq2scene.running.options.task_compatibility import check_choices
+from test_configs import compose_plain
 
 CONF = Path(__file__).resolve().parents[3] / "conf"
 TASKS = {
@@ -30,3 +31,11 @@ def test_translation_refuses_data_without_translations() -> None:
     check_choices({"data": "park", "attention": "dot"}, config)
     with pytest.raises(UserError, match="data=park_text has no meaning with task=nmt; choose one of park, "):
         check_choices({"data": "park_text"}, config)
+
+
+def test_a_model_without_a_canvas_refuses_one(tmp_path: Path) -> None:
+    config = compose_plain(tmp_path, "task=layout")
+    check_choices({"canvas": "none", "model": "relational_boxes"}, config)
+    said = "^canvas=semantic has no meaning with task=layout model=relational_boxes; choose none$"
+    with pytest.raises(UserError, match=said):
+        check_choices({"canvas": "semantic", "model": "relational_boxes"}, config)

@@ -7,14 +7,15 @@ from seq2scene.errors import UserError
 
 
 def check_choices(choices: Mapping[str, str | None], config: Mapping[str, Any]) -> None:
-    """Raises UserError unless the config's task accepts the option chosen in each group.
+    """Raises UserError unless the config's task and model accept the option chosen in each group.
 
     choices: group -> option, as composed, None if nothing was chosen. ``config.takes`` lists the accepted
-    options of the groups that the task restricts.
+    options of the groups that the task or the model restricts.
     """
-    for group, good in config.get("takes", {}).items():
+    takes, who = config.get("takes", {}), f"task={config['task']['name']}"
+    if choices.get("model") in takes.get("model", ()):
+        who += f" model={choices['model']}"
+    for group, good in takes.items():
         if choices.get(group) not in (None, *good):
-            raise UserError(
-                f"{group}={choices[group]} has no meaning with task={config['task']['name']}; "
-                f"choose one of {', '.join(good)}"
-            )
+            listed = f"{'one of ' if len(good) > 1 else ''}{', '.join(good)}"
+            raise UserError(f"{group}={choices[group]} has no meaning with {who}; choose {listed}")
