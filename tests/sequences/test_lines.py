@@ -3,6 +3,7 @@
 import gzip
 import io
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,15 @@ from seq2scene.reports.text.gold_error import read_gold_pairs
 from seq2scene.running.commands.caption_generation import find_photos
 from seq2scene.sequences import corpus
 from seq2scene.sequences.alignments import read_pharaoh
-from seq2scene.sequences.lines import each_line, lines_of, read_json, read_lines, read_table, typed_lines
+from seq2scene.sequences.lines import (
+    each_line,
+    lines_of,
+    read_json,
+    read_lines,
+    read_table,
+    read_yaml,
+    typed_lines,
+)
 from seq2scene.sequences.unknown_words import load_dictionary
 from seq2scene.sequences.vocabulary import Vocabulary
 
@@ -175,3 +184,17 @@ def test_what_is_no_table_is_refused_by_name_and_line(tmp_path, content, said) -
     with pytest.raises(UserError) as refusal:
         list(read_table(path))
     assert str(path) in str(refusal.value) and said in str(refusal.value)
+
+
+@pytest.mark.parametrize("content", ["a: [1", "a: *b", "[" * 2000, "{a: " * 2000, "\tb"])
+def test_what_is_no_yaml_is_refused_by_name_and_soon(tmp_path, content: str) -> None:
+    (tmp_path / "run.yaml").write_text(content)
+    since = time.process_time()
+    with pytest.raises(UserError, match=r"run\.yaml: not YAML \(.*\); mend or remove it"):
+        read_yaml(tmp_path / "run.yaml")
+    assert time.process_time() - since < 0.5
+
+
+def test_yaml_is_read_whole(tmp_path) -> None:
+    (tmp_path / "run.yaml").write_text("a: [[1, {b: 2}], []]\nc:\n- null\n")
+    assert read_yaml(tmp_path / "run.yaml") == {"a": [[1, {"b": 2}], []], "c": [None]}

@@ -1,4 +1,4 @@
-"""Lines of text, and JSON: reads all files and streams that a user provides.
+"""Lines of text, JSON and YAML: reads all files and streams that a user provides.
 
 Text is UTF-8, plain or gzip, as detected from its first bytes, whatever the file's name. A byte-order mark is
 not part of the text. A line ends with a line feed, or a carriage return and a line feed, and nothing else, so
@@ -12,6 +12,7 @@ import sys
 import zlib
 from collections.abc import Callable, Generator, Iterator
 from io import BufferedReader, BytesIO, StringIO
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ OTHER_MARKS = {  # longer ones first: the marks of UTF-32 begin like those of UT
     b"\xfe\xff": "utf-16",
 }
 DAMAGE = (EOFError, zlib.error, gzip.BadGzipFile)
+DEEPEST = 100  # brackets of YAML within brackets
 
 
 # Whole files
@@ -199,6 +201,25 @@ def parse_json(data: bytes, name: str, shorten: Callable[[dict], Any] | None = N
 
 
 # Bytes
+
+
+def read_yaml(path: Path | str) -> Any:
+    """The contents of a YAML file.
+
+    Raises UserError with its name for invalid YAML, and for brackets nested more than ``DEEPEST`` deep, the
+    time for which grows with the square of their number.
+    """
+    import yaml  # only where runs are read
+
+    text = read_text(path)
+    depths = accumulate((sign in b"[{") - (sign in b"]}") for sign in text)
+    try:
+        if max(depths, default=0) > DEEPEST:
+            raise ValueError(f"brackets more than {DEEPEST} deep")
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{path}: not YAML ({reason}); mend or remove it") from None
 
 
 def _opened(path: Path | str, hint: str) -> BufferedReader:

@@ -8,12 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from seq2scene.building import find
 from seq2scene.errors import UserError
 from seq2scene.models.checkpoints import load_checkpoint
-from seq2scene.sequences.lines import each_line, parse_json, read_json, read_text
+from seq2scene.sequences.lines import each_line, parse_json, read_json, read_text, read_yaml
 from seq2scene.tasks.task import Task
 
 Rows = list[dict[str, Any]]
@@ -182,11 +180,7 @@ def _read_yaml(path: Path, kind: Any) -> Any:
     """The contents of a YAML file, None without one."""
     if not path.is_file():
         return None
-    try:
-        found = yaml.safe_load(read_text(path))
-    except (yaml.YAMLError, ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{path}: not YAML ({reason}); mend or remove it") from None
+    found = read_yaml(path)
     if found is not None:
         require(found, kind, str(path))
     return found

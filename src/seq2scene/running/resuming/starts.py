@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -17,6 +16,7 @@ from seq2scene.models.checkpoints import find_checkpoint, load_checkpoint
 from seq2scene.running.messages import say
 from seq2scene.running.processes.launchers import requeued, slurm_step
 from seq2scene.running.saving import LAST, PREVIOUS
+from seq2scene.sequences.lines import read_yaml
 
 AUTO = "resume=auto"
 
@@ -61,12 +61,11 @@ def find_start(path: str | Path, quiet: bool = False) -> tuple[Path, dict[str, A
 def resumed_by(folder: Path) -> Path | None:
     """What the run in ``folder`` resumed, by the overrides that Hydra keeps there; None if it began anew."""
     try:
-        overrides = yaml.safe_load((folder / ".hydra" / "overrides.yaml").read_text("utf-8"))
-        place = yaml.safe_load((folder / ".hydra" / "hydra.yaml").read_text("utf-8"))
+        overrides, place = (read_yaml(folder / ".hydra" / f"{name}.yaml") for name in ("overrides", "hydra"))
         given = [one for one in overrides if one.startswith("resume=")]
         value = OverridesParser.create().parse_override(given[-1]).value() if given else None
         return None if value is None else Path(place["hydra"]["runtime"]["cwd"], str(value))
-    except (OSError, yaml.YAMLError, HydraException, KeyError, TypeError, AttributeError):
+    except (UserError, HydraException, KeyError, TypeError, AttributeError):
         return None
 
 
