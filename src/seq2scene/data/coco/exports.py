@@ -48,9 +48,10 @@ class ExportedSplits(DataModule):
         """The file of a photo: under the folder of the photos by its whole name or without its folder."""
         folder, name, where = self.photo_folder(split), photo_name(name), self._instances_file(split)
         alone = file_within(folder, base(name), where)
-        if alone.is_file() and (".." in Path(name).parts or not file_within(folder, name, where).is_file()):
+        if ".." in Path(name).parts and alone.is_file():
             return alone
-        return file_within(folder, name, where)
+        whole = file_within(folder, name, where)
+        return alone if alone.is_file() and not whole.is_file() else whole
 
     @cached_property
     def _instances_of_files(self) -> dict[Path, Instances]:
