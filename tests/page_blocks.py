@@ -230,10 +230,6 @@ def check_config(name: str, arguments: tuple[str, ...], conf: Path = CONF) -> Di
         if name == "train":
             check_choices(base.hydra.runtime.choices, config)
             check_dropped(list(arguments))
-            unread = {"canvas", "grid"} & {one.partition("=")[0] for one in choices}
-            assert not (unread and "relational" in base.hydra.runtime.choices["model"]), (
-                f"{' '.join(choices)}: the model has neither a canvas nor a grid"
-            )
     return cfg
 
 

@@ -33,9 +33,17 @@ def test_translation_refuses_data_without_translations() -> None:
         check_choices({"data": "park_text"}, config)
 
 
-def test_a_model_without_a_canvas_refuses_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("group", "option"), [("canvas", "semantic"), ("grid", "32x32")])
+def test_a_model_without_canvas_and_grid_refuses_them(group: str, option: str, tmp_path: Path) -> None:
     config = compose_plain(tmp_path, "task=layout")
-    check_choices({"canvas": "none", "model": "relational_boxes"}, config)
-    said = "^canvas=semantic has no meaning with task=layout model=relational_boxes; choose none$"
+    check_choices({group: "none", "model": "relational_boxes"}, config)
+    said = f"^{group}={option} has no meaning with task=layout model=relational_boxes; choose none$"
     with pytest.raises(UserError, match=said):
-        check_choices({"canvas": "semantic", "model": "relational_boxes"}, config)
+        check_choices({group: option, "model": "relational_boxes"}, config)
+
+
+def test_a_model_of_cells_refuses_to_go_without_a_grid(tmp_path: Path) -> None:
+    config = compose_plain(tmp_path, "task=abstract", "model=text2scene_mini")
+    said = "^grid=none has no meaning with task=abstract model=text2scene_mini; choose one of 28x28, 32x32$"
+    with pytest.raises(UserError, match=said):
+        check_choices({"grid": "none", "model": "text2scene_mini"}, config)

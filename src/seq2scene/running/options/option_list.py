@@ -77,7 +77,8 @@ def commented(path: Path) -> Iterator[tuple[str, str, str]]:
     text = path.read_text(encoding="utf-8")
     lines = text.splitlines()
     end: int | None = None
-    for key, value in yaml.compose(text, yaml.SafeLoader).value:
+    root = yaml.compose(text, yaml.SafeLoader)  # None of a file of comments alone
+    for key, value in root.value if root else ():
         if key.value == "hydra":
             continue
         between = lines[end : key.start_mark.line] if end is not None else []

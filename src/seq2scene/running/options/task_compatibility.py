@@ -5,7 +5,7 @@ from typing import Any
 
 from seq2scene.errors import UserError
 
-BY_MODEL = ("canvas",)  # groups that files of conf/model restrict
+BY_MODEL = ("canvas", "grid")  # groups that files of conf/model restrict
 
 
 def check_choices(choices: Mapping[str, str | None], config: Mapping[str, Any]) -> None:
