@@ -190,7 +190,7 @@ def check_job(name: str, arguments: list[str], conf: Path = CONF) -> list[list[s
         [one for one in arguments if one not in ("...", "--help", "--cfg", "job", "--resolve")]
     )
     sweep = any(one in ("-m", "--multirun") for one in arguments)
-    arguments = [one for one in arguments if not one.startswith(("-", *OF_PLUGINS))]
+    arguments = [one for one in arguments if not one.lstrip("+").startswith(("-", *OF_PLUGINS))]
     jobs = values_once(arguments) if sweep else [arguments]
     for job in jobs:
         if not is_composed_elsewhere(name, job, conf):
