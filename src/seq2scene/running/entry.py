@@ -32,8 +32,11 @@ def run_name(task: str, resume: str | None) -> str:
     """A run's name: its task, or the name of the run that it resumes: outputs/NAME/STAMP[/last.ckpt]."""
     if resume is None:
         return task
-    path = Path(resume).resolve()
-    return (path if path.is_dir() else path.parent).parent.name or task
+    try:
+        path = Path(resume).resolve()
+        return (path if path.is_dir() else path.parent).parent.name or task
+    except OSError:  # such as a name that is too long, which is an error once the checkpoint is read
+        return task
 
 
 set_places()

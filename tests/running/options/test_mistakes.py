@@ -80,6 +80,9 @@ def test_a_mistake_is_a_line(line: str, monkeypatch, capsys) -> None:
         ),
         ("sede: 1\n", "line 2: nothing reads sede; did you mean seed?"),
         ("search: {sise: 1}\n", "line 2: nothing reads search.sise; did you mean search.size?"),
+        ("defaults: [{override /serch: beam}]\n", "line 2: serch is not a group; did you mean search?"),
+        ("defaults: [{override search: beam}]\n", "line 2: override search: write override /search"),
+        ("defaults: [{override /canvas: none}]\n", "line 2: override /canvas: the task takes no canvas"),
     ],
 )
 def test_a_mistake_in_a_file_of_the_user_is_named_with_its_line(text, wanted, tmp_path, monkeypatch, capsys):

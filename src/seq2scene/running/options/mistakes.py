@@ -33,6 +33,7 @@ from seq2scene.running.options.nearest import at, nearest, or_other
 MISTAKES = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError)
 LISTED = 40  # choices; of more, those in subgroups are not
 QUOTED = re.compile(r"""\\.|'(?:\\.|[^\\'])*'|"(?:\\.|[^\\"])*\"""", re.DOTALL)
+UNMATCHED = re.compile(r"In '.*': Could not override '(?:.*/)?([^/@']+)")  # Hydra, of a file
 PAIR = re.compile(r"\[[^][(){}]*\]|\([^][(){}]*\)|\{[^][(){}]*\}")
 
 
@@ -199,8 +200,9 @@ def _composed(
         said = f"{group}={option} is not a choice; {_choices(option, _options(group, name, places))}"
         naming = rf"\b{re.escape(group.rpartition('/')[2])}\b.*\b{re.escape(option)}\b"
         raise UserError((line_with(naming, folder) if folder else "") + said) from None
-    except MISTAKES:
-        pass
+    except MISTAKES as error:
+        if folder and (found := UNMATCHED.match(str(error))):
+            _check_override(found[1], _options(found[1], name, places), folder)
     for line in chosen:
         others = [other for other in chosen if other != line]
         with suppress(*MISTAKES):
@@ -210,6 +212,20 @@ def _composed(
                 raise UserError(f"{line}: {_out_of_place(line, command, known)}")
             break  # the mistake is in the file that it chooses
     return None
+
+
+def _check_override(group: str, options: Sequence[str], folder: str) -> None:
+    """Raises UserError if a config in the user's ``folder`` overrides a group that nothing has chosen."""
+    from_top, from_here = (line_with(rf"\boverride {sign}{re.escape(group)}\b", folder) for sign in ("/", ""))
+    if not options and (from_top or from_here):
+        groups = sorted(one.name for one in CONF.iterdir() if one.is_dir())
+        near = nearest(group, groups)
+        said = or_other(near) if near else f"groups are {', '.join(groups)}"
+        raise UserError(f"{from_top or from_here}{group} is not a group; {said}")
+    if from_here:
+        raise UserError(f"{from_here}override {group}: write override /{group}")
+    if from_top:
+        raise UserError(f"{from_top}override /{group}: the task takes no {group}")
 
 
 def _out_of_place(line: str, command: str, choices: Mapping[str, Any]) -> str:
