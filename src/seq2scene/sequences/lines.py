@@ -200,9 +200,6 @@ def parse_json(data: bytes, name: str, shorten: Callable[[dict], Any] | None = N
         raise UserError(f"{name}: JSON that cannot be read ({error}); get the file again") from None
 
 
-# Bytes
-
-
 def read_yaml(path: Path | str) -> Any:
     """The contents of a YAML file.
 
@@ -220,6 +217,9 @@ def read_yaml(path: Path | str) -> Any:
     except (yaml.YAMLError, ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"{path}: not YAML ({reason}); mend or remove it") from None
+
+
+# Bytes
 
 
 def _opened(path: Path | str, hint: str) -> BufferedReader:

@@ -49,6 +49,7 @@ MISTAKES = {
     "generate --config-name other": "--config-name other: there is no other.yaml among the configs",
     "generate sede=1 --cfg job": "sede=1: sede is not an option; did you mean seed?",
     "report run=${nowhere} hydra.run.dir=${run}": "hydra.run.dir: Interpolation key 'nowhere' not found",
+    f"train resume={'a' * 300}": f"{'a' * 60}... is too long for the name of a file",
     "report page=x": "page=x: page is not an option; options are run",
 }
 
