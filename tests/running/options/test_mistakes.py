@@ -84,6 +84,7 @@ def test_a_mistake_is_a_line(line: str, monkeypatch, capsys) -> None:
         ("defaults: [{override /serch: beam}]\n", "line 2: serch is not a group; did you mean search?"),
         ("defaults: [{override search: beam}]\n", "line 2: override search: write override /search"),
         ("defaults: [{override /canvas: none}]\n", "line 2: override /canvas: the task takes no canvas"),
+        ("defaults: [{override /grid@x: none}]\n", "line 2: override /grid@x: the task takes no grid@x"),
     ],
 )
 def test_a_mistake_in_a_file_of_the_user_is_named_with_its_line(text, wanted, tmp_path, monkeypatch, capsys):

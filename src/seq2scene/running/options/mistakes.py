@@ -33,7 +33,7 @@ from seq2scene.running.options.nearest import at, nearest, or_other
 MISTAKES = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError)
 LISTED = 40  # choices; of more, those in subgroups are not
 QUOTED = re.compile(r"""\\.|'(?:\\.|[^\\'])*'|"(?:\\.|[^\\"])*\"""", re.DOTALL)
-UNMATCHED = re.compile(r"In '.*': Could not override '(?:.*/)?([^/@']+)")  # Hydra, of a file
+UNMATCHED = re.compile(r"In '.*': Could not override '(?:.*/)?([^/@']+)(@[^']*)?")  # Hydra, of a file
 PAIR = re.compile(r"\[[^][(){}]*\]|\([^][(){}]*\)|\{[^][(){}]*\}")
 
 
@@ -202,7 +202,7 @@ def _composed(
         raise UserError((line_with(naming, folder) if folder else "") + said) from None
     except MISTAKES as error:
         if folder and (found := UNMATCHED.match(str(error))):
-            _check_override(found[1], _options(found[1], name, places), folder)
+            _check_override(found[1], found[2] or "", _options(found[1], name, places), folder)
     for line in chosen:
         others = [other for other in chosen if other != line]
         with suppress(*MISTAKES):
@@ -214,18 +214,24 @@ def _composed(
     return None
 
 
-def _check_override(group: str, options: Sequence[str], folder: str) -> None:
-    """Raises UserError if a config in the user's ``folder`` overrides a group that nothing has chosen."""
-    from_top, from_here = (line_with(rf"\boverride {sign}{re.escape(group)}\b", folder) for sign in ("/", ""))
+def _check_override(group: str, package: str, options: Sequence[str], folder: str) -> None:
+    """Raises UserError if a config in the user's ``folder`` overrides a group that nothing has chosen, or not
+    for that ``package``: "@x", or "".
+    """
+    for key in (group + package, group):  # Hydra names a package where the file need not
+        said = re.escape(key)
+        from_top, from_here = (line_with(rf"\boverride {sign}{said}\b", folder) for sign in ("/", ""))
+        if from_top or from_here:
+            break
     if not options and (from_top or from_here):
         groups = sorted(one.name for one in CONF.iterdir() if one.is_dir())
         near = nearest(group, groups)
         said = or_other(near) if near else f"groups are {', '.join(groups)}"
         raise UserError(f"{from_top or from_here}{group} is not a group; {said}")
     if from_here:
-        raise UserError(f"{from_here}override {group}: write override /{group}")
+        raise UserError(f"{from_here}override {key}: write override /{key}")
     if from_top:
-        raise UserError(f"{from_top}override /{group}: the task takes no {group}")
+        raise UserError(f"{from_top}override /{key}: the task takes no {key}")
 
 
 def _out_of_place(line: str, command: str, choices: Mapping[str, Any]) -> str:
