@@ -219,8 +219,8 @@ def _check_override(group: str, package: str, options: Sequence[str], folder: st
     for that ``package``: "@x", or "".
     """
     for key in (group + package, group):  # Hydra names a package where the file need not
-        said = re.escape(key)
-        from_top, from_here = (line_with(rf"\boverride {sign}{said}\b", folder) for sign in ("/", ""))
+        pattern = re.escape(key)
+        from_top, from_here = (line_with(rf"\boverride {sign}{pattern}\b", folder) for sign in ("/", ""))
         if from_top or from_here:
             break
     if not options and (from_top or from_here):
