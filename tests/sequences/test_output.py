@@ -1,5 +1,6 @@
 """Output of lines: a file appears once it is complete; until then an old one stays."""
 
+import io
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 
 from seq2scene.errors import UserError
 from seq2scene.plotting.figures import save_picture
-from seq2scene.sequences.output import open_output, require_folder, require_output
+from seq2scene.sequences.output import notices, open_output, require_folder, require_output, with_progress
 
 SOURCE = Path(__file__).resolve().parents[2] / "src"
 
@@ -122,3 +123,32 @@ with user_errors():
     os.close(writer)
     _, said = done.communicate(timeout=60)
     assert (done.returncode, said) == (141, b"")
+
+
+def test_of_many_lines_the_first_notices_are_told_and_the_others_counted_and_of_a_stream_all(capsys) -> None:
+    def told(lines: int | None) -> list[str]:
+        with notices(lines) as tell:
+            for line in range(1, 16):
+                tell("odd lines", f"line {line} is odd")
+            tell("even lines", "line 16 is even")
+        return capsys.readouterr().err.splitlines()
+
+    every = [f"line {line} is odd" for line in range(1, 16)] + ["line 16 is even"]
+    assert told(None) == every
+    assert told(16) == [*every[:10], every[-1], "... and 5 more odd lines"]
+
+
+@pytest.mark.parametrize(("lines", "hidden", "bar"), [(5, False, True), (1, False, False), (5, True, False)])
+def test_on_a_terminal_a_bar_shows_how_many_lines_are_done(lines, hidden, bar, monkeypatch) -> None:
+    monkeypatch.setattr(sys, "stderr", shown := Terminal())
+    parts = [[0]] if lines == 1 else [[0, 1], [2, 3, 4]]
+    assert list(with_progress(parts, lines, "lines", hidden)) == parts
+    assert (f"{lines}/{lines}" in shown.getvalue()) == bar
+    before = shown.getvalue()
+    assert list(with_progress(parts, None, "lines")) == parts  # a stream
+    assert shown.getvalue() == before
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True

@@ -4,17 +4,23 @@ complete.
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from contextlib import contextmanager
 from math import isfinite
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 from seq2scene.caching import draft
 from seq2scene.errors import UserError
+from seq2scene.progress import progress_bar
 
 STDOUT = ("-", "/dev/stdout")
+TOLD = 10  # notices of one kind
+
+T = TypeVar("T", bound=Sized)
+Tell = Callable[[str, str], None]  # of a kind, a notice
 
 
 def require_output(path: str | None, key: str = "out") -> None:
@@ -67,6 +73,22 @@ def open_output(path: str | None) -> Iterator[TextIO]:
             yield lines
 
 
+def with_progress(parts: Iterable[T], total: int | None, what: str, hidden: bool = False) -> Iterator[T]:
+    """The parts as they come, and on a terminal a bar of how many of their ``total`` items are done: those of
+    a part once the next is asked for. There is no bar for one item, or for a stream (None).
+
+    hidden: no bar, as where the output appears there meanwhile.
+    """
+    if hidden or total is None or total < 2 or not sys.stderr.isatty():
+        yield from parts
+        return
+    with progress_bar() as progress:
+        task = progress.add_task(what, total=total)
+        for part in parts:
+            yield part
+            progress.advance(task, len(part))
+
+
 def require_scores(log_probs: Iterable[float], before: int) -> None:
     """Raises UserError, naming the line, if the score of its best hypothesis is NaN or infinite.
 
@@ -80,7 +102,32 @@ def require_scores(log_probs: Iterable[float], before: int) -> None:
             )
 
 
-def tell_unknown(what: str, words: Sequence[str]) -> None:
-    """Prints to stderr the words of a text that are out of vocabulary."""
+@contextmanager
+def notices(lines: int | None) -> Iterator[Tell]:
+    """A function that prints notices about so many lines to stderr: of each kind the first ones, and at the
+    end how many more there are. Of a stream, whose length is not known (None), it prints all.
+
+        with notices(1000) as tell:
+            tell("empty lines", "line 3 is empty")
+    """
+    told: Counter[str] = Counter()
+
+    def tell(kind: str, notice: str) -> None:
+        told[kind] += 1
+        if lines is None or told[kind] <= TOLD:
+            print(notice, file=sys.stderr)
+
+    yield tell
+    for kind, count in told.items():
+        if lines is not None and count > TOLD:
+            print(f"... and {count - TOLD:,} more {kind}", file=sys.stderr)
+
+
+def tell_unknown(what: str, words: Sequence[str], tell: Tell | None = None) -> None:
+    """Tells the words of a text that are out of vocabulary, by default on stderr."""
     if words:
-        print(f"{what}: unknown to the model: {' '.join(words)}", file=sys.stderr)
+        notice = f"{what}: unknown to the model: {' '.join(words)}"
+        if tell is None:
+            print(notice, file=sys.stderr)
+        else:
+            tell("lines with words unknown to the model", notice)

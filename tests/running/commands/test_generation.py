@@ -3,7 +3,9 @@ another; a window of three words that moves on by one a step, all looked at alik
 word before.
 """
 
+import io
 import shutil
+import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -293,3 +295,24 @@ def test_unknown_words_that_are_to_be_written_are_told(saved: Save, written: Wri
     written(saved("task=lm", "search=beam", "search.max_length=9"))
     said = capsys.readouterr().err
     assert "line 1: unknown to the model: a b c d e f" in said and "line 4" not in said
+
+
+def test_only_lines_that_are_typed_are_translated_one_by_one(
+    saved: Save, written: Write, monkeypatch
+) -> None:
+    sizes = []
+
+    def read(model: Translator, texts: list[str], read=Translator.read):
+        sizes.append(len(texts))
+        return read(model, texts)
+
+    class Terminal(io.TextIOWrapper):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr(sys, "stdin", Terminal(io.BufferedReader(io.BytesIO(b"a\nb\n"))))
+    monkeypatch.setattr(Translator, "read", read)
+    written(ckpt := saved())
+    assert sizes == [len(LINES)]
+    written(ckpt, "file=null")
+    assert sizes == [len(LINES), 1, 1]

@@ -11,11 +11,12 @@ from PIL import Image
 
 from seq2scene.errors import UserError
 from seq2scene.models.captioner import Captioner
+from seq2scene.models.model import in_chunks
 from seq2scene.models.words import Hypothesis
 from seq2scene.scenes.images import is_photo, readable
 from seq2scene.scenes.scene_json import read_scene
 from seq2scene.sequences.lines import read_lines
-from seq2scene.sequences.output import open_output, require_scores, tell_unknown
+from seq2scene.sequences.output import goes_through, open_output, require_scores, tell_unknown, with_progress
 
 TOLD = 5  # files that a message names
 
@@ -43,8 +44,8 @@ def generate_captions(cfg: DictConfig, model: Captioner) -> None:
         tell_unknown("prefix", model.unknown(cfg.prefix))
     scores = cfg.scores or model.n_best > 1
     with open_output(cfg.out) as out:
-        for first in range(0, len(photos), cfg.batch_size):
-            part = photos[first : first + cfg.batch_size]
+        parts, first = in_chunks(photos, cfg.batch_size), 0
+        for part in with_progress(parts, len(photos), "photos", goes_through(cfg.out)):
             kept = cfg.pictures is not None
             found = model.hypotheses(part, cfg.prefix, keep_attention=kept, batch_size=len(part))
             require_scores([row[0].log_prob for row in found], first)
@@ -52,6 +53,7 @@ def generate_captions(cfg: DictConfig, model: Captioner) -> None:
                 _write(out, captions, photo if len(photos) > 1 or cfg.scores else None, scores)
                 if kept:
                     _draw(Path(cfg.pictures) / f"{row}_{photo.stem}.png", model, photo, captions[0])
+            first += len(part)
             out.flush()
 
 

@@ -20,11 +20,14 @@ from seq2scene.running.options.bounds import check_values
 from seq2scene.sequences.alignments import require_shift
 from seq2scene.sequences.lines import each_line, standard_input, typed_lines
 from seq2scene.sequences.output import (
+    goes_through,
+    notices,
     open_output,
     require_folder,
     require_output,
     require_scores,
     tell_unknown,
+    with_progress,
 )
 from seq2scene.sequences.unknown_words import chosen_dictionary
 
@@ -41,7 +44,7 @@ def generate(cfg: DictConfig) -> None:
     check_values(OmegaConf.to_container(cfg, resolve=True))
     require_shift(cfg.align_shift)
     dictionary = None if cfg.replace_unk is None else chosen_dictionary(cfg.replace_unk)
-    _require_readable(cfg)
+    count = _require_readable(cfg)
     require_output(cfg.out)
     require_folder(cfg.pictures, "pictures")
     model = load(cfg.ckpt, find_device(cfg.device), _search(cfg), cfg.ensemble, cfg.paths.cache)
@@ -73,11 +76,11 @@ def generate(cfg: DictConfig) -> None:
             from seq2scene.running.commands.scene_generation import generate_scenes
 
             model.require_sentences(list(_lines(cfg)) if _can_be_read_twice(cfg) else [])
-            generate_scenes(cfg, model, _chunks(_lines(cfg), cfg.batch_size))
+            generate_scenes(cfg, model, _chunks(cfg, cfg.batch_size), count)
         case "language model":
-            _continue(cfg, model)
+            _continue(cfg, model, count)
         case "translator":
-            _translate(cfg, model, dictionary)
+            _translate(cfg, model, count, dictionary)
         case other:
             raise UserError(f"nothing is generated with a {other}")
 
@@ -91,14 +94,15 @@ def _relocate(cfg: DictConfig, model: Model) -> None:
         model.description = relocated(model.description, **given)
 
 
-def _require_readable(cfg: DictConfig) -> None:
-    """Raises UserError unless it is clear what to read, and all of a file's lines can be read."""
+def _require_readable(cfg: DictConfig) -> int | None:
+    """The number of lines to read, or None where it will show.
+
+    Raises UserError unless it is clear what to read, and all of a file's lines can be read.
+    """
     given = [key for key in ("text", "file", "image") if cfg[key] is not None]
     if len(given) > 1:
         raise UserError(f"{' and '.join(given)}: give one of them")
-    if _can_be_read_twice(cfg):
-        for _ in _lines(cfg):
-            pass
+    return sum(1 for _ in _lines(cfg)) if _can_be_read_twice(cfg) else None
 
 
 def _can_be_read_twice(cfg: DictConfig) -> bool:
@@ -127,23 +131,27 @@ def _lines(cfg: DictConfig) -> Iterator[str]:
         yield from standard_input()
 
 
-def _chunks(lines: Iterator[str], size: int) -> Iterator[list[str]]:
-    """Lists of up to ``size`` lines; of one line each where somebody is typing them."""
-    while chunk := list(islice(lines, 1 if sys.stdin.isatty() else size)):
+def _chunks(cfg: DictConfig, size: int) -> Iterator[list[str]]:
+    """The lines, ``size`` at a time; one at a time where somebody is typing them."""
+    typed = cfg.text is None and cfg.file is None and sys.stdin.isatty()
+    lines = _lines(cfg)
+    while chunk := list(islice(lines, 1 if typed else size)):
         yield chunk
 
 
-def _translate(cfg: DictConfig, model: "Translator", dictionary: dict[str, str] | None) -> None:
+def _translate(
+    cfg: DictConfig, model: "Translator", count: int | None, dictionary: dict[str, str] | None
+) -> None:
     for key in ("pictures", "replace_unk"):
         if cfg[key] is not None:
             model.require_attention(key)
     if cfg.prefix is not None:
         tell_unknown("prefix", model.target.unknown(cfg.prefix))
     number, scores = 0, cfg.scores or model.n_best > 1
-    with open_output(cfg.out) as out:
-        for lines in _chunks(_lines(cfg), cfg.batch_size):
+    with open_output(cfg.out) as out, notices(count) as tell:
+        for lines in with_progress(_chunks(cfg, cfg.batch_size), count, "lines", goes_through(cfg.out)):
             for place, line in enumerate(lines, start=number + 1):
-                tell_unknown(f"line {place}", model.unknown(line))
+                tell_unknown(f"line {place}", model.unknown(line), tell)
             found = model.hypotheses(
                 lines,
                 cfg.prefix,
@@ -161,7 +169,7 @@ def _translate(cfg: DictConfig, model: "Translator", dictionary: dict[str, str] 
             out.flush()
 
 
-def _continue(cfg: DictConfig, model: "LanguageModel") -> None:
+def _continue(cfg: DictConfig, model: "LanguageModel", count: int | None) -> None:
     """Writes what a language model says after each line."""
     for key, instead in (
         ("pictures", "leave it out"),
@@ -172,9 +180,12 @@ def _continue(cfg: DictConfig, model: "LanguageModel") -> None:
             raise UserError(f"{key}: a language model has no source; {instead}")
     scores = cfg.scores or model.n_best > 1
     from_nothing = cfg.text is None and cfg.file is None
-    with open_output(cfg.out) as out:
-        for number, line in enumerate([""] if from_nothing else _lines(cfg), start=1):
-            tell_unknown(f"line {number}", model.unknown(line))
+    chunks = [[""]] if from_nothing else _chunks(cfg, 1)
+    with open_output(cfg.out) as out, notices(count) as tell:
+        for number, (line,) in enumerate(
+            with_progress(chunks, count, "lines", goes_through(cfg.out)), start=1
+        ):
+            tell_unknown(f"line {number}", model.unknown(line), tell)
             found = model.hypotheses([line])[0]
             require_scores([found[0].log_prob], number - 1)
             _write(out, number, found, scores)

@@ -1,6 +1,5 @@
 """Scenes from a text, a file of texts or stdin: as pictures, as strips, as JSON."""
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,20 +14,30 @@ from seq2scene.models.scene import SCALE, Scene
 from seq2scene.models.scene_writer import SceneWriter
 from seq2scene.scenes.scene_json import read_scene
 from seq2scene.sequences.lines import typed_lines
-from seq2scene.sequences.output import goes_through, open_output, require_scores
+from seq2scene.sequences.output import (
+    Tell,
+    goes_through,
+    notices,
+    open_output,
+    require_scores,
+    with_progress,
+)
 
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm")
 LINES = ("", ".json", ".jsonl", ".txt")
 
 
-def generate_scenes(cfg: DictConfig, model: SceneWriter, chunks: Iterator[list[str]]) -> None:
+def generate_scenes(
+    cfg: DictConfig, model: SceneWriter, chunks: Iterator[list[str]], count: int | None
+) -> None:
     """One text in, one scene out, or its n best. ``out=scene.png`` (or another of ``PICTURES``; a .gif moves)
     draws it, with ``scene.strip.png`` (step by step, the words that were looked at) and ``scene.json`` beside
     it; a number goes into the names where there are several. ``scene.inpainted.png`` is what the inpainter,
     where the config names one, makes of a composite. Without ``out``, or with a name in ``LINES``, a line of
     JSON for each scene.
 
-    chunks: the texts, so many at a time. ``scene=FILE`` is what every scene goes on from.
+    chunks: the texts, so many at a time. count: of all texts, where it is known. ``scene=FILE`` is what every
+    scene goes on from.
     """
     for key in ("prefix", "replace_unk"):
         if cfg.get(key) is not None:
@@ -53,13 +62,12 @@ def generate_scenes(cfg: DictConfig, model: SceneWriter, chunks: Iterator[list[s
         given = read_scene(cfg.scene, "check scene=")
         model.read_given([given], name=f"scene={cfg.scene}")
     number = 0
-    with open_output(None if drawn else cfg.out) as lines:
-        for chunk in chunks:
+    with open_output(None if drawn else cfg.out) as lines, notices(count) as tell:
+        for chunk in with_progress(chunks, count, "texts", drawn or goes_through(cfg.out)):
             model.require_sentences(chunk, number)
             for place, text in enumerate(chunk, start=number + 1):
-                _tell_unknown(
-                    model, text, place, "so an empty scene" if given is None else "so nothing is added"
-                )
+                outcome = "so an empty scene" if given is None else "so nothing is added"
+                _tell_unknown(model, text, place, outcome, tell)
             begun = None if given is None else [given] * len(chunk)
             found = model.scenes(chunk, batch_size=len(chunk), given=begun)
             require_scores([row[0].log_prob for row in found], number)
@@ -90,9 +98,13 @@ def _save(path: Path, write: Callable[[Path], object]) -> None:
         write(part)
 
 
-def _tell_unknown(model: SceneWriter, text: str, number: int, outcome: str) -> None:
-    """Prints to stderr the words of a text that are out of vocabulary, and the outcome if these are all."""
+def _tell_unknown(model: SceneWriter, text: str, number: int, outcome: str, tell: Tell) -> None:
+    """Tells the words of a text that are out of vocabulary, and the outcome if these are all."""
     if unknown := model.unknown(text):
-        print(f"text {number}: unknown to the model and left out: {' '.join(unknown)}", file=sys.stderr)
+        notice = f"text {number}: unknown to the model and left out: {' '.join(unknown)}"
+        tell("texts with words unknown to the model and left out", notice)
     if model.is_empty(text):
-        print(f"text {number}: no word that the model knows, {outcome}", file=sys.stderr)
+        tell(
+            f"texts with no word that the model knows, {outcome}",
+            f"text {number}: no word that the model knows, {outcome}",
+        )

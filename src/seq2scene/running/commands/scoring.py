@@ -15,7 +15,7 @@ from seq2scene.running.options.bounds import check_values
 from seq2scene.sequences import corpus
 from seq2scene.sequences.batching import EvaluationBatches, collate_pairs
 from seq2scene.sequences.corpus import Corpus
-from seq2scene.sequences.output import open_output, require_output, require_scores
+from seq2scene.sequences.output import open_output, require_output, require_scores, with_progress
 
 
 @torch.inference_mode()
@@ -66,7 +66,7 @@ def score_pairs(
     """
     log_probs = [torch.empty(0)] * len(source)
     plan = EvaluationBatches(source.lengths, target.lengths, batch_size)
-    for rows in plan.batches(0):
+    for rows in with_progress(plan.batches(0), len(source), "pairs"):
         rows = rows.copy()  # torch takes no view that runs backwards
         batch = collate_pairs(source, target, rows, model.source_eos)
         scored = model.log_probs(batch.to(model.device)).cpu()
