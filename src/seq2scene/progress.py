@@ -1,4 +1,4 @@
-"""The progress bar of long preparations, and of what is made of many lines."""
+"""The progress bar of long preparations, and of work on many lines."""
 
 from typing import TYPE_CHECKING
 
@@ -6,10 +6,10 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 
-def progress_bar() -> "Progress":
-    """On stderr; disappears when done."""
+def progress_bar(shown: bool = True) -> "Progress":
+    """On stderr; disappears when done. shown: False where another process shows it."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    return Progress(*columns, console=Console(stderr=True), transient=True, disable=not shown)

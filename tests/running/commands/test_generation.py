@@ -316,3 +316,9 @@ def test_only_lines_that_are_typed_are_translated_one_by_one(
     assert sizes == [len(LINES)]
     written(ckpt, "file=null")
     assert sizes == [len(LINES), 1, 1]
+
+
+def test_a_language_model_continues_lines_together_as_one_by_one(saved: Save, written: Write) -> None:
+    ckpt = saved("task=lm", "search=beam", "search.max_length=9")
+    together, alone = (written(ckpt, "n_best=2", f"batch_size={size}") for size in (128, 1))
+    assert together == alone and len(together) == 2 * len(LINES)

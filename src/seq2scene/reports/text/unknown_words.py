@@ -8,6 +8,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from seq2scene.errors import UserError
+from seq2scene.progress import progress_bar
 from seq2scene.reports.report import Evaluation, Report, ScoredSet
 from seq2scene.reports.text.alignment_recorder import AlignedLine, RecordAlignments, forced_alignment
 from seq2scene.reports.text.alignments import require_attention
@@ -103,10 +104,11 @@ def learn_dictionary(evaluation: Evaluation, shift: int) -> list[Entry]:
         tokenise(side.text, language.tokenizer, data.cache)
         for side, language in zip(data.corpora["train"], data.languages, strict=True)
     )
-    counts = LinkCounts(source, target)
-    for batch in data.train_dataloader():
-        sources = forced_alignment(task, batch.to(evaluation.device), shift)
-        counts.add(batch.lines.numpy(), sources.numpy())
+    counts, batches = LinkCounts(source, target), data.train_dataloader()
+    with progress_bar(shown=evaluation.rank == 0) as progress:
+        for batch in progress.track(batches, len(batches), description="batches of training pairs"):
+            sources = forced_alignment(task, batch.to(evaluation.device), shift)
+            counts.add(batch.lines.numpy(), sources.numpy())
     return counts.entries(evaluation.gather([counts.counted()]))
 
 

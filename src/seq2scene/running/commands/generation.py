@@ -76,7 +76,7 @@ def generate(cfg: DictConfig) -> None:
             from seq2scene.running.commands.scene_generation import generate_scenes
 
             model.require_sentences(list(_lines(cfg)) if _can_be_read_twice(cfg) else [])
-            generate_scenes(cfg, model, _chunks(cfg, cfg.batch_size), count)
+            generate_scenes(cfg, model, _chunks(cfg), count)
         case "language model":
             _continue(cfg, model, count)
         case "translator":
@@ -131,11 +131,11 @@ def _lines(cfg: DictConfig) -> Iterator[str]:
         yield from standard_input()
 
 
-def _chunks(cfg: DictConfig, size: int) -> Iterator[list[str]]:
-    """The lines, ``size`` at a time; one at a time where somebody is typing them."""
+def _chunks(cfg: DictConfig) -> Iterator[list[str]]:
+    """The lines, ``batch_size`` at a time; one at a time where somebody is typing them."""
     typed = cfg.text is None and cfg.file is None and sys.stdin.isatty()
     lines = _lines(cfg)
-    while chunk := list(islice(lines, 1 if typed else size)):
+    while chunk := list(islice(lines, 1 if typed else cfg.batch_size)):
         yield chunk
 
 
@@ -149,7 +149,7 @@ def _translate(
         tell_unknown("prefix", model.target.unknown(cfg.prefix))
     number, scores = 0, cfg.scores or model.n_best > 1
     with open_output(cfg.out) as out, notices(count) as tell:
-        for lines in with_progress(_chunks(cfg, cfg.batch_size), count, "lines", goes_through(cfg.out)):
+        for lines in with_progress(_chunks(cfg), count, "lines", goes_through(cfg.out)):
             for place, line in enumerate(lines, start=number + 1):
                 tell_unknown(f"line {place}", model.unknown(line), tell)
             found = model.hypotheses(
@@ -178,17 +178,19 @@ def _continue(cfg: DictConfig, model: "LanguageModel", count: int | None) -> Non
     ):
         if cfg[key] is not None:
             raise UserError(f"{key}: a language model has no source; {instead}")
-    scores = cfg.scores or model.n_best > 1
+    number, scores = 0, cfg.scores or model.n_best > 1
     from_nothing = cfg.text is None and cfg.file is None
-    chunks = [[""]] if from_nothing else _chunks(cfg, 1)
+    chunks = [[""]] if from_nothing else _chunks(cfg)
     with open_output(cfg.out) as out, notices(count) as tell:
-        for number, (line,) in enumerate(
-            with_progress(chunks, count, "lines", goes_through(cfg.out)), start=1
-        ):
-            tell_unknown(f"line {number}", model.unknown(line), tell)
-            found = model.hypotheses([line])[0]
-            require_scores([found[0].log_prob], number - 1)
-            _write(out, number, found, scores)
+        for lines in with_progress(chunks, count, "lines", goes_through(cfg.out)):
+            for place, line in enumerate(lines, start=number + 1):
+                tell_unknown(f"line {place}", model.unknown(line), tell)
+            found = model.hypotheses(lines, batch_size=len(lines))
+            require_scores([row[0].log_prob for row in found], number)
+            for hypotheses in found:
+                number += 1
+                _write(out, number, hypotheses, scores)
+            out.flush()
 
 
 def _write(out: TextIO, number: int, hypotheses: Sequence[Hypothesis], scores: bool) -> None:
