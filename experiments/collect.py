@@ -5,7 +5,7 @@
 
 Of several runs, which differ by seed, a table has mean ± standard deviation (the sample's, n - 1). --json
 adds the scores of every run to FILE, with its command, commit, minutes and hardware; rows of the same name
-are replaced.
+are replaced. Rows named as an experiment are compared with what it says is published (``status.py``).
 """
 
 import argparse
@@ -170,20 +170,22 @@ def intervals(runs: dict[str, Sequence[Path]]) -> str:
 
 
 def provenance(runs: dict[str, Sequence[Path]]) -> list[dict[str, Any]]:
-    """Every run as data: its scores, and the command, commit, minutes and hardware that gave them."""
+    """Every run as data: its scores, and the command, commit, minutes and hardware that gave them. Of a
+    resumed run, which records its last part alone, the minutes are not known.
+    """
     rows = []
     for name, folders in runs.items():
         for folder in folders:
             record = read_run(folder).record
-            data = record.get("config", {}).get("paths", {}).get("data")
+            config = record.get("config", {})
+            known = "seconds" in record and config.get("resume") is None
             rows.append(
                 {
                     "name": name,
-                    "experiment": record.get("config", {}).get("name"),
-                    "seed": record.get("config", {}).get("seed"),
-                    "command": without_places(record.get("command"), data),
+                    "seed": config.get("seed"),
+                    "command": without_places(record.get("command"), config.get("paths", {}).get("data")),
                     "commit": record.get("git"),
-                    "minutes": round(record["seconds"] / 60, 1) if "seconds" in record else None,
+                    "minutes": round(record["seconds"] / 60, 1) if known else None,
                     "hardware": {key: record.get("hardware", {}).get(key) for key in HARDWARE},
                     "scores": measured_scores(folder),
                 }

@@ -2,9 +2,9 @@
 
     python experiments/status.py
 
-Published scores stand in ``conf/experiment``, measured ones in ``experiments/measured.json``, as rows of
-``python experiments/collect.py NAME=RUN ... --json FILE``. Writes ``experiments/STATUS.md``, one row per
-published score, and a badge for each table in ``experiments/badges``.
+Published scores stand in ``conf/experiment``, measured ones in ``experiments/measured.json``: the rows of
+``python experiments/collect.py NAME=RUN ... --json FILE`` whose NAME is an experiment's ``name``. Writes
+``experiments/STATUS.md``, one row per published score, and a badge for each table in ``experiments/badges``.
 """
 
 import json
@@ -82,7 +82,7 @@ def comparisons(measured: list[dict[str, Any]]) -> Iterator[Comparison]:
     for path in sorted(EXPERIMENTS.rglob("*.yaml")):
         name = path.relative_to(EXPERIMENTS).with_suffix("").as_posix()
         config = OmegaConf.to_container(OmegaConf.load(path))
-        runs = [row["scores"] for row in measured if row["experiment"] == config.get("name")]
+        runs = [row["scores"] for row in measured if row["name"] == config.get("name")]
         for entry in config.get("published", []):
             for score in (score for score in SCORES if score in entry):
                 tests = (

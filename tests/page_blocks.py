@@ -143,7 +143,7 @@ def check_command(words: list[str], conf: Path = CONF) -> list[list[str]]:
             return check_job(Path(script).stem, rest, conf)
         case [script, *rest] if script.startswith("src/"):  # after torchrun
             return check_job(Path(script).stem, rest, conf)
-        case ["seq2scene", "--help" | "--version"]:
+        case ["seq2scene", "--help" | "--version"] | ["cat", *_]:
             return []
         case ["seq2scene", name, *rest]:
             return check_job(name, rest, conf)

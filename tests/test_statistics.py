@@ -61,8 +61,10 @@ def test_recorded_runs_replace_those_of_the_same_name_and_name_no_folder_of_the_
     collect, file = scripts["collect"], tmp_path / "measured.json"
     (row,) = collect["provenance"]({"a": [run]})
     assert row["command"] == "python src/train.py data.root={data}/x seed=3"
-    assert (row["experiment"], row["seed"], row["minutes"]) == ("mine", 3, 1.5)
+    assert (row["name"], row["seed"], row["minutes"]) == ("a", 3, 1.5)
     assert row["hardware"] == {"processor": None, "cores": 2, "gpus": None}
+    (run / "run.json").write_text(json.dumps({**record, "config": {**config, "resume": "outputs/mine/1"}}))
+    assert collect["provenance"]({"a": [run]})[0]["minutes"] is None  # 90 seconds are those of its last part
     file.write_text(json.dumps([{"name": "a"}, {"name": "b"}]))
     assert collect["recorded"](file, [row]) == [{"name": "b"}, row]
 
@@ -101,9 +103,10 @@ def test_a_published_score_is_reached_missed_by_so_much_or_not_run(scripts):
     found = list(
         status["comparisons"](
             [
-                {"experiment": "multi30k_en_de", "scores": {"test_2016_flickr": {"bleu_tok": value}}}
+                {"name": "multi30k_en_de", "scores": {"test_2016_flickr": {"bleu_tok": value}}}
                 for value in (38.0, 40.0)
             ]
+            + [{"name": "a variant", "scores": {"test_2016_flickr": {"bleu_tok": 0.0}}}]
         )
     )
     assert len(found) > 100

@@ -61,6 +61,7 @@ def page(desk: Visit):
 
 
 def load(page, *objects: dict) -> None:
+    page.evaluate("document.querySelector('.facts-list').replaceChildren()")  # what ``hold`` waits for is new
     content = json.dumps({"sentences": [TEXT], "objects": objects}).encode()
     page.set_input_files("input[type=file]", {"name": "s.json", "mimeType": "", "buffer": content})
 
@@ -142,6 +143,7 @@ def test_what_is_dragged_away_is_no_longer_held_until_it_is_undone(page) -> None
     page.get_by_role("button", name="Redo").click()
     hold(page, True, True, False)
     page.get_by_role("button", name="Undo").click()
+    hold(page, True, True, True)
 
 
 def test_objects_are_changed_by_keyboard(page) -> None:
@@ -157,6 +159,20 @@ def test_objects_are_changed_by_keyboard(page) -> None:
     page.locator("[data-number='1']").press("Enter")
     page.get_by_role("button", name="sad", exact=True).click()
     page.wait_for_selector("[aria-label='Mike, near, facing right, arms out, sad']")
+
+
+def test_keys_that_come_faster_than_the_scene_is_drawn_all_count(page) -> None:
+    load(page, SUN, MIKE, HOTDOG)
+    hold(page, True, True, True)
+    page.locator("[data-number='2']").evaluate(
+        """hotdog => {
+            const pressed = { key: "ArrowRight", shiftKey: true, bubbles: true };
+            for (let n = 0; n < 4; n++) hotdog.dispatchEvent(new KeyboardEvent("keydown", pressed));
+        }"""
+    )
+    hold(page, True, True, False)
+    moved = json.loads(saved(page, "JSON"))["objects"]
+    assert [one["x"] for one in moved if one["class"] == "e_2"] == [HOTDOG["x"] + 4 * 20]
 
 
 def test_the_model_goes_on_and_things_are_added(page) -> None:

@@ -221,9 +221,27 @@ def test_hydra_knows_the_keys_of_the_run_that_goes_on(models) -> None:
         "data.tokenizer=moses",
         "trainer=ddp",
     ]
-    assert set(added[2:-2]) == {one for one in choices if one in stored and one != "trainer=cpu"}
+    kept = {one for one in choices if one in stored and one != "trainer=cpu"}
+    assert set(added[2:-2]) == kept | {
+        f"name={load_checkpoint(models.a)['hyper_parameters']['config']['name']}"
+    }
     for wrong in (["resume=/nowhere"], ["resume=a,b"], ["resume="], ["resume=x", "resume=y"], ["seed=1"]):
         assert with_choices(wrong) == wrong
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"), [("mine.1", "mine.1"), ("../elsewhere", "nmt"), (7, "nmt"), (None, "nmt")]
+)
+def test_a_run_keeps_its_name_wherever_it_goes_on(models, tmp_path: Path, name: Any, kept: str) -> None:
+    """Unless that could lead out of the output folder: then it is named after the folder it lies in."""
+    checkpoint = load_checkpoint(models.a)
+    checkpoint["hyper_parameters"]["config"]["name"] = name
+    (tmp_path / "nmt" / "run").mkdir(parents=True)
+    torch.save(checkpoint, tmp_path / "nmt" / "run" / "last.ckpt")
+    with job(tmp_path / "out", f"resume={tmp_path}/nmt/run") as cfg:
+        assert cfg.name == kept
+    with job(tmp_path / "out", f"resume={tmp_path}/nmt/run", "name=other") as cfg:
+        assert cfg.name == "other"
 
 
 # What may change

@@ -15,7 +15,6 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from seq2scene.errors import UserError
-from seq2scene.running.entry import run_name
 from seq2scene.running.resuming.changes import ABSENT, value_at, words
 from seq2scene.running.resuming.starts import find_start
 from seq2scene.tasks.loading import with_local_paths
@@ -42,19 +41,20 @@ OPTION = re.compile(r"\w[\w-]*(/\w[\w-]*)*")  # the name of a config file, not a
 
 def with_choices(arguments: Sequence[str]) -> list[str]:
     """Adds to command-line arguments the group options of the run that ``resume=`` names, so that Hydra knows
-    the keys of its config. A resumed run is named after its folder, even if its experiment sets a name.
+    the keys of its config, and its name, which it keeps wherever it goes on.
 
     Errors in the checkpoint are reported later.
     """
     found = [one for one in arguments if one.startswith("resume=")]
     try:
         path = _parse(*found).value()
-        stored = find_start(path, quiet=True)[1].get("overrides", [])
-        choices = [one for one in stored if _is_choice(_parse(one))]
-    except (HydraException, UserError, OSError, TypeError, AttributeError):
+        start = find_start(path, quiet=True)[1]
+        choices = [one for one in start.get("overrides", []) if _is_choice(_parse(one))]
+        name = start["hyper_parameters"]["config"].get("name")
+        if isinstance(name, str) and _is_name(_parse(f"name={name}")):
+            choices.append(f"name={name}")
+    except (HydraException, UserError, OSError, KeyError, TypeError, AttributeError):
         return list(arguments)
-    if any(key_of(one) == "experiment" for one in choices) and NAME.fullmatch(name := run_name("", path)):
-        choices.append(f"name={name}")
     given = {key_of(one) for one in arguments}
     choices = [one for one in choices if key_of(one) not in given]
     place = arguments.index(found[0]) + 1

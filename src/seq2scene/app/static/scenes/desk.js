@@ -63,7 +63,7 @@ export async function openDesk(section, room, lead, look, texts, extras = () => 
       if (number !== null && count < scene.items.length && number >= count) count = scene.items.length;
       show();
     },
-    move: (number, to) => change(number, to),
+    move: (number, from) => change(number, from(scene.items[number].one)),
     remove: (number) => remove(number),
     key: (event, number) => panel.key(event, number),
   });

@@ -87,7 +87,7 @@ export function stage(look, events) {
       root.removeEventListener("pointermove", move);
       root.removeEventListener("pointerup", end);
       root.removeEventListener("pointercancel", end);
-      if (delta && event.type === "pointerup") events.move(number, shifted(one, ...delta));
+      if (delta && event.type === "pointerup") events.move(number, (now) => shifted(now, ...delta));
       else if (delta) for (const part of [element, label]) part?.removeAttribute("transform");
       else if (wasSelected && event.type === "pointerup") events.select(next(event, number));
     };
@@ -108,7 +108,7 @@ export function stage(look, events) {
   function keys(event, number) {
     const pace = event.shiftKey ? LEAP : STEP;
     const ways = { ArrowLeft: [-pace, 0], ArrowRight: [pace, 0], ArrowUp: [0, -pace], ArrowDown: [0, pace] };
-    if (event.key in ways) events.move(number, shifted(shown.items[number].one, ...ways[event.key]));
+    if (event.key in ways) events.move(number, (now) => shifted(now, ...ways[event.key]));
     else if (event.key === "Delete" || event.key === "Backspace") events.remove(number);
     else if (event.key === "Enter" || event.key === " ") events.select(number);
     else if (event.key === "Escape") events.select(null);
