@@ -230,7 +230,8 @@ def test_hydra_knows_the_keys_of_the_run_that_goes_on(models) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "kept"), [("mine.1", "mine.1"), ("../elsewhere", "nmt"), (7, "nmt"), (None, "nmt")]
+    ("name", "kept"),
+    [("mine.1", "mine.1"), ("../elsewhere", "nmt"), ("a (2), b", "nmt"), (7, "nmt"), (None, "nmt")],
 )
 def test_a_run_keeps_its_name_wherever_it_goes_on(models, tmp_path: Path, name: Any, kept: str) -> None:
     """Unless that could lead out of the output folder: then it is named after the folder it lies in."""
@@ -239,7 +240,7 @@ def test_a_run_keeps_its_name_wherever_it_goes_on(models, tmp_path: Path, name: 
     (tmp_path / "nmt" / "run").mkdir(parents=True)
     torch.save(checkpoint, tmp_path / "nmt" / "run" / "last.ckpt")
     with job(tmp_path / "out", f"resume={tmp_path}/nmt/run") as cfg:
-        assert cfg.name == kept
+        assert cfg.name == kept and cfg.data.tokenizer is not None  # its task is known too
     with job(tmp_path / "out", f"resume={tmp_path}/nmt/run", "name=other") as cfg:
         assert cfg.name == "other"
 

@@ -51,7 +51,7 @@ def with_choices(arguments: Sequence[str]) -> list[str]:
         start = find_start(path, quiet=True)[1]
         choices = [one for one in start.get("overrides", []) if _is_choice(_parse(one))]
         name = start["hyper_parameters"]["config"].get("name")
-        if isinstance(name, str) and _is_name(_parse(f"name={name}")):
+        if isinstance(name, str) and NAME.fullmatch(name) and _is_name(_parse(f"name={name}")):
             choices.append(f"name={name}")
     except (HydraException, UserError, OSError, KeyError, TypeError, AttributeError):
         return list(arguments)
