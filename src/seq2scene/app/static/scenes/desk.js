@@ -63,9 +63,9 @@ export async function openDesk(section, room, lead, look, texts, extras = () => 
       if (number !== null && count < scene.items.length && number >= count) count = scene.items.length;
       show();
     },
-    move: (number, from) => change(number, from(scene.items[number].one)),
+    move: (number, shift) => scene.items[number] && change(number, shift(scene.items[number].one)),
     remove: (number) => remove(number),
-    key: (event, number) => panel.key(event, number),
+    key: (event, number) => panel.key(event, number, scene.items[number]),
   });
   const steps = timeline((number) => {
     arriving = number === count + 1 ? number - 1 : null;

@@ -36,10 +36,10 @@ export function inspector(events, look) {
 
   return {
     root,
-    /** f: flip; + and -: nearer and farther, or larger and smaller. Whether the key means anything. */
-    key(event, number) {
-      const { item, info } = root.shown ?? {};
+    /** f: flip; + and -: nearer and farther, or larger and smaller. Whether the key means anything to the item. */
+    key(event, number, item) {
       if (!item) return false;
+      const { info } = root.shown;
       const step = { "+": look.larger ?? -1, "=": look.larger ?? -1, "-": -(look.larger ?? -1) }[event.key];
       if (event.key === "f" && "flip" in item.one) events.change(number, { flip: 1 - item.one.flip });
       else if (step && "size" in item.one) {
@@ -52,7 +52,7 @@ export function inspector(events, look) {
     /** chosen: {number, item}, or null where no object is. */
     show(chosen, info, model, room) {
       root.classList.toggle("chosen", chosen !== null);
-      root.shown = chosen && { item: chosen.item, info };
+      root.shown = { info };
       if (!chosen) {
         root.replaceChildren(el("p", { class: "hint" }, "Pick an object to change it, or drag it where it should be."));
         return;
