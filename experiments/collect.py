@@ -5,7 +5,7 @@
 
 Of several runs, which differ by seed, a table has mean ± standard deviation (the sample's, n - 1). --json
 adds the scores of every run to FILE, with its command, commit, minutes and hardware; rows of the same name
-are replaced. Rows named as an experiment are compared with what it says is published (``status.py``).
+are replaced. ``status.py`` compares rows named as an experiment with its published scores.
 """
 
 import argparse

@@ -4,7 +4,7 @@ What only some models need is imported when one of them is at work, so that a li
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -44,7 +44,7 @@ def generate(cfg: DictConfig) -> None:
     check_values(OmegaConf.to_container(cfg, resolve=True))
     require_shift(cfg.align_shift)
     dictionary = None if cfg.replace_unk is None else chosen_dictionary(cfg.replace_unk)
-    count = _require_readable(cfg)
+    count = _count_lines(cfg)
     require_output(cfg.out)
     require_folder(cfg.pictures, "pictures")
     model = load(cfg.ckpt, find_device(cfg.device), _search(cfg), cfg.ensemble, cfg.paths.cache)
@@ -94,7 +94,7 @@ def _relocate(cfg: DictConfig, model: Model) -> None:
         model.description = relocated(model.description, **given)
 
 
-def _require_readable(cfg: DictConfig) -> int | None:
+def _count_lines(cfg: DictConfig) -> int | None:
     """The number of lines to read, or None where it will show.
 
     Raises UserError unless it is clear what to read, and all of a file's lines can be read.
@@ -147,26 +147,21 @@ def _translate(
             model.require_attention(key)
     if cfg.prefix is not None:
         tell_unknown("prefix", model.target.unknown(cfg.prefix))
-    number, scores = 0, cfg.scores or model.n_best > 1
-    with open_output(cfg.out) as out, notices(count) as tell:
-        for lines in with_progress(_chunks(cfg), count, "lines", goes_through(cfg.out)):
-            for place, line in enumerate(lines, start=number + 1):
-                tell_unknown(f"line {place}", model.unknown(line), tell)
-            found = model.hypotheses(
-                lines,
-                cfg.prefix,
-                keep_attention=cfg.pictures is not None,
-                replace_unk=dictionary,
-                align_shift=cfg.align_shift,
-                batch_size=len(lines),
-            )
-            require_scores([row[0].log_prob for row in found], number)
-            for line, hypotheses in zip(lines, found, strict=True):
-                number += 1
-                _write(out, number, hypotheses, scores)
-                if cfg.pictures is not None:
-                    _draw(Path(cfg.pictures) / f"line_{number}.png", model, line, hypotheses[0])
-            out.flush()
+
+    def translate(lines: list[str]) -> list[list[Hypothesis]]:
+        return model.hypotheses(
+            lines,
+            cfg.prefix,
+            keep_attention=cfg.pictures is not None,
+            replace_unk=dictionary,
+            align_shift=cfg.align_shift,
+            batch_size=len(lines),
+        )
+
+    def draw(number: int, line: str, best: Hypothesis) -> None:
+        _draw(Path(cfg.pictures) / f"line_{number}.png", model, line, best)
+
+    _write_all(cfg, model, _chunks(cfg), count, translate, None if cfg.pictures is None else draw)
 
 
 def _continue(cfg: DictConfig, model: "LanguageModel", count: int | None) -> None:
@@ -178,18 +173,35 @@ def _continue(cfg: DictConfig, model: "LanguageModel", count: int | None) -> Non
     ):
         if cfg[key] is not None:
             raise UserError(f"{key}: a language model has no source; {instead}")
-    number, scores = 0, cfg.scores or model.n_best > 1
     from_nothing = cfg.text is None and cfg.file is None
-    chunks = [[""]] if from_nothing else _chunks(cfg)
+    chunks = iter([[""]]) if from_nothing else _chunks(cfg)
+    _write_all(cfg, model, chunks, count, lambda lines: model.hypotheses(lines, batch_size=len(lines)))
+
+
+def _write_all(
+    cfg: DictConfig,
+    model: "Translator | LanguageModel",
+    chunks: Iterator[list[str]],
+    count: int | None,
+    find: Callable[[list[str]], list[list[Hypothesis]]],
+    draw: Callable[[int, str, Hypothesis], None] | None = None,
+) -> None:
+    """Writes the hypotheses that ``find`` gives for all lines, of which there are ``count`` if that is known.
+
+    draw: given the number of each line, the line and its best hypothesis.
+    """
+    number, scores = 0, cfg.scores or model.n_best > 1
     with open_output(cfg.out) as out, notices(count) as tell:
         for lines in with_progress(chunks, count, "lines", goes_through(cfg.out)):
             for place, line in enumerate(lines, start=number + 1):
                 tell_unknown(f"line {place}", model.unknown(line), tell)
-            found = model.hypotheses(lines, batch_size=len(lines))
+            found = find(lines)
             require_scores([row[0].log_prob for row in found], number)
-            for hypotheses in found:
+            for line, hypotheses in zip(lines, found, strict=True):
                 number += 1
                 _write(out, number, hypotheses, scores)
+                if draw is not None:
+                    draw(number, line, hypotheses[0])
             out.flush()
 
 
