@@ -175,6 +175,19 @@ def test_keys_that_come_faster_than_the_scene_is_drawn_all_count(page) -> None:
     assert [one["x"] for one in moved if one["class"] == "e_2"] == [HOTDOG["x"] + 4 * 20]
 
 
+def test_keys_change_the_object_that_has_the_focus_not_the_one_picked_last(page) -> None:
+    load(page, SUN, MIKE, {**HOTDOG, "flip": 0})
+    hold(page, True, True, True)
+    page.locator("[data-number='2']").press("f")  # now picked, and turned
+    page.locator("[data-number='1']").press("f")
+    until(
+        page,
+        "() => document.querySelector('[data-number=\"1\"]').getAttribute('aria-label').includes('left')",
+    )
+    turned = {one["class"]: one["flip"] for one in json.loads(saved(page, "JSON"))["objects"]}
+    assert (turned["hb0"], turned["e_2"]) == (1, 1)
+
+
 def test_the_model_goes_on_and_things_are_added(page) -> None:
     load(page, SUN, MIKE, HOTDOG)
     hold(page, True, True, True)
