@@ -1,16 +1,16 @@
-"""Prints the tables of RESULTS.md from runs, with published next to measured scores.
+"""Prints the tables of RESULTS.md from runs, with what they are compared with next to measured scores.
 
     python experiments/collect.py NAME=RUN_FOLDER ... [--epochs] [--intervals] [--json FILE]
     python experiments/collect.py NAME=SEED_1,SEED_2,SEED_3 ...
 
-Of several runs, which differ by seed, a table has mean ± standard deviation (the sample's, n - 1). --json
-adds the scores of every run to FILE, with its command, commit, minutes and hardware; rows of the same name
-are replaced. ``status.py`` compares rows named as an experiment with its published scores.
+Of several runs, which differ by seed, a table has mean ± standard deviation (the sample's, n - 1); a score
+that only some of them have says of how many. --json adds the scores of every run to FILE, with its
+command, commit, minutes and hardware; rows of the same name are replaced. ``status.py`` compares rows named
+as an experiment with the scores in its ``published``.
 """
 
 import argparse
-import csv
-import json
+import math
 import statistics
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,17 +19,16 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from omegaconf import OmegaConf
-
 from seq2scene.errors import UserError
 from seq2scene.json_text import write_json
 from seq2scene.metrics.scene_scores import HEADINGS
 from seq2scene.models.folders import without_places
 from seq2scene.reports.page.bootstrap import COVERED, Scores
-from seq2scene.reports.page.run_files import read_run
+from seq2scene.reports.page.run_files import Run, read_run, require
 from seq2scene.reports.page.test_sets import score_intervals
-from seq2scene.reports.text.lengths import read_csv
+from seq2scene.reports.text.lengths import LengthRow, read_csv
 from seq2scene.running.entry import user_errors
+from seq2scene.sequences.lines import read_json, read_table, read_yaml
 
 # Headings of the scores in an experiment's `published`, by name in metrics.json and alignment_error.json
 SCORES = {
@@ -56,6 +55,7 @@ TEXT = {
     "chrf": "chrF",
     "perplexity": "perplexity",
     "perplexity_words": "without EOS",
+    "length_ratio": "length ratio",
 }
 HARDWARE = ("processor", "cores", "gpus")
 SCENE = list(SCORES)[list(SCORES).index("u_precision") :]
@@ -66,8 +66,21 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
 
 
+def read_tested(folder: Path) -> Run:
+    """A run with scores of a test set. Raises UserError if it has none."""
+    run = read_run(folder, tested=False)
+    if not run.scores:
+        raise UserError(f"{folder}: no run that was tested (it has no scores in metrics.json)")
+    return run
+
+
 def epochs(run: Path) -> str:
-    """Validation scores and training throughput by epoch."""
+    """Validation scores and training throughput by epoch. Raises UserError for a run without any, and for a
+    row of metrics.csv that is none.
+    """
+    file = run / "metrics.csv"
+    if not file.is_file():
+        raise UserError(f"{run}: it has no metrics.csv; an evaluation has no epochs: leave out --epochs")
     shown = {
         "val/perplexity": "val perplexity",
         "val/bleu_tok": "val BLEU (greedy)",
@@ -78,12 +91,17 @@ def epochs(run: Path) -> str:
         "train/tokens_per_second": "target tokens/s",
         "train/scenes_per_second": "scenes/s",
     }
-    found: dict[str, dict[str, list[float]]] = {}
-    with open(run / "metrics.csv", newline="") as file:
-        for row in csv.DictReader(file):
-            for key in shown:
-                if row.get(key):
-                    found.setdefault(row["epoch"], {}).setdefault(key, []).append(float(row[key]))
+    found: dict[int, dict[str, list[float]]] = {}
+    for line, row in read_table(file):
+        try:
+            values = {key: float(row[key]) for key in shown if row.get(key)}
+            epoch = int(row["epoch"]) if values else -1
+        except (KeyError, ValueError) as error:
+            raise UserError(
+                f"{file}, line {line}: no number as epoch or score ({error}); fix or delete the line"
+            ) from None
+        for key, value in values.items():
+            found.setdefault(epoch, {}).setdefault(key, []).append(value)
     columns = [key for key in shown if any(key in values for values in found.values())]
     rows = []
     for epoch, values in found.items():
@@ -92,23 +110,31 @@ def epochs(run: Path) -> str:
             last = {
                 key: f"{v[-1]:.{digits(key[4:])}f}" for key, v in values.items() if key.startswith("val/")
             }
-            last |= {key: str(round(v[len(v) // 2])) for key, v in zip(columns[-1:], speeds, strict=False)}
-            rows.append([int(epoch) + 1, *(last.get(key, "") for key in columns)])
+            last |= {key: f"{v[len(v) // 2]:.0f}" for key, v in zip(columns[-1:], speeds, strict=False)}
+            rows.append([epoch + 1, *(last.get(key, "") for key in columns)])
     return markdown(["epoch", *(shown[key] for key in columns)], rows)
 
 
 def digits(score: str) -> int:
     """Decimals to show: three for scores of scenes."""
-    return 3 if score in SCENE or score in ("score", "loss", "cider") else 2
+    return 3 if score in SCENE or score in ("score", "loss", "cider", "length_ratio") else 2
 
 
-def shown(values: Sequence[float | None], score: str) -> str:
-    """A score as tables show it: the one value, or mean ± standard deviation; empty if missing."""
-    found = [value for value in values if value is not None]
+def is_score(value: object) -> bool:
+    """Whether a value is a number: one of which nothing was counted is null or NaN."""
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def shown(values: Sequence[Any], score: str) -> str:
+    """A score as tables show it: the one value, or mean ± standard deviation, and n if some runs lack it;
+    empty if all do.
+    """
+    found, places = [value for value in values if is_score(value)], digits(score)
     if not found:
         return ""
-    mean = f"{statistics.fmean(found):.{digits(score)}f}"
-    return mean if len(found) == 1 else f"{mean} ± {statistics.stdev(found):.{digits(score)}f}"
+    spread = f" ± {statistics.stdev(found):.{places}f}" if len(found) > 1 else ""
+    count = f" (n = {len(found)})" if len(found) < len(values) else ""
+    return f"{statistics.fmean(found):.{places}f}{spread}{count}"
 
 
 def same_tests(name: str, runs: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -121,18 +147,19 @@ def same_tests(name: str, runs: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def scores(runs: dict[str, Sequence[Path]]) -> str:
     """Test scores, one row per name and test set, and one for each of its baselines."""
-    measured: list[tuple[str, str, list[dict]]] = []
+    measured: list[tuple[str, str, list[Mapping[str, Any]]]] = []
     for name, folders in runs.items():
-        results = [json.loads((run / "metrics.json").read_text()) for run in folders]
+        results = [read_tested(run).scores for run in folders]
         for test in same_tests(name, results):
             each = [result[test] for result in results]
             measured.append((name, test, each))
-            beside = [key for key, value in each[0].items() if isinstance(value, dict)]
+            inner = [{key: value for key, value in one.items() if isinstance(value, dict)} for one in each]
             measured += [
-                (f"{name}, {key}".replace("_", " "), test, [one[key] for one in each]) for key in beside
+                (f"{name}, {key}".replace("_", " "), test, [one.get(key, {}) for one in inner])
+                for key in dict.fromkeys(key for one in inner for key in one)
             ]
     headings = {**CAPTION, **TEXT, **{name: SCORES[name] for name in SCENE}}
-    columns = [key for key in headings if any(key in each[0] for *_, each in measured)]
+    columns = [key for key in headings if any(key in one for *_, each in measured for one in each)]
     several = any(len(folders) > 1 for folders in runs.values())
     rows = [
         [
@@ -178,7 +205,7 @@ def provenance(runs: dict[str, Sequence[Path]]) -> list[dict[str, Any]]:
         for folder in folders:
             record = read_run(folder).record
             config = record.get("config", {})
-            known = "seconds" in record and config.get("resume") is None
+            known = is_score(record.get("seconds")) and config.get("resume") is None
             rows.append(
                 {
                     "name": name,
@@ -186,51 +213,77 @@ def provenance(runs: dict[str, Sequence[Path]]) -> list[dict[str, Any]]:
                     "command": without_places(record.get("command"), config.get("paths", {}).get("data")),
                     "commit": record.get("git"),
                     "minutes": round(record["seconds"] / 60, 1) if known else None,
-                    "hardware": {key: record.get("hardware", {}).get(key) for key in HARDWARE},
+                    "hardware": {key: (record.get("hardware") or {}).get(key) for key in HARDWARE},
                     "scores": measured_scores(folder),
                 }
             )
     return rows
 
 
+def read_rows(path: Path, hint: str = "") -> list[dict[str, Any]]:
+    """The rows that --json wrote. Raises UserError for anything else."""
+    rows = read_json(path, hint)
+    require(rows, list, str(path))
+    for number, row in enumerate(rows, start=1):
+        where = f"{path}: row {number}"
+        require(row, {}, where)
+        require(row.get("name"), str, f"{where}: name")
+        require(row.get("scores"), {}, f"{where}: scores")
+        for test, scores in row["scores"].items():
+            require(scores, {}, f"{where}: {test}")
+    return rows
+
+
 def recorded(path: Path, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows that a file has, of other names, and then these."""
+    """The rows that a file has, of other names, and then these. Raises UserError if it cannot be written."""
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise UserError(f"{path}: name a file for --json, in a folder that exists")
     names = {row["name"] for row in rows}
-    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    kept = read_rows(path) if path.exists() else []
     return [*(row for row in kept if row["name"] not in names), *rows]
 
 
 def lengths(runs: dict[str, Path], test: str) -> str:
-    """BLEU by reference length, one row per run."""
-    tables = {
-        name: next(iter(read_csv(run / f"{test}.by_length.csv").values())) for name, run in runs.items()
-    }
-    buckets = next(iter(tables.values()))
-    header = [test, *(f"{row.shortest}-{row.longest} ({row.sentences})" for row in buckets)]
-    return markdown(header, [[name, *(f"{row.bleu:.1f}" for row in rows)] for name, rows in tables.items()])
+    """BLEU by reference length, one row per run; a table for each set of buckets, as test sets differ."""
+    tables: dict[tuple[str, ...], list[list[str]]] = {}
+    for name, run in runs.items():
+        rows = length_rows(run / f"{test}.by_length.csv")
+        buckets = tuple(f"{row.shortest}-{row.longest} ({row.sentences})" for row in rows)
+        tables.setdefault(buckets, []).append([name, *(f"{row.bleu:.1f}" for row in rows)])
+    return "\n\n".join(markdown([test, *buckets], rows) for buckets, rows in tables.items())
+
+
+def length_rows(path: Path) -> list[LengthRow]:
+    """Of the first system in a file. Raises UserError if it has none."""
+    for rows in read_csv(path).values():
+        return rows
+    raise UserError(f"{path}: no rows of BLEU by length in it; delete the file")
 
 
 def published_scores(run: Path) -> list[dict]:
-    """Published scores for the experiment of a run, or of the run that an evaluation scored."""
+    """What the experiment of a run, or of the run that an evaluation scored, is compared with."""
     kept = run / ".hydra" / "config.yaml"
     if not kept.exists():
         return []
-    config = OmegaConf.to_container(OmegaConf.load(kept))
+    config = read_yaml(kept) or {}
+    require(config, {"published": list}, str(kept))
     if "ckpt" not in config:
-        return config.get("published", [])
+        return config.get("published") or []
     first = Path(config["ckpt"] if isinstance(config["ckpt"], str) else config["ckpt"][0])
     return published_scores(first if first.is_dir() else first.parent)
 
 
-def measured_scores(run: Path) -> dict[str, dict]:
+def measured_scores(run: Path) -> dict[str, Mapping[str, Any]]:
     """A run's scores by test set; alignment scores under ``gold``."""
-    scores = json.loads((run / "metrics.json").read_text())
-    error = run / "alignment_error.json"
-    return {**scores, "gold": json.loads(error.read_text())} if error.exists() else scores
+    scores, error = dict(read_tested(run).scores), run / "alignment_error.json"
+    if error.exists():
+        scores["gold"] = read_json(error)
+        require(scores["gold"], {}, str(error))
+    return scores
 
 
 def comparison(runs: dict[str, Sequence[Path]]) -> str | None:
-    """Published next to measured scores, one row per published score; None if there are none."""
+    """What runs are compared with next to measured scores, one row per score; None if there is nothing."""
     rows = []
     for name, folders in runs.items():
         measured = [measured_scores(run) for run in folders]
@@ -238,9 +291,9 @@ def comparison(runs: dict[str, Sequence[Path]]) -> str | None:
             test = entry.get("test", next(iter(measured[0])))
             for score in (score for score in SCORES if score in entry):
                 ours = shown([one.get(test, {}).get(score) for one in measured], score)
-                where = entry["system"], entry.get("source", "")
+                where = entry.get("system", ""), entry.get("source", "")
                 rows.append([name, test, SCORES[score], entry[score], ours, *where])
-    header = ["run", "test set", "score", "published", "measured", "system", "source"]
+    header = ["run", "test set", "score", "compared with", "measured", "system", "source"]
     return markdown(header, rows) if rows else None
 
 
@@ -256,9 +309,11 @@ def read_runs(arguments: Sequence[str]) -> dict[str, list[Path]]:
                 f"{argument}: {name} stands twice; name all its runs at once, separated by commas"
             )
         runs[name] = [Path(folder) for folder in folders.split(",")]
-        for folder in runs[name]:
-            if not (folder / "metrics.json").is_file():
-                raise UserError(f"{folder}: no run that was tested (it has no metrics.json)")
+        places = [folder.resolve() for folder in runs[name]]
+        for number, folder in enumerate(runs[name]):
+            if places[number] in places[:number]:
+                raise UserError(f"{argument}: {folder} stands twice; name each run once")
+            read_tested(folder)
     return runs
 
 
@@ -270,6 +325,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="adds every run's scores and how they came about")
     options = parser.parse_args()
     runs = read_runs(options.runs)
+    if options.json:
+        recorded(options.json, [])  # whether it can be, before any work
     single = {name: folders[0] for name, folders in runs.items() if len(folders) == 1}
     if options.epochs:
         for name, folders in runs.items():
@@ -280,7 +337,7 @@ def main() -> None:
         print(f"\n{intervals(runs)}")
     if table := comparison(runs):
         print(f"\n{table}")
-    for test in json.loads((next(iter(runs.values()))[0] / "metrics.json").read_text()):
+    for test in read_tested(next(iter(runs.values()))[0]).scores:
         if len(single) == len(runs) and all(
             (run / f"{test}.by_length.csv").exists() for run in single.values()
         ):

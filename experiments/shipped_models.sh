@@ -4,7 +4,7 @@
 # A run whose scores are already in RUNS is not trained again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-PYTHON=${PYTHON:-.venv/bin/python} RUNS=${RUNS:-outputs/shipped} TRAINED=${TRAINED:-src/seq2scene/trained}
+PYTHON=${PYTHON:-$([ -x .venv/bin/python ] && echo .venv/bin/python || echo python)} RUNS=${RUNS:-outputs/shipped} TRAINED=${TRAINED:-src/seq2scene/trained}
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 
 translator() {

@@ -1,13 +1,14 @@
-"""Where each published table stands: reached, below by how much, or not run.
+"""Where each published table stands: reached, worse by how much, or not run.
 
     python experiments/status.py
 
-Published scores stand in ``conf/experiment``, measured ones in ``experiments/measured.json``: the rows of
-``python experiments/collect.py NAME=RUN ... --json FILE`` whose NAME is an experiment's ``name``. Writes
-``experiments/STATUS.md``, one row per published score, and a badge for each table in ``experiments/badges``.
+What runs are compared with stands in ``conf/experiment``, under ``published``; measured scores stand in
+``experiments/measured.json``: the rows of ``python experiments/collect.py NAME=RUN ... --json FILE`` whose
+NAME is an experiment's ``name``. Writes ``experiments/STATUS.md``, one row per score, and a badge for each
+table in ``experiments/badges``.
 """
 
-import json
+import argparse
 import re
 import statistics
 import sys
@@ -18,54 +19,64 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from collect import SCORES, digits, markdown
+from collect import SCORES, digits, is_score, markdown, read_rows, shown
 from omegaconf import OmegaConf
+
+from seq2scene.running.entry import user_errors
 
 HERE = Path(__file__).resolve().parent
 EXPERIMENTS = HERE.parent / "conf" / "experiment"
 LOWER_IS_BETTER = {"perplexity", "aer"}
 GREEN, AMBER, GREY = "#2e7d32", "#b26a00", "#5f6368"
 LETTER, PADDING = 6.6, 6  # of a badge, in pixels
+HEADER = ("experiment", "system", "source", "test set", "score", "compared with", "measured", "n", "status")
+INTRODUCTION = """\
+Made by `python experiments/status.py`. The source says where a system's score was published, that this
+project measured it with the system's own code (measured), or that it is quoted from memory (recalled)."""
+HOW = "python experiments/collect.py NAME=RUN ... --json experiments/measured.json writes it"
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A published score of an experiment, and what its runs gave: nothing if there is none."""
+    """A score that an experiment is compared with, and what its runs gave: nothing if there is none.
+
+    source: whether it was published, and where, or measured by this project.
+    """
 
     experiment: str
     table: str
     system: str
+    source: str
     test: str
     score: str
-    published: float
+    wanted: float
     measured: tuple[float, ...]
 
     @property
     def behind(self) -> float | None:
-        """By how much the mean of the runs is worse, negative if it is better; None if not run."""
+        """By how much the mean of the runs is worse, to the digits shown; negative if it is better, None if
+        not run.
+        """
         if not self.measured:
             return None
-        gap = self.published - statistics.fmean(self.measured)
-        return -gap if self.score in LOWER_IS_BETTER else gap
+        gap = self.wanted - statistics.fmean(self.measured)
+        return round(-gap if self.score in LOWER_IS_BETTER else gap, digits(self.score))
 
     @property
     def status(self) -> str:
         if self.behind is None:
             return "not run"
-        return "reached" if self.behind <= 0 else f"below by {self.behind:.{digits(self.score)}f}"
+        return "reached" if self.behind <= 0 else f"worse by {self.behind:.{digits(self.score)}f}"
 
     def row(self) -> list[str]:
-        places = digits(self.score)
-        shown = f"{statistics.fmean(self.measured):.{places}f}" if self.measured else ""
-        if len(self.measured) > 1:
-            shown += f" ± {statistics.stdev(self.measured):.{places}f}"
         return [
             self.experiment,
             self.system,
+            self.source,
             self.test,
             SCORES[self.score],
-            f"{self.published:.{places}f}",
-            shown,
+            shown([self.wanted], self.score),
+            shown(self.measured, self.score),
             str(len(self.measured) or ""),
             self.status,
         ]
@@ -78,7 +89,7 @@ def table_of(experiment: str, source: str) -> str:
 
 
 def comparisons(measured: list[dict[str, Any]]) -> Iterator[Comparison]:
-    """Every published score, in the order of the files. measured: rows of ``measured.json``."""
+    """Every score to compare with, in the order of the files. measured: rows of ``measured.json``."""
     for path in sorted(EXPERIMENTS.rglob("*.yaml")):
         name = path.relative_to(EXPERIMENTS).with_suffix("").as_posix()
         config = OmegaConf.to_container(OmegaConf.load(path))
@@ -88,15 +99,16 @@ def comparisons(measured: list[dict[str, Any]]) -> Iterator[Comparison]:
                 tests = (
                     [entry["test"]] if "test" in entry else sorted({test for run in runs for test in run})[:1]
                 )
-                values = [run[test][score] for run in runs for test in tests if score in run.get(test, {})]
+                values = [run.get(test, {}).get(score) for run in runs for test in tests]
                 yield Comparison(
                     name,
                     table_of(name, entry["source"]),
                     entry["system"],
+                    entry["source"],
                     entry.get("test", "test"),
                     score,
                     float(str(entry[score]).removeprefix("> ")),
-                    tuple(values),
+                    tuple(filter(is_score, values)),
                 )
 
 
@@ -125,24 +137,25 @@ def badge(label: str, text: str, colour: str) -> str:
 
 
 def main() -> None:
-    found = list(comparisons(json.loads((HERE / "measured.json").read_text(encoding="utf-8"))))
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter).parse_args()
+    found = list(comparisons(read_rows(HERE / "measured.json", HOW)))
     tables: dict[str, list[Comparison]] = {}
     for one in found:
         tables.setdefault(one.table, []).append(one)
     folder = HERE / "badges"
     folder.mkdir(exist_ok=True)
-    lines = ["# Published and measured", "", "Made by `python experiments/status.py`.", ""]
+    lines = ["# Published and measured", "", INTRODUCTION, ""]
     for table, ones in tables.items():
         text, colour = verdict(ones)
         file = folder / f"{re.sub(r'[^a-z0-9]+', '_', table.lower())}.svg"
         file.write_text(badge(table, text, colour), encoding="utf-8")
         lines += [f"## {table}", "", f"![{text}](badges/{file.name})", ""]
-        header = ["experiment", "system", "test set", "score", "published", "measured", "n", "status"]
-        lines += [markdown(header, (one.row() for one in ones)), ""]
+        lines += [markdown(HEADER, (one.row() for one in ones)), ""]
     (HERE / "STATUS.md").write_text("\n".join(lines), encoding="utf-8")
     count = sum(one.behind is not None for one in found)
-    print(f"{len(found)} published scores, {count} of them measured: {HERE / 'STATUS.md'}")
+    print(f"{len(found)} scores to compare with, {count} of them measured: {HERE / 'STATUS.md'}")
 
 
 if __name__ == "__main__":
-    main()
+    with user_errors():
+        main()

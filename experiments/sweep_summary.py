@@ -13,6 +13,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from collect import markdown
+from collect import is_score, markdown
 from matplotlib.axes import Axes
 
 from seq2scene.errors import UserError
@@ -54,7 +55,7 @@ MEASURE = (
 @dataclass(frozen=True)
 class Row:
     """A run in the table. settings: by key, as on the command line. score: NaN if it has none. test: the same
-    score of its first test set.
+    score of its first test set, minutes: NaN if unknown.
     """
 
     name: str
@@ -81,8 +82,18 @@ def given(overrides: Sequence[str]) -> dict[str, str]:
     found = {}
     for override in overrides:
         key, equals, value = override.lstrip("+").partition("=")
-        found[key] = value.strip("'\"") if equals else "dropped"
+        found[key] = plain(value.strip("'\"")) if equals else "dropped"
     return {key: value for key, value in found.items() if key.split(".")[0].split("/")[0] not in NO_SETTINGS}
+
+
+def plain(value: str) -> str:
+    """A value in one of the ways that it can be written in: 1e-3 as 0.001, 1.0 as 1, True as true."""
+    if value.lower() in ("true", "false", "null"):
+        return value.lower()
+    for kind in (int, float):
+        with suppress(ValueError):
+            return str(kind(value)).removesuffix(".0")
+    return value
 
 
 def differing(runs: Mapping[Path, Run]) -> dict[Path, dict[str, str]]:
@@ -108,14 +119,14 @@ def _default(run: Run, key: str) -> str:
         value = value.get(part) if isinstance(value, Mapping) else None
     if value is None or isinstance(value, Mapping):
         value = read_choices(run.folder).get(key, "")
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return plain(str(value))
 
 
 def status(folder: Path) -> tuple[str, str]:
     """done, failed, pruned, running or stopped, and a word about it."""
     for name, state in (("error.txt", "failed"), ("pruned.txt", "pruned")):
         if (folder / name).is_file():
-            line = (folder / name).read_text(encoding="utf-8").splitlines()[0]
+            line, *_ = (folder / name).read_text(encoding="utf-8", errors="replace").splitlines() or [""]
             return state, line.partition(": ")[2] if state == "failed" else line
     if (folder / "run.json").is_file() or (folder / "metrics.json").is_file():
         return "done", ""
@@ -128,8 +139,12 @@ def last_written(folder: Path) -> float:
 
 
 def minutes(run: Run) -> float:
-    """As the run says, or from its first file to its last."""
-    if "seconds" in run.record:
+    """As the run says, or from its first file to its last. Of a resumed run, which says this of its last part
+    alone, NaN.
+    """
+    if run.config.get("resume") is not None:
+        return np.nan
+    if is_score(run.record.get("seconds")):
         return run.record["seconds"] / 60
     return (last_written(run.folder) - (run.folder / ".hydra/overrides.yaml").stat().st_mtime) / 60
 
@@ -163,7 +178,7 @@ def summarise(folder: Path, score: str | None = None, lowest: bool = False) -> t
                 path.relative_to(folder).as_posix(),
                 settings[path],
                 (min if low else max)(values, default=np.nan),
-                np.nan if test is None else test,
+                test if is_score(test) else np.nan,
                 minutes(run),
                 *status(path),
             )
@@ -279,7 +294,7 @@ def page(folder: Path, name: str, low: bool, rows: Sequence[Row], found: Mapping
     counts = ", ".join(f"{count} {state}" for state, count in states.items())
     parts = [
         f"# {folder.resolve().name}",
-        f"{len(rows)} runs: {counts}. The best {name} of each, ",
+        f"{len(rows)} run{'s' if len(rows) > 1 else ''}: {counts}. The best {name} of each, ",
         table(name, rows),
     ]
     parts[1] += f"{'lowest' if low else 'highest'} first:"

@@ -15,8 +15,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-import wandb_workspaces.reports.v2 as wr
-import wandb_workspaces.workspaces as ws
+try:
+    import wandb_workspaces.reports.v2 as wr
+    import wandb_workspaces.workspaces as ws
+except ModuleNotFoundError as error:
+    sys.exit(f"error: {error}: pip install -e '.[workspace]'")
 
 from seq2scene.errors import UserError
 from seq2scene.reports.page.run_files import Run, find_runs, read_columns, read_run

@@ -4,6 +4,8 @@ import csv
 import fcntl
 import json
 import runpy
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -24,6 +26,25 @@ FOLDER = ROOT / "experiments" / "sweeps"
 def test_a_script_sweeps_over_values_that_exist(name):
     jobs = check_job("train", arguments_of(FOLDER / f"{name}.sh"))
     assert len({job[-3] for job in jobs}) == 4 and all(job[-3].startswith("attention=") for job in jobs)
+
+
+@pytest.mark.parametrize("script", ["sweeps/grid.sh", "sweeps/slurm.sh", "slurm/train.sbatch"])
+def test_a_script_starts_the_python_of_the_checkout_or_of_the_environment(tmp_path, script):
+    def called() -> str:
+        path = f"{tmp_path}/bin:/usr/bin:/bin"
+        command = ["sh", str(FOLDER.parent / script), "x=1"]
+        given = {"PATH": path, "SLURM_JOB_ID": "4", "SLURM_NNODES": "1"}
+        return subprocess.check_output(command, cwd=tmp_path, env=given, text=True)
+
+    names = {"bin/python": "environment", ".venv/bin/python": "checkout", "bin/srun": 'shift; exec "$@"'}
+    for name, said in names.items():
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"#!/bin/sh\n{said}\n" if "srun" in name else f'#!/bin/sh\necho {said} "$@"\n')
+        file.chmod(0o755)
+    assert called().startswith("checkout src/train.py ") and called().endswith(" x=1\n")
+    shutil.rmtree(tmp_path / ".venv")
+    assert called().startswith("environment src/train.py ")
 
 
 def test_a_search_has_values_that_exist():
@@ -100,6 +121,27 @@ def test_the_best_runs_come_first_with_the_settings_that_differ_and_how_they_end
         assert [row["note"] for row in csv.DictReader(file)][-1] == "no | room"
 
 
+def test_a_number_is_one_setting_however_it_is_written(summary, tmp_path):
+    for place, (rate, seed) in enumerate([("1e-3", "1"), ("0.001", "2"), ("0.002", "3.0"), ("2e-3", "3")]):
+        make_run(tmp_path / str(place), [f"optimizer.lr={rate}", f"seed={seed}"], [0.1], run=record(1))
+    make_run(tmp_path / "4", ["seed=name"], [0.1])  # 0.002 by default
+    rows = {row.name: row.settings for row in summary["summarise"](tmp_path)[2]}
+    assert [rows[name]["optimizer.lr"] for name in "01234"] == ["0.001", "0.001", "0.002", "0.002", "0.002"]
+    assert [rows[name]["seed"] for name in "01234"] == ["1", "2", "3", "3", "name"]
+
+
+def test_what_a_run_does_not_tell_is_left_empty(summary, tmp_path):
+    resumed = {"config": {"monitor": {"metric": "val/score", "mode": "max"}, "resume": "x"}, "seconds": 60}
+    one = make_run(
+        tmp_path / "one", ["seed=1"], [0.1], run=json.dumps(resumed), metrics='{"test": {"score": {}}}'
+    )
+    said = summary["write"](tmp_path, *summary["summarise"](tmp_path))
+    assert "\n1 run: 1 done." in said and "| 0.1000 |  | done | one |" in said  # neither minutes nor test
+    for error in (b"", b"job 1: \xff\n"):
+        (one / "error.txt").write_bytes(error)
+        assert summary["status"](one) == ("failed", "\ufffd" if error else "")
+
+
 def test_the_share_of_variance_of_a_setting(summary, tmp_path):
     scores = {("a", "1"): 1.0, ("a", "2"): 3.0, ("b", "1"): 5.0, ("b", "2"): 7.0}
     for number, ((one, seed), score) in enumerate(scores.items()):
@@ -142,6 +184,12 @@ with open(folder / "metrics.csv", "w") as file:
         if lr < 0.001:
             time.sleep(30)
 """
+
+
+def test_a_search_without_its_extra_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(SystemExit, match=r"error: .*optuna.*: pip install -e '\.\[sweep\]'"):
+        runpy.run_path(str(FOLDER / "optuna_search.py"))
 
 
 @pytest.fixture

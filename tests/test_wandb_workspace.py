@@ -1,12 +1,19 @@
 """The workspace of W&B that a script lays out has panels of what a run logs."""
 
 import runpy
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 SCRIPT = Path(__file__).resolve().parents[1] / "experiments" / "wandb_workspace.py"
+
+
+def test_a_workspace_without_its_extra_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "wandb_workspaces", None)
+    with pytest.raises(SystemExit, match=r"error: .*wandb_workspaces.*: pip install -e '\.\[workspace\]'"):
+        runpy.run_path(str(SCRIPT))
 
 
 @pytest.mark.filterwarnings("ignore")  # of the extra, which has deprecated validators

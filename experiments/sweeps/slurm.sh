@@ -2,7 +2,8 @@
 # A grid with a Slurm job for each run, eight at a time (pip install -e '.[slurm]'):
 #   sh experiments/sweeps/slurm.sh
 # More arguments are those of src/train.py and hydra.launcher.partition=..., .account=..., .qos=...
-exec "${PYTHON:-.venv/bin/python}" src/train.py -m name=slurm_grid task=abstract test=false \
+exec "${PYTHON:-$([ -x .venv/bin/python ] && echo .venv/bin/python || echo python)}" \
+    src/train.py -m name=slurm_grid task=abstract test=false \
     hydra/launcher=submitit_slurm \
     hydra.launcher.timeout_min=240 \
     hydra.launcher.cpus_per_task=8 \
