@@ -21,6 +21,7 @@ pytestmark = pytest.mark.slow
 
 SUN = {"class": "s_3", "x": 90, "y": 60, "size": 1, "flip": 0}
 MIKE = {"class": "hb0", "x": 203, "y": 285, "size": 0, "flip": 0, "pose": 0, "expression": 2}
+DUCK = {"class": "a_5", "x": 203, "y": 285, "size": 2, "flip": 0}
 HOTDOG = {"class": "e_2", "x": 253, "y": 267, "size": 0, "flip": 1}
 TEXT = "Mike holds a hotdog."
 HOSTILE = "a <img src=x onerror=document.title='broken'> c"
@@ -206,11 +207,14 @@ def test_the_model_goes_on_and_things_are_added(page) -> None:
 
 
 def test_downloads_show_what_the_page_shows(page) -> None:
-    load(page, SUN, MIKE, HOTDOG)
+    """The duck, which is placed after Mike, lies behind him, as it is farther away."""
+    load(page, SUN, MIKE, DUCK, HOTDOG)
     hold(page, True, True, True)
     page.keyboard.press("Escape")
-    assert json.loads(saved(page, "JSON"))["objects"] == [SUN, MIKE, HOTDOG]
-    assert Image.open(BytesIO(saved(page, "GIF"))).n_frames == 4
+    assert json.loads(saved(page, "JSON"))["objects"] == [SUN, MIKE, DUCK, HOTDOG]
+    assert Image.open(BytesIO(saved(page, "GIF"))).n_frames == 5
+    numbers = page.locator(".object").evaluate_all("all => all.map(one => one.dataset.number)")
+    assert numbers == ["0", "2", "1", "3"]
     png = Image.open(BytesIO(saved(page, "PNG")))
     shot = Image.open(BytesIO(page.locator(".stage").screenshot(animations="disabled"))).convert("RGB")
     there = np.asarray(png.resize(shot.size, Image.Resampling.BOX), dtype=float)[8:-8, 8:-8]

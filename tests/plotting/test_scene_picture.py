@@ -1,12 +1,14 @@
 """Drawn scenes match the device painter's, only sharper."""
 
-from itertools import pairwise
+from dataclasses import replace
+from itertools import pairwise, permutations
 
 import numpy as np
 import pytest
 import torch
 
 from seq2scene.plotting.scene_picture import draw_scene, draw_steps
+from seq2scene.scenes.canonical_order import in_canonical_order
 from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.sprites import SpritePainter
 from small_clip_art import CANVAS, noise_pixels, random_objects, schema_of, to_png
@@ -32,6 +34,7 @@ def discs() -> dict[str, torch.Tensor]:
 def test_at_the_size_of_the_canvas_it_is_what_the_net_sees(discs):
     objects = random_objects(scenes=6, steps=4, seed=5)
     objects = Objects(objects.classes, objects.places.round(), objects.attributes)
+    objects = in_canonical_order(objects, schema_of())  # the net sees objects in the order of placing
     painted = SpritePainter(schema_of(), discs, *CANVAS).paint(objects)
     for scene in range(6):
         found = draw_scene(objects[scene : scene + 1], schema_of(), discs) / 255
@@ -47,6 +50,24 @@ def test_there_is_one_picture_for_the_empty_canvas_and_one_for_each_object(discs
     assert {step.shape for step in steps} == {(2 * CANVAS[1], 2 * CANVAS[0], 3)}
     assert {step.dtype for step in steps} == {np.dtype(np.uint8)}
     assert np.array_equal(steps[-1], draw_scene(objects, schema_of(), discs, 2))
+
+
+def test_what_is_far_is_painted_behind_what_is_near_and_the_sky_behind_all_in_whatever_order_they_come(discs):
+    sky, far, near = (3, 0), (5, 2), (4, 0)  # class and depth; all in one place
+    expected = None
+    for order in permutations((sky, far, near)):
+        classes, size = torch.tensor([order]).unbind(2)
+        attributes = {"size": size, "flip": 0 * size, "pose": 0 * size, "expression": 0 * size}
+        objects = Objects(classes, torch.full((1, 3, 2), 20.0), attributes)
+        *_, before, last = draw_steps(objects, schema_of(), discs, 2)
+        assert not np.array_equal(before, last)  # each is seen
+        expected = last if expected is None else expected
+        assert np.array_equal(last, expected)
+    canonical = in_canonical_order(objects, schema_of())
+    assert canonical.classes[0].tolist() == [3, 5, 4]
+    flat = replace(schema_of(), depths=False)  # pictures have sizes, but no depths: as placed
+    assert np.array_equal(draw_scene(canonical, flat, discs, 2), expected)
+    assert not np.array_equal(draw_scene(objects, flat, discs, 2), expected)
 
 
 def test_a_larger_scale_enlarges_the_scene_and_moves_nothing(discs):

@@ -9,7 +9,7 @@ from seq2scene.app.room import Action, File, Room
 from seq2scene.app.scene_actions import actions, describe
 from seq2scene.errors import UserError
 from seq2scene.models.scene_writer import SceneWriter
-from seq2scene.scenes.objects import FIRST_CLASS
+from seq2scene.scenes.canonical_order import class_types
 from seq2scene.scenes.sprites import BACKGROUND, open_picture, picture_name
 
 
@@ -19,19 +19,22 @@ def accepts(offer: Offer) -> bool:
 
 
 def describe_clip_art(model: SceneWriter) -> dict[str, Any]:
-    """As ``describe``, with the name and the size in pixels of each class's pictures, by variant, and the
-    attributes that make variants (``Schema.variant``), each with the number of its values.
+    """As ``describe``, with the name and the size in pixels of each class's pictures, by variant, the
+    attributes that make variants (``Schema.variant``), each with the number of its values, and what the order
+    of painting depends on (``painting_ranks``).
     """
     schema, pictures = model.schema, model.description["pictures"]
     assert schema.sizes is not None, "a writer of clip art"
     counts = schema.sizes.shape[1:-1]
     found = describe(model)
-    for one, number in zip(found["classes"], range(FIRST_CLASS, schema.classes), strict=True):
-        name, varies = schema.name(number), bool({*schema.variants} & {*one["heads"]})
+    for one, name, kind in zip(found["classes"], schema.names, class_types(schema), strict=True):
+        varies = bool({*schema.variants} & {*one["heads"]})
         variants = range(prod(counts) if varies else 1)
         one["pictures"] = [picture_name(pictures, name, variant) for variant in variants]
+        one["sky"] = kind == 0
         one["sizes"] = [list(open_picture(pictures, picture).size) for picture in one["pictures"]]
-    return {**found, "background": BACKGROUND, "variants": dict(zip(schema.variants, counts, strict=True))}
+    variants = dict(zip(schema.variants, counts, strict=True))
+    return {**found, "background": BACKGROUND, "variants": variants, "depths": schema.depths}
 
 
 def sprite(model: SceneWriter, name: str) -> File | None:

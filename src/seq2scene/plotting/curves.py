@@ -69,7 +69,7 @@ def _number(text: str, name: str, metrics: Path, line: int) -> float:
         return float(text)
     except ValueError:
         where = f"{metrics}, line {line}: {name}"
-        raise UserError(f"{where}: {text[:40]!r} is no number; mend or remove the line") from None
+        raise UserError(f"{where}: {text[:40]!r} is no number; fix or delete the line") from None
 
 
 def arrange(points: dict[str, list[tuple[float, float]]]) -> Curves:

@@ -1,11 +1,13 @@
 """Drawings of clip-art scenes from the original pictures, in high resolution."""
 
+from bisect import bisect_right
 from collections.abc import Mapping
 
 import numpy as np
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from seq2scene.scenes.canonical_order import painting_ranks
 from seq2scene.scenes.objects import FIRST_CLASS, Objects
 from seq2scene.scenes.schema import Schema
 from seq2scene.scenes.sprites import BACKGROUND, open_picture, picture_name
@@ -15,15 +17,25 @@ def draw_steps(
     objects: Objects, schema: Schema, pictures: Mapping[str, Tensor], scale: float = 1.0
 ) -> list[np.ndarray]:
     """One scene (the first of ``objects``) step by step: the background, then a picture after each object,
-    (height, width, 3) uint8 at ``scale`` pixels per unit of the canvas.
+    (height, width, 3) uint8 at ``scale`` pixels per unit of the canvas. What is far is painted behind what is
+    near (``painting_ranks``), even if it is placed later.
     """
     width, height = schema.canvas
     size = (round(width * scale), round(height * scale))
-    canvas = open_picture(pictures, BACKGROUND).resize(size, Image.Resampling.LANCZOS)
-    steps = [np.asarray(canvas.convert("RGB"))]
+    background = open_picture(pictures, BACKGROUND).resize(size, Image.Resampling.LANCZOS)
+    canvas, steps = background.copy(), [np.asarray(background.convert("RGB"))]
+    ranks = painting_ranks(objects, schema)[0].tolist()
+    placed: list[
+        tuple[int, tuple[Image.Image, tuple[int, int]]]
+    ] = []  # from back to front, each with its rank
     for step in objects.present[0].nonzero().flatten().tolist():
-        sprite, corner = _sprite(objects, step, schema, pictures, scale)
-        canvas.alpha_composite(*_inside(sprite, corner, size))
+        sprite = _inside(*_sprite(objects, step, schema, pictures, scale), size)
+        at = bisect_right(placed, ranks[step], key=lambda one: one[0])
+        placed.insert(at, (ranks[step], sprite))
+        if at < len(placed) - 1:
+            canvas, at = background.copy(), 0
+        for _, (picture, corner) in placed[at:]:
+            canvas.alpha_composite(picture, corner)
         steps.append(np.asarray(canvas.convert("RGB")))
     return steps
 

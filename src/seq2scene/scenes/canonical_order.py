@@ -1,6 +1,7 @@
-"""The order in which models learn to place the objects of a scene."""
+"""The order in which models learn to place the objects of a scene, and that in which clip art is painted."""
 
 import torch
+from torch import Tensor
 
 from seq2scene.scenes.boxes import edges
 from seq2scene.scenes.clip_art import type_of
@@ -21,10 +22,8 @@ def ranks(objects: Objects, schema: Schema) -> list[list[Rank]]:
     """
     number = objects.classes - FIRST_CLASS
     if schema.sizes is not None:
-        types = schema.types or [type_of(name) for name in schema.names]
-        types = torch.tensor(types, device=number.device)
-        kind = types[number.clamp(min=0)]
-        depth = [-objects.attributes["size"]] if "size" in schema.heads else []
+        kind = _types(objects, schema)
+        depth = [-objects.attributes["size"]] if schema.depths and "size" in schema.heads else []
         keys = [kind] if schema.order == "type" else [kind > 0, *depth, kind]
     else:
         boxes = schema.boxes(objects)
@@ -36,6 +35,28 @@ def ranks(objects: Objects, schema: Schema) -> list[list[Rank]]:
         elif schema.things is not None:
             keys = [number == schema.things, *keys]
     return [list(zip(*rows, strict=True)) for rows in zip(*(key.tolist() for key in keys), strict=True)]
+
+
+def painting_ranks(objects: Objects, schema: Schema) -> Tensor:
+    """When each object (B, T) of clip art is painted: lower ranks are covered by higher ones, and of equal
+    ranks what is placed first by what is placed later. Where scenes have depths, the sky lies behind the
+    rest, and in each part the far behind the near, as in Abstract Scenes (Zitnick and Parikh 2013), whatever
+    order objects are placed in.
+    """
+    if not schema.depths or "size" not in objects.attributes:
+        return torch.zeros_like(objects.classes)
+    return (_types(objects, schema) > 0) * len(schema.scales) - objects.attributes["size"]
+
+
+def class_types(schema: Schema) -> tuple[int, ...]:
+    """The type of each class of clip art, 0 for the sky."""
+    return schema.types or tuple(map(type_of, schema.names))
+
+
+def _types(objects: Objects, schema: Schema) -> Tensor:
+    """The type of each object of clip art (B, T)."""
+    types = torch.tensor(class_types(schema), device=objects.classes.device)
+    return types[(objects.classes - FIRST_CLASS).clamp(min=0)]
 
 
 def by_type(objects: Objects, things: int | None = None) -> Objects:

@@ -49,7 +49,8 @@ class Schema:
     attributes that an object's picture depends on. sizes: for clip art, (names, values of each of the
     variants, 2), the width and height of the opaque part of each unscaled picture. scales: for clip art, the
     scale at each value of the head ``size``. types: for clip art, the type of each class, 0 for what is
-    behind everything; empty: those of Abstract Scenes. titles: readable names of the classes, if different.
+    behind everything; empty: those of Abstract Scenes. depths: whether the head ``size`` of clip art says how
+    far an object is, not only how large it is. titles: readable names of the classes, if different.
     things: for objects cut out of photos, the number of thing classes, the rest being stuff; else None.
     appearance: of such objects, if learnt. most: for each class, the greatest number of its objects in a
     training scene; empty if not counted. order: in which objects are placed, see ``scenes.canonical_order``.
@@ -70,6 +71,7 @@ class Schema:
     order: Order = "depth"
     variants: tuple[str, ...] = ("pose", "expression")
     types: tuple[int, ...] = ()
+    depths: bool = True
 
     def __post_init__(self) -> None:
         for name, head in self.heads.items():

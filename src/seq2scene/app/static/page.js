@@ -44,7 +44,7 @@ async function show(listed) {
       const { open } = await import(`./rooms/${room.name}.js`);
       await open(section, room);
     } catch (error) {
-      section.append(el("p", { class: "notice" }, `This room cannot be opened: ${error.message}`));
+      section.append(el("p", { class: "notice" }, `This tab cannot be opened: ${error.message}`));
     }
   }
   opened.get(room.name).hidden = room !== current;

@@ -28,6 +28,13 @@ export const clipArt = {
   unit: 1,
   box,
 
+  /** What is far lies behind what is near, and the sky behind all, as the project's own painter has it. */
+  inDepth(numbered, info) {
+    if (!info.depths) return numbered;
+    const rank = ({ one }) => (info.kinds.get(one.class).sky ? 0 : info.scales.length) - (one.size ?? 0);
+    return [...numbered].sort((one, other) => rank(one) - rank(other));
+  },
+
   background(info, model, room) {
     const [width, height] = info.canvas;
     return svg("image", { href: picture(room, model, info.background), width, height, preserveAspectRatio: "none" });
@@ -43,8 +50,7 @@ export const clipArt = {
   /** A new object of a class in the middle of the canvas. */
   fresh(kind, info) {
     const [width, height] = info.canvas;
-    const sky = kind.name.startsWith("s_");
-    const given = { class: kind.name, x: width / 2, y: sky ? height * 0.2 : height * 0.7 };
+    const given = { class: kind.name, x: width / 2, y: height * (kind.sky ? 0.2 : 0.7) };
     const usual = { size: 1, flip: 0, pose: 0, expression: 2 };
     return { ...given, ...Object.fromEntries(kind.heads.map((head) => [head, Math.min(usual[head] ?? 0, info.heads[head].length - 1)])) };
   },

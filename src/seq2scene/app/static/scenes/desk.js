@@ -51,7 +51,7 @@ export async function openDesk(section, room, lead, look, texts, extras = () => 
     },
   });
   const drawButton = button("Draw", () => draw(), { class: "primary" });
-  const onButton = button("Go on from here", () => goOn(), { title: "The model adds what the text says to what stands" });
+  const onButton = button("Go on from here", () => goOn(), { title: "The model adds what the text describes to the current scene" });
   const unknown = el("p", { class: "hint long", hidden: true });
 
   // Stage and steps
@@ -189,11 +189,15 @@ export async function openDesk(section, room, lead, look, texts, extras = () => 
     unknown.hidden = true;
     if (!found) return;
     const words = [...new Set(found.unknown)];
-    unknown.hidden = words.length === 0;
     const said = found.words.length
       ? "Unknown to the model and left out"
       : "The model knows none of these words, so there is nothing to draw";
-    unknown.textContent = `${said}: ${words.join(", ")}`;
+    const hints = words.length ? [`${said}: ${words.join(", ")}`] : [];
+    if (found.denials.length) {
+      hints.push(`What is denied (${found.denials.join(", ")}) is mostly drawn all the same: say what is there instead`);
+    }
+    unknown.hidden = hints.length === 0;
+    unknown.textContent = hints.join(". ");
     const scenes = found.scenes.map((one) => ({
       items: one.objects.map((object, number) => ({
         one: object,
