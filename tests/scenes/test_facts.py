@@ -14,6 +14,7 @@ from seq2scene.errors import UserError
 from seq2scene.scenes.clip_art import POSES, THINGS, Placed
 from seq2scene.scenes.facts import (
     ATTRIBUTES,
+    BOX_KINDS,
     FAIR,
     STRICT,
     VALUES,
@@ -23,6 +24,7 @@ from seq2scene.scenes.facts import (
     from_plain,
     holds,
     in_words,
+    judged_kinds,
     read_facts,
     to_plain,
 )
@@ -164,6 +166,8 @@ def test_clip_art_is_checked_where_its_objects_stand() -> None:
     assert check(facts, objects, schema) == [True, False, True]
     objects.attributes["flip"][0, 0] = 1  # the hand is on the other side
     assert check(facts, objects, schema) == [False, False, True]
+    for other in (replace(schema, sizes=300 * sizes), replace(schema, types=(1,) * len(THINGS))):
+        assert {*judged_kinds(schema)} > {*BOX_KINDS} == {*judged_kinds(other)} == {*judged_kinds(PHOTO)}
 
 
 TITLES = {"hb0": "Mike", "hb1": "Jenny", "a_1": "cat", "a_2": "dog", "p_8": "tree", "t_0": "ball"}
@@ -215,6 +219,9 @@ def test_facts_are_read_as_they_were_written(tmp_path) -> None:
         ({"kind": "juggle", "subject": "hb0"}, "juggle is not a kind of fact"),
         ({"kind": "mood", "subject": "hb0", "value": "hungry"}, "kind mood is one of angry, laugh"),
         ({"kind": "hold", "subject": "hb0"}, "a relation has an object"),
+        ({"kind": "thing", "subject": ["hb0"]}, r"its subject is a text, not \['hb0'\]"),
+        ({"kind": "thing", "subject": "hb0", "count": "2"}, "its count is a whole number of .*, not '2'"),
+        ({"kind": "thing", "subject": "hb0", "denied": "no"}, "its denied is true or false, not 'no'"),
     ],
 )
 def test_what_is_no_fact_is_refused(tmp_path, plain, reason) -> None:

@@ -1,6 +1,7 @@
 """Scenes that a user hands over as JSON are refused by object and key."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,23 @@ def test_what_is_written_is_accepted_and_read_back() -> None:
 def test_what_is_no_scene_of_the_model_is_refused_by_object_and_key(scene, told: str) -> None:
     with pytest.raises(UserError, match=told):
         require_scene(scene, SCHEMA, "scene")
+
+
+def test_centres_are_near_the_canvas_and_boxes_have_an_extent() -> None:
+    layouts = replace(SCHEMA, sizes=None, canvas=(1.0, 1.0))
+    box = {**SUN, "x": 0.5, "y": -0.9, "width": 0.1, "height": 1.9}
+    require_scene([box], layouts, "scene")
+    require_scene([{**SUN, "x": -49, "y": 79}], SCHEMA, "scene")
+    wide = "as the canvas is 1 wide and 1 high"
+    for key, value, told in (
+        ("x", 250, f"it must be -1 or more and at most 2, {wide}"),
+        ("width", -1, f"it must be above 0 and at most 2, {wide}"),
+        ("height", 0, f"it must be above 0 and at most 2, {wide}"),
+    ):
+        with pytest.raises(UserError, match=f"^scene, object 2: {key}={value}: {told}$"):
+            require_scene([box, {**box, key: value}], layouts, "scene")
+    with pytest.raises(UserError, match="y=81: it must be -40 or more and at most 80, as the canvas is 50"):
+        require_scene([{**SUN, "y": 81}], SCHEMA, "scene")
 
 
 def test_a_file_holds_a_list_of_objects_or_a_scene_with_its_sentences(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import torch
 from seq2scene.data.stop_words import english_stop_words, stop_words
 from seq2scene.data.text.word_vectors import read_word_vectors
 from seq2scene.errors import UserError
-from seq2scene.scenes.scene_texts import SceneTexts, split_sentences
+from seq2scene.scenes.scene_texts import SceneTexts, denials, split_sentences
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.tokenizers import Words, restore
 from seq2scene.sequences.vocabulary import Vocabulary
@@ -170,3 +170,12 @@ def test_damaged_arrays_of_word_vectors_are_refused(tmp_path, arrays, said) -> N
     path.write_bytes(b"PK\x03\x04") if arrays is None else np.savez(path, **arrays)
     with pytest.raises(UserError, match=rf"v\.npz.*{said}"):
         read_word_vectors(path, KNOWN)
+
+
+def test_denials_are_told_unless_the_texts_of_the_park_teach_them() -> None:
+    assert denials("Mike is not sad. Jenny isn't happy. The knot is not far from another note.") == []
+    assert denials("Mike isn\u2019t sitting. There is NO dog, and Jenny does not run. No, no bear!") == [
+        "isn\u2019t",
+        "no",
+        "not",
+    ]

@@ -18,6 +18,7 @@ from seq2scene.models.scene_writer import Scene, SceneWriter
 from seq2scene.scenes.canonical_order import ranks
 from seq2scene.scenes.objects import FIRST_CLASS
 from seq2scene.scenes.scene_json import PlainObject
+from seq2scene.scenes.scene_texts import denials
 from seq2scene.search.stepwise import Sample
 
 FRAME, LAST_FRAME = 700, 2500  # of an animation, in milliseconds
@@ -76,6 +77,7 @@ def write(
         "sentences": read,
         "words": model.words(read),
         "unknown": model.unknown(text),
+        "denials": denials(text),
         "scenes": [_plain(model, scene) for scene in scenes],
     }
 

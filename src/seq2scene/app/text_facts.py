@@ -5,13 +5,11 @@ from typing import Any
 
 from seq2scene.data.park.language.lexicon import NOUNS
 from seq2scene.data.park.language.reading import Statement, read_sentences
-from seq2scene.scenes.clip_art import THINGS
-from seq2scene.scenes.facts import in_words, shows_in_boxes, things_of
+from seq2scene.scenes.facts import in_words, is_park, shows_in_boxes, things_of
 from seq2scene.scenes.objects import Objects
 from seq2scene.scenes.schema import Schema
 
 CATEGORIES = {name: noun.english.replace(" '", "'") for name, noun in NOUNS.items()}  # of the park's photos
-ALIKE = 2.0  # pixels by which pictures of the park may differ from the sizes that facts are computed with
 
 
 def is_checkable(schema: Schema) -> bool:
@@ -20,12 +18,7 @@ def is_checkable(schema: Schema) -> bool:
     """
     if schema.sizes is None:
         return {*CATEGORIES.values()} & {*schema.names} == {*CATEGORIES.values()}
-    if not {*schema.names} <= THINGS.keys():
-        return False
-    wanted = [(THINGS[name].width, THINGS[name].height) for name in schema.names]
-    sizes = schema.sizes[:, 0, 0].tolist()
-    pairs = [pair for size, want in zip(sizes, wanted, strict=True) for pair in zip(size, want, strict=True)]
-    return all(one <= other + ALIKE for one, other in pairs)
+    return is_park(schema)
 
 
 def checked_sentences(text: str, objects: Objects, schema: Schema) -> list[dict[str, Any]]:
@@ -47,7 +40,7 @@ def checked_sentences(text: str, objects: Objects, schema: Schema) -> list[dict[
 
 def _on(schema: Schema, statements: tuple[Statement, ...]) -> list[Statement]:
     """The statements that can be checked, with the class names of the schema."""
-    if schema.sizes is not None:
+    if is_park(schema):
         return list(statements)
     seen = [one for one in statements if shows_in_boxes(one.said) and not one.said.denied]
     return [Statement(_renamed(one.said), tuple(dict.fromkeys(map(_renamed, one.facts)))) for one in seen]

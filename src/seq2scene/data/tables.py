@@ -9,7 +9,7 @@ from typing import Any
 
 from seq2scene.data.coco.entries import is_text
 from seq2scene.errors import UserError
-from seq2scene.sequences.lines import each_line, parse_json, read_table
+from seq2scene.sequences.lines import delimiter_of, each_line, parse_json, read_table
 
 DELIMITERS = ",;\t"  # Excel writes semicolons where the comma is the decimal mark
 
@@ -17,12 +17,13 @@ DELIMITERS = ",;\t"  # Excel writes semicolons where the comma is the decimal ma
 @dataclass(frozen=True)
 class Row:
     """values: by column; of CSV all are texts. where: file and line, for messages. hint: what to do about a
-    missing column.
+    missing column. decimal_comma: whether 0,5 is a number, as the comma does not separate columns.
     """
 
     values: dict[str, Any]
     where: str
     hint: str = ""
+    decimal_comma: bool = False
 
     def wrong(self, reason: str) -> UserError:
         return UserError(f"{self.where}: {reason}")
@@ -57,8 +58,10 @@ def read_rows(path: Path, hint: str = "") -> Iterator[Row]:
 
 
 def _csv(path: Path) -> Iterator[Row]:
+    header, hint = next(each_line(path, strict=False), ""), "; the first line of the file names the columns"
+    decimal_comma = delimiter_of(header, DELIMITERS) != ","
     for number, values in read_table(path, delimiters=DELIMITERS, strict=True):
-        yield Row(_lower(values), f"{path}, line {number}", "; the first line of the file names the columns")
+        yield Row(_lower(values), f"{path}, line {number}", hint, decimal_comma)
 
 
 def _json_lines(path: Path) -> Iterator[Row]:

@@ -159,7 +159,7 @@ def with_n_best(search: Constraints, n_best: int) -> Constraints:
             return replace(search, n_best=n_best, num_samples=max(search.num_samples, n_best))
     if n_best == 1:
         return search
-    raise UserError(f"n_best={n_best}: greedy search finds one translation; use search=beam or search=sample")
+    raise UserError(f"n_best={n_best}: greedy search finds one result; use search=beam or search=sample")
 
 
 def as_asked(found: list[list[T]], single: bool, n_best: int) -> T | list[T] | list[list[T]]:

@@ -7,6 +7,7 @@ is ``{"kind": "hold", "subject": "hb0", "object": "t_13"}``; omitted fields have
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 
 from seq2scene.errors import UserError
 from seq2scene.json_text import to_json
-from seq2scene.scenes.clip_art import CANVAS, EXPRESSIONS, POSES, Placed
+from seq2scene.scenes.clip_art import CANVAS, EXPRESSIONS, POSES, THINGS, Placed
 from seq2scene.scenes.objects import FIRST_CLASS, Objects
 from seq2scene.scenes.relations import BOX_RELATIONS, NEAR, RELATIONS, Box, receives
 from seq2scene.scenes.schema import Schema
@@ -80,6 +81,9 @@ def from_plain(plain: Any) -> Fact:
         raise UserError(
             f"{plain} is not a fact: it needs kind and subject, and may have {', '.join(DEFAULTS)}"
         ) from None
+    for name, value in vars(fact).items():
+        if expected := _expected(name, value):
+            raise UserError(f"{plain}: its {name} is {expected}, not {value!r:.60}")
     if fact.kind not in KINDS[:-1]:
         raise UserError(f"{plain}: {fact.kind} is not a kind of fact; kinds are {', '.join(KINDS[:-1])}")
     known = VALUES.get(fact.kind)
@@ -91,6 +95,17 @@ def from_plain(plain: Any) -> Fact:
     return fact
 
 
+def _expected(name: str, value: Any) -> str:
+    """What the value of a field must be, in words; empty if it is that."""
+    match DEFAULTS[name]:
+        case bool():
+            return "" if isinstance(value, bool) else "true or false"
+        case int():
+            return "" if type(value) is int and value > 0 else "a whole number of 1 or more"
+        case default:
+            return "" if isinstance(value, str) or value is default else "a text"
+
+
 SceneFacts = list[list[Facts]]  # by text of a scene, by sentence of the text
 
 
@@ -100,20 +115,42 @@ def facts_line(scene: int, texts: SceneFacts) -> str:
     return to_json({"scene": scene, "texts": plain}, ensure_ascii=False)
 
 
-def read_facts(path: Path, hint: str = "") -> dict[int, SceneFacts]:
-    """Reads a file of facts, by scene number; raises UserError if it is malformed."""
+def read_facts(path: Path, hint: str = "", schema: Schema | None = None) -> dict[int, SceneFacts]:
+    """Reads a file of facts, by scene number.
+
+    Raises UserError, with file and line, if it is malformed, and for a fact that nobody can judge in scenes
+    of this ``schema``; None: all are taken.
+    """
+    kinds = judged_kinds(schema) if schema else ()
     known: dict[int, SceneFacts] = {}
     for number, line in enumerate(each_line(path, hint), start=1):
         place = f"{path}, line {number}"
         plain = parse_json(line.encode(), place)
         try:
             texts = [[tuple(map(from_plain, sentence)) for sentence in text] for text in plain["texts"]]
+            if schema:
+                for fact in dict.fromkeys(fact for text in texts for told in text for fact in told):
+                    _require_judged(fact, schema, kinds)
             known[int(plain["scene"])] = texts
         except (KeyError, TypeError, ValueError, OverflowError) as error:  # int(inf)
             raise UserError(f"{place}: a line has a scene and its texts: {error}") from error
         except UserError as error:
             raise UserError(f"{place}: {error}") from error
     return known
+
+
+def _require_judged(fact: Fact, schema: Schema, kinds: Sequence[str]) -> None:
+    for name in (fact.subject, fact.object, fact.recipient):
+        if name is not None and name not in schema.names:
+            near = get_close_matches(name, schema.names, 3) or schema.names[:8]
+            raise UserError(
+                f"{to_plain(fact)}: these scenes have no object class {name}; they have {', '.join(near)}"
+            )
+    if fact.kind not in kinds or (fact.recipient is not None and kinds == BOX_KINDS):
+        raise UserError(
+            f"{to_plain(fact)}: in these scenes it cannot be judged; facts without a recipient can, of the "
+            f"kinds {', '.join(kinds)}: remove it"
+        )
 
 
 def of_text(sentences: Sequence[Facts]) -> Facts:
@@ -158,16 +195,35 @@ def in_words(fact: Fact, schema: Schema) -> str:
 # What holds
 
 Things = Mapping[str, Sequence[Placed | Box]]  # by class; all of one kind
+ALIKE = 2.0  # pixels by which pictures of the park may be larger than the sizes that facts are computed with
+
+
+def is_park(schema: Schema) -> bool:
+    """Whether scenes are of the park's clip art, of which hands, heads, poses and depths are known. Other
+    clip art may have its class names.
+    """
+    if schema.sizes is None or schema.types or not {*schema.names} <= THINGS.keys():
+        return False
+    things = [THINGS[name] for name in schema.names]
+    largest = torch.tensor([(thing.width, thing.height) for thing in things]) + ALIKE
+    return bool((schema.sizes[:, 0, 0].cpu() <= largest).all())
+
+
+def judged_kinds(schema: Schema) -> tuple[str, ...]:
+    """The kinds of facts that can be judged in scenes of a schema: in the park's clip art all; in layouts,
+    and in other clip art, those that boxes show, without a recipient.
+    """
+    return KINDS[:-1] if is_park(schema) else BOX_KINDS
 
 
 def things_of(objects: Objects, schema: Schema) -> list[Things]:
-    """The things of each scene by class: placed clip art if the schema is of clip art, else boxes. An
-    attribute without a head counts as 0, as in drawing.
+    """The things of each scene by class: placed clip art if they are of the park, else boxes. An attribute
+    without a head counts as 0, as in drawing.
     """
     at = objects.present
     names = [schema.name(number) for number in objects.classes[at].tolist()]
     made: list[Placed] | list[Box]
-    if schema.sizes is None:
+    if not is_park(schema):
         boxes = schema.boxes(objects)[at] * (CANVAS[0] / max(schema.canvas))
         made = [Box(*box) for box in boxes.tolist()]
     else:

@@ -108,9 +108,10 @@ def above(one: Placed | Box, other: Placed | Box, slack: float = 0) -> bool:
 
 
 def under(one: Placed, other: Placed, slack: float = 0) -> bool:
-    """At the depth of something taller, near its middle."""
+    """At the depth and the foot of something taller, near its middle."""
     fits = one.z == other.z and one.height <= 0.75 * other.height
-    return fits and abs(one.x - other.x) <= 0.25 * other.width + slack
+    low = other.bottom - one.bottom <= 0.1 * other.height + slack
+    return fits and low and abs(one.x - other.x) <= 0.25 * other.width + slack
 
 
 def next_to(one: Placed | Box, other: Placed | Box, slack: float = 0) -> bool:

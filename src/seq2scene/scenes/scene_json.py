@@ -111,6 +111,14 @@ def _faults(one: Any, schema: Schema) -> Iterator[str]:
         value = one.get(key)
         if isinstance(value, bool) or not isinstance(value, int | float) or not -FAR < value < FAR:
             yield f"{key}={value}: it must be a number, in canvas units"
+            return
+        side = schema.canvas[key in ("y", "height")]
+        least, above = (-side, f"{-side:g} or more") if key in ("x", "y") else (1e-9, "above 0")
+        if not least <= value <= 2 * side:
+            yield (
+                f"{key}={value}: it must be {above} and at most {2 * side:g}, as the canvas is "
+                f"{schema.canvas[0]:g} wide and {schema.canvas[1]:g} high"
+            )
     for key in heads:
         value, most = one.get(key), schema.heads[key].classes - 1
         if type(value) is not int or not 0 <= value <= most:

@@ -11,6 +11,12 @@ from seq2scene.sequences.batch import Sentences
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.padding import pad
 
+# Denials of moods are taught by the park's texts; of others a model reads the rest, and draws it
+LEARNT = r"(?! (?:sad|happy|angry|surprised|far from)\b)"
+DENIALS = re.compile(
+    rf"\b(?:not{LEARNT}|no|never|without|nobody|nothing|none|neither)\b|\w+n['\u2019]t\b{LEARNT}", re.I
+)
+
 
 class SceneTexts:
     """How a scene's sentences are read: out-of-vocabulary words are dropped, sentences are truncated after
@@ -75,6 +81,11 @@ class SceneTexts:
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Self:
         return cls(Language.from_state(state["language"]), state["sentences"], state["max_words"])
+
+
+def denials(text: str) -> list[str]:
+    """The words by which a text denies what models draw all the same, in lower case, each once."""
+    return [*dict.fromkeys(found.lower() for found in DENIALS.findall(text))]
 
 
 def split_sentences(text: str) -> list[str]:

@@ -6,7 +6,7 @@ only reads the atlas at an offset and blends. The atlas has premultiplied alpha,
 transparent pixels do not bleed into their neighbours.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Mapping
 from io import BytesIO
 from math import ceil
 from typing import NamedTuple
@@ -180,12 +180,21 @@ class Sprite(NamedTuple):
     height: float
 
 
-def picture_name(pictures: Iterable[str], name: str, variant: int) -> str:
-    """The picture of an object class: ``s_3s``, or ``hb0_12s`` for a class with variants.
+def picture_name(pictures: Container[str], name: str, variant: int) -> str:
+    """The picture of an object class: ``s_3s``, or for a class with variants ``hb0_12s``, as in Abstract
+    Scenes, or what ``variant_name`` gives.
 
     variant: see ``Schema.variant``.
     """
-    return f"{name}s" if f"{name}s" in pictures else f"{name}_{variant}s"
+    possible = variant_name(name, variant), f"{name}s", f"{name}_{variant}s"
+    return next((one for one in possible if one in pictures), possible[-1])
+
+
+def variant_name(name: str, variant: int) -> str:
+    """A picture of a class with variants that has the name of no other class's picture, as ``tree_0s`` has
+    where one class is ``tree`` and another ``tree_0``.
+    """
+    return f"{name}.{variant}"
 
 
 def open_picture(pictures: Mapping[str, Tensor], name: str) -> Image.Image:

@@ -1,6 +1,8 @@
 """Scenes of clip art that people draw and write down themselves."""
 
+import json
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,10 @@ import torch
 from own_files import SCENES, write_clip_art
 from seq2scene.data.scenes.clip_art_scenes import ClipArtScenes
 from seq2scene.errors import UserError
+from seq2scene.metrics.scene_scores import SceneScores
 from seq2scene.plotting.scene_picture import draw_scene
 from seq2scene.scenes.canonical_order import in_canonical_order
+from seq2scene.scenes.facts import Fact, check
 from seq2scene.scenes.schema import Schema
 from seq2scene.scenes.sprites import SpritePainter
 
@@ -134,3 +138,93 @@ def test_many_sizes_become_a_few(root: Path) -> None:
     (root / "scenes.csv").write_text("\n".join(["scene,text,name,x,y,size", *rows]))
     scales = ready(root).schema.scales
     assert len(scales) == 8 and np.allclose((scales[0], scales[-1]), (1.45, 0.5))
+
+
+def test_no_attribute_has_the_name_of_a_field_a_score_a_key_or_a_part_of_nets(root: Path) -> None:
+    schema = ready(root).schema
+    scores = {*SceneScores(schema).names} - schema.heads.keys()
+    for name in ("object", "place", "class", "width", "loss", "type", "training", "my.col", *scores):
+        (root / "scenes.csv").write_text(SCENES.replace("mood", name, 1))
+        with pytest.raises(UserError, match=rf"scenes\.csv: an attribute cannot be called '{name}'.* rename"):
+            ready(root)
+    assert "mood" not in ready(root, attributes=[], pngs=one_girl(root)).schema.heads
+
+
+def one_girl(root: Path) -> str:
+    """A folder of pictures that do not depend on attributes."""
+    (root / "others").mkdir()
+    for name in ("tree", "dog", "background"):
+        (root / f"others/{name}.png").write_bytes((root / f"pictures/{name}.png").read_bytes())
+    (root / "others/girl.png").write_bytes((root / "pictures/girl_sad.png").read_bytes())
+    return "others"
+
+
+def test_a_picture_may_depend_on_what_is_always_the_same_but_not_on_what_is_left_out(root: Path) -> None:
+    with pytest.raises(UserError, match=r"pictures of girl are told apart by mood, which data\.attributes"):
+        ready(root, attributes=[])
+    (root / "scenes.csv").write_text(SCENES.replace("happy\n", "sad\n"))
+    data = ready(root, tests={"all": "scenes.csv"})
+    assert not data.schema.variants and "mood" not in data.schema.heads
+    girl = data.splits["all"].objects[torch.tensor([1])]
+    assert tuple(draw_scene(girl, data.schema, data.pictures())[20, 25]) == BLUE
+
+
+def test_no_class_has_the_picture_of_a_variant_of_another(root: Path) -> None:
+    dogs_feel = re.sub("(,dog,.*),$", r"\1,alone", SCENES, flags=re.MULTILINE)  # as no girl does
+    (root / "scenes.csv").write_text(dogs_feel.replace("tree", "girl_0"))
+    (root / "pictures/tree.png").rename(root / "pictures/girl_0.png")
+    data = ready(root, tests={"all": "scenes.csv"})
+    assert data.schema.heads["mood"].values == ("alone", "happy", "sad")
+    girl, tree = (data.splits["all"].objects[torch.tensor([n])] for n in (1, 3))
+    for mood, colour in enumerate((RED, RED, BLUE)):
+        girl.attributes["mood"][0, 0] = mood
+        assert tuple(draw_scene(girl, data.schema, data.pictures())[20, 25]) == colour
+    assert tuple(draw_scene(tree, data.schema, data.pictures())[12, 15]) == (0, 128, 0)
+
+
+def test_numbers_are_read_as_spreadsheets_and_pandas_write_them(root: Path) -> None:
+    rows = ["1;A dog;dog;10,5;5;1,0;1,0", "2;A dog;dog;1e1;5;0.0;2"]
+    rows += ["3;A dog;dog;7;5;0;1.0", "4;A dog;dog;7;5;1;2,0"]
+    (root / "scenes.csv").write_text("\n".join(["scene;text;name;x;y;flip;age", *rows]))
+    data = ready(root, tests={"all": "scenes.csv"})
+    objects = data.splits["all"].objects
+    assert objects.places[:, 0, 0].tolist() == [10.5, 10, 7, 7]
+    assert objects.attributes["flip"][:, 0].tolist() == [1, 0, 0, 1]
+    assert data.schema.heads["age"].values == ("1", "2")
+    (root / "scenes.csv").write_text('scene,text,name,x,y\n1,A dog,dog,"10,5",5\n')
+    with pytest.raises(UserError, match="line 2: it has the x '10,5', which is no number"):
+        ready(root)
+
+
+def test_scenes_have_the_numbers_of_their_names_if_these_differ(root: Path) -> None:
+    for names, numbers in ((["7", "01", "2", "3"], [7, 1, 2, 3]), (["1", "01", "001", "2"], [1, 2, 3, 4])):
+        rows = [f"{name},A dog.,dog,5,5" for name in names]
+        (root / "scenes.csv").write_text("\n".join(["scene,text,name,x,y", *rows]))
+        assert ready(root, tests={"all": "scenes.csv"}).splits["all"].numbers == numbers
+
+
+def write_facts(root: Path, *facts: dict[str, str]) -> None:
+    """The same facts of each text."""
+    (root / "facts").mkdir(exist_ok=True)
+    lines = ({"scene": n, "texts": [[[*facts]]] * (2 if n == 1 else 1)} for n in (1, 2, 4, 5))
+    (root / "facts/all.jsonl").write_text("\n".join(map(json.dumps, lines)))
+
+
+@pytest.mark.parametrize(
+    ("fact", "told"),
+    [
+        ({"kind": "mood", "subject": "girl", "value": "sad"}, "cannot be judged; .* kinds thing, hold"),
+        ({"kind": "look", "subject": "girl", "object": "dog"}, "cannot be judged"),
+        ({"kind": "hold", "subject": "girl", "object": "dog", "recipient": "tree"}, "without a recipient"),
+        ({"kind": "thing", "subject": "gril"}, "these scenes have no object class gril; they have girl"),
+    ],
+)
+def test_facts_of_own_clip_art_are_those_that_boxes_show(root: Path, fact, told: str) -> None:
+    write_facts(root, {"kind": "left_of", "subject": "girl", "object": "dog"})
+    data = ready(root, tests={"all": "scenes.csv"})
+    objects = data.splits["all"].objects
+    stated = [*data.facts("all")[0], Fact("near", "dog", "girl"), Fact("above", "girl", "tree")]
+    assert check(stated, objects[torch.tensor([0])], data.schema) == [True, True, False]
+    write_facts(root, fact)
+    with pytest.raises(UserError, match=rf"facts/all\.jsonl, line 1: .*{told}"):
+        ready(root, tests={"all": "scenes.csv"})

@@ -112,6 +112,24 @@ def test_settings_may_differ_between_the_sides(root):
     assert target.decode(target.encode("ein Hund")) == "ein Hund"
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("min_count", [1]),
+        ("max_size", []),
+        ("bpe_dropout", [0.1]),
+        ("tokenizer", ["bpe", "bpe", "moses"]),
+        ("word_vectors", ["x"]),
+        ("lowercase", [True]),
+        ("vocabulary_size", [29, 30, 31]),
+    ],
+)
+def test_a_list_has_a_value_for_each_side(root, name, value):
+    with pytest.raises(UserError) as refusal:
+        parallel(root, **{name: value})
+    assert str(refusal.value) == f"data.{name}={value}: give one value or two values: source, target"
+
+
 def test_a_shared_vocabulary_knows_the_words_of_both_sides(root):
     data = ready(root, shared_vocabulary=True)
     source, target = data.languages
@@ -170,6 +188,21 @@ def test_a_lost_line_is_refused_before_anything_is_built(root, name):
 def test_settings_that_cannot_work_are_refused(root, settings):
     with pytest.raises(UserError):
         ready(root, **settings)
+
+
+@pytest.mark.parametrize("share", [200, 0.1])
+def test_nothing_is_held_out_of_parallel_text(root, share):
+    said = (
+        rf"^data\.tests\.mine={share}: nothing is held out of parallel text; give data\.tests\.mine=\[source"
+    )
+    with pytest.raises(UserError, match=said):
+        parallel(root, tests={"mine": share})
+
+
+@pytest.mark.parametrize("names", ["ab", "a.en,b.de"])
+def test_a_text_is_no_pair_of_files(root, names):
+    with pytest.raises(UserError, match=rf"mine must be \[source file, target file\], not {names}"):
+        parallel(root, tests={"mine": names})
 
 
 class Recorder(pl.LightningModule):

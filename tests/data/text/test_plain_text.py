@@ -52,12 +52,25 @@ def test_an_epoch_is_every_training_line_on_its_own(root, by: str, size: int) ->
     assert 0.5 < data.padding_efficiency["text"] <= 1
 
 
-def test_evaluation_keeps_every_line_empty_ones_too(root) -> None:
-    data = ready(root)
-    (test,) = data.test_dataloader()
+def test_evaluation_keeps_every_line_but_empty_ones_and_says_so(root, caplog) -> None:
+    """As training: a model that has seen no empty line gives it hardly any probability."""
+    write(root, "val", ["", *LINES[:3], " ", "", "a zebra"])
+    data = ready(root, eval_batch_size=2)
+    with caplog.at_level(logging.INFO):
+        (test,) = data.test_dataloader()
+        val = list(data.val_dataloader())
     assert sorted(lines(data, test)) == sorted(LINES[2:5])
-    val = lines(data, data.val_dataloader())
-    assert sorted(val) == sorted([*LINES[:3], "", "a <unk>"]) and data.references("val")[4] == "a zebra"
+    assert sorted(lines(data, val)) == sorted([*LINES[:3], "a <unk>"])
+    assert data.references("val")[6] == "a zebra"
+    assert tokens(val) == sum(len(line.split()) + 1 for line in [*LINES[:3], "a zebra"])
+    told = [message for message in caplog.messages if "empty" in message]
+    assert told == ["val: 3 of 7 lines are left out as empty"]
+    write(root, "train", ["", "", "the dog"])
+    options = {"language": "en", "root": str(root), "cache": str(root / "cache"), "document": "line"}
+    data = PlainText(train="train", val=1, tests={}, **options)
+    data.setup("fit")
+    with pytest.raises(UserError, match="train: all 2 lines of val are empty: nothing to score"):
+        data.val_dataloader()
 
 
 @pytest.mark.parametrize("streams", [1, 3])
@@ -78,7 +91,8 @@ def test_two_ranks_share_every_token(root, monkeypatch, by: str) -> None:
         monkeypatch.setattr(data, "_ranks", partial(dict, rank=rank, world=2))
         shares["train"] += tokens(data.train_dataloader())
         shares["val"] += tokens(data.val_dataloader())
-    assert shares == {split: len(data.corpora[split].ids) for split in shares}
+    left_out = {"train": 0, "val": 1 if by == "sentences" else 0}  # the EOS of an empty line
+    assert shares == {split: len(data.corpora[split].ids) - left_out[split] for split in shares}
 
 
 def test_training_leaves_out_empty_and_long_lines_and_says_so(root, caplog) -> None:
@@ -180,6 +194,33 @@ def test_a_pattern_names_files_in_order_and_a_file_is_in_one_set_alone(tmp_path:
     ):
         with pytest.raises(UserError, match=said):
             PlainText(train=train, tests={}, **options).prepare_data()
+
+
+def test_several_test_files_are_read_without_training_files(tmp_path: Path) -> None:
+    for name in "ab":
+        (tmp_path / f"{name}.txt").write_text(f"of {name}\n")
+    files = ["a.txt", "b.txt"]
+    options = {"root": str(tmp_path), "cache": str(tmp_path / "cache"), "language": "en"}
+    data = PlainText(train=files, val=files, tests={"mine": files}, **options)
+    with pytest.raises(UserError, match=r"it is of both data\.train and data\.tests\.mine"):
+        data.references("mine")
+    data.test_alone(["train", "val"])
+    assert data.references("mine") == ["of a", "of b"]
+
+
+def test_a_pattern_is_of_the_files_and_never_of_their_folder(tmp_path: Path) -> None:
+    root = tmp_path / "my[1]*"
+    (root / "more").mkdir(parents=True)
+    for name in ("b.txt", "a.txt", "more/c.txt", "v"):
+        (root / name).write_text(f"of {name}")
+    options = {"root": str(root), "cache": str(tmp_path / "cache"), "language": "en", "val": "v", "tests": {}}
+    for train, files in (("*.txt", "ab"), ("**/*.txt", ["a.txt", "b.txt", "more/c.txt"])):
+        expected = [f"of {name if '.' in name else name + '.txt'}" for name in files]
+        assert PlainText(train=train, **options).references("train") == expected
+    assert PlainText(train=f"{tmp_path}/my?1]*/*.txt", **options).references("train") == [
+        "of a.txt",
+        "of b.txt",
+    ]
 
 
 @pytest.mark.parametrize(

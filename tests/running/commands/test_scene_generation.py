@@ -289,10 +289,11 @@ def test_a_file_that_holds_no_scene_of_the_model_is_refused_by_key(
     assert (tmp_path / "scenes.jsonl").read_text() == "good\n"
 
 
-def test_unknown_words_are_told_with_the_number_of_their_text(scenes, capsys) -> None:
-    found = scenes(["The zebra is happy.", "Xylophone.", "The dog is running."])
+def test_unknown_words_and_denials_are_told_with_the_number_of_their_text(scenes, capsys) -> None:
+    found = scenes(["The zebra is happy.", "Xylophone.", "The dog is running.", "Mike isn't running."])
     said = capsys.readouterr().err
     assert "text 1: unknown to the model and left out: zebra" in said
     assert "text 2: no word that the model knows, so an empty scene" in said
     assert "text 3" not in said
-    assert [bool(one["objects"]) for one in found] == [True, False, True]
+    assert "text 4: what is denied is mostly drawn all the same: isn't" in said
+    assert [bool(one["objects"]) for one in found] == [True, False, True, True]

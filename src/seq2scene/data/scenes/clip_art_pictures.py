@@ -2,7 +2,7 @@
 variants, NAME_VALUE.png, NAME_VALUE_VALUE.png ...
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from difflib import get_close_matches
 from io import BytesIO
 from itertools import combinations, product
@@ -18,7 +18,7 @@ from seq2scene.data.scenes.abstract_files import opaque_size
 from seq2scene.data.scenes.scene_tables import TableObject
 from seq2scene.errors import UserError
 from seq2scene.scenes.images import readable
-from seq2scene.scenes.sprites import BACKGROUND
+from seq2scene.scenes.sprites import BACKGROUND, variant_name
 from seq2scene.sequences.lines import read_bytes
 
 
@@ -63,18 +63,22 @@ class ClipArtFolder:
         """The attributes that pictures depend on; the pictures by the names that ``sprites.picture_name``
         gives them, as bytes (n,) uint8; the sizes of their opaque parts, as in ``Schema``.
 
-        objects: of each class. values: of each attribute. report: logs pictures that are not used, and those
-        without transparent parts.
+        objects: of each class. values: of each attribute that counts. report: logs pictures that are not
+        used, and those without transparent parts.
         """
-        depends = {name: self._dependence(name, there) for name, there in objects.items()}
-        variants = tuple(name for name in values if any(name in of for of in depends.values()))
+        depends = {name: self._dependence(name, there, values) for name, there in objects.items()}
+        of_pictures = {attribute for of in depends.values() for attribute in of}
+        variants = tuple(name for name, known in values.items() if len(known) > 1 and name in of_pictures)
         shape = [len(values[name]) for name in variants]
         sizes, pictures, used = torch.zeros(len(objects), *shape, 2), {}, set()
-        for number, name in enumerate(objects):
+        for number, (name, there) in enumerate(objects.items()):
+            known = sorted({tuple(one.attributes[attribute] for attribute in depends[name]) for one in there})
+            varies = not {*variants}.isdisjoint(depends[name])
             for variant, place in enumerate(product(*map(range, shape))):
                 chosen = {v: values[v][at] for v, at in zip(variants, place, strict=True)}
-                file = self._nearest(name, [chosen[attribute] for attribute in depends[name]])
-                pictures[f"{name}_{variant}s" if depends[name] else f"{name}s"] = self._bytes(file)
+                own = [chosen.get(attribute, values[attribute][0]) for attribute in depends[name]]
+                file = self._nearest(name, own, known)
+                pictures[variant_name(name, variant) if varies else f"{name}s"] = self._bytes(file)
                 sizes[number, *place] = opaque_size(file)
                 used.add(file.stem)
         if whole := [stem for stem in sorted(used) if not opened(self.files[stem]).has_transparency_data]:
@@ -83,33 +87,49 @@ class ClipArtFolder:
             report("%d pictures are of nothing in the training table: %s", len(unused), some(unused))
         return variants, pictures, sizes
 
-    def _dependence(self, name: str, objects: Sequence[TableObject]) -> tuple[str, ...]:
+    def _dependence(
+        self, name: str, objects: Sequence[TableObject], counting: Collection[str]
+    ) -> tuple[str, ...]:
         """The attributes that the picture of a class depends on: the fewest by which there are pictures for
-        all its objects.
+        all its objects. Raises UserError if one of them is not among those ``counting``.
         """
-        own = objects[0].attributes
-        for count in range(len(own) + 1):
-            for chosen in combinations(own, count):
-                if all(
-                    stem_of(name, [one.attributes[key] for key in chosen]) in self.files for one in objects
-                ):
-                    return chosen
-        stems = [stem_of(name, list(one.attributes.values())) for one in objects]
+        every = objects[0].attributes
+        own = [key for key in every if key in counting]
+        if (found := self._fewest(name, objects, own)) is not None:
+            return found
+        if (found := self._fewest(name, objects, list(every))) is not None:
+            lacking = ", ".join(key for key in found if key not in counting)
+            raise UserError(
+                f"{self.folder}: the pictures of {name} are told apart by {lacking}, which data.attributes "
+                f"leaves out: name it there too, or add {name}.png"
+            )
+        stems = [stem_of(name, [one.attributes[key] for key in own]) for one in objects]
         stem, one = next(pair for pair in zip(stems, objects, strict=True) if pair[0] not in self.files)
         near = get_close_matches(stem, self.files, 3) or sorted(self.files)
         either = f"{name}.png" if stem == name else f"either {name}.png or {stem}.png"
         raise one.row.wrong(f"there is no picture of it in {self.folder}, {either}; there are {some(near)}")
 
-    def _nearest(self, name: str, choice: Sequence[str]) -> Path:
-        """The picture of a class with these values of its attributes, or else with as many of them as
-        possible, as training need not have all combinations.
+    def _fewest(
+        self, name: str, objects: Sequence[TableObject], attributes: Sequence[str]
+    ) -> tuple[str, ...] | None:
+        """The fewest of the ``attributes`` by which there are pictures of all objects of a class, or None."""
+        for count in range(len(attributes) + 1):
+            for chosen in combinations(attributes, count):
+                if all(
+                    stem_of(name, [one.attributes.get(key, "") for key in chosen]) in self.files
+                    for one in objects
+                ):
+                    return chosen
+        return None
+
+    def _nearest(self, name: str, choice: Sequence[str], known: Sequence[Sequence[str]]) -> Path:
+        """The picture of a class with these values of its attributes, or else the one of its ``known``
+        pictures with as many of them as possible, as training need not have all combinations.
         """
         if (stem := stem_of(name, choice)) in self.files:
             return self.files[stem]
-        alike = [stem for stem in self.files if stem.startswith(f"{name}_")]
-        values = [stem.removeprefix(f"{name}_").split("_") for stem in alike]
-        same = [sum(map(str.__eq__, choice, found)) for found in values]
-        return self.files[alike[int(np.argmax(same))]]
+        same = [sum(map(str.__eq__, choice, values)) for values in known]
+        return self.files[stem_of(name, known[int(np.argmax(same))])]
 
     def _bytes(self, file: Path) -> Tensor:
         opened(file)

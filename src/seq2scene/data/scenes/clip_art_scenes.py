@@ -1,5 +1,6 @@
 """Scenes of the user's own clip art: a folder of transparent PNG files and a table of scenes."""
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from seq2scene.data.held_out import single_files
@@ -28,6 +29,9 @@ MOST_VALUES = 40  # of an attribute; a column with more is something else, such 
 MOST_SIZES = 8
 USUAL = ("size", "flip", "pose", "expression")  # heads of Abstract Scenes, which a config may drop
 WEIGHT = 2.0  # of other heads in the loss
+TAKEN = re.compile(  # keys of objects in JSON, fields that are predicted, columns of scores
+    r"class|patch|width|height|object|place|sample|log_prob|loss|score|(u|b|nll|faithfulness)_.*"
+)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -127,6 +131,7 @@ class ClipArtScenes(ClipArtTables, SceneModule):
             order=self.order,
             variants=variants,
             types=tuple(range(1, len(objects) + 1)),
+            depths=any(one.row.values.get("depth") not in (None, "") for one in every),
         )
         counts = [f"{name} ({len(there)})" for name, there in objects.items()]
         self._report("%d classes, from back to front: %s", len(counts), some(counts))
@@ -145,8 +150,8 @@ class ClipArtScenes(ClipArtTables, SceneModule):
         return width, height
 
     def _values(self, objects: Mapping[str, Sequence[TableObject]]) -> dict[str, list[str]]:
-        """The values of each attribute that has several. Raises UserError for a class of which only some
-        objects have the attribute.
+        """The values of each attribute. Raises UserError for a class of which only some objects have the
+        attribute, and for an attribute that cannot have its name.
         """
         path = self.folder / self.train
         every = [one for there in objects.values() for one in there]
@@ -177,7 +182,13 @@ class ClipArtScenes(ClipArtTables, SceneModule):
                     )
         if alike := [name for name, values in found.items() if len(values) == 1]:
             self._report("not learnt, as the value is always the same: %s", some(alike))
-        return {name: sorted(values, key=numbers_first) for name, values in found.items() if len(values) > 1}
+        if taken := [name for name, values in found.items() if len(values) > 1 and is_taken(name)]:
+            others = ",".join(name for name in found if name not in taken)
+            raise UserError(
+                f"{path}: an attribute cannot be called {taken[0]!r}, which has a dot or is a word of the "
+                f"program: rename the column, or leave it out: data.attributes=[{others}]"
+            )
+        return {name: sorted(values, key=numbers_first) for name, values in found.items()}
 
     def _weighted(self, heads: dict[str, Head]) -> dict[str, Head]:
         """The heads with the weights that the config has for some; without those that it has dropped."""
@@ -200,7 +211,7 @@ class ClipArtScenes(ClipArtTables, SceneModule):
     def _read(self, split: str) -> Split:
         scenes, path = self._table(split), self.folder / self.files[split]
         names = [scene.name for scene in scenes]
-        numbers = list(map(int, names)) if all(map(str.isdecimal, names)) else range(1, len(names) + 1)
+        numbers = numbers_of(names)
         rows = np.flatnonzero(self._part(split, names, path, "scenes")).tolist()
         chosen = [scenes[row] for row in rows]
         texts = [[shortened(text, self.schema.sentences) for text in scene.texts] for scene in chosen]
@@ -208,11 +219,11 @@ class ClipArtScenes(ClipArtTables, SceneModule):
 
     def _lay_out(self, scenes: Sequence[TableScene], split: str) -> Objects:
         """Scenes as tensors, in canonical order."""
-        heads, by_type = self.schema.heads, self.schema.order == "type"
+        heads, by_type, depths = self.schema.heads, self.schema.order == "type", self.schema.depths
         rows: list[tuple[float, ...]] = []
         for scene in scenes:
             coded = [(self._number(one), self._codes(one), one) for one in scene.objects]
-            coded.sort(key=lambda one: one[0] if by_type else -one[1].get("size", 0))
+            coded.sort(key=lambda one: one[0] if by_type else -one[1].get("size", 0) * depths)
             rows += [
                 (number, one.x, one.y, *(codes.get(name, 0) for name in heads))
                 for number, codes, one in coded
@@ -258,6 +269,14 @@ class ClipArtScenes(ClipArtTables, SceneModule):
         return not (0 <= one.x <= width and 0 <= one.y <= height)
 
 
+def numbers_of(names: Sequence[str]) -> Sequence[int]:
+    """The names of scenes as numbers; if some are no numbers, or the same ones, as 1 and 01, their places
+    from 1.
+    """
+    numbers = list(map(int, names)) if all(map(str.isdecimal, names)) else []
+    return numbers if len({*numbers}) == len(names) else range(1, len(names) + 1)
+
+
 def back_to_front(scenes: Sequence[TableScene]) -> list[str]:
     """The names of the classes, by where their objects are on average among those of their scenes."""
     places = defaultdict(list)
@@ -278,16 +297,25 @@ def scales_of(sizes: Sequence[float]) -> tuple[float, ...]:
 def heads_of(
     objects: Mapping[str, Sequence[TableObject]], values: Mapping[str, Sequence[str]], scales: Sequence[float]
 ) -> dict[str, Head]:
-    """The attributes that have several values: size, flip, and those in ``values``."""
+    """The attributes that have several values: size, flip, and those of ``values``."""
     heads = {}
     if len(scales) > 1:
         heads["size"] = Head(len(scales), values=tuple(f"scale {scale:g}" for scale in scales))
     if len({one.flip for there in objects.values() for one in there}) > 1:
         heads["flip"] = Head(2, values=("as drawn", "mirrored"))
     for name, known in values.items():
+        if len(known) == 1:
+            continue
         has = tuple(kind for kind, there in objects.items() if name in there[0].attributes)
         heads[name] = Head(len(known), only=None if len(has) == len(objects) else has, values=tuple(known))
     return heads
+
+
+def is_taken(name: str) -> bool:
+    """Whether an attribute cannot have this name, as a net or its scores, or the objects in JSON, have
+    another thing of that name.
+    """
+    return bool(TAKEN.fullmatch(name)) or not name or "." in name or hasattr(nn.ModuleDict(), name)
 
 
 def shortened(sentences: list[str], most: int) -> list[str]:

@@ -2,11 +2,12 @@
 exports COCO's format.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from seq2scene.data.coco.annotations import Classes
 from seq2scene.data.coco.exports import ExportedSplits, originals
+from seq2scene.data.coco.segments import Segments
 from seq2scene.data.scenes.coco_composite import CompositeModule
 from seq2scene.data.scenes.coco_layout import Boxes, LayoutModule
 
@@ -49,3 +50,9 @@ class ExportedComposite(ExportedSplits, CompositeModule):
     @property
     def _source(self) -> dict[str, Any]:
         return {"stuff": "none", "exported": Classes(self._known_names or self._instances("train").names)}
+
+    def _segments(self, split: str) -> Segments:
+        """The segments, of photos by their names in the folder of the photos."""
+        found = super()._segments(split)
+        files = self.photo_names(split, found.images.files)
+        return replace(found, images=replace(found.images, files=files))

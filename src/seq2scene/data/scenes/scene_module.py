@@ -191,7 +191,7 @@ class SceneModule(TextModule):
         path = self._facts_file(split)
         if not path.is_file():
             return None
-        known, read = read_facts(path), self.splits[split]
+        known, read = read_facts(path, schema=self.schema), self.splits[split]
         for number, texts in zip(read.numbers, read.texts, strict=True):
             if len(known.get(number, [])) != len(texts):
                 raise UserError(
@@ -224,6 +224,7 @@ class SceneModule(TextModule):
             )
 
     def _load(self, splits: list[str]) -> None:
+        new = [split for split in splits if split not in self.splits]
         self.read(splits)
         if self._reader is None:
             language = self._learn_language()
@@ -231,6 +232,9 @@ class SceneModule(TextModule):
             self._schema = self.schema.counted(self.splits["train"].objects)
             if self.word_vectors is not None:
                 self._vectors = self._read_vectors(self.word_vectors, language.vocabulary)
+        for split in new:
+            if split != "train":  # those are read before anything is learnt anyway
+                self._facts_of_sentences(split)
 
     def _shared(self, split: str) -> tuple[int, int, str]:
         numbers, known = self.splits[split].numbers, set(self.splits["train"].numbers)

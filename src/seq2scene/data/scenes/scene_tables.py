@@ -1,5 +1,6 @@
 """Tables of clip-art scenes that people write: CSV, an object a row, or JSON lines, a scene each."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import isfinite, nan
@@ -103,7 +104,7 @@ def _object(row: Row) -> TableObject:
         size = FARTHER ** _number(row, "depth")
     if not 0.01 <= size <= 100:
         raise row.wrong(f"its picture would be drawn at scale {size:g}; a scale is from 0.01 to 100")
-    flip = FLAGS.get(str(given.get("flip", 0)).strip().lower())
+    flip = FLAGS.get(_plain(row, given.get("flip", 0)).lower())
     if flip is None:
         raise row.wrong(f"its flip is 1 (mirrored) or 0, not {given['flip']!r:.60}")
     attributes = {name: _value(row, name) for name in given if name not in OTHERS}
@@ -113,7 +114,7 @@ def _object(row: Row) -> TableObject:
 def _number(row: Row, column: str) -> float:
     value: Any = row.values.get(column)
     try:
-        number = nan if isinstance(value, bool) else float(value)
+        number = nan if isinstance(value, bool) else float(_plain(row, value))
     except (ValueError, TypeError, OverflowError):
         number = nan
     if value in (None, ""):
@@ -127,8 +128,15 @@ def _value(row: Row, column: str) -> str:
     value = row.values[column]
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
     if not isinstance(value, int | float) and not is_text(value):
         raise row.wrong(f"its {column} is neither a text nor a number: {value!r:.60}")
-    return str(value).strip()
+    return _plain(row, value)
+
+
+def _plain(row: Row, value: Any) -> str:
+    """A value as text: of a number with a decimal point, and without one if it is whole, as 1 for 1.0."""
+    text = str(value).strip()
+    if row.decimal_comma and re.fullmatch(r"[+-]?\d+,\d+", text):
+        text = text.replace(",", ".")
+    whole = re.fullmatch(r"([+-]?\d+)\.0+", text)
+    return whole[1] if whole else text

@@ -13,6 +13,7 @@ from seq2scene.models.loading import load_inpainter
 from seq2scene.models.scene import SCALE, Scene
 from seq2scene.models.scene_writer import SceneWriter
 from seq2scene.scenes.scene_json import read_scene
+from seq2scene.scenes.scene_texts import denials
 from seq2scene.sequences.lines import typed_lines
 from seq2scene.sequences.output import (
     Tell,
@@ -99,10 +100,15 @@ def _save(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def _tell_unknown(model: SceneWriter, text: str, number: int, outcome: str, tell: Tell) -> None:
-    """Tells the words of a text that are out of vocabulary, and the outcome if these are all."""
+    """Tells the words of a text that are out of vocabulary, and the outcome if these are all, and its
+    denials.
+    """
     if unknown := model.unknown(text):
         notice = f"text {number}: unknown to the model and left out: {' '.join(unknown)}"
         tell("texts with words unknown to the model and left out", notice)
+    if denied := denials(text):
+        drawn = "what is denied is mostly drawn all the same"
+        tell(f"texts with denials: {drawn}", f"text {number}: {drawn}: {', '.join(denied)}")
     if model.is_empty(text):
         tell(
             f"texts with no word that the model knows, {outcome}",

@@ -1,6 +1,7 @@
 """The facts that sentences state: all of them true, none left out, kept beside the sentences."""
 
 import json
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -77,6 +78,23 @@ def test_what_is_denied_need_not_be_there_unless_it_is_known() -> None:
     for form, there in (("indefinite", set()), ("definite", {Fact("thing", "t_3")})):
         message = Message("plain", (Clause("hold", MIKE, Mention("t_3", form), negated=True),))
         assert facts(message) == {Fact("thing", "hb0"), Fact("hold", "hb0", "t_3", denied=True)} | there
+
+
+@pytest.mark.parametrize(
+    ("clause", "denied"),
+    [
+        (Clause("smile", MIKE), Fact("mood", "hb0", value="smile", denied=True)),
+        (Clause("sit", MIKE), Fact("pose", "hb0", value="sit", denied=True)),
+        (Clause("be", MIKE, place=Place("near", Mention("p_8"))), Fact("near", "hb0", "p_8", denied=True)),
+        (Clause("run_to", MIKE, Mention("p_8")), Fact("run_to", "hb0", "p_8", denied=True)),
+        (Clause("rain", Mention("it", "pronoun")), Fact("thing", "s_5", denied=True)),
+    ],
+)
+def test_a_negated_clause_states_the_denial_and_nothing_of_what_it_denies(
+    clause: Clause, denied: Fact
+) -> None:
+    found = facts(Message("plain", (replace(clause, negated=True),)))
+    assert {fact for fact in found if fact.kind != "thing" or fact.denied} == {denied}
 
 
 def test_boxes_show_things_by_category_and_no_look() -> None:

@@ -22,7 +22,9 @@ def stated(message: Message) -> tuple[Fact, ...]:
 
 
 def of_clause(clause: Clause) -> Iterator[Fact]:
-    """The facts of a clause, repeated where it mentions a thing repeatedly."""
+    """The facts of a clause, repeated where it mentions a thing repeatedly. A negated clause denies its verb,
+    its adjective and its place; what it mentions is there all the same, unless it has the indefinite article.
+    """
     places = [place for place in (clause.place, clause.front) if isinstance(place, Place)]
     subjects = CHILDREN if clause.subject.name == "both" else (clause.subject.name,)
     yield from _of_mention(clause.subject)
@@ -31,11 +33,12 @@ def of_clause(clause: Clause) -> Iterator[Fact]:
         if mention and not (clause.negated and mention.form == "indefinite"):
             yield from _of_mention(mention)
     if clause.verb == "rain":
-        yield Fact("thing", "s_5")
+        yield Fact("thing", "s_5", denied=clause.negated)
     for subject in subjects:
         yield from _of_subject(clause, subject)
         for place in places:
-            yield Fact(place.relation, subject, place.anchor.name)
+            denied = clause.negated and place is clause.place
+            yield Fact(place.relation, subject, place.anchor.name, denied=denied)
 
 
 def _of_subject(clause: Clause, subject: str) -> Iterator[Fact]:
@@ -44,9 +47,10 @@ def _of_subject(clause: Clause, subject: str) -> Iterator[Fact]:
         kind = "mood" if clause.adjective in MOODS else "colour"
         yield Fact(kind, subject, value=clause.adjective, denied=clause.negated)
     if clause.verb in MOODS:
-        yield Fact("mood", subject, value=clause.verb)
-    if subject in CHILDREN and clause.verb in POSE_SAID and not clause.negated:
-        yield Fact("pose", subject, value=POSE_SAID[clause.verb])
+        yield Fact("mood", subject, value=clause.verb, denied=clause.negated)
+    # Who "is not running to the tree" may run elsewhere.
+    if subject in CHILDREN and clause.verb in POSE_SAID and not (clause.negated and clause.object):
+        yield Fact("pose", subject, value=POSE_SAID[clause.verb], denied=clause.negated)
     if clause.verb in RELATIONS and clause.object:
         recipient = clause.recipient.name if clause.recipient else None
         yield Fact(clause.verb, subject, clause.object.name, recipient, denied=clause.negated)

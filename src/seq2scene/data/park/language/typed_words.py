@@ -41,6 +41,10 @@ EMPTY = (
     "together",
 )
 WEATHER = {"it is raining": "s_5", "it is rainy": "s_5", "it is sunny": "s_3", "it is a sunny day": "s_3"}
+NO_WEATHER = {
+    **{"it is not raining": "s_5", "it is not rainy": "s_5", "it is not sunny": "s_3"},
+    **{"the sun is not shining": "s_3", "the sun does not shine": "s_3", "the sun is not out": "s_3"},
+}
 
 
 def words_of(sentence: str) -> Words:
@@ -81,7 +85,7 @@ def _verb_tables() -> tuple[dict[str, tuple[str, str | None]], ...]:
     base: dict[str, tuple[str, str | None]] = {}
     meanings: dict[str, tuple[str, str | None]] = {"surprised and is looking at": ("look", "surprised")}
     for key, verb in english.VERBS.items():
-        if verb.form:
+        if verb.form and key != "rain":  # "it is raining" is said in WEATHER
             said = " ".join(filter(None, (verb.form, verb.particle, verb.preposition)))
             meanings[said] = (key, None)
     meanings |= {mood: ("be", mood) for mood in ("angry", "happy", "sad", "surprised")}
@@ -96,9 +100,10 @@ def _verb_tables() -> tuple[dict[str, tuple[str, str | None]], ...]:
             if one.startswith("is "):
                 after_be[one.removeprefix("is ")] = meaning
                 continue
-            finite[one] = meaning
+            meant = ("have", None) if one in ("has", "has got") else meaning
+            finite[one] = meant
             if many:
-                finite[many] = base[many] = meaning
+                finite[many] = base[many] = meant
     after_be |= {"waving": ("wave", None), "playing": ("be", None)}
     finite |= {"waves": ("wave", None), "wave": ("wave", None), "plays": ("be", None), "play": ("be", None)}
     return after_be, finite, base
@@ -117,9 +122,19 @@ NOUN_TABLE = phrases(_noun_table())
 AFTER_BE, FINITE, BASE = (phrases(table) for table in _verb_tables())
 PREPOSITIONS = phrases(_preposition_table())
 BE = {("is",), ("are",)}
+DO_NOT = (("does", "not"), ("do", "not"))
 TRANSITIVE = {
-    *("hold", "raise", "wear", "eat", "read", "kick", "wave", "look", "follow", "run_to", "flee"),
+    *("have", "hold", "raise", "wear", "eat", "read", "kick", "wave", "look", "follow", "run_to", "flee"),
     *("fear", "play", "give"),
 }
+SUBJECTS = {  # of verbs: the kinds of things of which the scenes can show it; of other verbs, any
+    **dict.fromkeys(("hold", "wear", "raise", "eat", "read", "kick", "give", "wave"), ("child",)),
+    **dict.fromkeys(("run", "kneel", "cheer", "laugh", "smile", "run_to", "flee", "fear"), ("child",)),
+    **dict.fromkeys(("look", "follow", "play"), ("child", "animal")),
+    **dict.fromkeys(("fly", "float"), ("sky", "animal", "toy")),
+    "lie": ("large", "animal", "clothing", "food", "toy"),
+    "shine": ("sky",),
+    "burn": ("large", "toy"),
+}
 BOTH_PHRASES, EMPTY_PHRASES = ({tuple(phrase.split()) for phrase in table} for table in (BOTH, EMPTY))
-WEATHER_PHRASES = phrases(WEATHER)
+WEATHER_PHRASES, NO_WEATHER_PHRASES = phrases(WEATHER), phrases(NO_WEATHER)
