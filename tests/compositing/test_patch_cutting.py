@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import ExifTags, Image
 from pycocotools import mask as run_lengths
 
 from seq2scene.compositing import store_building
@@ -410,21 +410,32 @@ def test_a_torn_record_starts_anew(
     assert content(make(segments, photos, tmp_path)) == content(make(segments, photos, tmp_path / "whole"))
 
 
-@pytest.mark.parametrize("damage", ["cut", "turned"])
+@pytest.mark.parametrize("damage", ["cut", "turned", "rotated by EXIF", "cropped"])
 def test_an_unusable_photo_is_left_out_with_its_patches_and_a_warning(
     tmp_path: Path, segments: Segments, photos: list[Path], damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     good = make(segments, photos, tmp_path)
     if damage == "cut":
         photos[1].write_bytes(photos[1].read_bytes()[:200])
-    else:
+    elif damage == "turned":
         open_photo(photos[1]).rotate(90, expand=True).save(photos[1])
+    elif damage == "cropped":
+        open_photo(photos[1]).crop((0, 0, 23, 37)).save(photos[1])
+    else:
+        exif = Image.Exif()
+        exif[ExifTags.Base.Orientation] = 6
+        open_photo(photos[1]).save(photos[1], exif=exif)
     with caplog.at_level(logging.WARNING):
         store = make(segments, photos, tmp_path)
     (warning,) = (record.getMessage() for record in caplog.records)
     assert warning.startswith("train: 1 of 5 photos, and the 2 patches in them, are left out: ")
     assert photos[1].name in warning and list(store.lacking) == [photos[1].name]
-    assert ("37 x 24 pixels, not 24 x 37" in warning) == (damage == "turned")
+    wrong = {"turned": (37, 24), "rotated by EXIF": (37, 24), "cropped": (23, 37)}.get(damage)
+    assert wrong is None or "{} x {} pixels, not 24 x 37 as annotated".format(*wrong) in warning
+    swapped = (
+        "annotated: swapped, as by the rotation in EXIF data; save it upright (mogrify -auto-orient), check"
+    )
+    assert (swapped in warning) == (wrong == (37, 24))
     there = segments.image != 1
     assert (store.classes[there] == good.classes[there]).all() and not store.classes[~there].any()
     every = np.arange(len(store))

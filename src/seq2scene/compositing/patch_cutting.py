@@ -107,9 +107,13 @@ def open_annotated(path: Path, size: np.ndarray) -> Image.Image:
     """A photo; raises UserError unless its size is that of its annotations (width, height)."""
     photo = open_photo(path)
     if photo.size != tuple(size.tolist()):
-        raise UserError(
-            f"{path} has {photo.width} x {photo.height} pixels, not {size[0]} x {size[1]} as annotated"
-        )
+        what = f"{path} has {photo.width} x {photo.height} pixels, not {size[0]} x {size[1]} as annotated"
+        if photo.size == tuple(size[::-1].tolist()):
+            what += (
+                ": swapped, as by the rotation in EXIF data; save it upright (mogrify -auto-orient), "
+                "check its annotations and export them again"
+            )
+        raise UserError(what)
     return photo
 
 

@@ -38,7 +38,7 @@ from seq2scene.json_text import to_json
 from seq2scene.progress import progress_bar
 from seq2scene.scenes.boxes import on_square
 from seq2scene.scenes.objects import FIRST_CLASS
-from seq2scene.sequences.batching import prefetched
+from seq2scene.sequences.batching import prefetched, usable_cores
 
 log = logging.getLogger(__name__)
 
@@ -268,7 +268,8 @@ def _begin(job: _Job, draft: Path) -> tuple[int, dict[str, str]]:
     for name, (kind, shape) in layout.items():
         np.lib.format.open_memmap(draft / f"{name}.npy", "w+", kind, shape)
         with (draft / f"{name}.npy").open("r+b") as file:  # which reports a full disk
-            os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
+            if hasattr(os, "posix_fallocate"):  # macOS has none
+                os.posix_fallocate(file.fileno(), 0, os.fstat(file.fileno()).st_size)
     _record(draft, 0, {})
     return 0, {}
 
@@ -283,7 +284,7 @@ def _chunks(job: _Job, done: int) -> Iterator[tuple[range, dict[str, np.ndarray]
     """Chunk by chunk, from photo ``done`` on: its photos, its rows of the arrays, and its unusable photos."""
     photos = len(job.paths)
     chunks = [range(first, min(first + CHUNK, photos)) for first in range(done, photos, CHUNK)]
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool, _at_work(job.encoder) as device:
+    with ThreadPoolExecutor(usable_cores()) as pool, _at_work(job.encoder) as device:
         found = (list(pool.map(job.cut, chunk)) for chunk in chunks)
         for chunk, cut in zip(chunks, prefetched(found, 1), strict=True):
             whole = {name: np.concatenate([rows[name] for rows, _ in cut]) for name in cut[0][0]}

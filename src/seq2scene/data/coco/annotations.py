@@ -15,7 +15,7 @@ from zipfile import ZipFile
 import numpy as np
 
 from seq2scene.data.archives import DAMAGE
-from seq2scene.data.coco.entries import Entries, is_text
+from seq2scene.data.coco.entries import Entries, is_text, sized_images
 from seq2scene.errors import UserError
 from seq2scene.scenes.boxes import clipped, within
 from seq2scene.sequences.lines import parse_json
@@ -114,7 +114,8 @@ class Instances(Regions):
     left out because their box is outside. segmentations, licenses: read on request.
 
     Of an export, clipped: how many boxes reached a pixel or more beyond their image; others: how many objects
-    each class has that is not among its ``Classes``.
+    each class has that is not among its ``Classes``; unsized: the files of images that are left out, as they
+    have neither a size nor annotations.
     """
 
     names: tuple[str, ...]
@@ -123,6 +124,7 @@ class Instances(Regions):
     licenses: Licenses
     clipped: int = 0
     others: dict[str, int] = field(default_factory=dict)
+    unsized: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -167,12 +169,15 @@ def read_instances(
 
     exported: the file is the export of an annotation tool, of which these classes are read. Its crowds are
     objects like any others, as tools mark masks that are not polygons as crowds, a missing segmentation is an
-    empty one, and boxes are clipped to their image.
+    empty one, boxes are clipped to their image, and images without a size must have no annotations.
 
     Raises UserError if the file is missing (the message ends with ``hint``) or malformed.
     """
     shorten, besides = (compact, ("licenses",)) if segmentations else (without_segmentation, ())
     parts = read_parts(path, ("images", "annotations", "categories"), hint, besides, shorten)
+    unsized = list[str]()
+    if exported is not None:
+        parts["images"], unsized = sized_images(parts, path)
     images, categories, objects = _images(parts["images"], path), *_entries(parts, path)
     image, crowd = objects.indices("image_id", images.ids), objects.flags("iscrowd", False)
     crowd &= exported is None
@@ -201,6 +206,7 @@ def read_instances(
         licenses=_licenses(parts, images, path) if segmentations else Licenses([None] * len(images.ids), {}),
         clipped=int((beyond & kept).sum()),
         others=others,
+        unsized=unsized,
     )
 
 

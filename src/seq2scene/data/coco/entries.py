@@ -1,5 +1,6 @@
 """The entries of annotation files, checked by type as they are read: a text "0" is not the number 0."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -165,3 +166,33 @@ def _short(value: Any) -> str:
     """A value for a message, truncated to 60 characters."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def sized_images(parts: dict[str, list[Any]], path: Path) -> tuple[list[Any], list[str]]:
+    """The images of an export that have a size, and the files of the others.
+
+    Annotation tools write no size for a photo that they cannot open. Raises UserError if such an image has
+    annotations: where they are in it is known only from the size that the photo had when it was annotated,
+    which the photo at hand need not have.
+    """
+    images = Entries(parts["images"], "images", path)
+    lacking = [
+        number
+        for number, image in enumerate(images.entries)
+        if image.get("width") in (None, 0) or image.get("height") in (None, 0)
+    ]
+    if not lacking:
+        return parts["images"], []
+    annotations = Entries(parts["annotations"], "annotations", path)
+    counts = Counter(annotations.whole("image_id").tolist())
+    others = Entries([images.entries[number] for number in lacking], "images", path)
+    files = others.texts("file_name")
+    for number, (identity, file) in enumerate(zip(others.whole("id").tolist(), files, strict=True)):
+        if counts[identity]:
+            raise images.wrong(
+                lacking[number],
+                f"it has {counts[identity]} annotations, but no size; write the width and height of {file!r} "
+                "as it was annotated into the file, or export it again when the annotation tool can open it",
+            )
+    left_out = set(lacking)
+    return [image for number, image in enumerate(images.entries) if number not in left_out], files

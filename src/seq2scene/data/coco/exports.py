@@ -2,7 +2,7 @@
 captions of the photos in a table, as the tools have none.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,11 +11,12 @@ import numpy as np
 
 from seq2scene.data.captions.caption_files import CaptionTable, read_caption_table
 from seq2scene.data.coco.annotations import Captions, Classes, Images, Instances, read_instances
-from seq2scene.data.coco.entries import file_within
+from seq2scene.data.coco.exported_names import find_photo, plain_name
 from seq2scene.data.held_out import single_files
 from seq2scene.data.messages import some
-from seq2scene.data.photo_names import base, match_photos, original_name, photo_name
+from seq2scene.data.photo_names import match_photos, original_name, photo_name
 from seq2scene.data.text_module import DataModule, named_splits
+from seq2scene.errors import UserError
 from seq2scene.sequences.corpus import how_to_get
 
 
@@ -45,13 +46,25 @@ class ExportedSplits(DataModule):
         return self._instances_file(split).parent if self.photos is None else self.folder / self.photos
 
     def photo_path(self, split: str, name: str) -> Path:
-        """The file of a photo: under the folder of the photos by its whole name or without its folder."""
-        folder, name, where = self.photo_folder(split), photo_name(name), self._instances_file(split)
-        alone = file_within(folder, base(name), where)
-        if ".." in Path(name).parts and alone.is_file():
-            return alone
-        whole = file_within(folder, name, where)
-        return alone if alone.is_file() and not whole.is_file() else whole
+        """The file of a photo, in the folder of the photos, by its name in the export (``find_photo``)."""
+        return find_photo(self.photo_folder(split), name, self._instances_file(split))
+
+    def photo_names(self, split: str, names: Sequence[str]) -> list[str]:
+        """The names of photos in the folder of the photos, by their names in the export.
+
+        Raises UserError if two names lead to one photo.
+        """
+        folder, found, owners = self.photo_folder(split), [], dict[str, str]()
+        for name in names:
+            file = self.photo_path(split, name).relative_to(folder).as_posix()
+            owner = owners.setdefault(file, name)
+            if photo_name(owner) != photo_name(name) and (folder / file).is_file():
+                raise UserError(
+                    f"{self._instances_file(split)}: {owner!r} and {name!r} would both be the photo "
+                    f"{folder / file}; keep each in {folder} with so much of its path that they differ"
+                )
+            found.append(file)
+        return found
 
     @cached_property
     def _instances_of_files(self) -> dict[Path, Instances]:
@@ -76,6 +89,10 @@ class ExportedSplits(DataModule):
             why = f"fewer than data.min_boxes={classes.least} objects" if learnt else "none in training"
             names = some([f"{name} ({count})" for name, count in others.items()])
             self._report("%s: left out: %d classes with %s: %s", path, len(others), why, names)
+        if found.unsized:
+            why = "without a size, as the annotation tool could not open them, and without annotations"
+            names = some(found.unsized)
+            self._report("%s: left out: %d photos %s: %s", path, len(found.unsized), why, names)
         if found.clipped:
             self._report("%s: %d boxes reach beyond their photo and are clipped", path, found.clipped)
         return found
@@ -120,4 +137,4 @@ class ExportedSplits(DataModule):
 def originals(images: Images) -> list[str]:
     """The names of the photos before their upload to an annotation tool."""
     names = zip(images.files, images.originals, strict=True)
-    return [original or original_name(photo_name(file)) for file, original in names]
+    return [original or original_name(photo_name(plain_name(file))) for file, original in names]
