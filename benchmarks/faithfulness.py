@@ -97,7 +97,7 @@ def facts_of(data: SceneModule, path: Path | None) -> list[Facts]:
         if facts is None:
             raise UserError(f"{data.folder}: nobody has said what its texts state; give --facts FILE")
         return facts
-    known, numbers = read_facts(path), data.splits["test"].numbers
+    known, numbers = read_facts(path, schema=data.schema), data.splits["test"].numbers
     if lacking := [number for number in numbers if number not in known]:
         raise UserError(f"{path}: it has no facts of scene {lacking[0]}, and of {len(lacking) - 1} others")
     return [of_text(text) for number in numbers for text in known[number]]

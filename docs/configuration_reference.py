@@ -11,7 +11,7 @@ from pathlib import Path
 from seq2scene.running.options.option_list import commented
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
-HIDDEN = ("hydra", "paths", "experiment")  # not options of models, or a page that would repeat the others
+HIDDEN = ("hydra", "experiment")  # Hydra's own, and a page that would repeat the others
 
 
 def reference() -> dict[str, str]:

@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from collect import CAPTION, SCORES, digits, markdown, read_tested
 
 from seq2scene.errors import UserError
+from seq2scene.metrics.bleu import bleu_options
 from seq2scene.metrics.cider import cider_d
 from seq2scene.metrics.faithfulness import NAME
 from seq2scene.metrics.rouge import rouge_l
@@ -132,10 +133,10 @@ def compare_translations(one: Run, other: Run, test: str, trials: int) -> list[l
     if ours["references"] != theirs["references"]:
         raise UserError(f"{other.folder}: other references of {test} than {one.folder}")
     references = [ours["references"]]
-    lowercase = "case:lc" in str(one.scores[test].get("signature"))
+    options = bleu_options(str(one.scores[test].get("signature") or ""))
     metrics = {
-        "BLEU": BLEU(lowercase=lowercase, references=references, force=True),
-        "chrF": CHRF(lowercase=lowercase, references=references),
+        "BLEU": BLEU(**options, references=references, force=True),
+        "chrF": CHRF(lowercase=options["lowercase"], references=references),
     }
     systems = [("baseline", ours["hypotheses"]), ("other", theirs["hypotheses"])]
     drawn, swapped = (

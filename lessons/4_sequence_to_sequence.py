@@ -36,7 +36,7 @@ from seq2scene.sequences.padding import shift_right
 from seq2scene.sequences.tokenizers import choose
 from seq2scene.sequences.vocabulary import Vocabulary
 
-SMALL = "LESSONS_SMALL" in os.environ  # a rehearsal: few steps, and no check of what needs more
+SMALL = "LESSONS_SMALL" in os.environ  # a dry run: few steps, and no check of what needs more
 
 # %% [markdown]
 # ## Data

@@ -53,7 +53,7 @@ from seq2scene.sequences.padding import lengths_to_mask
 from seq2scene.sequences.tokenizers import choose
 from seq2scene.sequences.vocabulary import Vocabulary
 
-SMALL = "LESSONS_SMALL" in os.environ  # a rehearsal: few steps, and no check of what needs more
+SMALL = "LESSONS_SMALL" in os.environ  # a dry run: few steps, and no check of what needs more
 
 # %% [markdown]
 # ## What a perfect alignment would give

@@ -30,7 +30,7 @@ from seq2scene.search.stepwise import Greedy
 from seq2scene.sequences.caption_batch import CaptionBatch
 from seq2scene.sequences.padding import shift_right
 
-SMALL = "LESSONS_SMALL" in os.environ  # a rehearsal: few steps, and no check of what needs more
+SMALL = "LESSONS_SMALL" in os.environ  # a dry run: few steps, and no check of what needs more
 
 # %% [markdown]
 # ## A photo as a memory

@@ -35,7 +35,7 @@ from seq2scene.scenes.facts import check, in_words, of_text, things_of
 from seq2scene.scenes.objects import EOS
 from seq2scene.scenes.relations import RELATIONS
 
-SMALL = "LESSONS_SMALL" in os.environ  # a rehearsal with few texts: shares of facts are then not checked
+SMALL = "LESSONS_SMALL" in os.environ  # a dry run with few texts: shares of facts are then not checked
 
 # %% [markdown]
 # ## Mike holds a hotdog
@@ -80,7 +80,7 @@ assert int(objects.classes[0, -1]) == EOS, "a scene must end in the end token"
 # ## A place is a distribution
 #
 # In the paper a place is one of 28 by 28 cells. This model's places are exact: a mixture of distributions
-# around each object that stands already and around the canvas. Where would it put the hotdog after Mike, for
+# around each object already placed and around the canvas. Where would it put the hotdog after Mike, for
 # three texts? The colour is the density of the hotdog's place, scaled by its maximum; Mike stands at the same
 # place in all three.
 

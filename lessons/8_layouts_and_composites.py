@@ -39,7 +39,7 @@ from seq2scene.scenes.facts import check
 from seq2scene.scenes.objects import FIRST_CLASS, PAD, Objects
 from seq2scene.search.stepwise import Greedy
 
-SMALL = "LESSONS_SMALL" in os.environ  # a rehearsal: few steps, and no check of what needs more
+SMALL = "LESSONS_SMALL" in os.environ  # a dry run: few steps, and no check of what needs more
 
 # %% [markdown]
 # ## Photos, boxes, numbers
@@ -164,7 +164,7 @@ Image.fromarray(np.concatenate([np.asarray(written[number].picture()) for number
 # %% [markdown]
 # Everything that the captions name is there. Where it stands is another matter: the grill should be to the
 # right of Jenny, and the boy to the right of the duck. Of the relations that captions of 200 test photos
-# state, 79 % hold in the layouts of this model (`docs/faithful_layouts.md`).
+# state, 79 % hold in the layouts of `park-layout` (`docs/faithful_layouts.md`).
 #
 # ## Retrieval
 #

@@ -255,3 +255,5 @@ def test_help_names_every_group(work: Path) -> None:
         "logger",
     ):
         assert f"\n{group}: " in said, group
+    assert ", luong2015/table1_base, " in said  # as it is typed
+    assert "\nprepare: " not in said  # of another command

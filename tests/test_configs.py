@@ -286,6 +286,20 @@ def test_what_must_be_given_is_asked_for_by_its_key(composed) -> None:
         build(composed("task=nmt", "data=text_files")["data"], "data")
 
 
+@pytest.mark.parametrize("data", options("data"))
+def test_what_an_option_requires_is_not_filled_by_what_it_includes(tmp_path: Path, data: str) -> None:
+    """A value that an included file has would stay in place of ???."""
+    found = compose_plain(tmp_path, "ckpt=any", f"data={data}", job="evaluate")["data"]
+    written = OmegaConf.to_container(OmegaConf.load(CONF / "data" / f"{data}.yaml"))
+    for key, value in written.items():
+        assert value != "???" or found[key] == "???", key
+
+
+def test_own_photos_must_be_given(composed) -> None:
+    with pytest.raises(UserError, match=r"^data\.train is required: set data\.train=\.\.\.$"):
+        build(composed("task=captioning", "data=photos")["data"], "data")
+
+
 def test_smoothing_does_not_touch_the_reported_likelihood(composed) -> None:
     plain = build_task(composed(*SIZES, "loss.smoothing=0", "seed=1"), description()).eval()
     smooth = build_task(composed(*SIZES, "loss.smoothing=0.2", "seed=1"), description()).eval()

@@ -7,6 +7,7 @@ import torch
 
 from own_files import cvat, write_captions, write_clip_art, write_photos
 from seq2scene.building import build
+from seq2scene.running.commands.evaluation import data_of
 from seq2scene.tasks.loading import build_task
 from test_configs import compose_plain
 
@@ -48,7 +49,7 @@ def root(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_own_data_trains(root: Path, kind: str) -> None:
+def test_own_data_trains_and_is_tested_without_training_files(root: Path, kind: str) -> None:
     config = compose_plain(root / "outputs", *KINDS[kind], f"data.root={root}", f"data.cache={root}/cache")
     data = build(config["data"], "data")
     data.prepare_data()
@@ -58,3 +59,10 @@ def test_own_data_trains(root: Path, kind: str) -> None:
     grads = [weights.grad for weights in task.parameters() if weights.grad is not None]
     assert grads and all(map(torch.isfinite, (grad.sum() for grad in grads)))
     assert len(data.test_dataloader()) == 1
+    tests = {"mine": config["data"]["train"], "test": None}
+    alone = data_of({**config["data"], "train": "???", "val": "???", "tests": tests})
+    alone.use(data.description())
+    alone.prepare_data()
+    alone.setup("test")
+    (loader,) = alone.test_dataloader()
+    assert alone.test_names == ["mine"] and len(list(loader)) > 0

@@ -1,4 +1,4 @@
-"""What the source tree promises: floors, one builder, small files, valid configs."""
+"""What the source tree promises: layers, one builder, small files, valid configs."""
 
 import ast
 import configparser
@@ -23,8 +23,8 @@ PACKAGE = "seq2scene"
 MODULES = sorted(SOURCE.rglob("*.py"))
 CONFIGS = sorted((ROOT / "conf").rglob("*.yaml"))
 
-# A module imports from its own part and from the floors below it.
-FLOORS = (
+# A module imports from its own part and from the layers below it.
+LAYERS = (
     {"errors", "json_text", "progress"},
     {"unpacking"},
     {"building", "arrays"},
@@ -42,7 +42,7 @@ FLOORS = (
     {"running"},
     {"entry points", "__main__"},
 )
-FLOOR = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}
+LAYER = {part: layer for layer, parts in enumerate(LAYERS) for part in parts}
 
 # Keys next to a _target_ that our code removes before building, by group.
 READ_BY_CODE = {
@@ -95,9 +95,9 @@ def targets(config: object) -> Iterator[Mapping[str, object]]:
         yield from targets(value)
 
 
-def test_every_part_of_the_package_has_a_floor():
+def test_every_part_of_the_package_has_a_layer():
     parts = {part(module) for module in MODULES} - {"__init__"}
-    assert parts <= FLOOR.keys()
+    assert parts <= LAYER.keys()
 
 
 def test_imports_go_down():
@@ -107,7 +107,7 @@ def test_imports_go_down():
         found = imports(module)
         ours = {one.split(".")[1] for one in found if one.startswith(f"{PACKAGE}.")}
         others = ours - {mine} if mine != "__init__" else set()
-        upward += [f"{name(module)}: {other}" for other in others if FLOOR[other] >= FLOOR[mine]]
+        upward += [f"{name(module)}: {other}" for other in others if LAYER[other] >= LAYER[mine]]
     none_of(upward)
 
 

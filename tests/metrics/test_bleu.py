@@ -6,7 +6,7 @@ import random
 import pytest
 import sacrebleu
 
-from seq2scene.metrics.bleu import CorpusBleu
+from seq2scene.metrics.bleu import CorpusBleu, bleu_options, bleu_tokenizer
 
 REFERENCES = [
     "Ein Hund läuft über die Wiese.",
@@ -66,6 +66,21 @@ def test_a_real_corpus_in_shuffled_batches_scores_as_the_whole(shared_data):
         bleu.update([hypotheses[row] for row in rows], [references[row] for row in rows])
     theirs = sacrebleu.corpus_bleu(hypotheses, [references], tokenize="none", force=True).score
     assert bleu.compute().item() == pytest.approx(theirs, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("language", "tokenize"),
+    [
+        *(("zh", "zh"), ("zh-TW", "zh"), ("ZH_Hans", "zh"), ("ja", "char"), ("th", "char"), ("km", "char")),
+        *(("lo", "char"), ("my", "char"), ("ko", "13a"), ("de", "13a"), ("zha", "13a"), ("", "13a")),
+    ],
+)
+def test_a_language_without_spaces_is_divided_into_characters(language, tokenize):
+    assert bleu_tokenizer(language) == tokenize
+    bleu = CorpusBleu(bleu_tokenizer(language), lowercase=True)
+    assert bleu_options(bleu.signature()) == {"tokenize": tokenize, "lowercase": True}
+    divided = {"zh": "公 园 abc .", "char": "公 园 a b c .", "13a": "公园abc ."}
+    assert bleu.words("公园abc.") == divided[tokenize]
 
 
 def test_orders_without_a_match_are_smoothed_as_sacrebleu_does():

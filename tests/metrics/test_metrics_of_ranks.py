@@ -4,6 +4,7 @@ from torchmetrics import Metric
 from rank_processes import in_ranks
 from seq2scene.metrics.bleu import CorpusBleu
 from seq2scene.metrics.chrf import CorpusChrf
+from seq2scene.metrics.length_ratio import LengthRatio
 from seq2scene.metrics.perplexity import Perplexity
 
 REFERENCES = ["Ein Hund läuft über die Wiese.", "Zwei Kinder spielen im Garten.", "Die Frau trägt einen Hut."]
@@ -12,12 +13,13 @@ SHARES = [slice(0, 1), slice(1, 3)]
 
 
 def metrics_of(share: slice) -> list[Metric]:
-    bleu, chrf, perplexity = CorpusBleu(), CorpusChrf(), Perplexity()
+    bleu, chrf, perplexity, ratio = CorpusBleu(), CorpusChrf(), Perplexity(), LengthRatio()
     bleu.update(HYPOTHESES[share], REFERENCES[share])
     chrf.update(HYPOTHESES[share], REFERENCES[share])
+    ratio.update(HYPOTHESES[share], [[reference] for reference in REFERENCES[share]])
     for words, reference in enumerate(REFERENCES[share], start=share.start + 1):
         perplexity.update(float(len(reference)), 10 * words)
-    return [bleu, chrf, perplexity]
+    return [bleu, chrf, perplexity, ratio]
 
 
 def scores_of_rank(rank: int) -> list[float]:

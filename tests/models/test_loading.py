@@ -36,7 +36,7 @@ def test_a_text_gives_one_translation_and_a_list_a_list(models) -> None:
     best = model.translate("a b c", n_best=3, search=Beam(size=4))
     assert len(best) == 3 and best[0].log_prob >= best[1].log_prob >= best[2].log_prob
     assert model.translate("a b c", prefix="h h").words[:2] == ("h", "h")
-    with pytest.raises(UserError, match="n_best=2: greedy search finds one"):
+    with pytest.raises(UserError, match="n_best=2: greedy search finds one result"):
         model.translate("a b c", n_best=2, search=Greedy())
     assert model.unknown("a zebra b") == ["zebra"]
 
@@ -114,6 +114,17 @@ def test_texts_of_any_lengths_are_continued_together_as_alone() -> None:
         assert [one.text for one in together] == [
             model.continue_text(one, search=search).text for one in texts
         ]
+
+
+def test_a_text_longer_than_the_limit_lengthens_no_other() -> None:
+    model = small_language_model()
+    with torch.no_grad():
+        model.decoder.output.bias[model.language.vocabulary.eos] = -20
+    texts = ["a", " ".join(12 * "b"), ""]
+    for search in (Greedy(max_length=5), Beam(size=2, max_length=5)):
+        together = [one.words for one in model.continue_text(texts, search=search)]
+        assert list(map(len, together)) == [5, 12, 5]
+        assert together == [model.continue_text(one, search=search).words for one in texts]
 
 
 def test_a_seed_repeats_samples_and_leaves_the_generator_alone(models) -> None:

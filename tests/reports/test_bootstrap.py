@@ -10,6 +10,9 @@ from seq2scene.metrics.cider import CiderD
 from seq2scene.metrics.rouge import RougeL
 from seq2scene.reports.page.bootstrap import caption_scores, means, ratios, translation_scores
 from seq2scene.reports.page.curve_panels import even_ticks, log_ticks
+from seq2scene.reports.page.run_files import Run
+from seq2scene.reports.page.test_sets import score_intervals, translation_lines
+from seq2scene.running import model_cards
 
 WORDS = ["a", "dog", "runs", "fast"]
 
@@ -67,6 +70,33 @@ def test_a_model_that_writes_nothing_has_a_score_of_zero_without_doubt() -> None
 def test_tokens_are_scored_without_a_warning(caplog) -> None:
     lines = [f"{text} ." for text in texts(0)]
     assert translation_scores(lines, lines, False)["bleu"][0] == pytest.approx(100) and not caplog.records
+
+
+@pytest.mark.parametrize("case", ["mixed", "lc"])
+def test_bleu_is_recomputed_with_the_tokenizer_and_the_case_of_the_run_line_by_line(
+    case: str, tmp_path
+) -> None:
+    """A carriage return within a line does not end it."""
+    written, golds = (
+        ["我们A吃苹果。", "狗在\r公园。", "她Ok说。"],
+        ["我们a吃了苹果。", "狗在公园里。", "她ok说。"],
+    )
+    metric = CorpusBleu("zh", lowercase=case == "lc")
+    metric.update(written, golds)
+    for side, lines in (("sources", ["a\rb", "c", "d"]), ("hypotheses", written), ("references", golds)):
+        text = "".join(f"{line}\n" for line in lines)
+        (tmp_path / f"test.{side}.txt").write_text(text, encoding="utf-8", newline="")
+    scores = {"test": {"bleu": float(metric.compute()), "signature": metric.signature()}}
+    found, resampled = score_intervals(Run(tmp_path, {}, {}, {}, scores), "test")
+    assert found["bleu"][0] == pytest.approx(scores["test"]["bleu"]) and found["bleu"][0] > 30
+    assert resampled == "3 sentences"
+    assert translation_lines(tmp_path, "test")["sources"] == ["a\rb", "c", "d"]
+
+
+def test_a_card_counts_lines_as_the_page_does(tmp_path) -> None:
+    (tmp_path / "metrics.json").write_text('{"test": {"bleu": 1.0}}')
+    (tmp_path / "test.hypotheses.txt").write_bytes(b"a\rb\nc\n")
+    assert "Test set `test`, n = 2 samples" in model_cards._scores(tmp_path / "best.ckpt")
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (0.31, 0.33), (-2.0, 950.0), (5.0, 5.0), (0.0, 0.0)])

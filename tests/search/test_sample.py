@@ -4,10 +4,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 from toy_decoders import BOS, EOS, IDS, PAD, HistoryDecoder, force, markov, one, toy_memory
 
 from seq2scene.errors import UserError
 from seq2scene.search.beam import Beam
+from seq2scene.search.drawing import PlaceDraw, draw, exact
 from seq2scene.search.stepwise import Greedy, Sample
 
 MANY = 20_000
@@ -94,6 +98,29 @@ def test_low_temperature_is_greedy(temperature):
     cold = Sample(temperature=temperature, num_samples=2)(decoder, memory, **IDS, generator=seeded(0))
     greedy = Greedy()(decoder, memory, **IDS)
     assert torch.equal(cold.tokens, greedy.tokens.expand_as(cold.tokens))
+
+
+class NoDoubles(TorchDispatchMode):
+    """As Apple's GPUs."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        found = func(*args, **(kwargs or {}))
+        made = [leaf for leaf in tree_leaves(found) if isinstance(leaf, torch.Tensor)]
+        assert not any(one.dtype == torch.float64 for one in made if one.device.type == "mps")
+        return found
+
+
+@pytest.mark.parametrize("options", [{}, {"top_k": 2}, {"top_p": 0.9}])
+def test_apple_gpus_draw_on_the_cpu(options):
+    with FakeTensorMode(), NoDoubles():
+        log_probs, chance = torch.empty(3, 5, device="mps"), torch.empty(3, 1, dtype=torch.float64)
+        drawn = draw(log_probs, chance, 0.5, **options)
+        places = PlaceDraw(lambda: chance, 0.5, 0.9)
+        drawn += places.choose(log_probs), places.laplace(log_probs, log_probs)
+    assert [(one.device.type, one.dtype) for one in drawn] == [
+        *(("mps", torch.float32), ("mps", torch.int64), ("mps", torch.int64), ("mps", torch.float32)),
+    ]
+    assert [exact(torch.device(name)).type for name in ("mps", "cpu", "cuda")] == ["cpu", "cpu", "cuda"]
 
 
 def test_log_probs_and_weights_are_the_models_own():

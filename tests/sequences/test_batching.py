@@ -10,6 +10,7 @@ import torch
 
 from seq2scene.errors import UserError
 from seq2scene.sequences import corpus
+from seq2scene.sequences.batch import Sentences
 from seq2scene.sequences.batching import (
     EvaluationBatches,
     LengthBatches,
@@ -17,6 +18,7 @@ from seq2scene.sequences.batching import (
     collate_pairs,
     padding_efficiency,
     prefetched,
+    usable_cores,
 )
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.tokenizers import Whitespace
@@ -227,6 +229,27 @@ print(float(next(iterator)[0, 0]))
     variables = {**os.environ, "PYTHONPATH": str(SOURCES)}
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=variables)
     assert (done.returncode, done.stdout, done.stderr) == (0, "300.0\n", "")
+
+
+def test_cores_are_those_of_the_machine_where_no_system_tells_which_may_be_used(monkeypatch):
+    assert usable_cores() == len(os.sched_getaffinity(0))
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 7)
+    assert usable_cores() == 7
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_values_at_the_real_positions_are_those_of_the_mask_to_the_bit(known):
+    torch.manual_seed(0)
+    made = Sentences.of(torch.arange(20).view(4, 5), torch.tensor([3, 0, 5, 1]))
+    sentences = (made if known else Sentences(made.ids, made.mask, made.lengths)).to("cpu")
+    assert made.places.tolist() == [0, 1, 2, 10, 11, 12, 13, 14, 15] and (sentences.places is None) != known
+    assert torch.equal(sentences.real(sentences.ids), sentences.ids[sentences.mask])
+    values, weights = torch.randn(4, 5, 3, requires_grad=True), torch.randn(9, 3)
+    ours, theirs = sentences.real(values), values[sentences.mask]
+    assert torch.equal(ours, theirs)
+    grads = [torch.autograd.grad(chosen, values, weights)[0] for chosen in (ours, theirs)]
+    assert torch.equal(*grads)
 
 
 @pytest.fixture

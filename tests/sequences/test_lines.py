@@ -186,11 +186,21 @@ def test_what_is_no_table_is_refused_by_name_and_line(tmp_path, content, said) -
     assert str(path) in str(refusal.value) and said in str(refusal.value)
 
 
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [('a,b\n1,"2"x\n', 2), ('"a\nc",b\n1,"2"x\n', 3), ('a,b\n1,2\n1,"2"x\n', 3), ('a,"b"x\n1,2\n', 1)],
+)
+def test_quotes_that_csv_does_not_have_are_refused_by_line(tmp_path, content: str, line: int) -> None:
+    (tmp_path / "a.csv").write_text(content)
+    with pytest.raises(UserError, match=rf"a\.csv, line {line}: not CSV"):
+        list(read_table(tmp_path / "a.csv", strict=True))
+
+
 @pytest.mark.parametrize("content", ["a: [1", "a: *b", "[" * 2000, "{a: " * 2000, "\tb"])
 def test_what_is_no_yaml_is_refused_by_name_and_soon(tmp_path, content: str) -> None:
     (tmp_path / "run.yaml").write_text(content)
     since = time.process_time()
-    with pytest.raises(UserError, match=r"run\.yaml: not YAML \(.*\); mend or remove it"):
+    with pytest.raises(UserError, match=r"run\.yaml: not YAML \(.*\); fix or delete it"):
         read_yaml(tmp_path / "run.yaml")
     assert time.process_time() - since < 0.5
 

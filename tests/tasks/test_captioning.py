@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 
+from device_waits import watched
 from seq2scene.errors import UserError
 from seq2scene.nets.losses.scene_losses import doubly_stochastic
 from seq2scene.sequences.caption_batch import CaptionBatch
@@ -100,6 +101,15 @@ def test_looking_at_each_place_once_weighs_lambda_and_moves_no_likelihood(decode
     torch.testing.assert_close(ours.total - theirs.total, 2 * wish)
     torch.testing.assert_close(ours.nll, theirs.nll)
     torch.testing.assert_close(doubly_stochastic(weights, given.target.mask, memory.mask).sum(), wish)
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_no_training_step_waits_for_the_device(decoder: str) -> None:
+    module = task(decoder, doubly_stochastic=1.0, per="sentence").train()
+    given = batch(module)
+    with watched() as waits:
+        module.loss(given).total.backward()
+    assert not waits
 
 
 def test_hard_attention_samples_in_training_alone_and_moves_its_baseline() -> None:

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 import torch
 
+from device_waits import watched
 from seq2scene.data.text.plain_text import PlainText
 from seq2scene.errors import UserError
+from seq2scene.models.words import ROWS
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.text_batch import TextBatch, sentence_batch
 from seq2scene.sequences.tokenizers import choose
@@ -116,6 +118,24 @@ def test_the_state_of_the_streams_goes_on_from_a_checkpoint(tmp_path, monkeypatc
     assert checkpoint["stream_states"][-1] == ()
 
 
+def test_streams_of_another_number_start_from_zeros(tmp_path) -> None:
+    """As in a run that goes on with another ``data.batch_size``."""
+    module, fresh, last = task(), task(), streams(tmp_path, 5, 3)[-1]
+    module.loss(streams(tmp_path, 5, 2)[0])
+    assert last.continues and module._states["train"][0].shape[0] == 2
+    assert module.loss(last).nll.item() == fresh.loss(last).nll.item()
+
+
+def test_no_training_step_waits_for_the_device(tmp_path) -> None:
+    module, batches = task().train(), [sentences(LINES), *streams(tmp_path, 5, 2)]
+    with watched() as waits:
+        for batch in batches:
+            module.loss(batch).total.backward()
+        assert not waits
+        batches[0].target.ids[batches[0].target.mask]
+    assert waits == ["aten.index.Tensor"]
+
+
 def test_the_loss_of_a_batch_is_that_of_its_sentences_alone() -> None:
     module = task()
     loss, alone = module.loss(sentences(LINES)), [module.loss(sentences([line])) for line in LINES]
@@ -140,6 +160,16 @@ def test_scores_of_sentences_are_minus_the_loss_with_eos_or_without() -> None:
     torch.testing.assert_close(val["perplexity"].compute(), (-log_probs.sum() / count).exp())
     expected = (-words.sum() / (count - len(LINES))).exp()
     torch.testing.assert_close(val["perplexity_words"].compute(), expected)
+
+
+def test_scores_of_many_sentences_never_have_all_logits_at_once() -> None:
+    module, sizes = task(), []
+    module.model.decoder.output.register_forward_hook(lambda _, x, logits: sizes.append(len(logits)))
+    for eos in (True, False):
+        alone = module.log_probs(LINES, eos)
+        sizes.clear()
+        torch.testing.assert_close(module.log_probs(LINES * 99, eos), alone.repeat(99))
+        assert max(sizes) == ROWS < sum(sizes) == 99 * sum(len(line.split()) + 1 for line in LINES)
 
 
 def test_what_it_writes_it_scores_the_same() -> None:

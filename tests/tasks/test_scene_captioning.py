@@ -1,7 +1,9 @@
 """Captions of clip-art scenes: what a captioner sees of a scene, what it writes, and samples chosen by it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -102,6 +104,15 @@ def test_what_references_state_is_true_and_what_those_of_other_scenes_state_ofte
     assert "a_1" not in things
     found = true_statements([("The cat is purring at Mike. The cat is next to the pizza.", things)])
     assert found == {"statements_true": 0.0, "sentences_understood": 0.5, "objects_mentioned": 0.0}
+
+
+def test_of_other_clip_art_than_the_parks_nothing_is_claimed(made, capsys) -> None:
+    task, data = made
+    other = SimpleNamespace(schema=replace(data.schema, types=(1,) * len(data.schema.names)))
+    test = ScoredSet(task=other, data=data, device=task.device, name="test")
+    TrueStatements().score(test)
+    TrueStatements().show({"test": test.scores})
+    assert not test.scores and not capsys.readouterr().out
 
 
 # Reranking

@@ -7,6 +7,7 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader
 
+from device_waits import watched
 from seq2scene.errors import UserError
 from seq2scene.sequences.batch import ParallelBatch
 from seq2scene.sequences.language import Language
@@ -87,6 +88,13 @@ def test_meaningless_choices_are_refused(tmp_path) -> None:
         task("word")
     with pytest.raises(UserError, match="can only be clipped by norm"):
         trained(task(), [batch(PAIRS)], tmp_path, gradient_clip_val=1.0, gradient_clip_algorithm="value")
+
+
+def test_no_training_step_waits_for_the_device() -> None:
+    module, given = task().train(), batch([("a b", "c d e"), ("a", "b")])
+    with watched() as waits:
+        module.loss(given).total.backward()
+    assert not waits
 
 
 def test_an_empty_source_has_a_finite_loss_and_gradient() -> None:

@@ -286,7 +286,7 @@ def _read_manifest(root: Path) -> dict[str, dict]:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise UserError(
-            f"{path} is not JSON ({error}): mend it, or remove it to record the files anew"
+            f"{path} is not JSON ({error}): fix it, or delete it to record the files anew"
         ) from error
     if not isinstance(found, dict) or not all(isinstance(known, dict) for known in found.values()):
         raise UserError(f"{path} is no list of files with their sizes: remove it to record the files anew")

@@ -3,7 +3,7 @@
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -116,6 +116,7 @@ class TextModule(DataModule):
         self._train_loader: Loader | None = None
         self._place: dict[str, int] | None = None
         self._compared: set[str] = {"train"}
+        self._tests_alone = False
         self._divided = set()
 
     # What subclasses provide
@@ -145,11 +146,20 @@ class TextModule(DataModule):
         """
         return {}
 
+    def test_alone(self, unknown: Collection[str] = ()) -> None:
+        """Has ``prepare_data`` read the test sets alone.
+
+        unknown: train and val where their files are not known; these are never read.
+        """
+        self._tests_alone = True
+        self.files = {**self.files, **dict.fromkeys(unknown, ())}
+
     # Lightning's hooks
 
     def prepare_data(self) -> None:
         """Fills the cache, in one process. The training files may be missing if the language is given."""
-        self._compare([split for split in self.files if split != "train" or not self.knows_its_language])
+        splits = self.test_names if self._tests_alone else list(self.files)
+        self._compare([split for split in splits if split != "train" or not self.knows_its_language])
 
     def setup(self, stage: str | None = None) -> None:
         """Reads the splits of ``stage`` (None: all), and learns the language unless it was given."""
@@ -157,7 +167,8 @@ class TextModule(DataModule):
         self._compare(splits[stage] if stage in splits else list(self.files))
 
     def _compare(self, splits: list[str]) -> None:
-        """Loads the splits and, if train is among them, reports what others share with it."""
+        """Loads the splits that have files and, if train is among them, reports what others share with it."""
+        splits = [split for split in splits if self.files[split] != ()]
         self._load(splits)
         if "train" not in splits:
             return
@@ -185,8 +196,7 @@ class TextModule(DataModule):
     def state_dict(self) -> dict:
         """The position within the training epoch.
 
-        Lightning saves that of the loader too, but drops it when an optimizer asks for the number of steps
-        (PyTorch Lightning issue 19764).
+        Lightning saves that of the loader too, but drops it when an optimizer asks for the number of steps.
         """
         return {} if self._train_loader is None else {"place": self._train_loader.state_dict()}
 

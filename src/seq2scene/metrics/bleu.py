@@ -1,18 +1,35 @@
 """BLEU of a corpus (Papineni et al. 2002), exactly as sacrebleu computes it."""
 
+import re
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from sacrebleu.metrics import BLEU
 from torch import Tensor
 from torchmetrics import Metric
 
+# sacrebleu's tokenizers of languages that do not separate words by spaces, by their codes
+SPACELESS = {"zh": "zh", **dict.fromkeys(("ja", "th", "km", "lo", "my"), "char")}
+SPACED = "13a"  # of all others
+
+
+def bleu_tokenizer(language: str) -> str:
+    """sacrebleu's name of the tokenizer for plain text in a language, by its code: ``zh``, also ``zh-CN``."""
+    return SPACELESS.get(re.split("[-_]", language.lower())[0], SPACED)
+
+
+def bleu_options(signature: str) -> dict[str, Any]:
+    """The ``tokenize`` and ``lowercase`` of the BLEU that has this signature; without one, the defaults."""
+    tokenize = re.search(r"\btok:([^|]+)", signature)
+    return {"tokenize": tokenize[1] if tokenize else SPACED, "lowercase": "case:lc" in signature}
+
 
 class CorpusBleu(Metric):
     """sacrebleu's corpus BLEU, 0 to 100, from ten integers summed over batches and ranks.
 
-    tokenize: sacrebleu's name of a tokenizer: "13a" for plain text, "none" for tokenised text (which gives
-    the score of multi-bleu.perl), "intl", "char", "zh" ... One reference per sentence. NaN if neither side
+    tokenize: sacrebleu's name of a tokenizer: ``bleu_tokenizer`` says which for plain text; "none" is for
+    tokenised text (which gives the score of multi-bleu.perl). One reference per sentence. NaN if neither side
     has any words.
     """
 
@@ -24,7 +41,7 @@ class CorpusBleu(Metric):
     totals: Tensor  # (4,) n-grams of the hypotheses, by order
     lengths: Tensor  # (2,) words of the hypotheses and of the references
 
-    def __init__(self, tokenize: str = "13a", lowercase: bool = False) -> None:
+    def __init__(self, tokenize: str = SPACED, lowercase: bool = False) -> None:
         super().__init__()
         # `force` only silences the warning about tokenised text
         self.bleu = BLEU(tokenize=tokenize, lowercase=lowercase, force=True)
@@ -40,6 +57,10 @@ class CorpusBleu(Metric):
         self.counts += self.counts.new_tensor(score.counts)
         self.totals += self.totals.new_tensor(score.totals)
         self.lengths += self.lengths.new_tensor([score.sys_len, score.ref_len])
+
+    def words(self, text: str) -> str:
+        """A text as the tokens, between spaces, that n-grams are counted of."""
+        return self.bleu.tokenizer(text)
 
     def compute(self) -> Tensor:
         if not self.lengths.any():

@@ -13,6 +13,7 @@ from sacrebleu.metrics import BLEU, CHRF
 from seq2scene.arrays import undamaged
 from seq2scene.caching import kept, key, renewed
 from seq2scene.json_text import to_json, write_json
+from seq2scene.metrics.bleu import SPACED
 from seq2scene.metrics.caption_words import caption_words
 from seq2scene.metrics.cider import DocumentFrequencies, Vectors, likeness
 from seq2scene.scenes.facts import Facts, holds, things_of
@@ -29,11 +30,11 @@ END = "<end>"  # of a caption: no text has this word
 VERSION = 1  # raise it when the words of captions change
 
 
-def bleu_reward(lowercase: bool = False, captions: bool = False) -> Reward:
+def bleu_reward(lowercase: bool = False, captions: bool = False, tokenize: str = SPACED) -> Reward:
     """sacrebleu's BLEU of single sentences, 0 to 1, of the orders that a sentence is long enough for; of
-    ``captions`` in their words (``caption_words``), otherwise in those of 13a.
+    ``captions`` in their words (``caption_words``), otherwise in those of ``tokenize`` (``bleu_tokenizer``).
     """
-    tokenize = "none" if captions else "13a"
+    tokenize = "none" if captions else tokenize
     scorer = BLEU(tokenize=tokenize, lowercase=lowercase, effective_order=True, force=True)
     return _of_sacrebleu(scorer, captions)
 

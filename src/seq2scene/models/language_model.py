@@ -5,12 +5,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from seq2scene.building import build
 from seq2scene.models.model import Model, as_asked, in_chunks, seeded, verb, with_n_best
-from seq2scene.models.words import Hypothesis, forced_prefix, read_hypotheses, special_ids
+from seq2scene.models.words import (
+    Hypothesis,
+    forced_prefix,
+    gold_log_probs,
+    read_hypotheses,
+    special_ids,
+)
 from seq2scene.nets.text.initialisation import initialise_uniform
 from seq2scene.nets.text.language_model import no_source
 from seq2scene.search.constraints import Constraints
@@ -74,13 +79,8 @@ class LanguageModel(Model):
         """(B,) log-probability of each text after BOS, including EOS if ``eos``."""
         vocabulary = self.language.vocabulary
         batch = sentence_batch(self.language.batch(texts, eos=True), vocabulary.bos).to(self.device)
-        counted = batch.target.mask if eos else batch.target.mask & (batch.target.ids != vocabulary.eos)
-        features = self(batch.previous)
-        logits = self.decoder.output(features[counted])
-        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        values = logits.new_zeros(counted.shape)
-        values[counted] = -F.cross_entropy(logits, batch.target.ids[counted], reduction="none")
-        return values.sum(1)
+        values = gold_log_probs(self(batch.previous), batch.target, self.decoder.output)
+        return (values if eos else values.masked_fill(batch.target.ids == vocabulary.eos, 0)).sum(1)
 
     # Texts
 

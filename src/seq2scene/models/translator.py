@@ -82,6 +82,8 @@ class Translator(Model):
             memory_layers=encoder.rnn.num_layers,
             attention=build(config["attention"], "attention", **sizes),
         )
+        if isinstance(decoder, RecurrentDecoder):
+            decoder.bridge.require_cell("lstm" if isinstance(encoder.rnn, nn.LSTM) else "gru")
         translator = cls(encoder, decoder, source, target, bool(description["source_eos"]))
         if model["initial_range"] is not None:
             initialise_uniform(translator, model["initial_range"])

@@ -1,15 +1,14 @@
 """Shared by models that write text: hypotheses as plain values, and the likelihood of given words."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypedDict
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from seq2scene.search.constraints import FREE
 from seq2scene.search.hypotheses import Hypotheses
 from seq2scene.sequences.alignments import Link
 from seq2scene.sequences.batch import Sentences
@@ -75,15 +74,15 @@ def _read(found: Hypotheses, language: Language, row: int, n: int, length: int) 
 def forced_prefix(
     language: Language, prefix: str | Sequence[str] | None, count: int, device: torch.device
 ) -> Tensor | None:
-    """The prefixes of ``count`` texts, one for all or a list, as ids (count, P), FREE after the shorter ones;
-    None for no prefix.
+    """The prefixes of ``count`` texts, one for all or a list, as ids (count, P), padded after the shorter
+    ones; None for no prefix.
     """
     if prefix is None:
         return None
     if isinstance(prefix, str):
         return torch.tensor(language.encode(prefix), dtype=torch.int64, device=device).expand(count, -1)
     rows = [torch.tensor(language.encode(one), dtype=torch.int64) for one in prefix]
-    return pad_sequence(rows, batch_first=True, padding_value=FREE).to(device)
+    return pad_sequence(rows, batch_first=True, padding_value=language.vocabulary.pad).to(device)
 
 
 class SpecialIds(TypedDict):
@@ -99,10 +98,13 @@ def special_ids(vocabulary: Vocabulary) -> SpecialIds:
     return {"bos": vocabulary.bos, "eos": vocabulary.eos, "pad": vocabulary.pad, "unk": vocabulary.unk}
 
 
-def gold_log_probs(features: Tensor, gold: Sentences, output: nn.Linear) -> Tensor:
-    """log p (B, T) float32 of each gold word and EOS, 0 on padding, from features (B, T, F)."""
-    rows = zip(features[gold.mask].split(ROWS), gold.ids[gold.mask].split(ROWS), strict=True)
-    parts = [output(x).log_softmax(1, torch.float32).gather(1, y.unsqueeze(1)) for x, y in rows]
-    log_probs = torch.zeros_like(gold.ids, dtype=torch.float32)
-    log_probs[gold.mask] = torch.cat(parts).squeeze(1)
-    return log_probs
+def gold_log_probs(features: Tensor, gold: Sentences, output: Callable[[Tensor], Tensor]) -> Tensor:
+    """log p (B, T) of each gold word and EOS, 0 on padding, from features (B, T, F); at least float32."""
+    rows = zip(gold.real(features).split(ROWS), gold.real(gold.ids).split(ROWS), strict=True)
+    parts = []
+    for x, y in rows:
+        logits = output(x)
+        wide = torch.promote_types(logits.dtype, torch.float32)
+        parts.append(logits.log_softmax(1, wide).gather(1, y.unsqueeze(1)))
+    values = torch.cat(parts).squeeze(1)
+    return torch.zeros_like(gold.ids, dtype=values.dtype).masked_scatter(gold.mask, values)

@@ -19,7 +19,7 @@ from omegaconf.errors import InterpolationResolutionError, MissingMandatoryValue
 
 from seq2scene.errors import UserError
 from seq2scene.running.installation import as_called, bound_caches, set_places
-from seq2scene.running.options.option_list import group_options, option_list
+from seq2scene.running.options.option_list import group_list, group_options, option_list
 from seq2scene.running.processes.launchers import has_peers, requeue, run_stamp
 from seq2scene.running.processes.stopping import Stopped, stoppable
 from seq2scene.running.processes.sweeps import in_sweep, record_failure
@@ -43,6 +43,7 @@ set_places()
 bound_caches()
 logging.getLogger("matplotlib").setLevel(logging.WARNING)  # on its first run it tells of its index of fonts
 OmegaConf.register_new_resolver("option_list", option_list, replace=True)
+OmegaConf.register_new_resolver("group_list", group_list, replace=True)
 OmegaConf.register_new_resolver("group_options", group_options, replace=True)
 OmegaConf.register_new_resolver("run_name", run_name, replace=True)
 OmegaConf.register_new_resolver("run_stamp", run_stamp, use_cache=True, replace=True)

@@ -108,7 +108,7 @@ def _flat(scores: Mapping[str, Any], begin: str = "") -> Iterator[tuple[str, Any
 def _lines(path: Path) -> int | None:
     if not path.is_file():
         return None
-    with path.open(encoding="utf-8") as file:
+    with path.open("rb") as file:  # a text may have carriage returns
         return sum(1 for _ in file)
 
 

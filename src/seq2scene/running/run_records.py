@@ -1,6 +1,5 @@
 """``run.json``: how a run was started, on what, and how long it took."""
 
-import os
 import platform
 import shlex
 import subprocess
@@ -17,6 +16,7 @@ from torch import nn
 from seq2scene.json_text import write_json
 from seq2scene.reports.report import Report, attempt
 from seq2scene.running.installation import CHECKOUT, as_called
+from seq2scene.sequences.batching import usable_cores
 from seq2scene.tasks.task import Task
 
 PACKAGES = ("torch", "pytorch-lightning", "torchmetrics", "numpy", "hydra-core", "sacrebleu")
@@ -87,8 +87,7 @@ def versions() -> dict[str, str]:
 def hardware() -> dict[str, Any]:
     """system, processor, cores that this process may use, and the GPUs it sees."""
     gpus = [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {"system": platform.platform(), "processor": _processor(), "cores": cores, "gpus": gpus}
+    return {"system": platform.platform(), "processor": _processor(), "cores": usable_cores(), "gpus": gpus}
 
 
 def _processor() -> str:

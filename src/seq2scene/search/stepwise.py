@@ -19,7 +19,7 @@ from seq2scene.search.constraints import (
     top,
 )
 from seq2scene.search.decoder import ActiveSentences, Decoder, PlacingDecoder, map_tensors, unfinished
-from seq2scene.search.drawing import PlaceDraw, draw
+from seq2scene.search.drawing import PlaceDraw, draw, exact
 from seq2scene.search.hypotheses import Hypotheses, expand, force_empty, whole_log_probs
 from seq2scene.sequences.memory import Memory
 
@@ -102,7 +102,8 @@ class Sample(Constraints):
         """generator: a random number generator on any device; None for PyTorch's global one. The same
         generator state gives the same output.
         """
-        device = memory.lengths.device if generator is None else generator.device
+        place = exact(memory.lengths.device)
+        device = place if generator is None else generator.device
 
         def chances(sentences: Tensor) -> Tensor:
             """Of each hypothesis of the ``sentences`` (b,) a number in [0, 1): (b * num_samples, 1)."""
@@ -110,7 +111,7 @@ class Sample(Constraints):
             # when the others end.
             shape = len(memory), self.num_samples
             drawn = torch.rand(shape, dtype=torch.float64, generator=generator, device=device)
-            return drawn.to(sentences.device)[sentences].view(-1, 1)
+            return drawn.to(place)[sentences.to(place)].view(-1, 1)
 
         def choose(log_probs: Tensor, sentences: Tensor) -> tuple[Tensor, Tensor]:
             return draw(log_probs, chances(sentences), self.temperature, self.top_k, self.top_p)

@@ -8,6 +8,7 @@ batches of W * B sees.
 import atexit
 import logging
 import math
+import os
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -247,6 +248,11 @@ def padding_efficiency(batches: list[np.ndarray], lengths: np.ndarray) -> float:
     flat = lengths[np.concatenate(batches)]
     widths = np.maximum.reduceat(flat, np.cumsum(sizes) - sizes)
     return float(flat.sum() / max((widths * sizes).sum(), 1))
+
+
+def usable_cores() -> int:
+    """The cores that this process may use; where no system tells, as on macOS, those of the machine."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def prefetched(items: Iterable, depth: int) -> Iterator:

@@ -139,7 +139,7 @@ def read_table(
     Raises UserError with file and line if it is not CSV or a row has more fields than the header.
     """
     text = read_text(path, hint).decode()
-    delimiter = max(delimiters, key=text.partition("\n")[0].count)
+    delimiter = delimiter_of(text.partition("\n")[0], delimiters)
     missing = None if strict else ""
     table = StringIO(text, newline="")
     rows = csv.DictReader(table, restval=missing, delimiter=delimiter, strict=strict)
@@ -148,6 +148,7 @@ def read_table(
         names = [name.strip() for name in rows.fieldnames or ()]
         if strict and (not all(names) or len(set(names)) < len(names)):
             raise UserError(f"{path}, line 1: the columns {names} must each have a name of their own")
+        last = rows.line_num
         for row in rows:
             if None in row or None in row.values():
                 count = len(names) - list(row.values()).count(None) + len(row.pop(None, ()))
@@ -155,14 +156,19 @@ def read_table(
                 quoted = f'; a text with {delimiter!r} in it must be in "quotes"' if more else ""
                 raise UserError(
                     f"{path}, line {rows.line_num}: a row of {count} fields under a header of {len(names)}"
-                    f"{quoted}; mend or remove it"
+                    f"{quoted}; fix or delete it"
                 )
             yield rows.line_num, row
             last = rows.line_num
     except csv.Error as error:
         raise UserError(
-            f"{path}, line {last + 1 if strict else rows.line_num + 1}: not CSV ({error}); mend or remove it"
+            f"{path}, line {last + 1 if strict else rows.line_num + 1}: not CSV ({error}); fix or delete it"
         ) from None
+
+
+def delimiter_of(header: str, delimiters: str) -> str:
+    """The one of the ``delimiters`` that a header line has most of."""
+    return max(delimiters, key=header.count)
 
 
 # JSON
@@ -216,7 +222,7 @@ def read_yaml(path: Path | str) -> Any:
         return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError, LookupError, TypeError, AttributeError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{path}: not YAML ({reason}); mend or remove it") from None
+        raise UserError(f"{path}: not YAML ({reason}); fix or delete it") from None
 
 
 # Bytes

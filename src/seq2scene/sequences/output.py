@@ -17,6 +17,7 @@ from seq2scene.errors import UserError
 from seq2scene.progress import progress_bar
 
 STDOUT = ("-", "/dev/stdout")
+AS_READ = "surrogateescape"  # file names that are not UTF-8 are written as they are
 TOLD = 10  # notices of one kind
 
 T = TypeVar("T", bound=Sized)
@@ -63,13 +64,13 @@ def open_output(path: str | None) -> Iterator[TextIO]:
     an error; or ``path`` itself if it ``goes_through``.
     """
     if path is None or path in STDOUT:
-        with open(sys.stdout.fileno(), "w", encoding="utf-8", closefd=False) as lines:
+        with open(sys.stdout.fileno(), "w", encoding="utf-8", errors=AS_READ, closefd=False) as lines:
             yield lines
     elif goes_through(path):
-        with open(path, "w", encoding="utf-8") as lines:
+        with open(path, "w", encoding="utf-8", errors=AS_READ) as lines:
             yield lines
     else:
-        with draft(Path(path)) as part, open(part, "w", encoding="utf-8") as lines:
+        with draft(Path(path)) as part, open(part, "w", encoding="utf-8", errors=AS_READ) as lines:
             yield lines
 
 

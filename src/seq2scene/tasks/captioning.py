@@ -14,7 +14,9 @@ from torch.nn import ModuleDict
 from seq2scene.building import build
 from seq2scene.errors import UserError
 from seq2scene.metrics.caption_bleu import CaptionBleu
+from seq2scene.metrics.caption_words import caption_words
 from seq2scene.metrics.cider import CiderD, DocumentFrequencies
+from seq2scene.metrics.length_ratio import LengthRatio
 from seq2scene.metrics.perplexity import Perplexity
 from seq2scene.metrics.rewards import Reward, bleu_reward, chrf_reward, cider_reward, stored_frequencies
 from seq2scene.metrics.rouge import RougeL
@@ -28,10 +30,11 @@ from seq2scene.sequences.caption_batch import CaptionBatch
 from seq2scene.sequences.padding import shift_right
 from seq2scene.tasks.self_critical import reward_metric, self_critical_loss
 from seq2scene.tasks.task import Column, Loss, Task
-from seq2scene.tasks.words import loss_of_words, per_sentence
+from seq2scene.tasks.words import LENGTH, loss_of_words, per_sentence
 
-FREE_RUNNING = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider")
-CAPTION_COLUMNS = tuple(Column(name, name, 3 if name == "cider" else 2) for name in FREE_RUNNING)
+QUALITY = ("bleu_1", "bleu_2", "bleu_3", "bleu_4", "rouge_l", "cider")
+FREE_RUNNING = (*QUALITY, LENGTH.name)
+CAPTION_COLUMNS = (*(Column(name, name, 3 if name == "cider" else 2) for name in QUALITY), LENGTH)
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,7 @@ class Captioning(Task):
     """
 
     curves = shown = ("perplexity", "bleu_4", "cider")
+    only_tests = (LENGTH.name,)
     model_class = Captioner
     model: Captioner
     columns = (Column("perplexity", "perplexity"), *CAPTION_COLUMNS, Column("meteor", "meteor"))
@@ -85,6 +89,7 @@ class Captioning(Task):
                 **{f"bleu_{order}": CaptionBleu(order) for order in range(1, 5)},
                 "rouge_l": RougeL(),
                 "cider": CiderD(),
+                LENGTH.name: LengthRatio(caption_words),
             }
         )
 
@@ -133,7 +138,7 @@ class Captioning(Task):
             features, weights = decoder(memory, previous)
         output = decoder.output
         total, nll = linear_cross_entropy(
-            features[gold.mask], output.weight, output.bias, gold.ids[gold.mask], self.smoothing
+            gold.real(features), output.weight, output.bias, gold.real(gold.ids), self.smoothing
         )
         if sampled is not None and self.reinforce is not None:
             with torch.no_grad():
@@ -163,7 +168,8 @@ class Captioning(Task):
         found = self.model.decode(memory, self.search(stage))
         texts = [self.language.decode(row) for row in found.tokens[:, 0].cpu()]
         for name in FREE_RUNNING:
-            scores[name].update(texts, batch.references)
+            if stage == "test" or name not in self.only_tests:
+                scores[name].update(texts, batch.references)
         if stage == "test":
             rows = zip(batch.rows.tolist(), texts, found.log_probs[:, 0].tolist(), strict=True)
             self.outputs += [Caption(*row) for row in rows]

@@ -51,32 +51,32 @@ class LM(Task):
         """
         gold = batch.target
         features = self._read(batch, "train")
-        total, nll = self._cross_entropy(features, gold.ids, gold.mask, self.smoothing)
+        total, nll = self._cross_entropy(gold.real(features), gold.real(gold.ids), self.smoothing)
         return loss_of_words(total, nll, gold.mask, self.per_sentence)
 
     def _read(self, batch: TextBatch, stage: str) -> Tensor:
-        """Features (B, T, H) of a batch, starting from the previous batch's final state or from zeros."""
+        """Features (B, T, H) of a batch, starting from the previous batch's final state, or from zeros if
+        that has other rows.
+        """
         state = self._states.pop(stage, None) if batch.continues else None
-        if state is None:
+        if state is None or len(state[0]) != len(batch):
             state = self.model.decoder.start(no_source(len(batch), self.device))
         features, state = self.model.decoder.read(batch.previous, tuple(s.to(self.device) for s in state))
         if batch.goes_on:
             self._states[stage] = tuple(s.detach() for s in state)
         return features
 
-    def _cross_entropy(
-        self, features: Tensor, gold: Tensor, mask: Tensor, smoothing: float = 0.0
-    ) -> tuple[Tensor, Tensor]:
+    def _cross_entropy(self, features: Tensor, gold: Tensor, smoothing: float = 0.0) -> tuple[Tensor, Tensor]:
         output = self.model.decoder.output
-        return linear_cross_entropy(features[mask], output.weight, output.bias, gold[mask], smoothing)
+        return linear_cross_entropy(features, output.weight, output.bias, gold, smoothing)
 
     def _evaluate(self, batch: TextBatch, stage: str) -> None:
         scores, gold = self.scores[stage + "_scores"], batch.target
         features = self._read(batch, stage)
         ends = gold.mask & (gold.ids == self.language.vocabulary.eos)
         words = gold.mask & ~ends
-        _, nll_words = self._cross_entropy(features, gold.ids, words)
-        _, nll_ends = self._cross_entropy(features, gold.ids, ends)
+        _, nll_words = self._cross_entropy(features[words], gold.ids[words])
+        _, nll_ends = self._cross_entropy(features[ends], gold.ids[ends])
         scores["perplexity_words"].update(nll_words, words.sum())
         scores["perplexity"].update(nll_words + nll_ends, gold.mask.sum())
 

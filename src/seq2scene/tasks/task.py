@@ -73,6 +73,7 @@ class Task(pl.LightningModule):
     model_class: ClassVar[type[Model]]
     model: Model
     columns: tuple[Column, ...] = ()  # the test scores that tables show
+    only_tests: tuple[str, ...] = ()  # the scores that are not computed in validation
 
     def __init__(self, config: dict[str, Any], description: dict[str, Any]) -> None:
         super().__init__()
@@ -206,7 +207,8 @@ class Task(pl.LightningModule):
     def _computed(self, stage: str) -> dict[str, Tensor]:
         """The scores of a stage by name; resets the metrics."""
         metrics = self.scores[f"{stage}_scores"]
-        values = {name: metric.compute().float() for name, metric in metrics.items()}
+        left_out = self.only_tests if stage == "val" else ()
+        values = {name: metrics[name].compute().float() for name in metrics if name not in left_out}
         for metric in metrics.values():
             metric.reset()
         return values

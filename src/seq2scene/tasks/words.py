@@ -1,11 +1,14 @@
-"""Shared by tasks that write text: the options of their loss and its normalisation."""
+"""Shared by tasks that write text: the options of their loss, its normalisation, and a column of scores."""
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from seq2scene.errors import UserError
-from seq2scene.tasks.task import Loss
+from seq2scene.tasks.task import Column, Loss
+
+LENGTH = Column("length_ratio", "length", 3)  # words written for each word of the references
 
 
 def per_sentence(loss: dict[str, Any]) -> bool:
@@ -20,5 +23,5 @@ def loss_of_words(total: Tensor, nll: Tensor, mask: Tensor, per_sentence: bool) 
     sentences.
     """
     count = mask.sum()
-    normaliser = count.new_tensor(len(mask)) if per_sentence else count
+    normaliser = torch.full_like(count, len(mask)) if per_sentence else count
     return Loss(total, nll, count, normaliser.to(nll.dtype))

@@ -36,6 +36,22 @@ def test_a_zero_bridge_needs_nothing_in_common() -> None:
     first = Bridge("zero", "lstm", 2, 3, 4, 6)(memory())
     assert [tuple(state.shape) for state in first] == [(4, 4, 6)] * 2
     assert all((state == 0).all() for state in first)
+    for cell, other in (("lstm", 1), ("gru", 2)):
+        assert len(Bridge("zero", cell, 2, 3, 4, 6)(memory(states=other))) == 3 - other
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize(
+    ("kind", "shape"), [("copy", (2, 3, 2, 3)), ("linear", (2, 3, 2, 6)), ("directions", (2, 4, 4, 2))]
+)
+def test_a_state_of_another_cell_is_refused(kind: str, cell: str, shape: tuple[int, ...]) -> None:
+    bridge, other = Bridge(kind, cell, *shape), "gru" if cell == "lstm" else "lstm"
+    message = f"bridge={kind} needs .* the encoder's is {other}, the decoder's {cell}; .* use bridge=zero"
+    with pytest.raises(UserError, match=message):
+        bridge.require_cell(other)
+    with pytest.raises(UserError, match=message):
+        bridge(memory(states=1 if cell == "lstm" else 2))
+    bridge.require_cell(cell)
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])

@@ -12,7 +12,13 @@ from seq2scene.data.text.parallel_text import ParallelText
 from seq2scene.errors import UserError
 from seq2scene.models.loading import SEARCHES
 from seq2scene.nets.vision.image_encoder import ImageEncoder
-from seq2scene.running.commands.evaluation import as_precise, data_settings, require_likelihoods
+from seq2scene.running.commands.evaluation import (
+    as_precise,
+    data_of,
+    data_settings,
+    require_likelihoods,
+    without_training,
+)
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.tokenizers import Whitespace
 from seq2scene.sequences.vocabulary import Vocabulary
@@ -37,16 +43,17 @@ def settings_of(composed, *options: str, description: dict[str, str] | None = No
 )
 def test_every_data_option_can_be_evaluated_on(composed, data: str, description: dict[str, str]) -> None:
     """Built but not read; a photo's encoder comes out of the checkpoint."""
-    boxes, scenes = ["data.train=a.json", "data.captions=a.csv"], ["data.train=a.csv"]
+    exports, scenes = ("boxes", "boxes_captions", "segments"), ("clip_art", "clip_art_captions")
     needed = {
         "text_files": ["data.source=de", "data.target=en"],
         "plain_text": ["data.language=en"],
-        **dict.fromkeys(("boxes", "boxes_captions", "segments"), boxes),
-        "segments_inpainting": [option.replace("data.", "data.composites.") for option in boxes],
-        **dict.fromkeys(("clip_art", "clip_art_captions"), scenes),
-        "photos": ["data.train=[a.csv,photos]"],
+        **{name: ["data.captions=a.csv"] for name in exports},
+        "segments_inpainting": ["data.composites.train=a.json", "data.composites.captions=a.csv"],
     }
-    files = {"text_files": "[a,b]", "plain_text": "a"}
+    files = {
+        **{"text_files": "[a,b]", "plain_text": "a", "photos": "[a.csv,photos]"},
+        **dict.fromkeys((*exports, *scenes), "a.json"),
+    }
     tests = [f"+data.tests.mine={files[data]}"] if data in files else []
     settings = settings_of(composed, f"data={data}", *needed.get(data, []), *tests, description=description)
     encoder = (
@@ -54,8 +61,10 @@ def test_every_data_option_can_be_evaluated_on(composed, data: str, description:
         if "encoder" in settings
         else {}
     )
-    made = build({key: value for key, value in settings.items() if key not in encoder}, "data", **encoder)
+    made = data_of(settings, **encoder)
     assert made.seed == 7 and made.test_names
+    if data in files:
+        assert made.test_names == ["mine"] and made.files["train"] == made.files["val"] == ()
 
 
 def test_without_another_choice_data_are_the_checkpoint_s_own(composed) -> None:
@@ -105,6 +114,84 @@ def test_without_a_test_set_there_is_nothing_to_evaluate(composed) -> None:
     for data in ("text_files", "plain_text"):
         with pytest.raises(UserError, match=r"data\.tests: there is no test set; give one as"):
             settings_of(composed, f"data={data}", description=NAMES)
+
+
+def test_own_test_sets_are_all_that_is_read(composed, tmp_path: Path, caplog) -> None:
+    """Neither the test set nor another is taken for training data, of which nothing is known."""
+    for name in ("a", "b"):
+        (tmp_path / name).write_text("a\na a\n")
+    places = [f"data.root={tmp_path}", f"paths.cache={tmp_path / 'cache'}"]
+    settings = settings_of(composed, "data=text_files", *places, "+data.tests.mine=[a,b]", description=NAMES)
+    assert settings["train"] == settings["val"] == "???"
+    data = data_of(settings)
+    data.use(LANGUAGES)
+    with caplog.at_level("INFO"):
+        data.prepare_data()
+        data.setup("test")
+    assert list(data.corpora) == data.test_names == ["mine"] and "training set" not in caplog.text
+
+
+def test_validation_data_are_not_prepared_for_tests(composed, tmp_path: Path) -> None:
+    places = [f"data.root={tmp_path}", f"paths.cache={tmp_path / 'cache'}"]
+    data = data_of(settings_of(composed, "data=park", *places, "data.park.train=30"))
+    data.use(LANGUAGES)
+    data.prepare_data()
+    assert list(data.corpora) == ["test"] and data.files["train"] == ["train.en", "train.de"]
+
+
+@pytest.mark.parametrize("data", ["photos", "boxes", "clip_art"])
+def test_nothing_is_held_out_of_training_data_that_are_not_given(composed, data: str) -> None:
+    files = "[a.csv,photos]" if data == "photos" else "a.csv"
+    settings = settings_of(composed, f"data={data}", f"+data.tests.mine={files}")
+    assert settings["tests"]["test"] is None and settings["tests"]["mine"] and settings["val"] == "???"
+    given = settings_of(composed, f"data={data}", f"data.train={files}", f"+data.tests.mine={files}")
+    assert given["tests"]["test"] == 0.1 and given["val"] == 0.1
+    with pytest.raises(UserError, match=r"data\.tests: there is no test set; give one as"):
+        settings_of(composed, f"data={data}")
+    with pytest.raises(UserError, match=r"^data\.tests\.mine=0\.2 would be held out of the training data"):
+        settings_of(composed, f"data={data}", "+data.tests.mine=0.2")
+
+
+def test_reports_that_need_training_data_are_refused_without(capsys) -> None:
+    chosen = {"baselines": False, "reports": None}
+    own = {"captions": {}, "caption_baselines": {}, "unknown_words": {"learn": None, "replace": "copy"}}
+    assert without_training(own, chosen).keys() == {"captions", "unknown_words"}
+    assert "caption_baselines is left out, as it needs the training data" in capsys.readouterr().out
+    for choice in ({"baselines": True}, {"reports": {"caption_baselines": {}}}):
+        with pytest.raises(UserError, match=r"^baselines=true needs the training data: data\.train=FILES$"):
+            without_training(own, {**chosen, **choice})
+    with pytest.raises(UserError, match=r"^learn_dictionary=d\.tsv needs the training data: data\.train="):
+        without_training({"unknown_words": {"learn": "d.tsv"}}, chosen)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], ("stream", 10)),
+        (["data.batch_by=sentences"], ("sentences", 35)),
+        (["data.window=7"], ("stream", 7)),
+    ],
+)
+def test_plain_text_is_read_as_in_training_unless_it_is_to_be_otherwise(
+    composed, options: list[str], expected: tuple[str, int], capsys
+) -> None:
+    learnt = {"batch_by": "stream", "window": 10, "document": "block", "batch_size": 8}
+    parts = {"config": {"seed": 7, "data": learnt}, "description": {"language_code": "en"}}
+    given = ["data=plain_text", "+data.tests.mine=a", *options]
+    settings = data_settings(composed("evaluate", "ckpt=any", *given), parts, given)
+    assert (settings["batch_by"], settings["window"]) == expected
+    assert settings["document"] == "block" and settings["batch_size"] == 64
+    if not options:
+        said = "data.batch_by=stream data.window=10 data.document=block, as in training"
+        assert said in capsys.readouterr().err.splitlines()
+
+
+def test_batches_of_tokens_in_training_say_nothing_of_tests(composed, capsys) -> None:
+    parts = {"config": {"data": {"batch_by": "tokens", "window": 10}}, "description": {"language_code": "en"}}
+    given = ["data=plain_text", "+data.tests.mine=a"]
+    settings = data_settings(composed("evaluate", "ckpt=any", *given), parts, given)
+    assert (settings["batch_by"], settings["window"]) == ("sentences", 35)
+    assert capsys.readouterr().err == ""
 
 
 def test_data_of_another_direction_do_not_take_a_checkpoint_s_languages(composed) -> None:

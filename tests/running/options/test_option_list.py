@@ -19,7 +19,9 @@ def test_every_option_of_a_command_has_a_comment(name: str) -> None:
     assert not [key for key, comment in options if not comment and not key.startswith("defaults")]
 
 
-@pytest.mark.parametrize("search", ["search/beam", "search/greedy", "search/sample", "search_constraints"])
+@pytest.mark.parametrize(
+    "search", ["search/beam", "search/greedy", "search/sample", "search_constraints", "search_values"]
+)
 def test_every_value_of_a_search_has_a_comment(search: str) -> None:
     options = commented(CONF / f"{search}.yaml")
     assert not [key for key, _, comment in options if not comment and key not in ("", "_target_", "defaults")]

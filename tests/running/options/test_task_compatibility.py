@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from seq2scene.errors import UserError
-from seq2scene.running.options.task_compatibility import check_choices
+from seq2scene.running.options.task_compatibility import check_choices, updated
 from test_configs import compose_plain
 
 CONF = Path(__file__).resolve().parents[3] / "conf"
@@ -31,6 +31,26 @@ def test_translation_refuses_data_without_translations() -> None:
     check_choices({"data": "park", "attention": "dot"}, config)
     with pytest.raises(UserError, match="data=park_text has no meaning with task=nmt; choose one of park, "):
         check_choices({"data": "park_text"}, config)
+
+
+def test_a_checkpoint_takes_what_its_task_takes_today_and_what_it_took() -> None:
+    old = {"task": {"name": "captioning"}, "takes": {"data": ["park_captions", "gone"], "grid": ["none"]}}
+    takes = updated(old)["takes"]
+    assert takes == {
+        "data": ["park_captions", "gone", *TASKS["captioning"]["takes"]["data"][1:]],
+        "grid": ["none"],
+    }
+    for data in ("photos", "gone", "flickr8k"):
+        check_choices({"data": data}, updated(old))
+    said = "^data=boxes has no meaning with task=captioning; choose one of park_captions, gone, photos, "
+    with pytest.raises(UserError, match=said):
+        check_choices({"data": "boxes"}, updated(old))
+    assert old["takes"]["data"] == ["park_captions", "gone"]
+
+
+@pytest.mark.parametrize("name", ["unheard", "../data/photos"])
+def test_a_checkpoint_of_an_unknown_task_takes_what_it_took(name: str) -> None:
+    assert updated({"task": {"name": name}, "takes": {"data": ["a"]}})["takes"] == {"data": ["a"]}
 
 
 @pytest.mark.parametrize(("group", "option"), [("canvas", "semantic"), ("grid", "32x32")])

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from torch import Tensor
 
+from seq2scene.data.held_out import option_of
 from seq2scene.data.park.choosing import Park
 from seq2scene.data.park.writing import ensure_park
 from seq2scene.data.text_module import TextModule, named_splits, same_language
@@ -25,6 +26,16 @@ from seq2scene.sequences.bpe_dropout import require_merges, segment, with_all_pi
 from seq2scene.sequences.corpus import Corpus, Text
 from seq2scene.sequences.language import Language
 from seq2scene.sequences.tokenizers import choose
+
+PER_SIDE = (  # settings that may have a value for each side
+    "tokenizer",
+    "lowercase",
+    "vocabulary_size",
+    "min_count",
+    "max_size",
+    "word_vectors",
+    "bpe_dropout",
+)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -57,9 +68,17 @@ class ParallelText(TextModule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        for split, share in self._shares.items():
+            raise UserError(
+                f"{option_of(split)}={share}: nothing is held out of parallel text; give "
+                f"{option_of(split)}=[source file,target file]"
+            )
         for split, names in self.files.items():
-            if len(names) != 2:
+            if isinstance(names, str) or len(names) != 2:
                 raise UserError(f"data: {split} must be [source file, target file], not {names}")
+        for name in PER_SIDE:
+            if _is_list(value := getattr(self, name)) and len(value) != 2:
+                raise UserError(f"data.{name}={value}: give one value or two values: source, target")
         for side in (0, 1):
             require_merges(_side(self.bpe_dropout, side), _side(self.tokenizer, side))
         self.codes = (self.source, self.target)
@@ -268,4 +287,8 @@ class ParkText(Park, ParallelText):
 
 def _side(setting, side: int):
     """The value for the source (0) or the target (1) of a setting that may be one for both."""
-    return setting[side] if isinstance(setting, Sequence) and not isinstance(setting, str) else setting
+    return setting[side] if _is_list(setting) else setting
+
+
+def _is_list(setting) -> bool:
+    return isinstance(setting, Sequence) and not isinstance(setting, str)

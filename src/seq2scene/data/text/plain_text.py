@@ -117,7 +117,8 @@ class PlainText(MonolingualModule):
             if path.exists() or not set(name) & set("*?["):
                 found.append(path)
             else:
-                found += filter(Path.is_file, map(Path, sorted(glob(str(path), recursive=True))))
+                matches = sorted(glob(name, root_dir=self.folder, recursive=True))
+                found += [file for match in matches if (file := self.folder / match).is_file()]
         return list(dict.fromkeys(found))
 
     # Batches
@@ -164,9 +165,14 @@ class PlainText(MonolingualModule):
         if self.batch_by == "stream":
             return self._stream_loader(split)
         text = self.corpora[split]
-        lengths = text.lengths + 1
+        kept = np.flatnonzero(text.lengths)
+        if len(kept) == 0:
+            raise UserError(f"{text.text.path}: all {len(text)} lines of {split} are empty: nothing to score")
+        if empty := len(text) - len(kept):
+            self._report("%s: %d of %d lines are left out as empty", split, empty, len(text))
+        lengths = text.lengths[kept] + 1
         plan = EvaluationBatches(lengths, lengths, self.eval_batch_size, **self._ranks())
-        return self._loader(plan, lambda rows: collate_lines(text, rows))
+        return self._loader(plan, lambda rows: collate_lines(text, kept[rows]))
 
     def _stream_loader(self, split: str) -> Loader:
         ranks = self._ranks()

@@ -52,15 +52,26 @@ class Bridge(nn.ModuleList):
             )
         self.kind = kind
         self.shape = layers, hidden_size
+        self.cell: Cell = cell
         if kind == "linear":
             self.extend(nn.Linear(memory_size, hidden_size) for _ in range(2 if cell == "lstm" else 1))
 
+    def require_cell(self, cell: Cell) -> None:
+        """Raises UserError if the decoder cannot start from the last state of an encoder of this cell."""
+        if self.kind != "zero" and cell != self.cell:
+            raise UserError(
+                f"decoder.bridge={self.kind} needs an encoder and a decoder of the same cell: the encoder's "
+                f"is {cell}, the decoder's {self.cell}; make them equal or use bridge=zero"
+            )
+
     def forward(self, memory: Memory) -> tuple[Tensor, ...]:
         """The decoder's first (h,) or (h, c), each (B, layers, hidden_size)."""
+        if self.kind == "zero":
+            zeros = memory.states.new_zeros(len(memory), *self.shape)
+            return (zeros, zeros) if self.cell == "lstm" else (zeros,)
+        self.require_cell("lstm" if len(memory.final) == 2 else "gru")
         if self.kind == "linear":
             return tuple(torch.tanh(layer(state)) for layer, state in zip(self, memory.final, strict=True))
         if self.kind == "copy":
             return memory.final
-        if self.kind == "directions":  # concatenated in the memory
-            return tuple(state.reshape(len(memory), *self.shape) for state in memory.final)
-        return tuple(memory.states.new_zeros(len(memory), *self.shape) for _ in memory.final)
+        return tuple(state.reshape(len(memory), *self.shape) for state in memory.final)  # directions

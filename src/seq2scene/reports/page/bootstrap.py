@@ -7,6 +7,7 @@ from collections.abc import Hashable, Mapping, Sequence
 import numpy as np
 from sacrebleu.metrics import BLEU, CHRF
 
+from seq2scene.metrics.bleu import SPACED
 from seq2scene.metrics.caption_bleu import ORDERS, caption_statistics
 from seq2scene.metrics.cider import cider_d
 from seq2scene.metrics.rouge import rouge_l
@@ -64,11 +65,14 @@ def means(columns: Mapping[str, Sequence[float]]) -> dict[str, np.ndarray]:
     }
 
 
-def translation_scores(hypotheses: Sequence[str], references: Sequence[str], lowercase: bool) -> Scores:
+def translation_scores(
+    hypotheses: Sequence[str], references: Sequence[str], lowercase: bool, tokenize: str = SPACED
+) -> Scores:
     """``bleu`` and ``chrf`` with the intervals of sacrebleu's own bootstrap, which lie around the mean of the
     resampled scores; sacrebleu gives none where all of these are alike.
     """
-    found, metrics = {}, {"bleu": BLEU(lowercase=lowercase, force=True), "chrf": CHRF(lowercase=lowercase)}
+    bleu = BLEU(tokenize=tokenize, lowercase=lowercase, force=True)
+    found, metrics = {}, {"bleu": bleu, "chrf": CHRF(lowercase=lowercase)}
     for name, metric in metrics.items():
         score = metric.corpus_score(hypotheses, [references], n_bootstrap=DRAWS)
         printed = json.loads(score.format(width=4, is_json=True, signature=metric.get_signature().format()))

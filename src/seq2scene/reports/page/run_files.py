@@ -125,7 +125,7 @@ def read_metric(folder: Path, name: str) -> list[float]:
     try:
         return [float(value) for value in found]
     except ValueError as error:
-        raise UserError(f"{folder / 'metrics.csv'}: {name}: {error}; mend or remove the line") from None
+        raise UserError(f"{folder / 'metrics.csv'}: {name}: {error}; fix or delete the line") from None
 
 
 def read_columns(folder: Path) -> list[str]:
@@ -172,7 +172,7 @@ def _read_scores(path: Path) -> Mapping[str, Mapping[str, Any]]:
     for name, values in scores.items():
         require(values, {}, f"{path}: {name}")
         if not name.isprintable() or "/" in name or not 0 < len(name) <= LONGEST_NAME:
-            raise UserError(f"{path}: {name[:60]!r} is no name of a test set; mend it or remove its scores")
+            raise UserError(f"{path}: {name[:60]!r} is no name of a test set; fix it or delete its scores")
     return scores
 
 
@@ -193,7 +193,7 @@ def require(value: Any, kind: Any, where: str) -> None:
     if not isinstance(kind, dict):
         if not isinstance(value, kind):
             wanted = getattr(kind, "__name__", kind)
-            raise UserError(f"{where}: {wanted} wanted, not {type(value).__name__}; mend or remove the file")
+            raise UserError(f"{where}: {wanted} wanted, not {type(value).__name__}; fix or delete the file")
         return
     require(value, dict, where)
     for key, one in kind.items():

@@ -11,6 +11,7 @@ import numpy as np
 from sacrebleu.metrics import CHRF
 
 from seq2scene.errors import UserError
+from seq2scene.metrics.bleu import bleu_options
 from seq2scene.metrics.faithfulness import GROUPS, NAME
 from seq2scene.metrics.rouge import rouge_l
 from seq2scene.metrics.scene_scores import ROW
@@ -23,6 +24,7 @@ from seq2scene.reports.page.pictures import Picture, Pictures
 from seq2scene.reports.page.run_files import Rows, Run, read_lines
 from seq2scene.reports.scene.unchanged_composites import UnchangedComposites
 from seq2scene.scenes.relations import RELATIONS
+from seq2scene.sequences.lines import read_lines as read_sentences
 from seq2scene.tasks.task import Column
 
 COMPARISONS = dict(Captions.comparisons + CaptionBaselines.comparisons + UnchangedComposites.comparisons)
@@ -234,16 +236,15 @@ def caption_intervals(rows: Rows) -> tuple[Intervals, str]:
 
 
 def translation_intervals(run: Run, test: str, lines: Mapping[str, list[str]]) -> tuple[Intervals, str]:
-    lowercase = "case:lc" in run.scores[test].get("signature", "")
-    found = bootstrap.translation_scores(lines["hypotheses"], lines["references"], lowercase)
+    options = bleu_options(run.scores[test].get("signature", ""))
+    found = bootstrap.translation_scores(lines["hypotheses"], lines["references"], **options)
     return found, f"{len(lines['hypotheses'])} sentences"
 
 
 def translation_lines(folder: Path, test: str) -> dict[str, list[str]]:
     """Lines of the sources, references and hypotheses of a test set."""
     sides = ("sources", "references", "hypotheses")
-    texts = {side: (folder / f"{test}.{side}.txt").read_text(encoding="utf-8") for side in sides}
-    return {side: text.removesuffix("\n").split("\n") for side, text in texts.items()}
+    return {side: read_sentences(folder / f"{test}.{side}.txt") for side in sides}
 
 
 # Facts

@@ -15,14 +15,12 @@ from seq2scene.plotting.figures import save_picture
 from seq2scene.plotting.length_plot import draw_bleu_by_length
 from seq2scene.reports.report import Report, ScoredSet, attempt
 from seq2scene.sequences.lines import read_table
-from seq2scene.sequences.tokenizers import whole_words
 from seq2scene.tasks.nmt import NMT
 
 
 class Lengths(Report):
-    """BLEU of the model's own tokens, subwords joined, by sentence length, as CSV and PNG: NAME.by_length in
-    buckets of ``width`` words, NAME.by_length_groups in groups of ``group`` sentences (Luong et al. 2015,
-    Figure 6).
+    """``bleu_tok`` by sentence length, as CSV and PNG: NAME.by_length in buckets of ``width`` words,
+    NAME.by_length_groups in groups of ``group`` sentences (Luong et al. 2015, Figure 6).
     """
 
     name = "lengths"
@@ -33,11 +31,9 @@ class Lengths(Report):
         self.width, self.group = width, group
 
     def write(self, test: ScoredSet, folder: Path) -> None:
-        tokenizer, lines = test.task.target.tokenizer, test.data.references(test.name)
-        hypotheses, references = (
-            [" ".join(whole_words(tokenizer, tokenizer.split(text))) for text in texts]
-            for texts in ((one.text for one in test.outputs), (lines[one.line] for one in test.outputs))
-        )
+        task, lines = test.task, test.data.references(test.name)
+        hypotheses = [one.words for one in test.outputs]
+        references = [task.own_words(task.target.tokenizer.split(lines[one.line])) for one in test.outputs]
         kinds: dict[str, dict[str, Any]] = {
             "by_length": {"width": self.width},
             "by_length_groups": {"group": self.group},

@@ -16,7 +16,6 @@ from seq2scene.reports.text.replacement_gain import gain_by_unknown, write_gains
 from seq2scene.sequences.alignments import NO_LINK, require_shift
 from seq2scene.sequences.corpus import tokenise
 from seq2scene.sequences.output import require_output
-from seq2scene.sequences.tokenizers import whole_words
 from seq2scene.sequences.unknown_words import (
     Entry,
     LinkCounts,
@@ -127,7 +126,7 @@ def score_replaced(
     ]
     texts, expected = [join(words) for words in replaced], [references[one.line] for one in lines]
     own, own_expected, before = (
-        [" ".join(whole_words(task.target.tokenizer, words)) for words in side]
+        [task.own_words(words) for words in side]
         for side in (replaced, map(task.target.tokenizer.split, expected), (list(one.words) for one in lines))
     )
     scores = {}

@@ -22,9 +22,10 @@ from seq2scene.reports.report import Evaluation, Report, ScoredSet, check_report
 from seq2scene.reports.tables import show_results
 from seq2scene.running.callbacks.progress import Progress
 from seq2scene.running.installation import program
+from seq2scene.running.messages import say
 from seq2scene.running.options.bounds import check_dropped, check_values
 from seq2scene.running.options.report_choices import build_reports, chosen_reports
-from seq2scene.running.options.task_compatibility import check_choices
+from seq2scene.running.options.task_compatibility import check_choices, updated
 from seq2scene.running.processes.trainers import filter_warnings, make_trainer, processes
 from seq2scene.running.run_folders import claim
 from seq2scene.running.run_records import now, write_run_record
@@ -32,6 +33,8 @@ from seq2scene.tasks.loading import load_task, with_local_paths
 from seq2scene.tasks.task import Task
 
 LANGUAGES = {"source": "source_language", "target": "target_language", "language": "language_code"}
+READING = ("batch_by", "window", "document")  # how plain text is read
+NOT_GIVEN = "???"
 NO_TESTS = "data.tests: there is no test set; give one as +data.tests.NAME=FILES"
 
 
@@ -89,27 +92,45 @@ def _evaluation(trainer: pl.Trainer, task: Task, data: pl.LightningDataModule) -
 
 def data_settings(cfg: DictConfig, parts: Mapping[str, Any], given: Iterable[str] = ()) -> dict[str, Any]:
     """The settings of the test sets: the checkpoint's own with the changes in ``cfg.data``, or another option
-    of the group ``data`` with the checkpoint's seed and languages.
+    of the group ``data`` with the checkpoint's seed and languages, and its way to read plain text. Of another
+    option, train and val stay ``???`` unless they are given (``data_of``).
 
     parts: the checkpoint's config and description. given: the overrides of the command line.
 
     Raises:
-        UserError: another option is in other languages and does not offer the checkpoint's.
+        UserError: another option is in other languages and does not offer the checkpoint's, or has no test
+            set without the training data.
     """
     cfg.seed = parts["config"].get("seed", 1) if cfg.seed is None else cfg.seed
     if "_target_" not in cfg.data:
         changes = OmegaConf.to_container(cfg.data, resolve=True)
         learnt = with_local_paths(parts["config"]["data"], OmegaConf.to_container(cfg.paths, resolve=True))
         return {**learnt, **{key: value for key, value in changes.items() if value is not None}}
-    follow_languages(cfg.data, parts["description"], {one.lstrip("+").split("=")[0] for one in given})
-    for split in ("train", "val"):  # which evaluation does not need, unless test sets are held out of it
-        if OmegaConf.is_missing(cfg.data, split):
-            if not cfg.data.tests:
-                raise UserError(NO_TESTS)
-            files = [test for test in cfg.data.tests.values() if not isinstance(test, int | float)]
-            if files:
-                cfg.data[split] = files[0]
+    keys = {one.lstrip("+").split("=")[0] for one in given}
+    follow_languages(cfg.data, parts["description"], keys)
+    follow_reading(cfg.data, parts["config"].get("data", {}), keys)
+    if OmegaConf.is_missing(cfg.data, "train"):
+        hold_nothing_out(cfg.data, keys)
     return OmegaConf.to_container(cfg.data, resolve=True)
+
+
+def data_of(settings: Mapping[str, Any], **parts: Any) -> pl.LightningDataModule:
+    """The data module of ``data_settings``, of which only the test sets are prepared. parts: what of it comes
+    out of the checkpoint. Raises UserError if there is no test set.
+    """
+    missing = [split for split in ("train", "val") if settings.get(split) == NOT_GIVEN]
+    files = [settings["train"], *(settings["tests"] or {}).values()] if missing else []
+    files = [one for one in files if one not in (None, NOT_GIVEN)]
+    if missing and not files:
+        raise UserError(NO_TESTS)
+    filled = dict(settings)
+    for split in missing:
+        filled[split] = files[0]  # of the right kind, and never read
+    data = build({key: value for key, value in filled.items() if key not in parts}, "data", **parts)
+    data.test_alone(missing)
+    if not data.test_names:
+        raise UserError(NO_TESTS)
+    return data
 
 
 def as_precise(trainer: Mapping[str, Any], learnt: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,6 +167,67 @@ def follow_languages(data: DictConfig, description: Mapping[str, Any], given: Co
     print(f"{needed}, as the checkpoint has learnt", file=sys.stderr)
 
 
+def follow_reading(data: DictConfig, learnt: Mapping[str, Any], given: Container[str]) -> None:
+    """Has plain text read as in training, line by line or as a stream. learnt: settings of the checkpoint.
+    given: keys of the command line, which stay as they are.
+    """
+    if "window" not in data:
+        return
+    wanted = {key: learnt[key] for key in READING if key in learnt and f"data.{key}" not in given}
+    if "stream" not in (wanted.get("batch_by"), data.batch_by):
+        wanted.pop("batch_by", None)  # batches of sentences or of tokens make no difference
+    if wanted.get("batch_by", data.batch_by) != "stream":
+        wanted.pop("window", None)
+    changed = {key: value for key, value in wanted.items() if value != data[key]}
+    data.update(changed)
+    if changed:
+        told = " ".join(f"data.{key}={value}" for key, value in changed.items())
+        print(f"{told}, as in training", file=sys.stderr)
+
+
+def hold_nothing_out(data: DictConfig, given: Container[str]) -> None:
+    """Leaves out what an option of the group ``data`` would hold out of training data that are not given.
+
+    given: keys of the command line.
+
+    Raises:
+        UserError: the command line has such a test set, or there is no other.
+    """
+    tests = data.tests or {}
+    for name, share in tests.items():
+        if type(share) in (int, float):
+            if f"data.tests.{name}" in given:
+                raise UserError(
+                    f"data.tests.{name}={share} would be held out of the training data, which are not given: "
+                    f"give the test set as data.tests.{name}=FILES, or data.train=FILES"
+                )
+            tests[name] = None
+    if all(files is None for files in tests.values()):
+        raise UserError(NO_TESTS)
+    if not OmegaConf.is_missing(data, "val") and type(data.val) in (int, float):
+        data.val = NOT_GIVEN
+
+
+def without_training(
+    reports: Mapping[str, dict[str, Any]], chosen: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """The configs of ``reports`` without those of the checkpoint that need training data.
+
+    chosen: the config of the evaluation.
+
+    Raises:
+        UserError: a report that needs training data is chosen there.
+    """
+    needed = "needs the training data: data.train=FILES"
+    if (learn := reports.get("unknown_words", {}).get("learn")) is not None:
+        raise UserError(f"learn_dictionary={learn} {needed}")
+    if chosen["baselines"] or "caption_baselines" in (chosen.get("reports") or {}):
+        raise UserError(f"baselines=true {needed}")
+    if "caption_baselines" in reports:
+        say(f"the report caption_baselines is left out, as it {needed}")
+    return {name: config for name, config in reports.items() if name != "caption_baselines"}
+
+
 def _test_files(data: DictConfig) -> dict[str, Any] | None:
     """The files of each test set; None where none are named."""
     return OmegaConf.to_container(data, resolve=True).get("tests")
@@ -169,7 +251,7 @@ def evaluate(cfg: DictConfig) -> None:
     started = now()
     paths = find_checkpoints(cfg.ckpt, "best.ckpt")
     parts = load_checkpoint(paths[0])["hyper_parameters"]
-    check_choices(HydraConfig.get().runtime.choices, parts["config"])
+    check_choices(HydraConfig.get().runtime.choices, updated(parts["config"]))
     told = HydraConfig.get().overrides.task
     check_dropped(told)
     settings = data_settings(cfg, parts, told)
@@ -184,13 +266,13 @@ def evaluate(cfg: DictConfig) -> None:
     if cfg.rerank is not None:
         rerank(task.model, cfg.rerank)
     task.description = relocated(task.description, chosen["patches"], chosen["photos"])
-    reports = build_reports(chosen_reports(chosen, task))
+    configs = chosen_reports(chosen, task)
+    if settings.get("train") == NOT_GIVEN:
+        configs = without_training(configs, chosen)
+    reports = build_reports(configs)
     check_reports(reports, task)
-    own = task.net_for_data()  # its weights are in the checkpoint
-    data = build({key: value for key, value in settings.items() if key not in own}, "data", **own)
+    data = data_of(settings, **task.net_for_data())  # whose weights are in the checkpoint
     data.use(parts["description"])
-    if not data.test_names:
-        raise UserError(NO_TESTS)
     filter_warnings()
     with processes(chosen["trainer"], program("evaluate")):
         data.prepare_data()

@@ -6,6 +6,9 @@ from pathlib import Path
 import yaml
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.object_type import ObjectType
+
+NOT_CHOSEN = ("hydra", "prepare")  # groups that no option of train.py names
 
 
 def option_list() -> str:
@@ -26,6 +29,18 @@ def option_list() -> str:
 def group_options(group: str) -> str:
     """The options of a config group, comma-separated."""
     return ", ".join(GlobalHydra.instance().config_loader().get_group_options(group))
+
+
+def group_list() -> str:
+    """One line per group, with its options; those in a folder of it have their path, ``FOLDER/NAME``."""
+    groups = sorted(GlobalHydra.instance().config_loader().list_groups(""))
+    return "\n".join(f"{one}: {', '.join(_options(one))}" for one in groups if one not in NOT_CHOSEN)
+
+
+def _options(group: str) -> list[str]:
+    get = GlobalHydra.instance().config_loader().get_group_options
+    folders = get(group, ObjectType.GROUP)
+    return [*get(group), *(f"{one}/{name}" for one in folders for name in _options(f"{group}/{one}"))]
 
 
 def _lines(folder: Path, config: str) -> list[tuple[str, str]]:
@@ -62,12 +77,8 @@ def _parts(folder: Path, group: str) -> list[tuple[str, str]]:
 
 
 def _values(folder: Path, name: str, group: str) -> list[tuple[str, str]]:
-    said: dict[str, str] = {}
-    for path in (*sorted((folder / group).glob("*.yaml")), *sorted(folder.glob(f"{group}_*.yaml"))):
-        for key, _, comment in commented(path):
-            said[key] = said.get(key) or comment
-    keys = [key for key, _, _ in commented(folder / f"{name}.yaml")]
-    return [("", f"Values of {group}"), *((f"{group}.{key}", said[key]) for key in keys)]
+    told = ((f"{group}.{key}", comment) for key, _, comment in commented(folder / f"{name}.yaml"))
+    return [("", f"Values of {group}"), *told]
 
 
 def commented(path: Path) -> Iterator[tuple[str, str, str]]:

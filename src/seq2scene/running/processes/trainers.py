@@ -19,6 +19,8 @@ from seq2scene.running.processes.launchers import launched
 from seq2scene.running.processes.ranks import ranks
 from seq2scene.running.saving import WholeCheckpoints
 
+log = logging.getLogger(__name__)
+
 
 @contextmanager
 def processes(trainer: dict[str, Any], program: Sequence[str]) -> Iterator[None]:
@@ -44,6 +46,7 @@ def make_trainer(
 ) -> pl.Trainer:
     """The Trainer of the config group ``trainer``; ``arguments`` are its loggers and folder."""
     settings = dict(config)
+    settings["accelerator"] = chosen_accelerator(settings.get("accelerator", "auto"))
     torch.set_float32_matmul_precision(settings.pop("float32_matmul", None) or "highest")
     if isinstance(settings.get("strategy"), dict):
         settings["strategy"] = build(settings["strategy"], "trainer.strategy")
@@ -66,6 +69,23 @@ def make_trainer(
     for key in settings.keys() & own.keys():
         raise UserError(f"trainer.{key} is not an option: use the groups callbacks and logger")
     return build(settings, "trainer", **own)
+
+
+def chosen_accelerator(wanted: str) -> str:
+    """``auto`` as cuda if there is such a GPU, or else cpu. Raises UserError for an Apple GPU (mps): it has
+    no float64, in which scores are added up.
+    """
+    cuda = torch.cuda.device_count() > 0
+    if wanted == "mps" or (wanted == "gpu" and not cuda and torch.backends.mps.is_available()):
+        raise UserError(
+            f"trainer.accelerator={wanted}: training needs float64, which Apple GPUs do not have; use "
+            "trainer.accelerator=cpu"
+        )
+    if wanted != "auto":
+        return wanted
+    if not cuda and torch.backends.mps.is_available():
+        log.info("training on the CPU: it needs float64, which the Apple GPU does not have")
+    return "cuda" if cuda else "cpu"
 
 
 def filter_warnings() -> None:
