@@ -19,7 +19,7 @@ FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 PATIENCE, PAUSE = 120_000, 5_000  # milliseconds: until an element is there, until a picture is taken
 SIZE = {"width": 1200, "height": 700}
 PHONE = {"width": 390, "height": 844}
-SCENE = "Mike is happy and holds a hotdog. Jenny is kicking the ball. A dog is next to the tent."
+SCENE = "Mike is happy and holds a hotdog. Jenny is kicking the ball. An owl is in the tree."
 
 
 def draw(page: Page, text: str = SCENE) -> None:

@@ -5,7 +5,7 @@ import { openDesk } from "../scenes/desk.js";
 
 const TEXTS = [
   "Mike holds a hotdog.",
-  "Mike is happy and holds a hotdog. Jenny is kicking the ball. A dog is next to the tent.",
+  "Mike is happy and holds a hotdog. Jenny is kicking the ball. An owl is in the tree.",
   "Mike wears a wizard hat and Jenny wears a crown.",
   "Jenny is crying because the bear is near.",
   "A rocket flies over the tent.",
