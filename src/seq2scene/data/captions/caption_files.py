@@ -105,7 +105,7 @@ def read_captioned_photos(path: Path, photos: Path, hint: str = "") -> Captioned
     for name in missing[:1]:
         raise table.where[name].wrong(
             f"there is no photo {files[name]}; {len(missing)} of the {len(files)} photos named are missing. "
-            f"Names are looked up in {photos}, the folder in data.train=[TABLE,FOLDER]"
+            f"Names are looked up in {photos}, the folder beside the table, [TABLE,FOLDER]"
         )
     texts = [table.captions.get(name, []) for name in files]
     return _captioned(list(files.values()), texts, table.blank.total(), path)
