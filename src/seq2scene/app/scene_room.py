@@ -29,8 +29,8 @@ def describe_clip_art(model: SceneWriter) -> dict[str, Any]:
     found = describe(model)
     for one, name, kind in zip(found["classes"], schema.names, class_types(schema), strict=True):
         varies = bool({*schema.variants} & {*one["heads"]})
-        variants = range(prod(counts) if varies else 1)
-        one["pictures"] = [picture_name(pictures, name, variant) for variant in variants]
+        numbers = range(prod(counts) if varies else 1)
+        one["pictures"] = [picture_name(pictures, name, number) for number in numbers]
         one["sky"] = kind == 0
         one["sizes"] = [list(open_picture(pictures, picture).size) for picture in one["pictures"]]
     variants = dict(zip(schema.variants, counts, strict=True))
