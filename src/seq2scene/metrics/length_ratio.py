@@ -30,11 +30,14 @@ class LengthRatio(Metric):
 
     def update(self, texts: Sequence[str], references: Sequence[Sequence[str]]) -> None:
         """Adds texts, each with all its references."""
+        written, expected = 0, 0
         for text, golds in zip(texts, references, strict=True):
             length = len(self.words(text))
             lengths = [len(self.words(gold)) for gold in golds]
-            self.written += length
-            self.expected += min(lengths, key=lambda other: (abs(other - length), other))
+            written += length
+            expected += min(lengths, key=lambda other: (abs(other - length), other))
+        self.written += written
+        self.expected += expected
 
     def compute(self) -> Tensor:
         return torch.where(self.expected > 0, self.written.double() / self.expected, torch.nan)

@@ -168,7 +168,7 @@ class Captioning(Task):
         found = self.model.decode(memory, self.search(stage))
         texts = [self.language.decode(row) for row in found.tokens[:, 0].cpu()]
         for name in FREE_RUNNING:
-            if stage == "test" or name not in self.only_tests:
+            if self.is_scored(name, stage):
                 scores[name].update(texts, batch.references)
         if stage == "test":
             rows = zip(batch.rows.tolist(), texts, found.log_probs[:, 0].tolist(), strict=True)

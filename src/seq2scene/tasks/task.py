@@ -204,11 +204,14 @@ class Task(pl.LightningModule):
         """The parts of the net that the data module uses to preprocess data, by argument name."""
         return {}
 
+    def is_scored(self, name: str, stage: str) -> bool:
+        """Whether a score is computed in a stage."""
+        return stage == "test" or name not in self.only_tests
+
     def _computed(self, stage: str) -> dict[str, Tensor]:
         """The scores of a stage by name; resets the metrics."""
         metrics = self.scores[f"{stage}_scores"]
-        left_out = self.only_tests if stage == "val" else ()
-        values = {name: metrics[name].compute().float() for name in metrics if name not in left_out}
+        values = {name: metrics[name].compute().float() for name in metrics if self.is_scored(name, stage)}
         for metric in metrics.values():
             metric.reset()
         return values
